@@ -1,0 +1,64 @@
+// Command localkube is a whole Kubernetes in one binary: etcd, kube-apiserver,
+// kube-controller-manager, kube-scheduler, kubelet, kube-proxy and kubectl, built
+// from their public Go modules. It plays the component whose name it is called
+// by, so a folder of symlinks to it serves as KUBEBUILDER_ASSETS.
+//
+// One binary, because the components share most of their code: one link step and
+// 160 MB in place of six and 484 MB.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+)
+
+// components maps the name of each component to its root command.
+var components = map[string]func() *cobra.Command{
+	"kube-apiserver":          apiserver.NewAPIServerCommand,
+	"kube-controller-manager": controllermanager.NewControllerManagerCommand,
+	"kube-scheduler":          scheduler.NewSchedulerCommand,
+	"kube-proxy":              proxy.NewProxyCommand,
+	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kubectl":                 kubectl.NewDefaultKubectlCommand,
+}
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	if name == "etcd" {
+		etcdmain.Main(os.Args)
+		return
+	}
+	command, known := components[name]
+	if !known {
+		fmt.Fprintf(os.Stderr, "localkube: call it by the name of a component (a symlink): etcd, %s; it was called %q\n",
+			strings.Join(names(), ", "), name)
+		os.Exit(2)
+	}
+	os.Exit(cli.Run(command()))
+}
+
+func names() []string {
+	var all []string
+	for name := range components {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
