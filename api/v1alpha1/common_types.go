@@ -1,0 +1,134 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Finalizer keeps an object until what it owns in the cloud is gone. It is stored
+// before the first call that could create something there.
+const Finalizer = "vpcmirror.io/cloud"
+
+// ReconcileRequestedAnnotation asks for a reconcile now, whatever the reason a
+// failed object waits for. Any new value works; the manager echoes it in
+// status.lastHandledReconcileAt when it has looked at the cloud again.
+const ReconcileRequestedAnnotation = "vpcmirror.io/reconcile-requested-at"
+
+// DeletionPolicy says what happens in the cloud when the object is deleted.
+// +kubebuilder:validation:Enum=Delete;Retain
+// +kubebuilder:validation:MaxLength=6
+type DeletionPolicy string
+
+const (
+	// DeletionDelete removes the cloud's object together with ours.
+	DeletionDelete DeletionPolicy = "Delete"
+	// DeletionRetain leaves the cloud's object as it is. Its description keeps the
+	// mark of the deleted object.
+	DeletionRetain DeletionPolicy = "Retain"
+)
+
+// SecretReference names a Secret in the namespace of the object that refers to it.
+type SecretReference struct {
+	// name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// CloudSpec is what a filter and a session say alike: which account, and how the
+// object is called there.
+// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="spec.region can't be changed, because the cloud can't move an object: create a new object for the other region and delete this one",fieldPath=".region"
+// +kubebuilder:validation:XValidation:rule="has(self.projectID) == has(oldSelf.projectID) && (!has(self.projectID) || self.projectID == oldSelf.projectID)",message="spec.projectID can't be changed, because the cloud can't move an object: create a new object for the other project and delete this one",fieldPath=".projectID"
+type CloudSpec struct {
+	// credentialsRef names a Secret in the same namespace with the keys accessKey
+	// and secretKey, and optionally securityToken, region, projectID, endpoint and
+	// iamEndpoint. Without it the operator's own credentials are used.
+	// +optional
+	CredentialsRef *SecretReference `json:"credentialsRef,omitempty"`
+
+	// region of the cloud, such as cn-north-4. Without it the credentials say.
+	// It can't be changed later.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a region is written like cn-north-4: lower-case letters, digits and hyphens"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +optional
+	Region string `json:"region,omitempty"`
+
+	// projectID of the cloud: 32 hexadecimal digits. Without it the credentials say,
+	// or the project that is named like the region. It can't be changed later.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{32}$')",message="a project ID has 32 lower-case hexadecimal digits; the console shows it under My Credentials"
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	ProjectID string `json:"projectID,omitempty"`
+
+	// cloudName is the object's name in the cloud: 1 to 64 letters (Chinese too),
+	// digits, and the signs _ - . ; without it the name is made of namespace, name
+	// and the first 8 digits of the UID. Names need not be unique there.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9A-Za-z_.\\\\-\\\\p{Han}]+$')",message="the cloud takes letters, digits, Chinese characters and the signs _ - . in a name; leave spec.cloudName out to have one made"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	CloudName string `json:"cloudName,omitempty"`
+
+	// description for people who look at the object in the cloud's console: at most
+	// 160 characters without < and >. The operator adds its ownership mark.
+	// +kubebuilder:validation:XValidation:rule="!self.contains('<') && !self.contains('>')",message="the cloud refuses < and > in a description: leave them out"
+	// +kubebuilder:validation:MaxLength=160
+	// +optional
+	Description string `json:"description,omitempty"`
+
+	// deletionPolicy says what happens in the cloud when this object is deleted:
+	// Delete removes the cloud's object, Retain leaves it.
+	// +kubebuilder:default=Delete
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// suspend stops all reading and writing in the cloud for this object until it
+	// is set to false again. A suspended object can be deleted; what it owns in the
+	// cloud is then handled as deletionPolicy says.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Account is where an object lives in the cloud. It is recorded at the first write
+// and never changed: a client for any other account touches nothing.
+type Account struct {
+	// region of the cloud.
+	// +kubebuilder:validation:MaxLength=40
+	// +required
+	Region string `json:"region"`
+	// projectID of the cloud.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	ProjectID string `json:"projectID"`
+	// endpoint of the VPC API that was used, a URL.
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	Endpoint string `json:"endpoint"`
+}
+
+// CommonStatus is what the status of a filter and of a session have alike.
+type CommonStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// -1 means that no controller has looked at the object yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions: Ready is the summary. Reconciling and Stalled are present only
+	// while they are true, as kstatus wants it.
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// account is where the object lives in the cloud.
+	// +optional
+	Account *Account `json:"account,omitempty"`
+
+	// lastHandledReconcileAt echoes the annotation vpcmirror.io/reconcile-requested-at
+	// once the request has been handled.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+}

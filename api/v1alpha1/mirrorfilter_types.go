@@ -1,0 +1,212 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Direction of a packet as the mirror source sees it.
+// +kubebuilder:validation:Enum=Ingress;Egress
+// +kubebuilder:validation:MaxLength=7
+type Direction string
+
+const (
+	// DirectionIngress is what the mirror source receives.
+	DirectionIngress Direction = "Ingress"
+	// DirectionEgress is what the mirror source sends.
+	DirectionEgress Direction = "Egress"
+)
+
+// Action of a rule.
+// +kubebuilder:validation:Enum=Accept;Reject
+// +kubebuilder:validation:MaxLength=6
+type Action string
+
+const (
+	// ActionAccept copies the packet.
+	ActionAccept Action = "Accept"
+	// ActionReject does not copy the packet, and no later session that shares the
+	// source may copy it either.
+	ActionReject Action = "Reject"
+)
+
+// EtherType is the IP version a rule is for.
+// +kubebuilder:validation:Enum=IPv4;IPv6
+// +kubebuilder:validation:MaxLength=4
+type EtherType string
+
+const (
+	// EtherTypeIPv4 matches IPv4 packets.
+	EtherTypeIPv4 EtherType = "IPv4"
+	// EtherTypeIPv6 matches IPv6 packets.
+	EtherTypeIPv6 EtherType = "IPv6"
+)
+
+// Protocol a rule is for.
+// +kubebuilder:validation:Enum=TCP;UDP;ICMP;ICMPv6;All
+// +kubebuilder:validation:MaxLength=6
+type Protocol string
+
+const (
+	// ProtocolTCP matches TCP; ports may be given.
+	ProtocolTCP Protocol = "TCP"
+	// ProtocolUDP matches UDP; ports may be given.
+	ProtocolUDP Protocol = "UDP"
+	// ProtocolICMP matches ICMP over IPv4.
+	ProtocolICMP Protocol = "ICMP"
+	// ProtocolICMPv6 matches ICMPv6 over IPv6.
+	ProtocolICMPv6 Protocol = "ICMPv6"
+	// ProtocolAll matches every protocol of the rule's IP version.
+	ProtocolAll Protocol = "All"
+)
+
+// RulePeer is one end of the packets that a rule matches.
+// +kubebuilder:validation:XValidation:rule="!has(self.endPort) || has(self.port)",message="endPort needs port: set port to the first port of the range"
+// +kubebuilder:validation:XValidation:rule="!has(self.endPort) || !has(self.port) || self.endPort >= self.port",message="endPort is below port: swap the two",fieldPath=".endPort"
+type RulePeer struct {
+	// cidr of the addresses, such as 192.168.0.0/24; one address is written with
+	// /32 or /128. Without it every address matches.
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="cidr must be an address with a prefix length, such as 192.168.0.161/32 or 2001:db8::/64"
+	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || cidr(self).masked() == cidr(self)",message="cidr has bits set behind its prefix length: write the network's own address, such as 10.0.0.0/8 in place of 10.0.0.1/8, or /32 (IPv6: /128) for one address"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=43
+	// +optional
+	CIDR string `json:"cidr,omitempty"`
+
+	// port, 1 to 65535; with endPort the first of a range. Without it every port
+	// matches. Only with protocol TCP or UDP.
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",message="a port is a number from 1 to 65535; leave port out to match every port"
+	// +optional
+	Port *int32 `json:"port,omitempty"`
+
+	// endPort is the last port of the range that begins with port.
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",message="a port is a number from 1 to 65535"
+	// +optional
+	EndPort *int32 `json:"endPort,omitempty"`
+}
+
+// FilterRule decides about the packets it matches. Rules are tried by priority
+// within their direction; the first that matches decides.
+// +kubebuilder:validation:XValidation:rule="self.protocol in ['TCP', 'UDP'] || !((has(self.source) && has(self.source.port)) || (has(self.destination) && has(self.destination.port)))",message="ports go with protocol TCP or UDP only: remove the ports or change the protocol"
+// +kubebuilder:validation:XValidation:rule="self.protocol != 'ICMP' || self.etherType == 'IPv4'",message="protocol ICMP goes with etherType IPv4: write ICMPv6 for IPv6",fieldPath=".protocol"
+// +kubebuilder:validation:XValidation:rule="self.protocol != 'ICMPv6' || self.etherType == 'IPv6'",message="protocol ICMPv6 goes with etherType IPv6: write ICMP for IPv4",fieldPath=".protocol"
+// +kubebuilder:validation:XValidation:rule="!has(self.source) || !has(self.source.cidr) || !isCIDR(self.source.cidr) || cidr(self.source.cidr).ip().family() == (self.etherType == 'IPv4' ? 4 : 6)",message="source.cidr is not of the family of etherType: change one of the two",fieldPath=".source"
+// +kubebuilder:validation:XValidation:rule="!has(self.destination) || !has(self.destination.cidr) || !isCIDR(self.destination.cidr) || cidr(self.destination.cidr).ip().family() == (self.etherType == 'IPv4' ? 4 : 6)",message="destination.cidr is not of the family of etherType: change one of the two",fieldPath=".destination"
+type FilterRule struct {
+	// direction as the mirror source sees it: Ingress is received, Egress is sent.
+	// +required
+	Direction Direction `json:"direction"`
+
+	// priority, 1 to 65535, unique within the direction; the smallest is tried first.
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",message="a rule's priority is a number from 1 to 65535"
+	// +required
+	Priority int32 `json:"priority"`
+
+	// action: Accept copies the packet, Reject does not and keeps later sessions of
+	// the same source from copying it.
+	// +required
+	Action Action `json:"action"`
+
+	// etherType is the IP version that the rule matches.
+	// +kubebuilder:default=IPv4
+	// +optional
+	EtherType EtherType `json:"etherType,omitempty"`
+
+	// protocol that the rule matches.
+	// +kubebuilder:default=All
+	// +optional
+	Protocol Protocol `json:"protocol,omitempty"`
+
+	// source of the packets. For Ingress that is the peer, for Egress the mirror source.
+	// +optional
+	Source *RulePeer `json:"source,omitempty"`
+
+	// destination of the packets. For Ingress that is the mirror source, for Egress the peer.
+	// +optional
+	Destination *RulePeer `json:"destination,omitempty"`
+
+	// description of the rule, at most 255 characters without < and >.
+	// +kubebuilder:validation:XValidation:rule="!self.contains('<') && !self.contains('>')",message="the cloud refuses < and > in a description: leave them out"
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	Description string `json:"description,omitempty"`
+}
+
+// MirrorFilterSpec says which packets of a mirror source are copied.
+type MirrorFilterSpec struct {
+	CloudSpec `json:",inline"`
+
+	// rules, at most 10 for each direction (a fixed limit of the cloud). A filter
+	// without rules copies nothing. The list is one unit: whoever applies it owns
+	// all of it.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:XValidation:rule="self.all(r, self.exists_one(o, o.direction == r.direction && o.priority == r.priority))",message="two rules of one direction have the same priority: give each rule of a direction a priority of its own"
+	// +kubebuilder:validation:XValidation:rule="self.filter(r, r.direction == 'Ingress').size() <= 10",message="the cloud takes at most 10 Ingress rules in a filter: join CIDRs or port ranges, or use a second filter and session"
+	// +kubebuilder:validation:XValidation:rule="self.filter(r, r.direction == 'Egress').size() <= 10",message="the cloud takes at most 10 Egress rules in a filter: join CIDRs or port ranges, or use a second filter and session"
+	// +optional
+	Rules []FilterRule `json:"rules,omitempty"`
+}
+
+// FilterRuleStatus says which rule of the cloud stands for a rule of the spec.
+type FilterRuleStatus struct {
+	// direction of the rule.
+	// +required
+	Direction Direction `json:"direction"`
+	// priority of the rule; with direction it names one rule of the spec.
+	// +required
+	Priority int32 `json:"priority"`
+	// id of the rule in the cloud.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	ID string `json:"id"`
+}
+
+// MirrorFilterStatus is what the manager found and did.
+type MirrorFilterStatus struct {
+	CommonStatus `json:",inline"`
+
+	// id of the filter in the cloud.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	ID string `json:"id,omitempty"`
+
+	// ruleCount is the number of rules that the cloud's filter has.
+	// +optional
+	RuleCount int32 `json:"ruleCount"`
+
+	// rules of the cloud's filter.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=40
+	// +optional
+	Rules []FilterRuleStatus `json:"rules,omitempty"`
+}
+
+// MirrorFilter says which packets of a mirror source are copied. A MirrorSession
+// uses it by name.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=mirf,categories=mirror
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Rules",type=integer,JSONPath=`.status.ruleCount`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ID",type=string,priority=1,JSONPath=`.status.id`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type MirrorFilter struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec MirrorFilterSpec `json:"spec,omitempty"`
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status MirrorFilterStatus `json:"status,omitempty"`
+}
+
+// MirrorFilterList is a list of MirrorFilters.
+// +kubebuilder:object:root=true
+type MirrorFilterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []MirrorFilter `json:"items"`
+}

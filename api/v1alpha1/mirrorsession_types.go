@@ -1,0 +1,279 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// FilterReference names a MirrorFilter in the namespace of the session.
+type FilterReference struct {
+	// name of the MirrorFilter.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// InterfaceAddress finds an elastic network interface by a private address of it.
+type InterfaceAddress struct {
+	// ip is a private IPv4 or IPv6 address of the interface.
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="ip must be one address, such as 192.168.0.230, without a prefix length"
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=39
+	// +required
+	IP string `json:"ip"`
+
+	// vpcID says which VPC is meant when two VPCs of the project use the address.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="vpcID must be a UUID in lower case, as the console shows it"
+	// +kubebuilder:validation:MaxLength=36
+	// +optional
+	VPCID string `json:"vpcID,omitempty"`
+}
+
+// InterfaceSelector names one elastic network interface in one of two ways.
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) != has(self.address)",message="set exactly one of interfaceID and address: remove one, or add the one that is missing"
+type InterfaceSelector struct {
+	// interfaceID is the ID of the elastic network interface (the port ID), a UUID.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces"
+	// +kubebuilder:validation:MaxLength=36
+	// +optional
+	InterfaceID string `json:"interfaceID,omitempty"`
+
+	// address finds the interface by a private address.
+	// +optional
+	Address *InterfaceAddress `json:"address,omitempty"`
+}
+
+// MirrorSessionSpec says which interfaces are mirrored to where.
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : '') == (has(self.target.address.vpcID) ? self.target.address.vpcID : '')))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",fieldPath=".target"
+type MirrorSessionSpec struct {
+	CloudSpec `json:",inline"`
+
+	// filterRef names the MirrorFilter, in the same namespace, that decides which
+	// packets are copied.
+	// +required
+	FilterRef FilterReference `json:"filterRef"`
+
+	// sources are the elastic network interfaces whose packets are copied, at most
+	// 10. Without a source no session is made in the cloud. The list is one unit:
+	// whoever applies it owns all of it.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one"
+	// +optional
+	Sources []InterfaceSelector `json:"sources,omitempty"`
+
+	// target is the elastic network interface that receives the copies, as VXLAN on
+	// UDP port 4789. Its security group must allow that port from the sources'
+	// addresses.
+	// +required
+	Target InterfaceSelector `json:"target"`
+
+	// vni is the VXLAN network identifier of the copies, 0 to 16777215. Without it
+	// one is allocated that no other session to this target has.
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 16777215",message="a VNI has 24 bits: choose a number from 0 to 16777215, or leave vni out to have one allocated"
+	// +optional
+	VNI *int32 `json:"vni,omitempty"`
+
+	// priority of the session, 1 to 32766; of the sessions that share a source the
+	// one with the smallest is tried first. It is unique in account and region,
+	// foreign sessions included. Without it one is allocated from 32766 downward.
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 32766",message="a session's priority is a number from 1 to 32766; leave priority out to have a free one allocated"
+	// +optional
+	Priority *int32 `json:"priority,omitempty"`
+
+	// packetLength is how many bytes of a packet are kept in its copy, 1 to 1460.
+	// The cloud's own default of 96 would keep little more than the headers: 30 to
+	// 42 bytes of a TCP payload.
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1460",message="packetLength is a number of bytes from 1 to 1460: longer copies would not fit the network's MTU"
+	// +kubebuilder:default=1460
+	// +optional
+	PacketLength *int32 `json:"packetLength,omitempty"`
+
+	// enabled switches the copying on and off; the session stays in the cloud.
+	// +kubebuilder:default=true
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// ResolvedInterface is an elastic network interface as the cloud knows it.
+type ResolvedInterface struct {
+	// interfaceID of the elastic network interface.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	InterfaceID string `json:"interfaceID"`
+	// addresses are all private addresses of the interface, the primary one first.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	// +optional
+	Addresses []string `json:"addresses,omitempty"`
+	// mac address of the interface, in lower case with colons.
+	// +kubebuilder:validation:MaxLength=17
+	// +optional
+	MAC string `json:"mac,omitempty"`
+}
+
+// CloudSession is one mirror session in the cloud.
+type CloudSession struct {
+	// id of the session in the cloud.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	ID string `json:"id"`
+	// priority of the session in the cloud.
+	// +required
+	Priority int32 `json:"priority"`
+	// sources are the interface IDs that the session copies from.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=64
+	// +optional
+	Sources []string `json:"sources,omitempty"`
+}
+
+// Counts are totals of mirrored packets. They never fall.
+type Counts struct {
+	// packets that came from a source of this session and that the filter accepts.
+	// +required
+	Packets int64 `json:"packets"`
+	// bytes of the inner frames of those packets, as far as the copies carry them.
+	// +required
+	Bytes int64 `json:"bytes"`
+	// unexpected packets came from a source of this session, but the filter does
+	// not accept them.
+	// +required
+	Unexpected int64 `json:"unexpected"`
+	// undecided packets came from a source of this session, but whether the filter
+	// accepts them can't be told: cut or fragmented before the needed field, not
+	// IP, malformed, or of unknown direction.
+	// +required
+	Undecided int64 `json:"undecided"`
+	// foreignSource packets carried this session's VNI, but came from an address
+	// that is no source of it.
+	// +required
+	ForeignSource int64 `json:"foreignSource"`
+	// dropped frames reached the node while the capture could not keep up; they are
+	// of any session, because nobody looked at them.
+	// +required
+	Dropped int64 `json:"dropped"`
+}
+
+// Verification is what the verifier of one node has seen of this session. Only that
+// verifier writes it.
+type Verification struct {
+	Counts `json:",inline"`
+
+	// node on which the verifier runs.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Node string `json:"node"`
+	// interface of the node on which the copies are expected.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Interface string `json:"interface,omitempty"`
+	// observedAt is when the counts were read; they are exact as of then.
+	// +required
+	ObservedAt metav1.MicroTime `json:"observedAt"`
+	// startedAt is when this verifier began to watch for this session.
+	// +optional
+	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
+	// firstPacketAt is when the first packet of the session came.
+	// +optional
+	FirstPacketAt *metav1.MicroTime `json:"firstPacketAt,omitempty"`
+	// lastPacketAt is when the last packet of the session came.
+	// +optional
+	LastPacketAt *metav1.MicroTime `json:"lastPacketAt,omitempty"`
+	// lastPacket is the last packet as tcpdump would show it, without payload.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	LastPacket string `json:"lastPacket,omitempty"`
+	// message says what keeps the verifier from counting, when something does.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// Traffic is the sum over all verifiers.
+type Traffic struct {
+	Counts `json:",inline"`
+
+	// firstPacketAt is when the first packet was seen on any node.
+	// +optional
+	FirstPacketAt *metav1.Time `json:"firstPacketAt,omitempty"`
+	// lastPacketAt is when the last packet was seen on any node.
+	// +optional
+	LastPacketAt *metav1.Time `json:"lastPacketAt,omitempty"`
+}
+
+// MirrorSessionStatus is what the manager found and did, and what the verifiers saw.
+type MirrorSessionStatus struct {
+	CommonStatus `json:",inline"`
+
+	// vni of the session in the cloud.
+	// +optional
+	VNI *int32 `json:"vni,omitempty"`
+
+	// sessions in the cloud that stand for this object; one today.
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Sessions []CloudSession `json:"sessions,omitempty"`
+
+	// sources as resolved.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Sources []ResolvedInterface `json:"sources,omitempty"`
+
+	// target as resolved.
+	// +optional
+	Target *ResolvedInterface `json:"target,omitempty"`
+
+	// verification has one entry for each node that looks for copies of this
+	// session. Each is written by the verifier of that node alone.
+	// +listType=map
+	// +listMapKey=node
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Verification []Verification `json:"verification,omitempty"`
+
+	// traffic is the sum of the entries of verification.
+	// +optional
+	Traffic *Traffic `json:"traffic,omitempty"`
+}
+
+// MirrorSession copies the packets that a filter accepts from its sources to its
+// target, and reports whether they arrive.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=mirs,categories=mirror
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Traffic",type=string,JSONPath=`.status.conditions[?(@.type=="TrafficObserved")].status`
+// +kubebuilder:printcolumn:name="VNI",type=integer,JSONPath=`.status.vni`
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.target.addresses[0]`
+// +kubebuilder:printcolumn:name="Packets",type=integer,JSONPath=`.status.traffic.packets`
+// +kubebuilder:printcolumn:name="Last-Seen",type=date,JSONPath=`.status.traffic.lastPacketAt`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Priority",type=integer,priority=1,JSONPath=`.status.sessions[0].priority`
+// +kubebuilder:printcolumn:name="ID",type=string,priority=1,JSONPath=`.status.sessions[0].id`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type MirrorSession struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +required
+	Spec MirrorSessionSpec `json:"spec"`
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status MirrorSessionStatus `json:"status,omitempty"`
+}
+
+// MirrorSessionList is a list of MirrorSessions.
+// +kubebuilder:object:root=true
+type MirrorSessionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []MirrorSession `json:"items"`
+}
