@@ -1,0 +1,103 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Class says what an error means for the caller. It comes from the HTTP status
+// first; the cloud's code is a hint, because the codes of the traffic-mirror calls
+// are not documented.
+type Class string
+
+// The classes.
+const (
+	// ClassNotFound: the object is surely gone: a 404 with a VPC code.
+	ClassNotFound Class = "NotFound"
+	// ClassUnsupported: the region lacks the call (404 with a gateway code), or the
+	// interface's flavor can't be mirrored.
+	ClassUnsupported Class = "Unsupported"
+	// ClassInvalid: the cloud refuses the request as wrong; the same request will
+	// be refused again.
+	ClassInvalid Class = "Invalid"
+	// ClassConflict: in use, already there, or not possible in the present state.
+	ClassConflict Class = "Conflict"
+	// ClassQuota: a limit of the account is reached.
+	ClassQuota Class = "Quota"
+	// ClassAuthentication: unknown key, wrong signature, clock skew, expired token.
+	ClassAuthentication Class = "Authentication"
+	// ClassPermission: the account may not do this, is frozen or in arrears.
+	ClassPermission Class = "Permission"
+	// ClassThrottled: too many requests; RetryAfter may say how long to wait.
+	ClassThrottled Class = "Throttled"
+	// ClassServer: a fault of the cloud, an answer that can't be read, or none at all.
+	ClassServer Class = "Server"
+)
+
+// Error is what went wrong with one call to the cloud.
+type Error struct {
+	Class Class
+	// Op is the call in the cloud's words, such as CreateTrafficMirrorSession.
+	Op string
+	// Code is the cloud's error code, such as VPC.9904; empty when it gave none.
+	Code string
+	// HTTPStatus is 0 when there was no answer.
+	HTTPStatus int
+	// RequestID lets the cloud's support find the call; empty without an answer.
+	RequestID string
+	// RetryAfter is how long the cloud asks to wait; 0 when it did not say.
+	RetryAfter time.Duration
+	// Ambiguous is true when a write may have taken effect although it failed: a
+	// time-out, a lost connection, a 5xx, an answer that can't be read.
+	Ambiguous bool
+	// Message is the cloud's own sentence, without secrets.
+	Message string
+	// Cause is the error below, if there is one.
+	Cause error
+}
+
+// Error reads like: CreateTrafficMirrorSession: 409 VPC.9905: Quota exceeded … (request 0f3c…).
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.HTTPStatus != 0 {
+		fmt.Fprintf(&b, ": %d", e.HTTPStatus)
+		if e.Code != "" {
+			b.WriteString(" " + e.Code)
+		}
+	}
+	switch {
+	case e.Message != "":
+		b.WriteString(": " + e.Message)
+	case e.Cause != nil:
+		b.WriteString(": " + e.Cause.Error())
+	default:
+		b.WriteString(": " + string(e.Class))
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the error below.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// ClassOf returns the class of the cloud error in err, or "" when there is none.
+func ClassOf(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return ""
+}
+
+// IsNotFound says whether err means that the object is surely absent.
+func IsNotFound(err error) bool { return ClassOf(err) == ClassNotFound }
+
+// IsAmbiguous says whether the write that gave err may have taken effect.
+func IsAmbiguous(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Ambiguous
+}
