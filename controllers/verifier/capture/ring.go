@@ -1,0 +1,278 @@
+//go:build linux
+
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrInterfaceDown is what [Ring.Next] returns when the interface was set down
+// or removed. What had arrived before was handed out. The ring is of no use
+// any more: close it and open another one when the interface is back.
+var ErrInterfaceDown = errors.New("the interface is down or gone")
+
+// ErrClosed is what [Ring.Next] returns after Close.
+var ErrClosed = errors.New("the ring is closed")
+
+// RingOptions size a ring. The zero value of each field is its default.
+type RingOptions struct {
+	// BlockSize is the size of a block in bytes, a power of two and at least a
+	// page; default 1 MiB.
+	BlockSize int
+	// Blocks is the number of blocks, at least 2; default 8.
+	Blocks int
+	// Retire is how long the kernel waits for a block to fill before it hands
+	// it over with what it has; default 20 ms, at least 1 ms.
+	Retire time.Duration
+}
+
+func (o *RingOptions) setDefaults() error {
+	if o.BlockSize == 0 {
+		o.BlockSize = 1 << 20
+	}
+	if o.Blocks == 0 {
+		o.Blocks = 8
+	}
+	if o.Retire == 0 {
+		o.Retire = 20 * time.Millisecond
+	}
+	if o.BlockSize < os.Getpagesize() || bits.OnesCount(uint(o.BlockSize)) != 1 || o.Blocks < 2 || o.Retire < time.Millisecond {
+		return fmt.Errorf("ring of %d blocks of %d bytes, handed over every %s: it must be 2 blocks or more, each a power of two and at least a page, and 1ms or more",
+			o.Blocks, o.BlockSize, o.Retire)
+	}
+	return nil
+}
+
+// Ring is a TPACKET_V3 ring on one interface: the kernel writes frames into
+// blocks of memory shared with this process and hands over one block at a
+// time. One goroutine calls Next and reads the block; Stats and Close may be
+// called from any.
+type Ring struct {
+	fd, wake int
+	memory   []byte
+	options  RingOptions
+	next     int // the block that the kernel hands over next
+	block    Block
+	down     error // the interface's error, told after what is left was read
+	patience int   // empty polls until it is
+
+	closed atomic.Bool
+
+	mu    sync.Mutex // guards the counters below and the closing of fd
+	stats Stats
+}
+
+// Stats are the kernel's counters of a ring, since it was opened.
+type Stats struct {
+	// Packets is the number of frames that passed the filter, those that were
+	// dropped included.
+	Packets uint64
+	// Drops is the number of frames for which the ring had no room.
+	Drops uint64
+	// Freezes is how often the ring was full.
+	Freezes uint64
+}
+
+// OpenRing opens a socket and makes it a ring on the interface with the given
+// index, for datagrams to UDP port port.
+func OpenRing(ifindex int, port uint16, o RingOptions) (*Ring, error) {
+	s, err := NewSocket(port, DefaultSnapLength)
+	if err != nil {
+		return nil, err
+	}
+	return s.Ring(ifindex, o)
+}
+
+// Ring makes the socket a ring on the interface with the given index. The
+// socket belongs to the ring from then on, also when an error is returned; it
+// is closed then. The error is ErrInterfaceDown when there is no such
+// interface or it is down.
+func (s *Socket) Ring(ifindex int, o RingOptions) (*Ring, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	r := &Ring{fd: s.fd, wake: -1, options: o}
+	s.fd = -1
+	if err := r.open(ifindex); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Ring) open(ifindex int) error {
+	for _, option := range []struct {
+		name  string
+		id    int
+		value int
+	}{
+		{"PACKET_VERSION", unix.PACKET_VERSION, unix.TPACKET_V3},
+		{"PACKET_VNET_HDR", unix.PACKET_VNET_HDR, 1},               // how many packets a super-frame carries
+		{"PACKET_IGNORE_OUTGOING", unix.PACKET_IGNORE_OUTGOING, 1}, // the node's own overlay is no copy
+	} {
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, option.id, option.value); err != nil {
+			return fmt.Errorf("set %s on the packet socket: %w", option.name, err)
+		}
+	}
+	size := r.options.BlockSize * r.options.Blocks
+	const frame = 2048 // only its product with the number counts in version 3
+	if err := unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
+		Block_size: uint32(r.options.BlockSize), Block_nr: uint32(r.options.Blocks),
+		Frame_size: frame, Frame_nr: uint32(size / frame),
+		Retire_blk_tov: uint32(r.options.Retire.Milliseconds()),
+	}); err != nil {
+		return fmt.Errorf("set up a ring of %d bytes: %w", size, err)
+	}
+	var err error
+	if r.memory, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map a ring of %d bytes: %w", size, err)
+	}
+	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("open an eventfd: %w", err)
+	}
+	address := &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: ifindex}
+	if err := unix.Bind(r.fd, address); err != nil {
+		return fmt.Errorf("bind to interface %d: %w", ifindex, interfaceError(err))
+	}
+	// A bind to an interface that is down succeeds and leaves its error behind.
+	return interfaceError(r.socketError())
+}
+
+func bigEndian16(v uint16) uint16 { return v<<8 | v>>8 }
+
+// interfaceError marks the errors by which the kernel says that an interface
+// is not there.
+func interfaceError(err error) error {
+	if errors.Is(err, unix.ENETDOWN) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("%w: %w", ErrInterfaceDown, err)
+	}
+	return err
+}
+
+func (r *Ring) socketError() error {
+	code, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return fmt.Errorf("read the error of the packet socket: %w", err)
+	}
+	if code != 0 {
+		return unix.Errno(code)
+	}
+	return nil
+}
+
+// Next waits for a block of frames and returns it. It returns nil and no error
+// when none came within the time given. The block before must have been
+// released.
+func (r *Ring) Next(wait time.Duration) (*Block, error) {
+	deadline := time.Now().Add(wait)
+	for {
+		if r.closed.Load() {
+			return nil, ErrClosed
+		}
+		memory := r.memory[r.next*r.options.BlockSize:][:r.options.BlockSize]
+		if atomic.LoadUint32(blockStatus(memory))&unix.TP_STATUS_USER != 0 {
+			r.next = (r.next + 1) % r.options.Blocks
+			r.block.reset(memory)
+			return &r.block, nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return nil, nil
+		}
+		if err := r.poll(left); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// poll waits until the kernel has something to say. An error of the interface
+// is held back for some turns of the retire timer, because the last block with
+// frames may still be the kernel's.
+func (r *Ring) poll(wait time.Duration) error {
+	if r.down != nil {
+		if r.patience--; r.patience < 0 {
+			return r.down
+		}
+		wait = min(wait, r.options.Retire)
+	}
+	events := []unix.PollFd{
+		{Fd: int32(r.wake), Events: unix.POLLIN},
+		{Fd: int32(r.fd), Events: unix.POLLIN},
+	}
+	if r.down != nil {
+		events = events[:1]
+	}
+	_, err := unix.Poll(events, int(wait.Milliseconds())+1)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("poll the packet socket: %w", err)
+	}
+	if r.down == nil && events[1].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
+		if err := r.socketError(); err != nil {
+			r.down, r.patience = interfaceError(fmt.Errorf("packet socket: %w", err)), 4
+		}
+	}
+	return nil
+}
+
+// Stats returns the kernel's counters. A frame is in Packets before it can be
+// read, so counters read after the frames were counted are never smaller.
+func (r *Ring) Stats() (Stats, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fd < 0 {
+		return r.stats, nil
+	}
+	// Reading clears the kernel's own: this is their only reader.
+	got, err := unix.GetsockoptTpacketStatsV3(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return r.stats, fmt.Errorf("read the counters of the packet socket: %w", err)
+	}
+	r.stats.Packets += uint64(got.Packets)
+	r.stats.Drops += uint64(got.Drops)
+	r.stats.Freezes += uint64(got.Freeze_q_cnt)
+	return r.stats, nil
+}
+
+// Capacity is an upper bound of the frames that the ring holds at once.
+func (r *Ring) Capacity() uint64 {
+	return uint64(len(r.memory)) / minFrame
+}
+
+// Stop makes a Next that waits, and every later one, return ErrClosed. It may
+// be called from any goroutine, before the reading one calls Close.
+func (r *Ring) Stop() {
+	r.closed.Store(true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wake >= 0 {
+		_, _ = unix.Write(r.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // can only fail when it is awake already
+	}
+}
+
+// Close takes the last counters and releases the ring. No block may be in use:
+// the goroutine that reads calls it, another one calls Stop first and waits.
+func (r *Ring) Close() error {
+	r.Stop()
+	_, statsErr := r.Stats()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	if r.memory != nil {
+		errs = append(errs, statsErr, os.NewSyscallError("munmap", unix.Munmap(r.memory)))
+		r.memory = nil
+	}
+	for _, fd := range []*int{&r.fd, &r.wake} {
+		if *fd >= 0 {
+			errs = append(errs, os.NewSyscallError("close", unix.Close(*fd)))
+			*fd = -1
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,258 @@
+package tally
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/match"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+// Tally counts what one interface receives. All its methods may be called from
+// any goroutine; Count by one at a time.
+type Tally struct {
+	port uint16
+
+	configure sync.Mutex // one SetSessions at a time
+
+	mu      sync.Mutex // held for a block, a snapshot or the swap of the table
+	table   *table
+	frames  Frames
+	marks   Marks
+	retired uint64
+	unknown topStreams
+	touched []*counts // whose frames of this block are still to be copied
+}
+
+// New makes a tally without sessions for datagrams to the given UDP port.
+func New(port uint16) *Tally {
+	return &Tally{port: port, table: newTable(0), touched: make([]*counts, 0, 64)}
+}
+
+// SetSessions replaces the list of sessions. Those whose ID was listed before
+// keep their totals, whatever else changed. It returns the last counts of
+// those that are listed no more, and the streams that more than one session
+// claims. An error names the session; nothing has changed then.
+func (t *Tally) SetSessions(sessions []Session) (retired []SessionCounts, conflicts []Conflict, err error) {
+	t.configure.Lock()
+	defer t.configure.Unlock()
+	before := t.table // only SetSessions replaces it
+	next, conflicts, err := build(sessions, before)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.table = next
+	for _, id := range slices.Sorted(maps.Keys(before.sessions)) {
+		if next.sessions[id] == nil {
+			retired = append(retired, before.sessions[id].snapshot())
+			t.retired += before.sessions[id].counts.Frames
+		}
+	}
+	return retired, conflicts, nil
+}
+
+// FrameSource is a run of frames, such as a block of a ring.
+type FrameSource interface {
+	// Next reads the next frame into f and returns false when there is none.
+	// What it handed out must stay valid until the source is exhausted.
+	Next(f *capture.Frame) bool
+}
+
+// Count counts all frames of a block. It does not keep any of their bytes.
+func (t *Tally) Count(block FrameSource) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var f capture.Frame
+	for block.Next(&f) {
+		t.frame(&f)
+	}
+	for _, c := range t.touched {
+		c.keep()
+	}
+	t.touched = t.touched[:0]
+}
+
+func (t *Tally) frame(f *capture.Frame) {
+	t.frames.Read++
+	if f.OtherHost {
+		t.frames.OtherHost++
+		return
+	}
+	var outer vxlan.Outer
+	class := vxlan.Walk(f.Data, f.Length, t.port, &outer)
+	if class != vxlan.Stream {
+		t.other(class)
+		return
+	}
+	if outer.FirstFragment {
+		t.marks.FirstFragments++
+	}
+	if outer.Reserved {
+		t.marks.Reserved++
+	}
+	if f.SuperFrame() {
+		t.superFrame(f, &outer)
+		return
+	}
+	s := t.table.find(outer.Source, outer.VNI)
+	if s == nil {
+		t.miss(&outer, 1, 1)
+		return
+	}
+	var inner vxlan.Inner
+	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
+	t.frames.Attributed++
+	s.session.counts.Frames++
+	t.packets(s, f, s.session.rules.Check(&s.source, &inner), 1, uint64(outer.InnerLength))
+}
+
+// other counts a frame that is no stream's.
+func (t *Tally) other(class vxlan.Class) {
+	switch class {
+	case vxlan.NotVXLAN:
+		t.frames.NotVXLAN++
+	case vxlan.Fragment:
+		t.frames.OuterFragment++
+	case vxlan.BadHeader:
+		t.frames.BadHeader++
+	case vxlan.GPE:
+		t.frames.GPE++
+	case vxlan.Malformed:
+		t.frames.Malformed++
+	case vxlan.Cut:
+		t.frames.Cut++
+	case vxlan.Stream:
+	}
+}
+
+// miss counts packets of a stream that belongs to no session. frames is 0 for
+// what follows the first packet of a super-frame.
+func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
+	t.unknown.add(outer.Source, outer.VNI, packets)
+	known := t.table.vnis[outer.VNI]
+	for _, s := range known {
+		s.counts.foreign += packets
+	}
+	switch {
+	case len(known) > 0:
+		t.frames.ForeignSource += frames
+	case t.table.addresses[outer.Source]:
+		t.frames.ForeignVNI += frames
+	default:
+		t.frames.UnknownStream += frames
+	}
+}
+
+// packets counts n packets of a session with one outcome.
+func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, bytes uint64) {
+	c := s.session.counts
+	c.Packets += n
+	c.Bytes += bytes
+	c.Verdicts[result.Verdict] += n
+	c.Directions[result.Direction] += n
+	if result.Rule >= 0 {
+		s.session.perRule[result.Rule] += n
+	}
+	if c.First == 0 {
+		c.First = f.Time
+	}
+	c.Last = f.Time
+	if !c.touched {
+		c.touched = true
+		t.touched = append(t.touched, c)
+	}
+	c.last = frameRef{data: f.Data, length: f.Length, time: f.Time}
+	if result.Verdict == match.Unexpected {
+		c.odd = c.last
+	}
+}
+
+// Snapshot returns a copy of all counts, between two blocks.
+func (t *Tally) Snapshot() Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Snapshot{Frames: t.frames, Marks: t.marks, Retired: t.retired, Unknown: t.unknown.list()}
+	for _, id := range slices.Sorted(maps.Keys(t.table.sessions)) {
+		s.Sessions = append(s.Sessions, t.table.sessions[id].snapshot())
+	}
+	return s
+}
+
+// counts is what is counted for a session. It outlives changes of the
+// session's configuration.
+type counts struct {
+	Frames, Packets, Bytes uint64
+	Verdicts               [match.Verdicts]uint64
+	Directions             [3]uint64
+	First, Last            int64
+	foreign                uint64
+
+	// last and odd refer to frames of the block being counted. Their bytes are
+	// copied once per block, not once per packet.
+	touched          bool
+	last, odd        frameRef
+	lastCopy, oddOne frameRef
+}
+
+// frameRef is a frame of the current block, or a copy of one.
+type frameRef struct {
+	data   []byte
+	length int
+	time   int64
+}
+
+// keep copies what refers to the block that is about to be released.
+func (c *counts) keep() {
+	c.lastCopy.copyFrom(&c.last)
+	if c.odd.data != nil {
+		c.oddOne.copyFrom(&c.odd)
+	}
+	c.last, c.odd, c.touched = frameRef{}, frameRef{}, false
+}
+
+func (r *frameRef) copyFrom(from *frameRef) {
+	r.data = append(r.data[:0], from.data...)
+	r.length, r.time = from.length, from.time
+}
+
+func (r *frameRef) packet() *Packet {
+	if r.data == nil {
+		return nil
+	}
+	return &Packet{Data: slices.Clone(r.data), Length: r.length, Time: moment(r.time)}
+}
+
+// moment converts the kernel's time; 0 is no time.
+func moment(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds).UTC()
+}
+
+func (s *session) snapshot() SessionCounts {
+	c := s.counts
+	return SessionCounts{
+		ID: s.config.ID, VNI: s.config.VNI,
+		Frames: c.Frames, Packets: c.Packets, Bytes: c.Bytes,
+		Accepted:         c.Verdicts[match.Accepted],
+		Unexpected:       c.Verdicts[match.Unexpected],
+		Undecidable:      c.Verdicts[match.Undecidable],
+		NotIP:            c.Verdicts[match.NotIP],
+		Malformed:        c.Verdicts[match.Malformed],
+		DirectionUnknown: c.Verdicts[match.DirectionUnknown],
+		Ingress:          c.Directions[match.Ingress],
+		Egress:           c.Directions[match.Egress],
+		Rules:            slices.Clone(s.perRule),
+		ForeignSource:    c.foreign,
+		FirstSeen:        moment(c.First),
+		LastSeen:         moment(c.Last),
+		Last:             c.lastCopy.packet(),
+		LastUnexpected:   c.oddOne.packet(),
+	}
+}
