@@ -1,0 +1,26 @@
+// Package dataplane is the simulated cloud's network: it moves real Ethernet
+// frames between hosts, enforces their security groups, and mirrors traffic
+// into VXLAN the way the cloud does.
+//
+// Two halves, kept apart:
+//
+//   - Switch decides. It knows hosts, groups and sessions, takes a frame from an
+//     interface and hands frames to interfaces. It does no I/O, takes its clock
+//     from outside, and can be tested with ports in memory.
+//   - Plane moves. Each host is a network namespace, each of its interfaces a TAP
+//     device whose other end this process holds. It reads frames, gives them to
+//     the Switch and writes what comes out.
+//
+// A frame from host A to host B passes, in this order: A's port security (source
+// MAC and address), A's egress groups, the egress tap of A (mirror sessions that
+// have A's port as a source), B's ingress groups, the ingress tap of B, B. What a
+// group drops is therefore never mirrored. A copy does not pass the source's
+// egress groups, but the target's ingress groups, as UDP 4789 from the source's
+// address; it is not tracked as a flow, and it is never mirrored again, so that a
+// target which is someone's source makes no loop.
+//
+// The groups live in the switch and not in the hosts, because a capture at a host
+// sees frames ahead of that host's own firewall.
+//
+// It imports nothing of this project but its own netns package.
+package dataplane

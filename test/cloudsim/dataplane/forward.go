@@ -1,0 +1,213 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Receive takes a frame that the port's host sent and brings it, and its
+// copies, to where they belong before it returns. It may write into the frame.
+// Per port, one goroutine at a time.
+func (port *SwitchPort) Receive(frame []byte) {
+	port.counters.fromHost.Add(1)
+	config, now := port.sw.config.Load(), port.sw.now()
+	p := classify(frame)
+	if why := port.suspicion(config, &p, frame); why != "" {
+		port.counters.droppedFromHost.add(why)
+		return
+	}
+	if p.kind == kindARP {
+		port.receiveARP(&p, frame)
+		return
+	}
+	if !p.isNeighborDiscovery() && !config.admits(port, &p, frame, false, now) {
+		port.counters.droppedFromHost.add(DropEgressGroup)
+		return
+	}
+	config.mirror(port, port, &p, frame, false)
+	port.forward(config, &p, frame, now)
+}
+
+// suspicion is why a frame from the host is not even considered: port security,
+// and what is neither IP nor ARP.
+func (port *SwitchPort) suspicion(config *compiled, p *packet, frame []byte) DropReason {
+	switch {
+	case p.malformed:
+		return DropMalformed
+	case [6]byte(frame[6:12]) != port.mac:
+		return DropSpoofedMAC
+	case len(frame)-p.network > mtu:
+		return DropOversize
+	case p.kind == kindARP && !p.tagged:
+		return port.suspiciousARP(config, p, frame)
+	case !p.isIP():
+		return DropNotIP
+	case p.kind == kindIPv6 && p.hasICMP && (p.icmpType == ndRouterAdvertisement || p.icmpType == ndRedirect):
+		return DropRouterMessage
+	case !config.ports[port.index].noAddressCheck && !port.maySendFrom(p):
+		return DropSpoofed
+	}
+	if p.isNeighborDiscovery() && p.icmpType == ndNeighborAdvertisement &&
+		!config.ports[port.index].noAddressCheck && !port.owns(neighborTarget(p, frame)) {
+		return DropSpoofed
+	}
+	return ""
+}
+
+// forward brings a frame to whoever its destination MAC names.
+func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now time.Time) {
+	if frame[0]&1 != 0 { // broadcast and multicast
+		if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+			return
+		}
+		for _, to := range port.network.ports {
+			if to != port {
+				config.hand(port, to, p, frame, now)
+			}
+		}
+		return
+	}
+	destination := [6]byte(frame[0:6])
+	if to := port.network.byMAC[destination]; to != nil && to != port {
+		config.hand(port, to, p, frame, now)
+		return
+	}
+	for i := range port.network.gateways {
+		if port.network.gateways[i].mac == destination {
+			port.route(config, p, frame, now)
+			return
+		}
+	}
+	port.counters.droppedFromHost.add(DropNoSuchMAC)
+}
+
+// hand takes a frame through the receiver's groups and ingress tap to its host.
+func (c *compiled) hand(from, to *SwitchPort, p *packet, frame []byte, now time.Time) {
+	if !p.isNeighborDiscovery() && !c.admits(to, p, frame, true, now) {
+		to.counters.droppedToHost.add(DropIngressGroup)
+		return
+	}
+	c.mirror(from, to, p, frame, true)
+	to.handOver(frame)
+}
+
+// handOver gives a frame to the host.
+func (port *SwitchPort) handOver(frame []byte) {
+	if err := port.deliver(frame); err != nil {
+		port.counters.droppedToHost.add(DropDevice)
+		return
+	}
+	port.counters.toHost.Add(1)
+}
+
+// mirror copies the frame if the sessions of the source say so. by is the port
+// whose Receive runs: the copy is built in its buffer.
+func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingress bool) {
+	sessions := c.ports[source.index].sessions
+	if len(sessions) == 0 {
+		return
+	}
+	d := decide(sessions, p, ingress)
+	if d.session == nil {
+		return
+	}
+	count := d.session.counters
+	if !d.accept {
+		count.rejected.Add(1)
+		return
+	}
+	t, ok := d.session.tunnelFrom(source)
+	t.sourcePort, t.vni, t.id = flowPort(p), d.session.vni, uint16(source.tunnelID.Add(1))
+	kept := min(len(frame), d.session.length)
+	total := 0
+	if ok {
+		total, kept = t.encapsulate(by.copyBuffer, frame, d.session.length)
+	}
+	count.copies.Add(1)
+	count.innerBytes.Add(uint64(kept))
+	target := d.session.target
+	switch {
+	case target == nil:
+		count.noTarget.Add(1)
+	case !ok:
+		count.noRoute.Add(1)
+	case !c.admitsCopy(target, &t):
+		count.denied.Add(1)
+	case target.deliver(by.copyBuffer[:total]) != nil:
+		count.device.Add(1)
+	default:
+		target.counters.toHost.Add(1)
+		target.counters.copiesToHost.Add(1)
+		count.delivered.Add(1)
+	}
+}
+
+// tunnelFrom gives the outer addresses of a copy. Not ok when there is no way
+// from the source to the target.
+func (s *mirrorSession) tunnelFrom(source *SwitchPort) (t tunnel, ok bool) {
+	if s.target == nil || s.target.network != source.network {
+		return t, false
+	}
+	t.destinationMAC = s.target.mac
+	for _, six := range []bool{false, true} { // IPv4 is preferred
+		from, to := firstAddress(source, six), firstAddress(s.target, six)
+		if !from.IsValid() || !to.IsValid() {
+			continue
+		}
+		if g := source.network.gatewayOf(to); g != nil {
+			t.source, t.destination, t.sourceMAC = from, to, g.mac
+			return t, true
+		}
+	}
+	return t, false
+}
+
+// admitsCopy asks the target's ingress rules about a copy. Copies leave no flow
+// behind: each is judged by the rules of its moment.
+func (c *compiled) admitsCopy(target *SwitchPort, t *tunnel) bool {
+	return c.asks(target, question{
+		ingress: true, ipv6: t.source.Is6(), protocol: protoUDP, remote: t.source,
+		hasPorts: true, destinationPort: vxlanPort,
+	})
+}
+
+// route forwards a packet sent to a gateway's MAC to the host in the VPC that
+// has its destination address, as a router does: new MACs, one hop less.
+func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now time.Time) {
+	n := port.network
+	for i := range n.gateways {
+		if n.gateways[i].address == p.destination {
+			if !(p.isNeighborDiscovery() && port.answerSolicitation(p, frame)) {
+				port.counters.droppedFromHost.add(DropToGateway)
+			}
+			return
+		}
+	}
+	to := n.byAddress[p.destination]
+	if to == nil || to == port || p.isNeighborDiscovery() {
+		port.counters.droppedFromHost.add(DropNoRoute)
+		return
+	}
+	g := n.gatewayOf(p.destination)
+	if g == nil {
+		port.counters.droppedFromHost.add(DropNoRoute)
+		return
+	}
+	ip := frame[p.network:]
+	hops := &ip[8]
+	if p.kind == kindIPv6 {
+		hops = &ip[7]
+	}
+	if *hops <= 1 {
+		port.counters.droppedFromHost.add(DropHopLimit)
+		return
+	}
+	*hops--
+	if p.kind == kindIPv4 { // RFC 1624, for a change of the word at offset 8 by -0x0100
+		s := uint32(binary.BigEndian.Uint16(ip[10:])) + 0x0100
+		binary.BigEndian.PutUint16(ip[10:], uint16(s+s>>16))
+	}
+	copy(frame[0:6], to.mac[:])
+	copy(frame[6:12], g.mac[:])
+	config.hand(port, to, p, frame, now)
+}
