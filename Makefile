@@ -1,0 +1,120 @@
+# Every target prints what it does and how long it took. `make help` lists them.
+
+# Builds with other flags share nothing in Go's build cache: every build uses these.
+export GOFLAGS := -trimpath -buildvcs=false
+export CGO_ENABLED ?= 0
+export GOTOOLCHAIN := local
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+BIN := bin
+TOOLS := $(BIN)/tools
+STEP := hack/step
+
+# A folder with etcd, kube-apiserver and kubectl: yours, if the variable is set and
+# it has all three; else bin/kube, built from Go modules.
+ifeq ($(strip $(KUBEBUILDER_ASSETS)),)
+export KUBEBUILDER_ASSETS := $(CURDIR)/$(BIN)/kube
+ASSETS_ARE_OURS := yes
+endif
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMANDS := $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
+
+.DEFAULT_GOAL := help
+
+##@ Every day
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "The first make test or make demo on a machine also builds a local Kubernetes (9 to 12 minutes on 2 cores)."
+
+.PHONY: demo
+demo: assets build ## Play the cloud guide's walkthrough on real packets (about a minute; Linux, root)
+	@$(STEP) "Playing the walkthrough" $(BIN)/demo-play run
+
+.PHONY: demo-up
+demo-up: assets build ## Play it up to the copies and leave everything running (then: source bin/demo/env)
+	@$(STEP) "Setting the walkthrough up" $(BIN)/demo-play up
+
+.PHONY: demo-down
+demo-down: build ## Take down what demo-up left running
+	@$(STEP) "Taking the walkthrough down" $(BIN)/demo-play down
+
+.PHONY: test
+test: assets $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
+	@$(STEP) "Testing" $(BIN)/checks tests -timeout 20m ./...
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint $(BIN)/checks verify-generated ## Check style, arrows, generated files and both builds
+	@$(STEP) "Checking the house (rooms, arrows, size of files, words)" $(BIN)/checks house
+	@$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./...
+	@$(MAKE) cross
+
+.PHONY: build
+build: ## Build every program into bin/
+	@for name in $(COMMANDS); do \
+	  $(STEP) "Building $(BIN)/$$name" go build -ldflags "$(LDFLAGS)" -o $(BIN)/$$name ./cmd/$$name || exit 1; done
+	@if ls test/cloudsim/*.go >/dev/null 2>&1; then $(STEP) "Building $(BIN)/cloudsim" go build -o $(BIN)/cloudsim ./test/cloudsim; fi
+	@if ls test/demo/*.go >/dev/null 2>&1; then $(STEP) "Building $(BIN)/demo-play" go build -o $(BIN)/demo-play ./test/demo; fi
+
+.PHONY: bench
+bench: build ## Compare the offline reader with tcpdump on 2 million copies
+	@$(STEP) "Measuring" go run ./test/bench
+
+##@ Now and then
+
+.PHONY: generate
+generate: $(TOOLS)/controller-gen ## Write the generated files (deep copies, CRDs, RBAC roles) anew
+	@$(STEP) "Generating deep copies, config/crd and config/rbac" hack/generate
+
+.PHONY: verify-generated
+verify-generated: $(TOOLS)/controller-gen ## Check that the generated files are current
+	@$(STEP) "Checking that generated files are current" hack/generate --check
+
+.PHONY: cross
+cross: ## Build everything for linux/amd64 and linux/arm64 without cgo
+	@for arch in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(STEP) "Building all for linux/$$arch" go build ./... || exit 1; done
+
+.PHONY: assets
+assets: ## Build the local Kubernetes into bin/kube, unless KUBEBUILDER_ASSETS names one
+ifeq ($(ASSETS_ARE_OURS),yes)
+	@hack/localkube/build $(BIN)/kube
+else
+	@for name in etcd kube-apiserver kubectl; do \
+	  if [ ! -x "$(KUBEBUILDER_ASSETS)/$$name" ]; then \
+	    echo "KUBEBUILDER_ASSETS is $(KUBEBUILDER_ASSETS), which has no $$name: complete that folder, or unset the variable and one is built" >&2; \
+	    exit 1; fi; done
+endif
+
+.PHONY: tools
+tools: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen ## Build the tools of make lint and make generate
+
+.PHONY: clean
+clean: ## Remove what was built, but not bin/kube (rm -r bin for that too)
+	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube -exec rm -r {} +
+
+# The version that --version prints.
+LDFLAGS = -s -w -X main.version=$(VERSION)
+
+$(TOOLS)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
+	@$(STEP) "Building golangci-lint (2 to 4 minutes the first time)" go -C hack/tools build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(TOOLS)/controller-gen: hack/tools/go.mod hack/tools/go.sum
+	@$(STEP) "Building controller-gen (about 40 seconds the first time)" go -C hack/tools build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+# Always asked, as Go itself knows best what changed.
+.PHONY: $(BIN)/checks
+$(BIN)/checks:
+	@go build -o $@ ./hack/checks

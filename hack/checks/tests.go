@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// event is a line of `go test -json` (go doc test2json).
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // in the events of a build
+	Test       string
+	Elapsed    float64 // seconds
+	Output     string
+}
+
+// key names a test, or with an empty test a package.
+type key struct{ pkg, test string }
+
+// report gathers the events of a run.
+type report struct {
+	out     io.Writer
+	output  map[key][]string // of tests and packages that have not ended yet
+	passed  int
+	failed  []key
+	skipped []skip
+	broken  []string // packages that failed
+}
+
+type skip struct {
+	key
+	reason string
+}
+
+// tests runs `go test` with the arguments, prints a line for each package, the
+// whole output of what failed, and at the end what was skipped and why. Where
+// nobody would read that (CI=true), a skip is a failure.
+func tests(ctx context.Context, args []string) int {
+	strict := os.Getenv("CI") == "true" || os.Getenv("VPCMIRROR_NO_SKIPS") != ""
+	if os.Geteuid() != 0 {
+		fmt.Println("not root: tests that make network namespaces will be skipped (sudo -E make test runs them)")
+	}
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	command.Stderr = os.Stderr
+	command.Env = os.Environ()
+	if strict {
+		command.Env = append(command.Env, "VPCMIRROR_NO_SKIPS=1")
+	}
+	// Tests clean up after an interrupt; a kill would leave their namespaces.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGINT) }
+	command.WaitDelay = 30 * time.Second
+	events, err := command.StdoutPipe()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "checks tests: connecting to go test:", err)
+		return 2
+	}
+	began := time.Now()
+	if err := command.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "checks tests: starting go test:", err)
+		return 2
+	}
+	r := &report{out: os.Stdout, output: map[key][]string{}}
+	readErr := r.read(events)
+	waitErr := command.Wait()
+	if readErr != nil {
+		fmt.Fprintln(os.Stderr, "checks tests: reading what go test says:", readErr)
+	}
+	r.summary(time.Since(began))
+	switch {
+	case waitErr != nil || readErr != nil || len(r.broken) > 0 || len(r.failed) > 0:
+		return 1
+	case strict && len(r.skipped) > 0:
+		fmt.Println("FAIL: a skipped test counts as failed here, since CI is true or VPCMIRROR_NO_SKIPS is set")
+		return 1
+	default:
+		return 0
+	}
+}
+
+func (r *report) read(events io.Reader) error {
+	lines := bufio.NewReader(events)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			var e event
+			if json.Unmarshal(line, &e) != nil {
+				fmt.Fprint(r.out, string(line)) // not from a test, but somebody's words
+			} else {
+				r.take(e)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *report) take(e event) {
+	k := key{e.Package, e.Test}
+	switch e.Action {
+	case "build-output":
+		fmt.Fprint(r.out, e.Output)
+	case "output":
+		r.output[k] = append(r.output[k], e.Output)
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			r.endPackage(e)
+		} else {
+			r.endTest(e)
+		}
+		delete(r.output, k)
+	}
+}
+
+func (r *report) endTest(e event) {
+	k := key{e.Package, e.Test}
+	switch e.Action {
+	case "pass":
+		r.passed++
+	case "fail":
+		r.failed = append(r.failed, k)
+		fmt.Fprintf(r.out, "--- FAIL: %s: %s (%.2fs)\n", within(e.Package), e.Test, e.Elapsed)
+		for _, line := range r.output[k] {
+			if !isFrame(line) {
+				fmt.Fprint(r.out, line)
+			}
+		}
+	case "skip":
+		r.skipped = append(r.skipped, skip{k, reason(r.output[k])})
+	}
+}
+
+func (r *report) endPackage(e event) {
+	switch e.Action {
+	case "pass":
+		fmt.Fprintf(r.out, "ok    %-45s %7.2fs\n", within(e.Package), e.Elapsed)
+	case "skip": // it has no tests
+	case "fail":
+		r.broken = append(r.broken, e.Package)
+		// A test that hadn't ended when its package did: a panic or a deadline.
+		var open []key
+		for k := range r.output {
+			if k.pkg == e.Package {
+				open = append(open, k)
+			}
+		}
+		slices.SortFunc(open, func(a, b key) int { return strings.Compare(a.test, b.test) })
+		for _, k := range open {
+			for _, line := range r.output[k] {
+				if !isFrame(line) {
+					fmt.Fprint(r.out, line)
+				}
+			}
+			delete(r.output, k)
+		}
+		fmt.Fprintf(r.out, "FAIL  %-45s %7.2fs\n", within(e.Package), e.Elapsed)
+	}
+}
+
+// isFrame says that a line only marks where a test begins, pauses or ends.
+func isFrame(line string) bool {
+	line = strings.TrimLeft(line, " ")
+	for _, mark := range []string{"=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME ", "--- FAIL: ", "--- PASS: ", "--- SKIP: "} {
+		if strings.HasPrefix(line, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+var place = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
+
+// reason is what a skipped test said.
+func reason(output []string) string {
+	var said []string
+	for _, line := range output {
+		if !isFrame(line) {
+			said = append(said, strings.TrimSpace(place.ReplaceAllString(line, "")))
+		}
+	}
+	if len(said) == 0 {
+		return "no reason given"
+	}
+	return strings.Join(said, " ")
+}
+
+func (r *report) summary(took time.Duration) {
+	if len(r.skipped) > 0 {
+		fmt.Fprintf(r.out, "\nSkipped:\n")
+		for _, s := range r.skipped {
+			fmt.Fprintf(r.out, "  %s: %s: %s\n", within(s.pkg), s.test, s.reason)
+		}
+	}
+	if len(r.failed)+len(r.broken) > 0 {
+		fmt.Fprintf(r.out, "\nFailed:\n")
+		for _, k := range r.failed {
+			fmt.Fprintf(r.out, "  %s: %s\n", within(k.pkg), k.test)
+		}
+		for _, pkg := range r.broken {
+			if !slices.ContainsFunc(r.failed, func(k key) bool { return k.pkg == pkg }) {
+				fmt.Fprintf(r.out, "  %s: it doesn't build, or ended outside of a test\n", within(pkg))
+			}
+		}
+	}
+	fmt.Fprintf(r.out, "\n%d passed, %d failed, %d skipped (tests and their parts) in %s\n",
+		r.passed, len(r.failed), len(r.skipped), took.Round(time.Second))
+}
