@@ -1,0 +1,327 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// FilterStep is one call that changes a filter or its rules; exactly one field is set.
+type FilterStep struct {
+	UpdateFilter *cloud.FilterUpdate
+	CreateRule   *cloud.RuleSpec
+	UpdateRule   *cloud.Rule
+	DeleteRule   *cloud.Rule
+}
+
+// FilterPlan is what to do so that the cloud's filter is the wanted one.
+type FilterPlan struct {
+	Steps   []FilterStep
+	Changes []Change
+	// Gap is true when packets that the old and the new rules copy may not be copied
+	// for the moment of the change, because no rule slot was free.
+	Gap bool
+}
+
+// Empty says that there is nothing to do.
+func (p FilterPlan) Empty() bool { return len(p.Steps) == 0 }
+
+// Filter plans the way from have to want. When the steps are done the cloud must be
+// looked at and planned again until the plan is empty; two rounds are enough, see
+// makeBeforeBreak. limit is how many rules a direction may
+// have, negative for unknown (then the documented 10).
+func Filter(want WantedFilter, have cloud.Filter, limit int) FilterPlan {
+	if limit <= 0 {
+		limit = 10
+	}
+	var p FilterPlan
+	var update cloud.FilterUpdate
+	compare(&p.Changes, &update.Name, "name", have.Name, want.Name)
+	compare(&p.Changes, &update.Description, "description", have.Description, want.Description)
+	if update != (cloud.FilterUpdate{}) {
+		p.Steps = append(p.Steps, FilterStep{UpdateFilter: &update})
+	}
+	for _, direction := range []cloud.Direction{cloud.Ingress, cloud.Egress} {
+		e := newEdit(direction, want.Rules, have.Rules, limit)
+		p.Changes = append(p.Changes, e.changes()...)
+		steps, gap := e.steps()
+		p.Steps = append(p.Steps, steps...)
+		p.Gap = p.Gap || gap
+	}
+	return p
+}
+
+// edit is the change of one direction's rules.
+//
+// Packets are decided by the first rule that matches, so the order of the calls
+// matters: taking a reject away above a broad accept copies what nobody wanted. Two
+// facts carry the orders below. With D(x) the decision of the first matching rule:
+//
+//   - in a list that holds all old rules and the new ones up to a priority, each in
+//     its own order, D(x) is the old or the new decision, because the first match of
+//     the new list, if present, comes before any other new match; so new rules are
+//     added in ascending order of priority. Mirrored, when all new rules are present,
+//     old ones go in descending order;
+//   - taking an accept away, or adding a reject, never copies more.
+type edit struct {
+	direction cloud.Direction
+	limit     int
+	// all rules of the direction, by priority
+	want []cloud.RuleSpec
+	have []cloud.Rule
+	// what is not the same in both, by priority
+	incoming []cloud.RuleSpec
+	outgoing []cloud.Rule
+}
+
+func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule, limit int) edit {
+	e := edit{direction: direction, limit: limit}
+	for _, r := range want {
+		if r.Direction == direction {
+			e.want = append(e.want, Normalise(r))
+		}
+	}
+	for _, r := range have {
+		if r.Direction == direction {
+			e.have = append(e.have, cloud.Rule{ID: r.ID, RuleSpec: Normalise(r.RuleSpec)})
+		}
+	}
+	slices.SortFunc(e.want, func(a, b cloud.RuleSpec) int { return cmp.Compare(a.Priority, b.Priority) })
+	slices.SortFunc(e.have, func(a, b cloud.Rule) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.ID, b.ID))
+	})
+	for _, r := range e.want {
+		if !slices.ContainsFunc(e.have, func(h cloud.Rule) bool { return h.RuleSpec == r }) {
+			e.incoming = append(e.incoming, r)
+		}
+	}
+	for _, h := range e.have {
+		if !slices.Contains(e.want, h.RuleSpec) {
+			e.outgoing = append(e.outgoing, h)
+		}
+	}
+	return e
+}
+
+func (e edit) steps() (steps []FilterStep, gap bool) {
+	if len(e.incoming) == 1 && len(e.outgoing) == 1 && canUpdate(e.outgoing[0].RuleSpec, e.incoming[0]) {
+		// One PUT goes from the old list to the new one with nothing in between,
+		// unless another rule has the wanted priority (then the rule there would be
+		// outgoing too).
+		return []FilterStep{{UpdateRule: &cloud.Rule{ID: e.outgoing[0].ID, RuleSpec: e.incoming[0]}}}, false
+	}
+	if steps, ok := e.makeBeforeBreak(); ok {
+		return steps, false
+	}
+	return e.breakBeforeMake()
+}
+
+// makeBeforeBreak adds the new rules in ascending order and then removes the old ones
+// in descending order. Where an old and a new rule have the same priority, a copy of
+// the old rule is made at a free priority beside it first; the copy has no ID yet, so
+// the removals then wait for the next look at the cloud, which sees the copies as
+// old rules like any other. ok is false when there is no free slot or no free
+// priority for that.
+func (e edit) makeBeforeBreak() (steps []FilterStep, ok bool) {
+	used := e.priorities()
+	count, copies := len(e.have), 0
+	for _, n := range e.incoming {
+		if count++; count > e.limit {
+			return nil, false
+		}
+		i := slices.IndexFunc(e.outgoing, func(r cloud.Rule) bool { return r.Priority == n.Priority })
+		if i < 0 {
+			steps = append(steps, FilterStep{CreateRule: &n})
+			continue
+		}
+		old := e.outgoing[i]
+		beside, free := e.freeBeside(old.Priority, used)
+		if !free {
+			return nil, false
+		}
+		used[beside], copies = true, copies+1
+		same := old.RuleSpec
+		same.Priority = beside
+		steps = append(steps, FilterStep{CreateRule: &same})
+		if canUpdate(old.RuleSpec, n) {
+			steps = append(steps, FilterStep{UpdateRule: &cloud.Rule{ID: old.ID, RuleSpec: n}})
+		} else {
+			steps = append(steps, FilterStep{DeleteRule: &old}, FilterStep{CreateRule: &n})
+		}
+	}
+	if copies > 0 {
+		return steps, true
+	}
+	for _, r := range slices.Backward(e.outgoing) {
+		steps = append(steps, FilterStep{DeleteRule: &r})
+	}
+	return steps, true
+}
+
+// priorities returns those that an old or a new rule has.
+func (e edit) priorities() map[int]bool {
+	used := make(map[int]bool)
+	for _, r := range e.want {
+		used[r.Priority] = true
+	}
+	for _, r := range e.have {
+		used[r.Priority] = true
+	}
+	return used
+}
+
+// freeBeside returns a free priority with no old rule between it and p, so that a copy
+// of the rule at p has the same place among the old rules.
+func (e edit) freeBeside(p int, used map[int]bool) (int, bool) {
+	next, previous := 65536, 0
+	for _, r := range e.have {
+		if r.Priority > p {
+			next = min(next, r.Priority)
+		}
+		if r.Priority < p {
+			previous = max(previous, r.Priority)
+		}
+	}
+	for q := p + 1; q < next; q++ {
+		if !used[q] {
+			return q, true
+		}
+	}
+	for q := p - 1; q > previous; q-- {
+		if !used[q] {
+			return q, true
+		}
+	}
+	return 0, false
+}
+
+// breakBeforeMake takes accepts away first and puts them back last. When rejects
+// change as well, every accept goes: without one nothing can be copied, so the
+// rejects can then be exchanged in any order.
+func (e edit) breakBeforeMake() (steps []FilterStep, gap bool) {
+	rejectsChange := slices.ContainsFunc(e.incoming, func(r cloud.RuleSpec) bool { return !r.Accept }) ||
+		slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return !r.Accept })
+	gone := e.outgoing
+	back := e.incoming
+	if rejectsChange {
+		gone, back = nil, nil
+		for _, r := range e.have {
+			if r.Accept || slices.ContainsFunc(e.outgoing, func(o cloud.Rule) bool { return o.ID == r.ID }) {
+				gone = append(gone, r)
+			}
+		}
+		for _, r := range e.want {
+			if r.Accept || slices.Contains(e.incoming, r) {
+				back = append(back, r)
+			}
+		}
+	}
+	gone, back = slices.Clone(gone), slices.Clone(back)
+	acceptsFirst := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return -1
+		default:
+			return 1
+		}
+	}
+	slices.SortStableFunc(gone, func(a, b cloud.Rule) int { return acceptsFirst(a.Accept, b.Accept) })
+	slices.SortStableFunc(back, func(a, b cloud.RuleSpec) int { return acceptsFirst(b.Accept, a.Accept) })
+	for _, r := range gone {
+		steps = append(steps, FilterStep{DeleteRule: &r})
+		gap = gap || r.Accept
+	}
+	for _, r := range back {
+		steps = append(steps, FilterStep{CreateRule: &r})
+	}
+	return steps, gap && len(back) > 0
+}
+
+// canUpdate says whether one PUT turns old into wanted: it can't change the direction,
+// and a field that is left out stays, so a CIDR or a port range can't be cleared.
+func canUpdate(old, wanted cloud.RuleSpec) bool {
+	return old.Direction == wanted.Direction &&
+		(wanted.Source.IsValid() || !old.Source.IsValid()) &&
+		(wanted.Destination.IsValid() || !old.Destination.IsValid()) &&
+		(wanted.SourcePorts != (cloud.PortRange{}) || old.SourcePorts == (cloud.PortRange{})) &&
+		(wanted.DestinationPorts != (cloud.PortRange{}) || old.DestinationPorts == (cloud.PortRange{}))
+}
+
+// changes lists the differences by priority, field by field where a rule was edited.
+func (e edit) changes() []Change {
+	var out []Change
+	for _, r := range e.outgoing {
+		name := fmt.Sprintf("rules[%s %d]", e.direction, r.Priority)
+		i := slices.IndexFunc(e.incoming, func(n cloud.RuleSpec) bool { return n.Priority == r.Priority })
+		if i < 0 {
+			out = append(out, Change{Field: name, Have: Describe(r.RuleSpec)})
+			continue
+		}
+		out = append(out, ruleChanges(name, r.RuleSpec, e.incoming[i])...)
+	}
+	for _, n := range e.incoming {
+		if !slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return r.Priority == n.Priority }) {
+			out = append(out, Change{Field: fmt.Sprintf("rules[%s %d]", e.direction, n.Priority), Want: Describe(n)})
+		}
+	}
+	return out
+}
+
+func ruleChanges(name string, have, want cloud.RuleSpec) []Change {
+	var out []Change
+	note := func(field string, have, want any) {
+		if have != want {
+			out = append(out, Change{Field: name + "." + field, Have: show(have), Want: show(want)})
+		}
+	}
+	note("action", action(have), action(want))
+	note("etherType", etherType(have), etherType(want))
+	note("protocol", have.Protocol, want.Protocol)
+	note("source", peer(have.Source, have.SourcePorts), peer(want.Source, want.SourcePorts))
+	note("destination", peer(have.Destination, have.DestinationPorts), peer(want.Destination, want.DestinationPorts))
+	note("description", have.Description, want.Description)
+	return out
+}
+
+// Describe reads like: Accept IPv4 TCP from 192.168.0.161/32 to 192.168.0.230/32 port 1234.
+func Describe(r cloud.RuleSpec) string {
+	return fmt.Sprintf("%s %s %s from %s to %s", action(r), etherType(r), r.Protocol,
+		peer(r.Source, r.SourcePorts), peer(r.Destination, r.DestinationPorts))
+}
+
+func action(r cloud.RuleSpec) string {
+	if r.Accept {
+		return "Accept"
+	}
+	return "Reject"
+}
+
+func etherType(r cloud.RuleSpec) string {
+	if r.IPv6 {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+func peer(prefix interface {
+	IsValid() bool
+	String() string
+}, ports cloud.PortRange) string {
+	where := "anywhere"
+	if prefix.IsValid() {
+		where = prefix.String()
+	}
+	switch {
+	case ports == (cloud.PortRange{}):
+		return where
+	case ports.Low == ports.High:
+		return fmt.Sprintf("%s port %d", where, ports.Low)
+	default:
+		return fmt.Sprintf("%s ports %d-%d", where, ports.Low, ports.High)
+	}
+}

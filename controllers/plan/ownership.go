@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Mark says in the cloud whose an object is. The cloud has no tags and no
+// idempotency token, and names are not unique, so the mark is written at the end of
+// the description; after a crash it is how we find what we made.
+type Mark struct {
+	// Cluster is 8 hexadecimal digits, see ClusterID.
+	Cluster string
+	// UID of the Kubernetes object.
+	UID string
+}
+
+// maxDescription is the cloud's limit for a description, in characters.
+const maxDescription = 255
+
+var markPattern = regexp.MustCompile(`\[vpcmirror ([0-9a-f]{8})/([0-9A-Za-z-]{1,64})\]$`)
+
+// ClusterID names a cluster by its kube-system namespace's UID, which lives as long
+// as the cluster does.
+func ClusterID(kubeSystemUID string) string {
+	sum := sha256.Sum256([]byte(kubeSystemUID))
+	return hex.EncodeToString(sum[:4])
+}
+
+// String reads like [vpcmirror 1a2b3c4d/0f3c…].
+func (m Mark) String() string { return fmt.Sprintf("[vpcmirror %s/%s]", m.Cluster, m.UID) }
+
+// Describe joins the user's description and the mark. A description that would not
+// fit is cut, never the mark.
+func (m Mark) Describe(description string) string {
+	mark := m.String()
+	if description == "" {
+		return mark
+	}
+	if room := maxDescription - len(mark) - 1; len([]rune(description)) > room {
+		description = string([]rune(description)[:room])
+	}
+	return description + " " + mark
+}
+
+// MarkOf returns the mark at the end of a description.
+func MarkOf(description string) (Mark, bool) {
+	m := markPattern.FindStringSubmatch(strings.TrimSpace(description))
+	if m == nil {
+		return Mark{}, false
+	}
+	return Mark{Cluster: m[1], UID: m[2]}, true
+}
+
+// maxNamePrefix leaves room for a hyphen and 8 digits in the cloud's 64 characters.
+const maxNamePrefix = 55
+
+var notInName = regexp.MustCompile(`[^0-9A-Za-z_.\-\p{Han}]`)
+
+// CloudName is the object's name in the cloud when the spec gives none: namespace
+// and name, cut, and the first 8 hexadecimal digits of the UID, because two
+// namespaces or a re-created object may have the same name.
+func CloudName(namespace, name, uid string) string {
+	prefix := notInName.ReplaceAllString(namespace+"-"+name, "-")
+	if len(prefix) > maxNamePrefix {
+		prefix = prefix[:maxNamePrefix]
+	}
+	digits := strings.ReplaceAll(uid, "-", "")
+	if len(digits) > 8 {
+		digits = digits[:8]
+	}
+	return prefix + "-" + digits
+}

@@ -1,0 +1,162 @@
+package plan_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+func sources(label string) *rapid.Generator[[]string] {
+	return rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, 12), func(i int) string { return fmt.Sprint(label, i) }), 1, 10, rapid.ID[string])
+}
+
+func sessionSpec(t *rapid.T, label string) cloud.SessionSpec {
+	return cloud.SessionSpec{
+		Name:         rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+" name"),
+		FilterID:     rapid.SampledFrom([]string{"f1", "f2"}).Draw(t, label+" filter"),
+		TargetID:     rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, label+" target"),
+		TargetType:   cloud.TargetInterface,
+		VNI:          rapid.IntRange(0, 2).Draw(t, label+" vni"),
+		PacketLength: rapid.SampledFrom([]int{96, 1460}).Draw(t, label+" length"),
+		Priority:     rapid.IntRange(1, 3).Draw(t, label+" priority"),
+		Enabled:      rapid.Bool().Draw(t, label+" enabled"),
+	}
+}
+
+func apply(s cloud.Session, step plan.SessionStep) cloud.Session {
+	s.Sources = slices.Clone(s.Sources)
+	set := func(to *string, v *string) {
+		if v != nil {
+			*to = *v
+		}
+	}
+	if u := step.Update; u != nil {
+		set(&s.Name, u.Name)
+		set(&s.Description, u.Description)
+		set(&s.FilterID, u.FilterID)
+		set(&s.TargetID, u.TargetID)
+		if u.VNI != nil {
+			s.VNI = *u.VNI
+		}
+		if u.PacketLength != nil {
+			s.PacketLength = *u.PacketLength
+		}
+		if u.Priority != nil {
+			s.Priority = *u.Priority
+		}
+		if u.Enabled != nil {
+			s.Enabled = *u.Enabled
+		}
+	}
+	s.Sources = append(s.Sources, step.AddSources...)
+	s.Sources = slices.DeleteFunc(s.Sources, func(id string) bool { return slices.Contains(step.RemoveSources, id) })
+	return s
+}
+
+// paths are what is copied where by which filter: (source, filter, target).
+func paths(s cloud.Session) map[string]bool {
+	out := map[string]bool{}
+	for _, source := range s.Sources {
+		if s.Enabled {
+			out[source+" "+s.FilterID+" "+s.TargetID] = true
+		}
+	}
+	return out
+}
+
+func TestAnEditOfASessionNeverOpensAPathThatNeitherStateHasAndEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have := cloud.Session{ID: "s", SessionSpec: sessionSpec(t, "have"), Sources: sources("i").Draw(t, "have sources")}
+		want := plan.WantedSession{SessionSpec: sessionSpec(t, "want"), Sources: sources("i").Draw(t, "want sources")}
+		goal := paths(cloud.Session{SessionSpec: want.SessionSpec, Sources: want.Sources})
+		start := paths(have)
+
+		p := plan.Session(want, have, 10)
+		now := have
+		for _, step := range p.Steps {
+			now = apply(now, step)
+			if len(now.Sources) == 0 {
+				t.Fatalf("the last source was removed by %+v", step)
+			}
+			if len(now.Sources) > 10 {
+				t.Fatalf("more than 10 sources after %+v", step)
+			}
+			for path := range paths(now) {
+				if !start[path] && !goal[path] {
+					t.Fatalf("%s is neither in the old nor in the new state, after %+v", path, step)
+				}
+			}
+			for path := range start {
+				if goal[path] && !paths(now)[path] {
+					t.Fatalf("%s stays, but is interrupted by %+v", path, step)
+				}
+			}
+		}
+		if again := plan.Session(want, now, 10); !again.Empty() {
+			t.Fatalf("planned again it still wants %v", again.Changes)
+		}
+		if p.Empty() != (len(p.Changes) == 0) {
+			t.Fatalf("steps %v and changes %v don't agree", p.Steps, p.Changes)
+		}
+	})
+}
+
+func TestPrioritiesAreAllocatedDownwardOlderSessionsFirst(t *testing.T) {
+	taken := []cloud.Session{{SessionSpec: cloud.SessionSpec{Priority: 32766}}, {SessionSpec: cloud.SessionSpec{Priority: 32764}}}
+	var got []int
+	for rank := range 3 {
+		p, ok := plan.ChoosePriority(taken, map[int]bool{32763: true}, rank)
+		if !ok {
+			t.Fatal("none free")
+		}
+		got = append(got, p)
+	}
+	if diff := cmp.Diff([]int{32765, 32762, 32761}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAVNIIsUniquePerTargetForeignSessionsIncluded(t *testing.T) {
+	sessions := []cloud.Session{
+		{ID: "foreign", SessionSpec: cloud.SessionSpec{TargetID: "t", VNI: 1}},
+		{ID: "elsewhere", SessionSpec: cloud.SessionSpec{TargetID: "u", VNI: 2}},
+		{ID: "own", SessionSpec: cloud.SessionSpec{TargetID: "t", VNI: 3}},
+	}
+	got, _ := plan.ChooseVNI(sessions, "t", "own", nil, 0)
+	next, _ := plan.ChooseVNI(sessions, "t", "own", map[int]bool{2: true}, 0)
+	if diff := cmp.Diff([]int{2, 3}, []int{got, next}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheOwnershipMarkSurvivesEveryDescription(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mark := plan.Mark{Cluster: plan.ClusterID(rapid.String().Draw(t, "cluster")), UID: "0f3c2b1a-0000-4000-8000-0123456789ab"}
+		description := mark.Describe(rapid.StringN(0, 300, -1).Draw(t, "description"))
+		if n := len([]rune(description)); n > 255 {
+			t.Fatalf("%d characters are too many for the cloud", n)
+		}
+		if got, ok := plan.MarkOf(description); !ok || got != mark {
+			t.Fatalf("read back %+v, %v", got, ok)
+		}
+	})
+}
+
+func TestACloudNameFitsAndSaysWhoseItIs(t *testing.T) {
+	got := []string{
+		plan.CloudName("security", "ids", "0f3c2b1a-9999-4000-8000-0123456789ab"),
+		plan.CloudName("a-namespace-with-a-name-of-quite-some-length-in-it", "and-a-long-object", "0f3c2b1a-9999"),
+	}
+	if diff := cmp.Diff([]string{
+		"security-ids-0f3c2b1a",
+		"a-namespace-with-a-name-of-quite-some-length-in-it-and--0f3c2b1a",
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+}
