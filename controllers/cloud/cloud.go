@@ -67,6 +67,11 @@ type RuleSpec struct {
 type Rule struct {
 	ID string
 	RuleSpec
+	// Unreadable says which field of the cloud's rule this version can't understand,
+	// such as a protocol added later; empty when all is understood. RuleSpec then
+	// holds what could be read, and the rule equals no wanted rule. It keeps one
+	// broken rule of somebody else's filter from hiding every other filter.
+	Unreadable string
 }
 
 // Filter is a filter in the cloud with all its rules.

@@ -1,0 +1,55 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
+
+// Credentials are what a client needs to reach one account. Printing or logging them
+// shows where they lead, never the keys.
+type Credentials struct {
+	AccessKey string
+	SecretKey string
+	// SecurityToken comes with temporary keys; empty for permanent ones.
+	SecurityToken string
+	// Region, such as cn-north-4.
+	Region string
+	// ProjectID has 32 hexadecimal digits; empty lets the adapter look it up.
+	ProjectID string
+	// Endpoint is the base URL of the VPC API; empty for the region's usual one.
+	Endpoint string
+	// IAMEndpoint is the base URL of the identity service, asked for the project
+	// when ProjectID is empty; empty for the region's usual one.
+	IAMEndpoint string
+}
+
+// Factory makes a client from credentials. A mistake in them is an *Error with
+// ClassInvalid; an error of the cloud, met while the project is looked up, has the
+// class of that error.
+type Factory func(ctx context.Context, c Credentials) (Client, error)
+
+const hidden = "(hidden)"
+
+func hide(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return hidden
+}
+
+// String shows the credentials without their secrets.
+func (c Credentials) String() string {
+	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s region:%s projectID:%s endpoint:%s iamEndpoint:%s}",
+		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint)
+}
+
+// GoString is String, so that %#v shows no secret either.
+func (c Credentials) GoString() string { return "cloud.Credentials" + c.String() }
+
+// LogValue shows the credentials to a structured log without their secrets.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText is String: loggers that encode to JSON show no secret either, and
+// credentials can't be stored by accident.
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

@@ -1,0 +1,173 @@
+package huawei
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// kind tells reads from writes: only a write can be ambiguous.
+type kind bool
+
+const (
+	read  kind = false
+	write kind = true
+)
+
+// maxBody bounds one answer. A page of 500 sessions with 10 sources is under 1 MiB,
+// a page of 200 filters with 20 rules is about 2 MiB.
+const maxBody = 16 << 20
+
+var (
+	errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
+	errCut     = errors.New("the connection broke while the answer was read")
+)
+
+// call is the transport of exactly one request. The SDK knows no context, so the
+// context rides in here; and it drops headers and hides bodies, so they are kept here.
+type call struct {
+	ctx  context.Context
+	next http.RoundTripper
+
+	status int // 0 as long as there is no answer
+	header http.Header
+	body   []byte
+}
+
+// RoundTrip sends the request bound to the call's context and reads the whole answer.
+func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req.WithContext(c.ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // the answer is read; a failed close changes nothing
+	c.status, c.header = resp.StatusCode, resp.Header
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCut, err)
+	}
+	if len(body) > maxBody {
+		return nil, errTooLong
+	}
+	c.body = body
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	// The SDK would decode BSON or XML when the server says so. This API is JSON.
+	resp.Header = resp.Header.Clone()
+	resp.Header.Set("Content-Type", "application/json")
+	return resp, nil
+}
+
+// caller sends calls to one endpoint with one set of keys. It holds the keys only
+// behind a pointer, so that printing it shows none.
+type caller struct {
+	factory  *Factory
+	account  cloud.Account // whose limiter is used
+	endpoint string
+	keys     *basic.Credentials
+	secrets  *secretsBox
+}
+
+// secretsBox keeps the scrubber behind a pointer, for the same reason.
+type secretsBox struct{ secrets }
+
+// do makes one call: it waits for the limiter, gives send a client that is bound to
+// ctx and to the deadline, and turns whatever goes wrong into a *cloud.Error. send
+// must make exactly one request, and must return an error when the answer does not
+// hold what it needs.
+func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) error {
+	f := c.factory
+	ctx, cancel := context.WithTimeout(ctx, f.deadline)
+	defer cancel()
+	// Half of the deadline is kept for the call itself: one that is sent in the last
+	// moment of its time could only end in doubt.
+	waited, err := f.limiters.wait(ctx, c.account, f.deadline/2)
+	f.metrics.waiting.Observe(waited.Seconds())
+	if err != nil {
+		err = notSent(op, err)
+		f.metrics.observe(op, err, 0)
+		return err
+	}
+	started := time.Now()
+	answer := &call{ctx: ctx, next: f.transport}
+	err = guarded(send, c.connect(answer))
+	if err != nil || answer.status < 200 || answer.status > 299 {
+		err = c.explain(op, k, answer, err)
+	}
+	f.metrics.observe(op, err, time.Since(started))
+	return err
+}
+
+// connect makes an SDK client for one call. It is a handful of small structs; the
+// connections are in the shared transport. The User-Agent must be set, or the SDK
+// makes one up and writes a file below HOME. There is one endpoint, so the SDK's own
+// second attempt at another one can't happen.
+func (c *caller) connect(answer *call) *core.HcHttpClient {
+	settings := config.DefaultHttpConfig().
+		WithTimeout(0). // the call's context bounds it
+		WithUserAgent(c.factory.userAgent).
+		WithHttpRoundTripper(answer)
+	return core.NewHcHttpClient(impl.NewDefaultHttpClient(settings)).
+		WithEndpoints([]string{c.endpoint}).
+		WithCredential(c.keys)
+}
+
+// guarded turns a panic of the SDK's reflection on an odd answer into an error: one
+// bad answer must not take the manager down.
+func guarded(send func(*core.HcHttpClient) error, client *core.HcHttpClient) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = unreadable("the SDK failed on the answer")
+		}
+	}()
+	return send(client)
+}
+
+// notSent is the error for a call that the limiter or the caller's context stopped.
+func notSent(op string, err error) error {
+	if busy, ok := errors.AsType[*busyError](err); ok {
+		return &cloud.Error{Class: cloud.ClassThrottled, Op: op, RetryAfter: busy.delay, Message: busy.Error(), Cause: busy}
+	}
+	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: "not sent: " + err.Error(), Cause: err}
+}
+
+// innermost strips the URL that the HTTP client puts around an error.
+func innermost(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	if err == nil {
+		return errors.New("the SDK gave neither an answer nor an error")
+	}
+	return err
+}
+
+// neverSent says whether the request surely did not leave: the connection was never
+// made. Everything else may have reached the cloud.
+func neverSent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
+}

@@ -1,0 +1,10 @@
+// Package huawei is the adapter from the port [cloud.Client] to Huawei Cloud, over
+// its Go SDK (VPC API v3, and v1 for the interfaces of regions that lack v3 ports).
+//
+// What the SDK leaves open is closed here, in one place, [caller.do]: every call is
+// bound to its context and to a deadline, waits for the limiter of its account, has
+// its answer read up to a limit before the SDK sees it, is classed by one table, and
+// is counted. Nothing is sent twice.
+//
+// It may import package cloud and nothing else of ours.
+package huawei

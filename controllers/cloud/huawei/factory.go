@@ -1,0 +1,213 @@
+package huawei
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+	iamregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/region"
+	vpcregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/region"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// The defaults of Options.
+const (
+	DefaultCallsPerSecond = 5
+	DefaultBurst          = 10
+	// MaxDeadline is the longest a call may take, below the margin of the leader lease.
+	MaxDeadline     = 4 * time.Second
+	DefaultPageSize = 200
+	// MaxPageSize is the largest page that the cloud gives.
+	MaxPageSize = 2000
+)
+
+// Options of a Factory. The zero value is good.
+type Options struct {
+	// CallsPerSecond and Burst bound the calls to one account and region; 0 or less
+	// means the default.
+	CallsPerSecond float64
+	Burst          int
+	// Deadline of one call, the limiter's wait included; 0, less, or more than
+	// MaxDeadline means MaxDeadline.
+	Deadline time.Duration
+	// UserAgent is added to the SDK's; empty means vpcmirror.
+	UserAgent string
+	// PageSize is how many objects a page of a list holds, at most MaxPageSize; 0 or
+	// less means DefaultPageSize.
+	PageSize int
+	// Registerer takes the metrics; nil leaves them unregistered. A name that is
+	// taken by somebody else's collector is a mistake of the program and panics.
+	Registerer prometheus.Registerer
+	// Transport carries the requests; nil means one of our own that obeys the
+	// environment's proxy. It must end a request when its context ends.
+	Transport http.RoundTripper
+}
+
+// Factory makes clients. All clients of one factory share connections, metrics, and
+// one limiter per account and region. It is safe for concurrent use.
+type Factory struct {
+	deadline  time.Duration
+	userAgent string
+	pageSize  int32
+	transport http.RoundTripper
+	limiters  *limiters
+	metrics   *metrics
+}
+
+// NewFactory makes a factory.
+func NewFactory(o Options) *Factory {
+	if o.CallsPerSecond <= 0 {
+		o.CallsPerSecond = DefaultCallsPerSecond
+	}
+	if o.Burst <= 0 {
+		o.Burst = DefaultBurst
+	}
+	if o.Deadline <= 0 || o.Deadline > MaxDeadline {
+		o.Deadline = MaxDeadline
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "vpcmirror"
+	}
+	if o.PageSize <= 0 {
+		o.PageSize = DefaultPageSize
+	}
+	if o.Transport == nil {
+		o.Transport = newTransport()
+	}
+	return &Factory{
+		deadline:  o.Deadline,
+		userAgent: o.UserAgent,
+		pageSize:  int32(min(o.PageSize, MaxPageSize)), //nolint:gosec // bounded
+		transport: o.Transport,
+		limiters:  newLimiters(o.CallsPerSecond, o.Burst),
+		metrics:   newMetrics(o.Registerer),
+	}
+}
+
+// newTransport is Go's default one, which the SDK's is not: it obeys the proxy of the
+// environment and keeps enough idle connections for the calls that the limiter allows.
+func newTransport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
+	t.MaxIdleConnsPerHost = DefaultBurst
+	t.MaxResponseHeaderBytes = 64 << 10
+	return t
+}
+
+// configure is the Op of errors in the credentials themselves.
+const configure = "Configure"
+
+// New makes a client. It asks the identity service for the project when c names none,
+// and no one otherwise. A mistake in c is a *cloud.Error with ClassInvalid.
+func (f *Factory) New(ctx context.Context, c cloud.Credentials) (cloud.Client, error) {
+	if err := checkKeys(c); err != nil {
+		return nil, err
+	}
+	if !regionPattern.MatchString(c.Region) {
+		return nil, invalid(configure, "region %q: name the region of the account, such as cn-north-4", c.Region)
+	}
+	endpoint, err := vpcEndpoint(c)
+	if err != nil {
+		return nil, err
+	}
+	project := c.ProjectID
+	if project == "" {
+		if project, err = f.findProject(ctx, c, endpoint); err != nil {
+			return nil, err
+		}
+	}
+	if !projectPattern.MatchString(project) {
+		return nil, invalid(configure, "projectID %q: a project ID has 32 lower-case hexadecimal digits; the console shows it under My Credentials", project)
+	}
+	account := cloud.Account{Region: c.Region, ProjectID: project, Endpoint: endpoint}
+	caller, err := f.newCaller(c, account, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &client{caller: caller}, nil
+}
+
+func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint string) (*caller, error) {
+	keys, err := basic.NewCredentialsBuilder().WithAk(c.AccessKey).WithSk(c.SecretKey).
+		WithSecurityToken(c.SecurityToken).WithProjectId(account.ProjectID).SafeBuild()
+	if err != nil {
+		return nil, invalid(configure, "the SDK refuses the keys") // its own text is not passed on
+	}
+	return &caller{
+		factory:  f,
+		account:  account,
+		endpoint: endpoint,
+		keys:     keys,
+		secrets:  &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+	}, nil
+}
+
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	projectPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+func checkKeys(c cloud.Credentials) error {
+	for _, key := range []struct {
+		name, value string
+		required    bool
+	}{
+		{"accessKey", c.AccessKey, true},
+		{"secretKey", c.SecretKey, true},
+		{"securityToken", c.SecurityToken, false},
+	} {
+		if key.value == "" && key.required {
+			return invalid(configure, "%s is empty: give the key", key.name)
+		}
+		if strings.ContainsFunc(key.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			return invalid(configure, "%s holds a blank or a line break: store the key without it", key.name)
+		}
+	}
+	return nil
+}
+
+// vpcEndpoint gives the base URL of the VPC API: the one named, else the region's in
+// the SDK's table.
+func vpcEndpoint(c cloud.Credentials) (string, error) {
+	if c.Endpoint != "" {
+		return baseURL("endpoint", c.Endpoint)
+	}
+	known, err := vpcregion.SafeValueOf(c.Region)
+	if err != nil || len(known.Endpoints) == 0 {
+		return "", invalid(configure, "region %q is not known to this version: check the spelling, or give the endpoint of its VPC API", c.Region)
+	}
+	return baseURL("endpoint", known.Endpoints[0])
+}
+
+// iamEndpoint gives the base URL of the identity service. The table's one is used
+// only together with the table's VPC API: keys of one cloud are not sent to another.
+func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
+	if c.IAMEndpoint != "" {
+		return baseURL("iamEndpoint", c.IAMEndpoint)
+	}
+	const remedy = "give projectID, or iamEndpoint so that it can be looked up"
+	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
+		return "", invalid(configure, "projectID is missing, and the endpoint %s is not the region's usual one: %s", vpc, remedy)
+	}
+	known, err := iamregion.SafeValueOf(c.Region)
+	if err != nil || len(known.Endpoints) == 0 {
+		return "", invalid(configure, "projectID is missing, and no identity service is known for region %q: %s", c.Region, remedy)
+	}
+	return baseURL("iamEndpoint", known.Endpoints[0])
+}
+
+// baseURL checks an endpoint. A path is refused, because the SDK would drop it.
+func baseURL(field, value string) (string, error) {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", invalid(configure, "%s must be a URL like https://vpc.cn-north-4.myhuaweicloud.com, with http or https and without user, path or query", field)
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Host), nil
+}

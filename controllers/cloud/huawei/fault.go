@@ -1,0 +1,142 @@
+package huawei
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// fault is what the body of a refusal says.
+type fault struct {
+	code      string
+	message   string
+	requestID string
+}
+
+const (
+	maxFaultBytes   = 64 << 10
+	maxFaultDepth   = 3
+	maxMessageRunes = 300
+)
+
+// readFault reads the shapes that occur: error_code and error_msg (gateway and v3),
+// code and message (older calls), the same inside an object such as error or
+// NeutronError. Any other text is left out on purpose: an endpoint comes from a
+// Secret, and the operator must not show what some other server answers.
+func readFault(body []byte) fault {
+	if len(body) > maxFaultBytes {
+		return fault{}
+	}
+	var object map[string]any
+	if json.Unmarshal(body, &object) != nil {
+		return fault{}
+	}
+	f := faultIn(object, maxFaultDepth)
+	f.code = cleanID(f.code)
+	f.requestID = cleanID(text(object["request_id"]))
+	return f
+}
+
+func faultIn(object map[string]any, depth int) fault {
+	for _, names := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}, {"type", "message"}} {
+		message := text(object[names[1]])
+		if message == "" {
+			continue
+		}
+		if names[0] == "type" { // Neutron's type is a class of Python, not a code
+			return fault{message: message}
+		}
+		return fault{code: text(object[names[0]]), message: message}
+	}
+	if depth == 0 {
+		return fault{}
+	}
+	names := make([]string, 0, len(object))
+	for name := range object {
+		names = append(names, name)
+	}
+	slices.Sort(names) // maps have no order; the same body must give the same error
+	for _, name := range names {
+		if inner, ok := object[name].(map[string]any); ok {
+			if f := faultIn(inner, depth-1); f != (fault{}) {
+				return f
+			}
+		}
+	}
+	return fault{code: text(object["error_code"])}
+}
+
+func text(value any) string {
+	s, _ := value.(string)
+	return s
+}
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+
+// cleanID gives back an identifier or a code that is safe to print, else "".
+func cleanID(s string) string {
+	if idPattern.MatchString(s) {
+		return s
+	}
+	return ""
+}
+
+// contentType names the kind of an answer for a message.
+func contentType(header http.Header) string {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil {
+		return "unknown content"
+	}
+	return kind
+}
+
+// secrets are the strings that must not appear in an error.
+type secrets []string
+
+// minSecret is the shortest text that is taken out: replacing single letters would
+// leave no message at all, and no key is that short.
+const minSecret = 4
+
+func newSecrets(values ...string) secrets {
+	var s secrets
+	for _, v := range values {
+		if len(v) >= minSecret {
+			s = append(s, v)
+		}
+	}
+	// Longest first, so that a secret inside another one leaves no rest.
+	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
+	return s
+}
+
+// signed matches where a server starts to echo the request that it could not verify.
+var signed = regexp.MustCompile(`(?i)[\s,;:.(]*(canonical[\s_-]*request|string[\s_-]*to[\s_-]*sign|authorization\s*[:=]|signature\s*=|x-security-token)`)
+
+// scrub takes secrets and the server's echo of the signed request out of a message,
+// makes it one printable line, and bounds it.
+func (s secrets) scrub(message string) string {
+	for _, secret := range s {
+		message = strings.ReplaceAll(message, secret, "***")
+	}
+	if at := signed.FindStringIndex(message); at != nil {
+		message = message[:at[0]]
+	}
+	message = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(message, ""))
+	message = strings.Join(strings.Fields(message), " ")
+	if runes := []rune(message); len(runes) > maxMessageRunes {
+		message = string(runes[:maxMessageRunes]) + " ..."
+	}
+	return message
+}

@@ -1,0 +1,91 @@
+package huawei
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// sweepAt is how many limiters may exist before full ones are dropped.
+const sweepAt = 256
+
+// limiters holds one limiter per account, shared by all its clients.
+type limiters struct {
+	perSecond rate.Limit
+	burst     int
+
+	mu   sync.Mutex
+	byID map[cloud.Account]*rate.Limiter
+}
+
+func newLimiters(perSecond float64, burst int) *limiters {
+	return &limiters{perSecond: rate.Limit(perSecond), burst: burst, byID: map[cloud.Account]*rate.Limiter{}}
+}
+
+// reserve takes the next free place of the account. Look-up and reservation are one
+// step under the lock: a limiter that is full is the same as a new one, so dropping
+// it changes nothing, unless somebody were about to use it.
+func (l *limiters) reserve(account cloud.Account, now time.Time) *rate.Reservation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limiter, ok := l.byID[account]
+	if !ok {
+		if len(l.byID) >= sweepAt {
+			l.sweep(now)
+		}
+		limiter = rate.NewLimiter(l.perSecond, l.burst)
+		l.byID[account] = limiter
+	}
+	return limiter.ReserveN(now, 1)
+}
+
+func (l *limiters) sweep(now time.Time) {
+	for account, limiter := range l.byID {
+		if limiter.TokensAt(now) >= float64(l.burst) {
+			delete(l.byID, account)
+		}
+	}
+}
+
+// busyError says that the limiter's queue is longer than a call may wait.
+type busyError struct{ delay time.Duration }
+
+func (e *busyError) Error() string {
+	return fmt.Sprintf("the operator's own limit of calls to this account is used up for %s", e.delay.Round(time.Millisecond))
+}
+
+// wait returns when the account's next call may be sent, and how long that took. It
+// refuses at once with a *busyError when its turn comes after patience or after the
+// end of ctx, and with the error of ctx when that ends first.
+func (l *limiters) wait(ctx context.Context, account cloud.Account, patience time.Duration) (time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	reservation := l.reserve(account, now)
+	delay := reservation.DelayFrom(now)
+	if delay == 0 {
+		return 0, nil
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = min(patience, deadline.Sub(now))
+	}
+	if delay > patience {
+		reservation.CancelAt(now)
+		return 0, &busyError{delay: delay}
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return delay, nil
+	case <-ctx.Done():
+		reservation.Cancel()
+		return time.Since(now), ctx.Err()
+	}
+}
