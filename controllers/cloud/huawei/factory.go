@@ -110,7 +110,8 @@ func (f *Factory) New(ctx context.Context, c cloud.Credentials) (cloud.Client, e
 		return nil, err
 	}
 	if !regionPattern.MatchString(c.Region) {
-		return nil, invalid(configure, "region %q: name the region of the account, such as cn-north-4", c.Region)
+		// What is no region is not repeated: a secret may have come into the wrong field.
+		return nil, invalid(configure, "region is missing or no region: name one like cn-north-4")
 	}
 	endpoint, err := vpcEndpoint(c)
 	if err != nil {
@@ -123,7 +124,7 @@ func (f *Factory) New(ctx context.Context, c cloud.Credentials) (cloud.Client, e
 		}
 	}
 	if !projectPattern.MatchString(project) {
-		return nil, invalid(configure, "projectID %q: a project ID has 32 lower-case hexadecimal digits; the console shows it under My Credentials", project)
+		return nil, invalid(configure, "projectID must have 32 lower-case hexadecimal digits: the console shows it under My Credentials")
 	}
 	account := cloud.Account{Region: c.Region, ProjectID: project, Endpoint: endpoint}
 	caller, err := f.newCaller(c, account, endpoint)

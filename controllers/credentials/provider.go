@@ -1,0 +1,159 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// The keys of a Secret. The first two are required.
+const (
+	KeyAccessKey     = "accessKey"
+	KeySecretKey     = "secretKey"
+	KeySecurityToken = "securityToken"
+	KeyRegion        = "region"
+	KeyProjectID     = "projectID"
+	KeyEndpoint      = "endpoint"
+	KeyIAMEndpoint   = "iamEndpoint"
+)
+
+// Provider gives clients. It is safe for concurrent use.
+type Provider struct {
+	reader   client.Reader
+	factory  cloud.Factory
+	operator cloud.Credentials
+	clients  *clients
+}
+
+// NewProvider makes a provider. reader must read from the API server itself, not from
+// a cache, which would need to list Secrets. operator are the operator's own
+// credentials; without keys, every object must name a Secret.
+func NewProvider(reader client.Reader, factory cloud.Factory, operator cloud.Credentials) *Provider {
+	return &Provider{reader: reader, factory: factory, operator: operator, clients: newClients(maxClients)}
+}
+
+// ClientFor gives the client for an object in namespace with this spec. A mistake in
+// the credentials is an *Error; any other error is a fault of the API server or the
+// cloud, which may pass.
+func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error) {
+	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef)
+	if err != nil {
+		return nil, err
+	}
+	if err := settle(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
+		return nil, err
+	}
+	if err := settle(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
+		return nil, err
+	}
+	if err := check(c, origin); err != nil {
+		return nil, err
+	}
+	key := fingerprint(c)
+	if found := p.clients.get(key); found != nil {
+		return found, nil
+	}
+	made, err := p.factory(ctx, c)
+	if err != nil {
+		return nil, explain(err, origin)
+	}
+	return p.clients.put(key, made), nil
+}
+
+// find gives the credentials and where they come from, in words.
+func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.SecretReference) (cloud.Credentials, string, error) {
+	if ref != nil {
+		return p.read(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name})
+	}
+	if p.operator.AccessKey == "" {
+		return cloud.Credentials{}, "", &Error{Reason: NotFound, Message: fmt.Sprintf(
+			"spec.credentialsRef names no Secret and the operator has no credentials of its own: "+
+				"name a Secret in namespace %s, or start the operator with %s and %s", namespace, EnvAccessKey, EnvSecretKey)}
+	}
+	return p.operator, "the operator's own credentials", nil
+}
+
+func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.Credentials, string, error) {
+	origin := "Secret " + name.String()
+	var secret corev1.Secret
+	err := p.reader.Get(ctx, name, &secret)
+	if apierrors.IsNotFound(err) {
+		return cloud.Credentials{}, "", &Error{Reason: NotFound, Cause: err, Message: fmt.Sprintf(
+			"%s does not exist: create it with the keys %s and %s, or correct spec.credentialsRef.name", origin, KeyAccessKey, KeySecretKey)}
+	}
+	if err != nil {
+		return cloud.Credentials{}, "", fmt.Errorf("reading %s: %w", origin, err)
+	}
+	// Tools that write files often add a line break, which no value here may have.
+	get := func(key string) string { return strings.TrimSpace(string(secret.Data[key])) }
+	for _, key := range []string{KeyAccessKey, KeySecretKey} {
+		if get(key) == "" {
+			return cloud.Credentials{}, "", &Error{Reason: NotFound, Message: fmt.Sprintf(
+				"%s has no key %s, or it is empty: add it", origin, key)}
+		}
+	}
+	return cloud.Credentials{
+		AccessKey:     get(KeyAccessKey),
+		SecretKey:     get(KeySecretKey),
+		SecurityToken: get(KeySecurityToken),
+		Region:        get(KeyRegion),
+		ProjectID:     get(KeyProjectID),
+		Endpoint:      get(KeyEndpoint),
+		IAMEndpoint:   get(KeyIAMEndpoint),
+	}, origin, nil
+}
+
+// settle lets the spec fill what the credentials leave open. It may not contradict
+// them: endpoint and project of the credentials belong to their region, and who may
+// use the operator's credentials may not move them to another account's place.
+func settle(have *string, want, field, key, origin string) error {
+	if want == "" || want == *have {
+		return nil
+	}
+	if *have != "" {
+		return &Error{Reason: Invalid, Message: fmt.Sprintf(
+			"%s differs from %s of %s: make them equal, or leave one of them out", field, key, origin)}
+	}
+	*have = want
+	return nil
+}
+
+// check finds what can be told without the adapter.
+func check(c cloud.Credentials, origin string) error {
+	if c.Region == "" {
+		return &Error{Reason: Invalid, Message: fmt.Sprintf(
+			"the region is missing: set spec.region, or %s in %s", KeyRegion, origin)}
+	}
+	for _, endpoint := range []struct{ key, value string }{{KeyEndpoint, c.Endpoint}, {KeyIAMEndpoint, c.IAMEndpoint}} {
+		if endpoint.value == "" {
+			continue
+		}
+		u, err := url.Parse(endpoint.value)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return &Error{Reason: Invalid, Message: fmt.Sprintf(
+				"%s of %s is no URL with http or https: write it like https://vpc.cn-north-4.myhuaweicloud.com", endpoint.key, origin)}
+		}
+	}
+	return nil
+}
+
+// explain names the origin in an error of the factory. What the adapter refuses
+// without asking the cloud, or because the cloud's answer does not fit the
+// credentials, is a mistake in them.
+func explain(err error, origin string) error {
+	e, ok := errors.AsType[*cloud.Error](err)
+	if ok && e.Class == cloud.ClassInvalid && e.HTTPStatus == 0 {
+		return &Error{Reason: Invalid, Message: origin + ": " + e.Message, Cause: err}
+	}
+	return fmt.Errorf("connecting with %s: %w", origin, err)
+}
