@@ -1,0 +1,102 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vpcmirror.io/operator/test/cloudsim/fault"
+)
+
+// ControlPrefix begins the paths that steer the simulator. They are unsigned and no part of the cloud's API.
+const ControlPrefix = "/_sim/"
+
+// control serves GET/DELETE journal, GET/POST/DELETE faults, GET stats, GET state and GET health.
+func (s *Server) control(w http.ResponseWriter, r *http.Request) {
+	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, ControlPrefix), "/")
+	switch r.Method + " " + name {
+	case "GET journal":
+		s.controlJournal(w, r)
+	case "DELETE journal":
+		s.Journal.Clear()
+		w.WriteHeader(http.StatusNoContent)
+	case "GET faults":
+		controlAnswer(w, http.StatusOK, map[string]any{"faults": s.Faults.List()})
+	case "POST faults":
+		s.controlAddFault(w, r)
+	case "DELETE faults":
+		s.controlRemoveFault(w, rest)
+	case "GET stats":
+		var stats any
+		if s.Stats != nil {
+			stats = s.Stats()
+		}
+		world := s.State.Snapshot()
+		controlAnswer(w, http.StatusOK, map[string]any{
+			"version": world.Version, "requests": s.Journal.Last(), "filters": len(world.Filters), "rules": len(world.Rules),
+			"sessions": len(world.Sessions), "ports": len(world.Ports), "data_plane": stats,
+		})
+	case "GET health":
+		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok"})
+	default:
+		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health below "+ControlPrefix)
+	}
+}
+
+func (s *Server) controlJournal(w http.ResponseWriter, r *http.Request) {
+	var since uint64
+	if text := r.URL.Query().Get("since"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			controlProblem(w, http.StatusBadRequest, "since: "+strconv.Quote(text)+" is not a sequence number")
+			return
+		}
+		since = n
+	}
+	entries := s.Journal.Since(since)
+	if r.URL.Query().Get("writes") == "true" {
+		entries = s.Journal.Writes(since)
+	}
+	controlAnswer(w, http.StatusOK, map[string]any{"entries": entries, "last": s.Journal.Last()})
+}
+
+func (s *Server) controlAddFault(w http.ResponseWriter, r *http.Request) {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	var f fault.Fault
+	if err := dec.Decode(&f); err != nil {
+		controlProblem(w, http.StatusBadRequest, "the body is no fault: "+err.Error())
+		return
+	}
+	id, err := s.Faults.Add(f)
+	if err != nil {
+		controlProblem(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	controlAnswer(w, http.StatusCreated, map[string]any{"id": id})
+}
+
+func (s *Server) controlRemoveFault(w http.ResponseWriter, id string) {
+	if id == "" {
+		s.Faults.Clear()
+	} else if !s.Faults.Remove(id) {
+		controlProblem(w, http.StatusNotFound, "there is no fault "+strconv.Quote(id))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func controlProblem(w http.ResponseWriter, status int, message string) {
+	controlAnswer(w, status, map[string]any{"error": message})
+}
+
+func controlAnswer(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		status, data = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be encoded"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n')) // the client may be gone
+}

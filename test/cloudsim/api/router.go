@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+type handler func(*call) response
+
+// route is one published call. Path segments in braces are parameters.
+type route struct {
+	method    string
+	segments  []string
+	operation string
+	handler   handler
+}
+
+const (
+	mirrorBase = "/v3/{project_id}/vpc"
+	ecsBase    = "/v1/{project_id}/cloudservers"
+)
+
+// routes lists every call that is published; the operations bear the SDK's names.
+func routes() []route {
+	var out []route
+	add := func(method, path, operation string, h handler) {
+		out = append(out, route{method, strings.Split(strings.Trim(path, "/"), "/"), operation, h})
+	}
+	filters, rules, sessions := mirrorBase+"/traffic-mirror-filters", mirrorBase+"/traffic-mirror-filter-rules", mirrorBase+"/traffic-mirror-sessions"
+	add(http.MethodPost, filters, "CreateTrafficMirrorFilter", createFilter)
+	add(http.MethodGet, filters, "ListTrafficMirrorFilters", listFilters)
+	add(http.MethodGet, filters+"/{id}", "ShowTrafficMirrorFilter", showFilter)
+	add(http.MethodPut, filters+"/{id}", "UpdateTrafficMirrorFilter", updateFilter)
+	add(http.MethodDelete, filters+"/{id}", "DeleteTrafficMirrorFilter", deleteFilter)
+
+	add(http.MethodPost, rules, "CreateTrafficMirrorFilterRule", createRule)
+	add(http.MethodGet, rules, "ListTrafficMirrorFilterRules", listRules)
+	add(http.MethodGet, rules+"/{id}", "ShowTrafficMirrorFilterRule", showRule)
+	add(http.MethodPut, rules+"/{id}", "UpdateTrafficMirrorFilterRule", updateRule)
+	add(http.MethodDelete, rules+"/{id}", "DeleteTrafficMirrorFilterRule", deleteRule)
+
+	add(http.MethodPost, sessions, "CreateTrafficMirrorSession", createSession)
+	add(http.MethodGet, sessions, "ListTrafficMirrorSessions", listSessions)
+	add(http.MethodGet, sessions+"/{id}", "ShowTrafficMirrorSession", showSession)
+	add(http.MethodPut, sessions+"/{id}", "UpdateTrafficMirrorSession", updateSession)
+	add(http.MethodPut, sessions+"/{id}/add-sources", "AddSourcesToTrafficMirrorSession", addSources)
+	add(http.MethodPut, sessions+"/{id}/remove-sources", "RemoveSourcesFromTrafficMirrorSession", removeSources)
+	add(http.MethodDelete, sessions+"/{id}", "DeleteTrafficMirrorSession", deleteSession)
+
+	add(http.MethodGet, mirrorBase+"/quotas", "ShowQuota", showQuota)
+	add(http.MethodGet, "/v3/{project_id}/ports", "ListPorts", listPorts)
+	add(http.MethodGet, "/v3/{project_id}/ports/{id}", "ShowPort", showPort)
+	add(http.MethodGet, "/v1/{project_id}/ports", "ListPortsV1", listPortsV1)
+	add(http.MethodGet, "/v1/{project_id}/ports/{id}", "ShowPortV1", showPortV1)
+
+	groups, groupRules := mirrorBase+"/security-groups", mirrorBase+"/security-group-rules"
+	add(http.MethodGet, groups, "ListSecurityGroups", listGroups)
+	add(http.MethodGet, groups+"/{id}", "ShowSecurityGroup", showGroup)
+	add(http.MethodPost, groupRules, "CreateSecurityGroupRule", createGroupRule)
+	add(http.MethodGet, groupRules, "ListSecurityGroupRules", listGroupRules)
+	add(http.MethodGet, groupRules+"/{id}", "ShowSecurityGroupRule", showGroupRule)
+	add(http.MethodDelete, groupRules+"/{id}", "DeleteSecurityGroupRule", deleteGroupRule)
+	add(http.MethodGet, mirrorBase+"/firewalls", "ListFirewall", listFirewalls)
+	add(http.MethodGet, mirrorBase+"/firewalls/{id}", "ShowFirewall", showFirewall)
+
+	add(http.MethodGet, ecsBase+"/flavors", "ListFlavors", listFlavors)
+	add(http.MethodGet, ecsBase+"/{id}", "ShowServer", showServer)
+	add(http.MethodGet, ecsBase+"/{id}/os-interface", "ListServerInterfaces", listServerInterfaces)
+
+	add(http.MethodGet, "/v3/projects", "KeystoneListProjects", listProjects)
+	add(http.MethodGet, "/v3/auth/domains", "KeystoneListAuthDomains", listDomains)
+	return out
+}
+
+// find looks the request's method and path up. Where several routes fit, the one listed first wins.
+func (c *call) find() (route, bool) {
+	segments := strings.Split(strings.Trim(c.r.URL.EscapedPath(), "/"), "/")
+	for _, rt := range c.routes {
+		if rt.method != c.r.Method {
+			continue
+		}
+		if params, ok := rt.match(segments); ok {
+			c.params = params
+			return rt, true
+		}
+	}
+	return route{}, false
+}
+
+func (rt route) match(segments []string) (map[string]string, bool) {
+	if len(segments) != len(rt.segments) {
+		return nil, false
+	}
+	params := map[string]string{}
+	for i, pattern := range rt.segments {
+		name, isParam := strings.CutPrefix(pattern, "{")
+		if !isParam {
+			if pattern != segments[i] {
+				return nil, false
+			}
+			continue
+		}
+		value, err := url.PathUnescape(segments[i])
+		if err != nil || value == "" {
+			return nil, false
+		}
+		params[strings.TrimSuffix(name, "}")] = value
+	}
+	return params, true
+}

@@ -1,0 +1,265 @@
+// Package state is the memory of the simulated cloud: what exists, and every rule that the real service keeps about it
+// (validation, references, uniqueness, quotas, partial updates, defaults). It knows nothing of HTTP.
+//
+// Of ours it imports test/cloudsim/scenario only.
+package state
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Secret is a string that hides itself when it is printed or encoded, so that no key slips into a log.
+type Secret string
+
+// String hides the secret.
+func (Secret) String() string { return "***" }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return "***" }
+
+// MarshalText hides the secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// Account is one access key and what it may reach.
+type Account struct {
+	Name      string
+	DomainID  string
+	AccessKey string
+	SecretKey Secret
+	// SecurityToken is set for temporary keys: every request must then carry it in X-Security-Token.
+	SecurityToken Secret
+	// TokenExpires ends a temporary key; zero means never.
+	TokenExpires time.Time
+	// Disabled makes the gateway answer 403 APIGW.0802.
+	Disabled bool
+	// Projects are the IDs that this key may name in a path.
+	Projects []string
+}
+
+// Project is a share of one account in one region.
+type Project struct {
+	ID       string
+	Name     string
+	DomainID string
+}
+
+// Filter is a traffic mirror filter. Its rules are kept in World.Rules.
+type Filter struct {
+	ID, ProjectID     string
+	Name, Description string
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
+}
+
+// Direction of a rule, as seen from the source interface.
+const (
+	Ingress = "ingress"
+	Egress  = "egress"
+)
+
+// Rule is a traffic mirror filter rule. An empty CIDR or port range means any, and is null on the wire.
+type Rule struct {
+	ID, ProjectID, FilterID               string
+	Direction                             string // Ingress or Egress
+	Protocol                              string // in the case in which it was sent
+	EtherType                             string // IPv4 or IPv6
+	Action                                string // accept or reject
+	Priority                              int    // 1-65535, the smaller first
+	SourceCIDR, DestinationCIDR           string
+	SourcePortRange, DestinationPortRange string // low-high
+	Description                           string
+	CreatedAt, UpdatedAt                  time.Time
+}
+
+// Kinds of a session's target.
+const (
+	TargetENI = "eni"
+	TargetELB = "elb"
+)
+
+// Session is a traffic mirror session.
+type Session struct {
+	ID, ProjectID        string
+	Name, Description    string
+	FilterID             string
+	Sources              []string // port IDs, in the order in which they were added
+	TargetID             string
+	TargetType           string // TargetENI or TargetELB
+	VNI                  int    // 0-16777215
+	PacketLength         int    // bytes, 1-1460
+	Priority             int    // 1-32766, the smaller first
+	Enabled              bool
+	Type                 string // eni
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Port is an elastic network interface.
+type Port struct {
+	ID, ProjectID  string
+	Name           string
+	MAC            string
+	Addresses      []netip.Addr
+	SubnetID       string
+	VPCID          string
+	ServerID       string // empty: attached to nothing
+	Flavor         string // of that server
+	Primary        bool
+	SecurityGroups []string // IDs, in binding order
+	Status         string   // ACTIVE, BUILD or DOWN
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Subnet is a part of a VPC with its gateway.
+type Subnet struct {
+	ID, Name, VPCID, ProjectID string
+	CIDR                       netip.Prefix
+	Gateway                    netip.Addr
+	GatewayMAC                 string
+}
+
+// Server is an ECS. Its interfaces are the ports that name it.
+type Server struct {
+	ID, ProjectID, Name, Flavor string
+}
+
+// Flavor is an ECS flavor.
+type Flavor struct {
+	Name      string
+	VCPUs     int
+	MemoryMiB int
+	// Mirroring tells whether interfaces of such servers may be mirror sources.
+	Mirroring bool
+}
+
+// LoadBalancer is a private load balancer, which may be a mirror target.
+type LoadBalancer struct {
+	ID, ProjectID, Name, VPCID string
+	Address                    netip.Addr
+}
+
+// SecurityGroup is a named list of rules. Its rules are kept in World.GroupRules.
+type SecurityGroup struct {
+	ID, ProjectID, Name, Description string
+	CreatedAt, UpdatedAt             time.Time
+}
+
+// GroupRule is a security group rule. At most one of RemotePrefix and RemoteGroup is set; neither means anyone.
+type GroupRule struct {
+	ID, ProjectID, GroupID string
+	Description            string
+	Direction              string // Ingress or Egress
+	EtherType              string // IPv4 or IPv6
+	Protocol               string // empty means all
+	Multiport              string // empty means all
+	Action                 string // allow or deny
+	Priority               int    // 1-100, 1 first
+	RemotePrefix           string
+	RemoteGroup            string
+	Enabled                bool
+	CreatedAt, UpdatedAt   time.Time
+}
+
+// World is everything that the cloud holds at one moment. Maps are keyed by ID, except Accounts (access key) and Flavors
+// (name).
+type World struct {
+	// Version grows by one with each change.
+	Version uint64
+	Region  string
+
+	Accounts      map[string]Account
+	Projects      map[string]Project
+	Filters       map[string]Filter
+	Rules         map[string]Rule
+	Sessions      map[string]Session
+	Ports         map[string]Port
+	Subnets       map[string]Subnet
+	Servers       map[string]Server
+	Flavors       map[string]Flavor
+	LoadBalancers map[string]LoadBalancer
+	Groups        map[string]SecurityGroup
+	GroupRules    map[string]GroupRule
+	Quotas        Quotas
+}
+
+// clone copies the maps, and the slices that a change is likely to touch, so that a World once published never changes.
+func (w *World) clone() *World {
+	c := *w
+	c.Accounts = maps.Clone(w.Accounts)
+	c.Projects = maps.Clone(w.Projects)
+	c.Filters = maps.Clone(w.Filters)
+	c.Rules = maps.Clone(w.Rules)
+	c.Sessions = maps.Clone(w.Sessions)
+	for id, s := range c.Sessions {
+		s.Sources = slices.Clone(s.Sources)
+		c.Sessions[id] = s
+	}
+	c.Ports = maps.Clone(w.Ports)
+	for id, p := range c.Ports {
+		p.Addresses = slices.Clone(p.Addresses)
+		p.SecurityGroups = slices.Clone(p.SecurityGroups)
+		c.Ports[id] = p
+	}
+	c.Subnets = maps.Clone(w.Subnets)
+	c.Servers = maps.Clone(w.Servers)
+	c.Flavors = maps.Clone(w.Flavors)
+	c.LoadBalancers = maps.Clone(w.LoadBalancers)
+	c.Groups = maps.Clone(w.Groups)
+	c.GroupRules = maps.Clone(w.GroupRules)
+	return &c
+}
+
+// RulesOf returns the rules of a filter, those of one direction, by priority and then ID.
+func (w *World) RulesOf(filterID, direction string) []Rule {
+	var out []Rule
+	for _, r := range w.Rules {
+		if r.FilterID == filterID && r.Direction == direction {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b Rule) int {
+		if a.Priority != b.Priority {
+			return a.Priority - b.Priority
+		}
+		return compareIDs(a.ID, b.ID)
+	})
+	return out
+}
+
+// RulesOfGroup returns the rules of a security group in the order of their IDs.
+func (w *World) RulesOfGroup(groupID string) []GroupRule {
+	var out []GroupRule
+	for _, r := range w.GroupRules {
+		if r.GroupID == groupID {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b GroupRule) int { return compareIDs(a.ID, b.ID) })
+	return out
+}
+
+// FlavorMirrors tells whether the flavor may carry mirror sources. Flavors that the scenario does not list follow the
+// documented family: c7t.
+func (w *World) FlavorMirrors(name string) bool {
+	if f, ok := w.Flavors[name]; ok {
+		return f.Mirroring
+	}
+	return mirroringFamily(name)
+}
+
+func mirroringFamily(flavor string) bool {
+	return len(flavor) > 4 && flavor[:4] == "c7t."
+}
+
+func compareIDs(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,57 @@
+package state
+
+// Unlimited is the value of a quota that is not live.
+const Unlimited = -1
+
+// Quotas are the limits of the mirror objects, by the service's own names.
+type Quotas struct {
+	Sessions                   int // traffic_mirror_session, per project
+	SourcesPerSession          int // traffic_mirror_session_contain_sources
+	SessionsPerSource          int // traffic_mirror_source_referred_by_session
+	SessionsPerENITarget       int // traffic_mirror_target_eni_referred_by_session
+	SessionsPerELBTarget       int // traffic_mirror_target_elb_referred_by_session
+	SessionsPerFilter          int // traffic_mirror_filter_referred_by_session
+	RulesPerDirection          int // traffic_mirror_filter_contain_rules_each_direction
+	Filters                    int // traffic_mirror_filter, per project; not documented
+	SecurityGroupRulesPerGroup int // secgroup_contain_rules
+}
+
+// DefaultQuotas are those of the VPC user guide, where it names one.
+func DefaultQuotas() Quotas {
+	return Quotas{
+		Sessions:                   20000,
+		SourcesPerSession:          10,
+		SessionsPerSource:          3,
+		SessionsPerENITarget:       10,
+		SessionsPerELBTarget:       200,
+		SessionsPerFilter:          1000,
+		RulesPerDirection:          10,
+		Filters:                    Unlimited,
+		SecurityGroupRulesPerGroup: 500,
+	}
+}
+
+func exceeds(count, limit int) bool { return limit != Unlimited && count > limit }
+
+// Quirks switch behaviour about which the documents are silent or contradict themselves. The zero value is the plainest
+// reading of them.
+type Quirks struct {
+	// EnabledByDefault: a session created without "enabled" is on. The field table says off, the documented example on.
+	EnabledByDefault bool
+	// BlankTargetWithLastSource: removing the last source empties the target's fields too, as the documented example shows.
+	BlankTargetWithLastSource bool
+	// RefuseLastSource: the last source cannot be removed.
+	RefuseLastSource bool
+	// StrictSources: adding a source that is there, or removing one that is not, is refused.
+	StrictSources bool
+	// RefuseRuleMove: a rule update that names a direction or a filter is refused; otherwise both are ignored.
+	RefuseRuleMove bool
+	// StrictProtocols: ICMP only with IPv4, ICMPV6 only with IPv6, ports only with TCP and UDP, as the console has it.
+	StrictProtocols bool
+	// EmptyClears: an empty string in a rule update clears the CIDR or port range; otherwise it is ignored.
+	EmptyClears bool
+	// AcceptAnyFlavor: a source on an unsupported flavor is accepted, and then carries nothing.
+	AcceptAnyFlavor bool
+	// UniqueNames: names of filters and of sessions are unique per project.
+	UniqueNames bool
+}

@@ -1,0 +1,110 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"vpcmirror.io/operator/test/cloudsim/scenario"
+)
+
+// FromScenario builds the world that a scenario describes; now stamps its objects.
+func FromScenario(sc *scenario.Scenario, now time.Time) *World {
+	now = now.UTC().Truncate(time.Second)
+	w := &World{
+		Region: sc.Region, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
+		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
+		Servers: map[string]Server{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
+		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{}, Quotas: DefaultQuotas(),
+	}
+	w.addAccounts(sc)
+	for _, f := range sc.Flavors {
+		w.Flavors[f.Name] = Flavor(f)
+	}
+	w.addNetworks(sc)
+	w.addGroups(sc, now)
+	for _, h := range sc.Hosts {
+		w.addHost(h, now)
+	}
+	for name, limit := range sc.Quotas {
+		*w.Quotas.byName(name) = limit
+	}
+	return w
+}
+
+func (w *World) addAccounts(sc *scenario.Scenario) {
+	for _, a := range sc.Accounts {
+		account := Account{
+			Name: a.Name, DomainID: a.DomainID, AccessKey: a.AccessKey, SecretKey: Secret(a.SecretKey),
+			SecurityToken: Secret(a.SecurityToken), TokenExpires: a.TokenExpires,
+		}
+		for _, p := range a.Projects {
+			account.Projects = append(account.Projects, p.ID)
+			w.Projects[p.ID] = Project{ID: p.ID, Name: p.Name, DomainID: a.DomainID}
+		}
+		w.Accounts[a.AccessKey] = account
+	}
+}
+
+func (w *World) addNetworks(sc *scenario.Scenario) {
+	for _, v := range sc.VPCs {
+		for _, s := range v.Subnets {
+			w.Subnets[s.ID] = Subnet{
+				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, Gateway: s.Gateway,
+				GatewayMAC: s.GatewayMAC.String(),
+			}
+		}
+	}
+	for _, lb := range sc.LoadBalancers {
+		w.LoadBalancers[lb.ID] = LoadBalancer{ID: lb.ID, ProjectID: lb.ProjectID, Name: lb.Name, VPCID: lb.VPCID, Address: lb.Address}
+	}
+}
+
+func (w *World) addGroups(sc *scenario.Scenario, now time.Time) {
+	for _, g := range sc.SecurityGroups {
+		w.Groups[g.ID] = SecurityGroup{
+			ID: g.ID, ProjectID: g.ProjectID, Name: g.Name, Description: g.Description, CreatedAt: now, UpdatedAt: now,
+		}
+		for _, r := range g.Rules {
+			w.GroupRules[r.ID] = GroupRule{
+				ID: r.ID, ProjectID: g.ProjectID, GroupID: g.ID, Description: r.Description, Direction: r.Direction,
+				EtherType: r.EtherType, Protocol: r.Protocol, Multiport: r.Multiport, Action: r.Action, Priority: r.Priority,
+				RemotePrefix: r.RemotePrefix, RemoteGroup: r.RemoteGroup, Enabled: !r.Disabled, CreatedAt: now, UpdatedAt: now,
+			}
+		}
+	}
+}
+
+func (w *World) addHost(h scenario.Host, now time.Time) {
+	w.Servers[h.ID] = Server{ID: h.ID, ProjectID: h.ProjectID, Name: h.Name, Flavor: h.Flavor}
+	for i, nic := range h.Interfaces {
+		w.Ports[nic.ID] = Port{
+			ID: nic.ID, ProjectID: h.ProjectID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses), SubnetID: nic.SubnetID,
+			VPCID: nic.VPCID, ServerID: h.ID, Flavor: h.Flavor, Primary: i == 0, SecurityGroups: slices.Clone(nic.SecurityGroups),
+			Status: "ACTIVE", CreatedAt: now, UpdatedAt: now,
+		}
+	}
+}
+
+// byName finds a quota by the cloud's name; nil when there is none of that name.
+func (q *Quotas) byName(name string) *int {
+	return map[string]*int{
+		"traffic_mirror_session":                             &q.Sessions,
+		"traffic_mirror_session_contain_sources":             &q.SourcesPerSession,
+		"traffic_mirror_source_referred_by_session":          &q.SessionsPerSource,
+		"traffic_mirror_target_eni_referred_by_session":      &q.SessionsPerENITarget,
+		"traffic_mirror_target_elb_referred_by_session":      &q.SessionsPerELBTarget,
+		"traffic_mirror_filter_referred_by_session":          &q.SessionsPerFilter,
+		"traffic_mirror_filter_contain_rules_each_direction": &q.RulesPerDirection,
+		"traffic_mirror_filter":                              &q.Filters,
+		"secgroup_contain_rules":                             &q.SecurityGroupRulesPerGroup,
+	}[name]
+}
+
+// ByName returns all quotas by the cloud's names.
+func (q Quotas) ByName() map[string]int {
+	out := make(map[string]int, len(scenario.QuotaNames))
+	for _, name := range scenario.QuotaNames {
+		out[name] = *q.byName(name)
+	}
+	return out
+}

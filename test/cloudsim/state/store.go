@@ -1,0 +1,142 @@
+package state
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Store holds the world and changes it, one change at a time. It is safe for concurrent use.
+type Store struct {
+	clock func() time.Time
+	newID func() string
+
+	current atomic.Pointer[World]
+
+	mu          sync.Mutex // one writer; guards all below
+	quirks      Quirks
+	subscribers []*subscriber
+	retain      time.Duration
+	history     []moment // oldest first; only kept while retain > 0
+}
+
+type subscriber struct{ notify func(*World) }
+
+// moment is a world and the time at which it stopped being the current one.
+type moment struct {
+	world *World
+	until time.Time
+}
+
+// NewStore makes a store of a world that the caller gives away. The clock stamps objects (time.Now when nil).
+func NewStore(world *World, clock func() time.Time) *Store {
+	if clock == nil {
+		clock = time.Now
+	}
+	s := &Store{clock: clock, newID: uuid.NewString}
+	s.current.Store(world)
+	return s
+}
+
+// SetQuirks switches quirks; it takes effect with the next request.
+func (s *Store) SetQuirks(q Quirks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quirks = q
+}
+
+// Snapshot returns the world as it is now. It must not be changed: it is shared, and what makes it cheap.
+func (s *Store) Snapshot() *World { return s.current.Load() }
+
+// Subscribe calls notify with the world as it is now, and then with each new one, in order, before the request that caused
+// it is answered. notify must not call the store. The returned function ends the subscription.
+func (s *Store) Subscribe(notify func(*World)) (cancel func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := &subscriber{notify: notify}
+	s.subscribers = append(s.subscribers, sub)
+	notify(s.current.Load())
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for i, other := range s.subscribers {
+			if other == sub {
+				s.subscribers = append(s.subscribers[:i:i], s.subscribers[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// Edit changes the world behind the API's back, without any check: the drift that an operator has to notice. Values are
+// written back into the maps; slices inside them are replaced, not changed in place.
+func (s *Store) Edit(f func(*World)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.current.Load().clone()
+	f(next)
+	s.publish(next)
+}
+
+// Retain keeps worlds of the last d, so that AsOf can look back; 0 keeps none.
+func (s *Store) Retain(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retain = d
+	s.prune(s.clock())
+}
+
+// AsOf returns the world that was current at the time, or the oldest that is still known (see Retain).
+func (s *Store) AsOf(t time.Time) *World {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.history {
+		if m.until.After(t) {
+			return m.world
+		}
+	}
+	return s.current.Load()
+}
+
+// change runs f on a copy of the world and publishes it when f agrees. The mutex is held by f's whole run.
+func change[T any](s *Store, f func(w *World, now time.Time) (T, error)) (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.current.Load().clone()
+	out, err := f(next, s.clock().UTC().Truncate(time.Second))
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	s.publish(next)
+	return out, nil
+}
+
+func (s *Store) publish(next *World) {
+	now := s.clock()
+	before := s.current.Load()
+	next.Version = before.Version + 1
+	if s.retain > 0 {
+		s.history = append(s.history, moment{world: before, until: now})
+	}
+	s.prune(now)
+	s.current.Store(next)
+	for _, sub := range s.subscribers {
+		sub.notify(next)
+	}
+}
+
+func (s *Store) prune(now time.Time) {
+	if s.retain <= 0 {
+		s.history = nil
+		return
+	}
+	horizon := now.Add(-s.retain)
+	keep := 0
+	for keep < len(s.history) && !s.history[keep].until.After(horizon) {
+		keep++
+	}
+	s.history = append([]moment(nil), s.history[keep:]...)
+}
