@@ -8,9 +8,9 @@ type DropReason string
 // The reasons. Those of the way from the host are counted at the sender's port,
 // those of the way to a host at the receiver's.
 const (
-	DropMalformed     DropReason = "malformed"                  // headers do not add up
-	DropOversize      DropReason = "longer than the MTU"        // more than 1500 bytes above Ethernet
-	DropSpoofedMAC    DropReason = "source MAC not the port's"  //
+	DropMalformed     DropReason = "malformed"                 // headers do not add up
+	DropOversize      DropReason = "longer than the MTU"       // more than 1500 bytes above Ethernet
+	DropSpoofedMAC    DropReason = "source MAC not the port's" //
 	DropSpoofed       DropReason = "source address not the port's"
 	DropRouterMessage DropReason = "router message from a host" // advertisement, redirect
 	DropNotIP         DropReason = "neither IP nor ARP"

@@ -87,11 +87,12 @@ func walkthroughConfig() Config {
 	}
 }
 
-// change gives the walkthrough's configuration after f.
-func change(t testing.TB, f func(*Config)) Config {
-	t.Helper()
+// change gives the walkthrough's configuration after some changes.
+func change(changes ...func(*Config)) Config {
 	c := walkthroughConfig()
-	f(&c)
+	for _, f := range changes {
+		f(&c)
+	}
 	return c
 }
 
