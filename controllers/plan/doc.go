@@ -10,7 +10,10 @@
 // It may import api and controllers/cloud.
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Change is one difference between what is wanted and what the cloud has.
 type Change struct {
@@ -30,4 +33,13 @@ func (c Change) String() string {
 	default:
 		return fmt.Sprintf("%s is %s, wanted %s", c.Field, c.Have, c.Want)
 	}
+}
+
+// Summary joins changes into one sentence.
+func Summary(changes []Change) string {
+	all := make([]string, 0, len(changes))
+	for _, c := range changes {
+		all = append(all, c.String())
+	}
+	return strings.Join(all, "; ")
 }

@@ -325,3 +325,12 @@ func peer(prefix interface {
 		return fmt.Sprintf("%s ports %d-%d", where, ports.Low, ports.High)
 	}
 }
+
+// InOrder returns rules in the order in which they are tried, ingress first.
+func InOrder(rules []cloud.Rule) []cloud.Rule {
+	sorted := slices.Clone(rules)
+	slices.SortFunc(sorted, func(a, b cloud.Rule) int {
+		return cmp.Or(-strings.Compare(string(a.Direction), string(b.Direction)), cmp.Compare(a.Priority, b.Priority))
+	})
+	return sorted
+}

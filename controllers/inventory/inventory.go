@@ -1,0 +1,110 @@
+// Package inventory shares reads of the cloud. One paged list of sessions and one of
+// filters (with their rules) per account and interval serve every object of that
+// account, so that a resync of a thousand objects costs two lists.
+//
+// What this process writes is noted here too, so that a list that began before a
+// write never hides it. The manager starts with an empty inventory and reconciles
+// only while it leads, so every list in it began after this leader's term did.
+//
+// It may import controllers/cloud.
+package inventory
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// Inventory holds what is known of every account. Its methods may be called from
+// several goroutines.
+type Inventory struct {
+	clock cloud.Clock
+
+	mu       sync.Mutex
+	accounts map[cloud.Account]*account
+}
+
+type account struct {
+	filters    *shelf[cloud.Filter]
+	sessions   *shelf[cloud.Session]
+	interfaces *lookups[string, cloud.Interface]
+	addresses  *lookups[netip.Addr, []cloud.Interface]
+	quota      *lookups[struct{}, cloud.Quota]
+}
+
+// New returns an empty inventory.
+func New(clock cloud.Clock) *Inventory {
+	return &Inventory{clock: clock, accounts: make(map[cloud.Account]*account)}
+}
+
+func (i *Inventory) account(a cloud.Account) *account {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	got, ok := i.accounts[a]
+	if !ok {
+		got = &account{
+			filters:    newShelf(i.clock, func(f cloud.Filter) string { return f.ID }),
+			sessions:   newShelf(i.clock, func(s cloud.Session) string { return s.ID }),
+			interfaces: newLookups[string, cloud.Interface](i.clock),
+			addresses:  newLookups[netip.Addr, []cloud.Interface](i.clock),
+			quota:      newLookups[struct{}, cloud.Quota](i.clock),
+		}
+		i.accounts[a] = got
+	}
+	return got
+}
+
+// Filters returns every filter of the account, from a list that began at or after
+// notBefore.
+func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
+	return i.account(c.Account()).filters.list(ctx, notBefore, c.ListFilters)
+}
+
+// NoteFilter records what this process has just read or written.
+func (i *Inventory) NoteFilter(a cloud.Account, f cloud.Filter) { i.account(a).filters.put(f) }
+
+// ForgetFilter records that a filter is gone.
+func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filters.remove(id) }
+
+// Sessions returns every session of the account, from a list that began at or after
+// notBefore.
+func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
+	return i.account(c.Account()).sessions.list(ctx, notBefore, c.ListSessions)
+}
+
+// NoteSession records what this process has just read or written.
+func (i *Inventory) NoteSession(a cloud.Account, s cloud.Session) { i.account(a).sessions.put(s) }
+
+// ForgetSession records that a session is gone.
+func (i *Inventory) ForgetSession(a cloud.Account, id string) { i.account(a).sessions.remove(id) }
+
+// FilterNoted says whether this process itself saw or made the filter after since. A
+// read can lag behind a write, so "not found" soon after means nothing.
+func (i *Inventory) FilterNoted(a cloud.Account, id string, since time.Time) bool {
+	return i.account(a).filters.notedSince(id, since)
+}
+
+// SessionNoted is FilterNoted for a session.
+func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bool {
+	return i.account(a).sessions.notedSince(id, since)
+}
+
+// Interface returns an elastic network interface as read at or after notBefore.
+func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
+	return i.account(c.Account()).interfaces.get(ctx, id, notBefore, c.GetInterface)
+}
+
+// InterfacesAt returns the interfaces that have an address, as read at or after notBefore.
+func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
+	return i.account(c.Account()).addresses.get(ctx, address, notBefore, c.FindInterfaces)
+}
+
+// Quota returns the account's limits as read at or after notBefore.
+func (i *Inventory) Quota(ctx context.Context, c cloud.Client, notBefore time.Time) (cloud.Quota, error) {
+	return i.account(c.Account()).quota.get(ctx, struct{}{}, notBefore, func(ctx context.Context, _ struct{}) (cloud.Quota, error) {
+		return c.GetQuota(ctx)
+	})
+}

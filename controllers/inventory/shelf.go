@@ -1,0 +1,151 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// shelf keeps the newest complete list of one kind of thing, and this process's own
+// notes that are newer than the list.
+type shelf[T any] struct {
+	clock cloud.Clock
+	id    func(T) string
+	// listing lets one list run at a time; the others wait for it and share it.
+	listing chan struct{}
+
+	mu    sync.Mutex
+	began time.Time // of the list, zero when there is none
+	items map[string]T
+	noted map[string]time.Time // own notes, removals too
+}
+
+func newShelf[T any](clock cloud.Clock, id func(T) string) *shelf[T] {
+	return &shelf[T]{clock: clock, id: id, listing: make(chan struct{}, 1), items: map[string]T{}, noted: map[string]time.Time{}}
+}
+
+// list returns everything. It asks the cloud only when the list it has began before
+// notBefore. A failed list is an error and leaves the old one as it was.
+func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
+	select {
+	case s.listing <- struct{}{}:
+		defer func() { <-s.listing }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a list that is under way: %w", ctx.Err())
+	}
+	if all, ok := s.fresh(notBefore); ok {
+		return all, nil
+	}
+	began := s.clock()
+	read1, err := read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.replace(began, read1)
+	all, _ := s.fresh(time.Time{})
+	return all, nil
+}
+
+func (s *shelf[T]) fresh(notBefore time.Time) ([]T, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began.IsZero() || s.began.Before(notBefore) {
+		return nil, false
+	}
+	all := make([]T, 0, len(s.items))
+	for _, id := range slices.Sorted(maps.Keys(s.items)) {
+		all = append(all, s.items[id])
+	}
+	return all, true
+}
+
+// replace takes a list over, but keeps own notes that were made since it began: the
+// list may or may not show them.
+func (s *shelf[T]) replace(began time.Time, list []T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	items := make(map[string]T, len(list))
+	for _, item := range list {
+		items[s.id(item)] = item
+	}
+	for id, at := range s.noted {
+		if at.Before(began) {
+			delete(s.noted, id)
+			continue
+		}
+		if own, there := s.items[id]; there {
+			items[id] = own
+		} else {
+			delete(items, id)
+		}
+	}
+	s.began, s.items = began, items
+}
+
+func (s *shelf[T]) put(item T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.items[s.id(item)] = item
+	s.noted[s.id(item)] = s.clock()
+}
+
+func (s *shelf[T]) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.items, id)
+	s.noted[id] = s.clock()
+}
+
+// notedSince says whether there is an item with an own note after since.
+func (s *shelf[T]) notedSince(id string, since time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, there := s.items[id]
+	return there && s.noted[id].After(since)
+}
+
+// lookups keeps answers to single questions. A failure, "not found" too, is not kept.
+type lookups[K comparable, V any] struct {
+	clock cloud.Clock
+	mu    sync.Mutex
+	known map[K]answer[V]
+}
+
+type answer[V any] struct {
+	value V
+	at    time.Time
+}
+
+// maxLookups bounds what is kept; when it is reached everything is asked anew.
+const maxLookups = 50_000
+
+func newLookups[K comparable, V any](clock cloud.Clock) *lookups[K, V] {
+	return &lookups[K, V]{clock: clock, known: map[K]answer[V]{}}
+}
+
+func (l *lookups[K, V]) get(ctx context.Context, key K, notBefore time.Time, ask func(context.Context, K) (V, error)) (V, error) {
+	l.mu.Lock()
+	got, ok := l.known[key]
+	l.mu.Unlock()
+	if ok && !got.at.Before(notBefore) {
+		return got.value, nil
+	}
+	at := l.clock()
+	value, err := ask(ctx, key)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.known) >= maxLookups {
+		clear(l.known)
+	}
+	l.known[key] = answer[V]{value: value, at: at}
+	return value, nil
+}

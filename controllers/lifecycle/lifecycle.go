@@ -1,0 +1,241 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// ClientSource gives the cloud client that an object's spec asks for.
+type ClientSource interface {
+	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error)
+}
+
+// Base is what a reconciler works with.
+type Base struct {
+	// Client writes, and reads from the cache.
+	Client client.Client
+	// Reader reads past the cache: an object of ours is always read with it, because a
+	// cache that misses our own last write would make a second cloud object.
+	Reader client.Reader
+	// Clients gives the cloud client for an object.
+	Clients ClientSource
+	// Inventory shares reads of the cloud.
+	Inventory *inventory.Inventory
+	// Recorder tells transitions as events.
+	Recorder events.EventRecorder
+	// Cluster is this cluster's name in the ownership mark, see plan.ClusterID.
+	Cluster string
+	// Clock tells the time.
+	Clock cloud.Clock
+	// Resync is how often the cloud is compared with the spec when nothing happens.
+	Resync time.Duration
+
+	attempts sync.Map // types.UID -> time.Time of the last create whose ID is not stored
+}
+
+// Mark is the ownership mark of an object.
+func (b *Base) Mark(o client.Object) plan.Mark {
+	return plan.Mark{Cluster: b.Cluster, UID: string(o.GetUID())}
+}
+
+// Attempt notes that a create begins. Until Stored is called a look for the object's
+// own earlier creation needs a list that began after it.
+func (b *Base) Attempt(o client.Object) { b.attempts.Store(o.GetUID(), b.Clock()) }
+
+// Stored notes that the ID of what was created is in the object's status.
+func (b *Base) Stored(o client.Object) { b.attempts.Delete(o.GetUID()) }
+
+// NotBefore is the earliest begin of a list in which the object's own earlier creation
+// can be looked for. Any list of the inventory began after this leader's term.
+func (b *Base) NotBefore(o client.Object) time.Time {
+	if at, ok := b.attempts.Load(o.GetUID()); ok {
+		return at.(time.Time).Add(1)
+	}
+	return time.Time{}
+}
+
+// Settled is the age after which "not found" is believed for something that this
+// process itself has made or seen: reads of the cloud may lag behind writes.
+const Settled = 30 * time.Second
+
+// AddFinalizer stores the finalizer. It must come before any call that could create.
+// The patch carries the resource version, so it can neither revive a deleted object
+// nor overwrite another writer's finalizers.
+func (b *Base) AddFinalizer(ctx context.Context, o client.Object) error {
+	before := o.DeepCopyObject().(client.Object)
+	if !controllerutil.AddFinalizer(o, v1alpha1.Finalizer) {
+		return nil
+	}
+	if err := b.Client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("store the finalizer: %w", err)
+	}
+	return nil
+}
+
+// RemoveFinalizer lets the object go.
+func (b *Base) RemoveFinalizer(ctx context.Context, o client.Object) error {
+	before := o.DeepCopyObject().(client.Object)
+	if !controllerutil.RemoveFinalizer(o, v1alpha1.Finalizer) {
+		return nil
+	}
+	err := b.Client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err = client.IgnoreNotFound(err); err != nil {
+		return fmt.Errorf("remove the finalizer: %w", err)
+	}
+	b.Stored(o)
+	return nil
+}
+
+// CheckAccount refuses a client for another account than the one in which the object
+// lives. Nothing is created, changed or deleted then.
+func CheckAccount(o status.Object, account cloud.Account) error {
+	bound := o.Common().Account
+	if bound == nil || accountOf(bound) == account {
+		return nil
+	}
+	return Stall(v1alpha1.ReasonAccountChanged,
+		"the object lives in %s, but its credentials are now for %s: nothing was touched. Restore the old credentials, or delete the object with them and create it anew",
+		describe(accountOf(bound)), describe(account))
+}
+
+// Bind records the account in the status (not stored yet).
+func Bind(o status.Object, account cloud.Account) {
+	o.Common().Account = &v1alpha1.Account{Region: account.Region, ProjectID: account.ProjectID, Endpoint: account.Endpoint}
+}
+
+// SameAccount says whether a recorded account is the given one.
+func SameAccount(bound *v1alpha1.Account, account cloud.Account) bool {
+	return bound != nil && accountOf(bound) == account
+}
+
+func accountOf(a *v1alpha1.Account) cloud.Account {
+	return cloud.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
+}
+
+func describe(a cloud.Account) string {
+	return fmt.Sprintf("project %s of region %s at %s", a.ProjectID, a.Region, a.Endpoint)
+}
+
+// Poked says whether somebody asks for a look at the cloud now.
+func Poked(o status.Object) bool {
+	request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]
+	return request != "" && cut(request) != o.Common().LastHandledReconcileAt
+}
+
+// Handled echoes the request, so that whoever asked can wait for it.
+func Handled(o status.Object) {
+	if request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]; request != "" {
+		o.Common().LastHandledReconcileAt = cut(request)
+	}
+}
+
+// cut keeps an annotation within the bound of the status field.
+func cut(request string) string {
+	if r := []rune(request); len(r) > 128 {
+		return string(r[:128])
+	}
+	return request
+}
+
+// Conclude turns the outcome of a look into conditions, an event when they changed,
+// and the time of the next look. The status is not stored yet.
+func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error, synced string) (ctrl.Result, error) {
+	Handled(o)
+	if err == nil {
+		status.Synced(o, synced)
+		b.tell(before, o, corev1.EventTypeNormal)
+		return b.Later(0), nil
+	}
+	p := Diagnose(err)
+	if p == nil {
+		return ctrl.Result{}, err
+	}
+	if p.Stalled {
+		status.Stalled(o, p.Reason, p.Message)
+	} else {
+		status.Waiting(o, p.Reason, p.Message)
+	}
+	b.tell(before, o, corev1.EventTypeWarning)
+	log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	if p.Retry {
+		return ctrl.Result{}, err
+	}
+	return b.Later(p.After), nil
+}
+
+// tell makes an event when the reason or the truth of Ready changed.
+func (b *Base) tell(before, o status.Object, kind string) {
+	was, is := ready(before), ready(o)
+	if is == nil || (was != nil && was.Reason == is.Reason && was.Status == is.Status) {
+		return
+	}
+	b.Event(o, kind, is.Reason, "Reconcile", "%s", is.Message)
+}
+
+func ready(o status.Object) *metav1.Condition {
+	for i, c := range o.Common().Conditions {
+		if c.Type == v1alpha1.ConditionReady {
+			return &o.Common().Conditions[i]
+		}
+	}
+	return nil
+}
+
+// maxNote is the API server's bound for an event's note, in bytes.
+const maxNote = 1024
+
+// Event tells a transition. action is what was being done, such as Create.
+func (b *Base) Event(o client.Object, kind, reason, action, format string, args ...any) {
+	note := fmt.Sprintf(format, args...)
+	if len(note) > maxNote {
+		note = note[:maxNote-4] + " ..."
+	}
+	b.Recorder.Eventf(o, nil, kind, reason, action, "%s", note)
+}
+
+// Later is when to look again: after the given time, or the resync interval when that
+// is zero; up to 10 % later, so that objects made together don't stay together.
+func (b *Base) Later(after time.Duration) ctrl.Result {
+	if after <= 0 {
+		after = b.Resync
+	}
+	return ctrl.Result{RequeueAfter: after + rand.N(after/10+1)}
+}
+
+// Save stores the status when it differs from before's, and notes it as stored.
+func (b *Base) Save(ctx context.Context, before, o status.Object) (bool, error) {
+	return status.Write(ctx, b.Client, before, o)
+}
+
+// FreshSince is how old an answer of the cloud may be: any age up to the resync
+// interval in the steady state, none when the spec changed, the last look failed, or
+// somebody asks.
+func (b *Base) FreshSince(o status.Object) time.Time {
+	if !status.IsSynced(o) || Poked(o) {
+		return b.Clock()
+	}
+	return b.Clock().Add(-b.Resync)
+}
+
+// Backoff is the growing delay between failed looks at one object: 1 s to 2 min.
+func Backoff() workqueue.TypedRateLimiter[ctrl.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](time.Second, 2*time.Minute)
+}

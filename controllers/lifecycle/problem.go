@@ -1,0 +1,120 @@
+// Package lifecycle holds what the reconcilers of filters and sessions have alike:
+// the finalizer, the binding to an account, what an error means for the object and
+// when to look again.
+//
+// It may import api, controllers/cloud, controllers/credentials,
+// controllers/inventory and controllers/status.
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/credentials"
+)
+
+// Problem is why an object is not what its spec wants, as its conditions tell it.
+type Problem struct {
+	// Reason and Message are those of the Ready condition.
+	Reason, Message string
+	// Stalled is true when only a person can help. It is looked at again all the same,
+	// at the resync interval and when poked, because arrears, permissions and flavors
+	// are mended outside of the spec.
+	Stalled bool
+	// After is when to look again. Zero means: when something that is watched
+	// changes, at the latest at the resync interval; for a problem with Retry it
+	// means the queue's growing delay.
+	After time.Duration
+	// Retry lets the queue's growing delay decide when to look again.
+	Retry bool
+	// Cause is the error below, if there is one.
+	Cause error
+}
+
+func (p *Problem) Error() string { return p.Reason + ": " + p.Message }
+
+// Unwrap returns the error below.
+func (p *Problem) Unwrap() error { return p.Cause }
+
+// Wait is a problem that ends by itself when something that is watched changes.
+func Wait(reason, format string, args ...any) *Problem {
+	return &Problem{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// Stall is a problem that only a person can end.
+func Stall(reason, format string, args ...any) *Problem {
+	return &Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true}
+}
+
+const (
+	// quotaProbe is how often is asked whether a used-up quota has room again.
+	quotaProbe = 2 * time.Minute
+	// AbsentProbe is how often is asked whether a thing that nobody tells us about,
+	// such as an interface in the cloud, is there now.
+	AbsentProbe = time.Minute
+)
+
+// classes says what each class of a cloud error means for an object.
+var classes = map[cloud.Class]Problem{
+	cloud.ClassNotFound:       {Reason: v1alpha1.ReasonConflict, Retry: true},
+	cloud.ClassUnsupported:    {Reason: v1alpha1.ReasonUnsupported, Stalled: true},
+	cloud.ClassInvalid:        {Reason: v1alpha1.ReasonInvalidRequest, Stalled: true},
+	cloud.ClassConflict:       {Reason: v1alpha1.ReasonConflict, Retry: true},
+	cloud.ClassQuota:          {Reason: v1alpha1.ReasonQuotaExceeded, After: quotaProbe},
+	cloud.ClassAuthentication: {Reason: v1alpha1.ReasonAuthenticationFailed, Stalled: true},
+	cloud.ClassPermission:     {Reason: v1alpha1.ReasonPermissionDenied, Stalled: true},
+	cloud.ClassThrottled:      {Reason: v1alpha1.ReasonThrottled, Retry: true},
+	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Retry: true},
+}
+
+// Diagnose says what err means for the object. Errors that are neither about the
+// cloud nor about credentials (the API server's) give nil: they are the queue's.
+func Diagnose(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if e, ok := errors.AsType[*credentials.Error](err); ok {
+		return fromCredentials(err, e)
+	}
+	e, ok := errors.AsType[*cloud.Error](err)
+	if !ok {
+		return nil
+	}
+	p := classes[e.Class]
+	p.Message, p.Cause = err.Error(), err
+	if e.RetryAfter > 0 {
+		p.After, p.Retry = e.RetryAfter, false
+	}
+	return &p
+}
+
+// Doing adds to an error what was being done; nil stays nil.
+func Doing(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// Stuck adds to a problem that keeps an object from being deleted the way out.
+func Stuck(err error) error {
+	p := Diagnose(err)
+	if p == nil {
+		return err
+	}
+	out := *p
+	out.Message += "; to let the object go without touching the cloud, set spec.deletionPolicy to Retain"
+	return &out
+}
+
+// fromCredentials waits for a Secret that is missing, because it may come, and stalls
+// on one that can't be used.
+func fromCredentials(err error, e *credentials.Error) *Problem {
+	if e.Reason == credentials.NotFound {
+		return &Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: e.Message, After: AbsentProbe, Cause: err}
+	}
+	return &Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: e.Message, After: AbsentProbe, Stalled: true, Cause: err}
+}

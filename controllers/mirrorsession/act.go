@@ -1,0 +1,132 @@
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// create makes the session and stores its identity at once.
+func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSession) error {
+	if s.session.Status.Account == nil {
+		// An object without a recorded account has nothing in the cloud.
+		lifecycle.Bind(s.session, s.cloud.Account())
+		if err := r.store(ctx, s); err != nil {
+			return err
+		}
+	}
+	r.Attempt(s.session)
+	have, err := s.cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
+	if err != nil {
+		return fmt.Errorf("create the session: %w", err)
+	}
+	r.Inventory.NoteSession(s.cloud.Account(), have)
+	if err := r.storeID(ctx, s, have); err != nil {
+		return err
+	}
+	r.Event(s.session, corev1.EventTypeNormal, "Created", "Create",
+		"created the session %s in the cloud with VNI %d and priority %d", have.ID, have.VNI, have.Priority)
+	return r.converge(ctx, s, want, have)
+}
+
+// maxRounds bounds how often is planned; the plan needs one.
+const maxRounds = 3
+
+// converge does what the plan says until it says nothing more. What the shared list
+// shows is confirmed before anything is done about it.
+func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSession, have cloud.Session) error {
+	for round := 0; ; round++ {
+		p := plan.Session(want, have, r.sourceLimit(ctx, s))
+		if p.Empty() {
+			record(s, have)
+			return nil
+		}
+		if round == maxRounds {
+			return fmt.Errorf("the session %s does not settle: %w", have.ID, lifecycle.Wait(v1alpha1.ReasonProgressing, "still %s", plan.Summary(p.Changes)))
+		}
+		if round > 0 || !s.wasSynced {
+			if err := r.act(ctx, s, have.ID, p); err != nil {
+				return err
+			}
+		}
+		now, err := r.read(ctx, s, have.ID)
+		if err != nil {
+			return err
+		}
+		if now == nil {
+			return fmt.Errorf("the session vanished during a change: %w", lifecycle.Wait(v1alpha1.ReasonProgressing, "the session %s is gone from the cloud", have.ID))
+		}
+		have = *now
+	}
+}
+
+// act does the steps of a plan. On a failure the status shows how far it came.
+func (r *Reconciler) act(ctx context.Context, s *scope, id string, p plan.SessionPlan) error {
+	if s.wasSynced {
+		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", "Update", "changed outside: %s; restoring", plan.Summary(p.Changes))
+	} else {
+		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Update", "%s", plan.Summary(p.Changes))
+	}
+	for _, step := range p.Steps {
+		if err := do(ctx, s.cloud, id, step); err != nil {
+			if now, failed := r.read(ctx, s, id); failed == nil && now != nil {
+				record(s, *now)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// sourceLimit is the quota of sources for a session, or unknown where the cloud does not
+// tell it: not knowing a limit must not stop a change.
+func (r *Reconciler) sourceLimit(ctx context.Context, s *scope) int {
+	quota, err := r.Inventory.Quota(ctx, s.cloud, r.Clock().Add(-r.Resync))
+	if err != nil {
+		return -1
+	}
+	return quota.SourcesPerSession
+}
+
+// do makes one call of a plan.
+func do(ctx context.Context, c cloud.Client, id string, step plan.SessionStep) error {
+	switch {
+	case step.Update != nil:
+		return lifecycle.Doing("update the session "+id, c.UpdateSession(ctx, id, *step.Update))
+	case len(step.AddSources) > 0:
+		return lifecycle.Doing("add sources to the session "+id, c.AddSources(ctx, id, step.AddSources))
+	case len(step.RemoveSources) > 0:
+		return lifecycle.Doing("remove sources from the session "+id, c.RemoveSources(ctx, id, step.RemoveSources))
+	default:
+		return nil
+	}
+}
+
+func sorted(ids []string) []string {
+	out := slices.Clone(ids)
+	slices.Sort(out)
+	return out
+}
+
+// tellTraffic makes an event when TrafficObserved turned.
+func (r *Reconciler) tellTraffic(s *scope) {
+	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+	if is == nil || is.Status == status.TrafficIs(s.stored) {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if is.Status == metav1.ConditionFalse {
+		kind = corev1.EventTypeWarning
+	}
+	r.Event(s.session, kind, is.Reason, "Verify", "%s", is.Message)
+}

@@ -1,0 +1,171 @@
+// Package mirrorsession reconciles MirrorSessions: it resolves what the spec refers
+// to, makes the cloud's session match, and sums up what the verifiers saw.
+//
+// It may import api, controllers/cloud, controllers/inventory, controllers/lifecycle,
+// controllers/plan and controllers/status.
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// Reconciler makes cloud sessions match MirrorSessions.
+type Reconciler struct {
+	*lifecycle.Base
+}
+
+// scope is one look at one session.
+type scope struct {
+	// session is our copy of the object; its status is written at the end.
+	session *v1alpha1.MirrorSession
+	// stored is the object as the API server has it; moved on by each write.
+	stored *v1alpha1.MirrorSession
+	// wasSynced says that the last look found the present spec in the cloud, so that
+	// any difference found now is drift.
+	wasSynced bool
+	// cloud is set once the credentials are resolved.
+	cloud cloud.Client
+	// filter is set once the reference is resolved.
+	filter *v1alpha1.MirrorFilter
+	// sources and target are set once they are resolved.
+	sources []cloud.Interface
+	target  cloud.Interface
+}
+
+// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions/status,verbs=patch
+// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile looks at one session and its counterpart in the cloud.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	session := &v1alpha1.MirrorSession{}
+	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
+	var result ctrl.Result
+	var err error
+	switch {
+	case !session.DeletionTimestamp.IsZero():
+		return r.delete(ctx, s)
+	case session.Spec.Suspend:
+		status.Suspended(session)
+	default:
+		err = r.sync(ctx, s)
+		result, err = r.Conclude(ctx, s.stored, session, err, describe(session))
+	}
+	status.Traffic(session)
+	r.tellTraffic(s)
+	if _, failed := r.Save(ctx, s.stored, session); failed != nil {
+		return ctrl.Result{}, failed
+	}
+	return result, err
+}
+
+// sync is the life of a session that is not being deleted, top to bottom.
+func (r *Reconciler) sync(ctx context.Context, s *scope) error {
+	if err := r.AddFinalizer(ctx, s.session); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, s); err != nil {
+		return err
+	}
+	if err := r.findFilter(ctx, s); err != nil {
+		return err
+	}
+	if err := r.resolve(ctx, s); err != nil {
+		return err
+	}
+	have, err := r.observe(ctx, s)
+	if err != nil {
+		return err
+	}
+	want, err := r.want(ctx, s, have)
+	if err != nil {
+		return err
+	}
+	if have == nil {
+		return r.create(ctx, s, want)
+	}
+	return r.converge(ctx, s, want, *have)
+}
+
+func describe(s *v1alpha1.MirrorSession) string {
+	switch {
+	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
+		return "the cloud has the session; it is switched off by spec.enabled"
+	case s.Status.Target != nil && s.Status.VNI != nil:
+		return fmt.Sprintf("the cloud copies from %d sources to interface %s with VNI %d",
+			len(s.Status.Sources), s.Status.Target.InterfaceID, *s.Status.VNI)
+	default:
+		return "the cloud has the session"
+	}
+}
+
+// SetupWithManager registers the reconciler. A session is looked at when its spec, a
+// poke or a verifier's entry changes, and when its filter does.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
+		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
+		Complete(r)
+}
+
+// verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
+func verificationChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
+		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
+		return ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.Verification, after.Status.Verification)
+	}}
+}
+
+// filterMatters passes the changes of a filter that a session can wait for: its ID, its
+// account, whether it is ready, and that it goes.
+func filterMatters() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
+		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
+		return ok1 && ok2 && (before.Status.ID != after.Status.ID ||
+			status.IsSynced(before) != status.IsSynced(after) ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))
+	}}
+}
+
+// usersOf wakes the sessions that use a filter.
+func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.Request {
+	var sessions v1alpha1.MirrorSessionList
+	if err := r.Client.List(ctx, &sessions, client.InNamespace(o.GetNamespace())); err != nil {
+		// The cache answers this; it fails only when it stops, and then so do we.
+		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken by their filter", "filter", o.GetName())
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, session := range sessions.Items {
+		if session.Spec.FilterRef.Name == o.GetName() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&session)})
+		}
+	}
+	return requests
+}

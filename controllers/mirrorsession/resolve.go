@@ -1,0 +1,164 @@
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// connect gets the cloud client and checks that it is for the session's account.
+func (r *Reconciler) connect(ctx context.Context, s *scope) error {
+	c, err := r.Clients.ClientFor(ctx, s.session.Namespace, s.session.Cloud())
+	if err != nil {
+		return err
+	}
+	s.cloud = c
+	return lifecycle.CheckAccount(s.session, c.Account())
+}
+
+// findFilter resolves filterRef. A session that exists goes on with a filter that is
+// being changed; a new one waits until the filter has all its rules.
+func (r *Reconciler) findFilter(ctx context.Context, s *scope) error {
+	name := s.session.Spec.FilterRef.Name
+	filter := &v1alpha1.MirrorFilter{}
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: name}, filter)
+	switch {
+	case apierrors.IsNotFound(err):
+		return lifecycle.Wait(v1alpha1.ReasonFilterNotFound,
+			"the MirrorFilter %q of spec.filterRef does not exist in namespace %q: create it, and the session goes on", name, s.session.Namespace)
+	case err != nil:
+		return fmt.Errorf("read the MirrorFilter %q: %w", name, err)
+	case !filter.DeletionTimestamp.IsZero() && !hasSession(s):
+		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "the MirrorFilter %q is being deleted: name another in spec.filterRef", name)
+	case filter.Status.ID == "", !hasSession(s) && !status.IsSynced(filter):
+		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
+	case !lifecycle.SameAccount(filter.Status.Account, s.cloud.Account()):
+		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
+			"the MirrorFilter %q lives in another account or region than this session: give both the same credentials, region and project", name)
+	}
+	s.filter = filter
+	return nil
+}
+
+func hasSession(s *scope) bool { return len(s.session.Status.Sessions) > 0 }
+
+// resolve finds the interfaces that the spec names.
+func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
+	since := r.FreshSince(s.session)
+	target, err := r.interfaceOf(ctx, s, "spec.target", s.session.Spec.Target, since)
+	if err != nil {
+		return err
+	}
+	s.target = target
+	for i, source := range s.session.Spec.Sources {
+		field := fmt.Sprintf("spec.sources[%d]", i)
+		found, err := r.interfaceOf(ctx, s, field, source, since)
+		if err != nil {
+			return err
+		}
+		if found.ID == target.ID {
+			return lifecycle.Stall(v1alpha1.ReasonSourceIsTarget,
+				"%s is interface %s, which is also the target: the cloud takes no interface as both, so change one of the two", field, found.ID)
+		}
+		if !slices.ContainsFunc(s.sources, func(o cloud.Interface) bool { return o.ID == found.ID }) {
+			s.sources = append(s.sources, found)
+		}
+	}
+	show(s)
+	if len(s.sources) == 0 {
+		return lifecycle.Stall(v1alpha1.ReasonNoSources, "spec.sources is empty: name at least one elastic network interface to copy from")
+	}
+	return nil
+}
+
+// show puts the resolved interfaces into the status, where the verifiers read them.
+func show(s *scope) {
+	target := resolved(s.target)
+	s.session.Status.Target = &target
+	s.session.Status.Sources = nil
+	for _, i := range s.sources {
+		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i))
+	}
+}
+
+func resolved(i cloud.Interface) v1alpha1.ResolvedInterface {
+	out := v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
+	for _, a := range i.Addresses {
+		out.Addresses = append(out.Addresses, a.String())
+	}
+	return out
+}
+
+func (r *Reconciler) interfaceOf(ctx context.Context, s *scope, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
+	if selector.Address != nil {
+		return r.interfaceAt(ctx, s, field, *selector.Address, since)
+	}
+	found, err := r.Inventory.Interface(ctx, s.cloud, selector.InterfaceID, since)
+	switch {
+	case cloud.IsNotFound(err):
+		return found, absent(err, "%s.interfaceID names %s, but %s has no such elastic network interface: correct the ID, or wait until the server is there",
+			field, selector.InterfaceID, place(s))
+	case err != nil:
+		return found, fmt.Errorf("read the interface %s of %s: %w", selector.InterfaceID, field, err)
+	}
+	return found, nil
+}
+
+func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at v1alpha1.InterfaceAddress, since time.Time) (cloud.Interface, error) {
+	ip, err := netip.ParseAddr(at.IP)
+	if err != nil {
+		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s.address.ip: %s", field, err)
+	}
+	all, err := r.Inventory.InterfacesAt(ctx, s.cloud, ip, since)
+	if err != nil {
+		return cloud.Interface{}, fmt.Errorf("find the interface with address %s of %s: %w", ip, field, err)
+	}
+	var found []cloud.Interface
+	for _, i := range all {
+		if at.VPCID == "" || i.VPCID == at.VPCID {
+			found = append(found, i)
+		}
+	}
+	switch len(found) {
+	case 0:
+		in := ""
+		if at.VPCID != "" {
+			in = " in VPC " + at.VPCID
+		}
+		return cloud.Interface{}, absent(nil, "%s.address.ip names %s, but no elastic network interface of %s has that address%s: correct it, or wait until the server is there",
+			field, ip, place(s), in)
+	case 1:
+		return found[0], nil
+	default:
+		candidates := make([]string, 0, len(found))
+		for _, i := range found {
+			candidates = append(candidates, fmt.Sprintf("%s (VPC %s)", i.ID, i.VPCID))
+		}
+		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
+			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
+			field, ip, strings.Join(candidates, ", "), field)
+	}
+}
+
+// absent waits for a thing in the cloud that nobody tells us about.
+func absent(cause error, format string, args ...any) *lifecycle.Problem {
+	p := lifecycle.Wait(v1alpha1.ReasonInterfaceNotFound, format, args...)
+	p.After, p.Cause = lifecycle.AbsentProbe, cause
+	return p
+}
+
+func place(s *scope) string {
+	a := s.cloud.Account()
+	return fmt.Sprintf("project %s in region %s", a.ProjectID, a.Region)
+}

@@ -1,0 +1,128 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// SumTraffic returns the sum of the verifiers' entries, or nil when there is none.
+func SumTraffic(entries []v1alpha1.Verification) *v1alpha1.Traffic {
+	if len(entries) == 0 {
+		return nil
+	}
+	var sum v1alpha1.Traffic
+	for _, e := range entries {
+		sum.Packets += e.Packets
+		sum.Bytes += e.Bytes
+		sum.Unexpected += e.Unexpected
+		sum.Undecided += e.Undecided
+		sum.ForeignSource += e.ForeignSource
+		sum.Dropped += e.Dropped
+		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
+			sum.FirstPacketAt = seconds(e.FirstPacketAt)
+		}
+		if e.LastPacketAt != nil && (sum.LastPacketAt == nil || e.LastPacketAt.Time.After(sum.LastPacketAt.Time)) {
+			sum.LastPacketAt = seconds(e.LastPacketAt)
+		}
+	}
+	return &sum
+}
+
+// seconds cuts a time to what the API server keeps of a Time, so that comparing with
+// what was read back finds no difference.
+func seconds(t *metav1.MicroTime) *metav1.Time {
+	return &metav1.Time{Time: t.Truncate(time.Second)}
+}
+
+// Traffic sets the sum of the verifiers' entries and TrafficObserved. It must come
+// after the conditions about the cloud.
+func Traffic(s *v1alpha1.MirrorSession) {
+	s.Status.Traffic = SumTraffic(s.Status.Verification)
+	value, reason, message := observed(s)
+	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
+}
+
+// observed decides TrafficObserved. What was counted comes first: a packet that was
+// seen stays seen, whatever happens to the session later.
+func observed(s *v1alpha1.MirrorSession) (metav1.ConditionStatus, string, string) {
+	t := s.Status.Traffic
+	switch {
+	case t != nil && t.Packets > 0:
+		return metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved,
+			"copies that the filter accepts arrive " + where(s.Status.Verification)
+	case t != nil && t.Unexpected > 0:
+		return metav1.ConditionFalse, v1alpha1.ReasonUnexpectedPackets,
+			"only packets that the filter does not accept arrive " + where(s.Status.Verification) +
+				": look at the last packet in status.verification, and at the filter's directions, addresses and ports"
+	case t != nil && t.ForeignSource > 0:
+		return metav1.ConditionFalse, v1alpha1.ReasonForeignSource,
+			"packets with this session's VNI arrive " + where(s.Status.Verification) +
+				", but from an address that is no source of it: another session may use the same VNI for this target"
+	case t != nil && t.Undecided > 0:
+		return metav1.ConditionFalse, v1alpha1.ReasonUndecided,
+			"packets arrive " + where(s.Status.Verification) +
+				", but whether the filter accepts them can't be told: raise spec.packetLength, or look at the last packet in status.verification"
+	case !hasSession(s):
+		return metav1.ConditionUnknown, v1alpha1.ReasonNotReady, "the session is not in the cloud yet"
+	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
+		return metav1.ConditionUnknown, v1alpha1.ReasonDisabled, "spec.enabled is false: the cloud makes no copies"
+	case len(s.Status.Verification) == 0:
+		return metav1.ConditionUnknown, v1alpha1.ReasonNoVerifier,
+			"no verifier has reported from the host that owns the target " + targetName(s) + ": run one there"
+	case firstMessage(s.Status.Verification) != "":
+		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, firstMessage(s.Status.Verification)
+	default:
+		return metav1.ConditionUnknown, v1alpha1.ReasonNoPackets,
+			"no packet has arrived " + where(s.Status.Verification) +
+				" yet: is there traffic that the filter accepts, and does the target's security group allow UDP 4789 from the sources?"
+	}
+}
+
+func hasSession(s *v1alpha1.MirrorSession) bool { return len(s.Status.Sessions) > 0 }
+
+func targetName(s *v1alpha1.MirrorSession) string {
+	switch t := s.Status.Target; {
+	case t == nil:
+		return ""
+	case len(t.Addresses) > 0:
+		return t.Addresses[0]
+	default:
+		return t.InterfaceID
+	}
+}
+
+// where reads like: on ecs-target (eth0).
+func where(entries []v1alpha1.Verification) string {
+	places := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if e.Interface == "" {
+			places = append(places, e.Node)
+			continue
+		}
+		places = append(places, fmt.Sprintf("%s (%s)", e.Node, e.Interface))
+	}
+	return "on " + strings.Join(places, ", ")
+}
+
+func firstMessage(entries []v1alpha1.Verification) string {
+	for _, e := range entries {
+		if e.Message != "" {
+			return e.Node + ": " + e.Message
+		}
+	}
+	return ""
+}
+
+// TrafficIs returns the status of TrafficObserved, Unknown when it is not set.
+func TrafficIs(s *v1alpha1.MirrorSession) metav1.ConditionStatus {
+	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); c != nil {
+		return c.Status
+	}
+	return metav1.ConditionUnknown
+}
