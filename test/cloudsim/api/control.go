@@ -29,8 +29,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		s.controlRemoveFault(w, rest)
 	case "GET stats":
 		var stats any
-		if s.Stats != nil {
-			stats = s.Stats()
+		if f := s.stats.Load(); f != nil {
+			stats = (*f)()
 		}
 		world := s.State.Snapshot()
 		controlAnswer(w, http.StatusOK, map[string]any{

@@ -144,15 +144,14 @@ func updateRule(c *call) response {
 
 func deleteRule(c *call) response { return gone(c.State.DeleteRule(c.project, c.params["id"])) }
 
-func sessionBody(c *call) (state.SessionInput, error) {
-	b := decodeBody(c.body, sessionKey)
+// sessionBody reads what create and update have in common.
+func sessionBody(b *body) state.SessionInput {
 	return state.SessionInput{
 		Name: b.text("name"), Description: b.text("description"), FilterID: b.text("traffic_mirror_filter_id"),
-		Sources: b.texts("traffic_mirror_sources"), TargetID: b.text("traffic_mirror_target_id"),
-		TargetType: b.text("traffic_mirror_target_type"), VNI: b.number("virtual_network_id"),
-		PacketLength: b.number("packet_length"), Priority: b.number("priority"), Enabled: b.boolean("enabled"),
-		Type: b.text("type"),
-	}, b.err
+		TargetID: b.text("traffic_mirror_target_id"), TargetType: b.text("traffic_mirror_target_type"),
+		VNI: b.number("virtual_network_id"), PacketLength: b.number("packet_length"), Priority: b.number("priority"),
+		Enabled: b.boolean("enabled"),
+	}
 }
 
 func sessionView(s state.Session) any {
@@ -170,9 +169,11 @@ func sessionView(s state.Session) any {
 }
 
 func createSession(c *call) response {
-	in, err := sessionBody(c)
-	if err != nil {
-		return refusal(err)
+	b := decodeBody(c.body, sessionKey)
+	in := sessionBody(b)
+	in.Sources, in.Type = b.texts("traffic_mirror_sources"), b.text("type")
+	if b.err != nil {
+		return refusal(b.err)
 	}
 	s, err := c.State.CreateSession(c.project, in)
 	return result(http.StatusCreated, sessionKey, s, err, sessionView)
@@ -206,9 +207,10 @@ func showSession(c *call) response {
 
 // updateSession never touches the sources: a traffic_mirror_sources or type in the body is ignored, as unknown keys are.
 func updateSession(c *call) response {
-	in, err := sessionBody(c)
-	if err != nil {
-		return refusal(err)
+	b := decodeBody(c.body, sessionKey)
+	in := sessionBody(b)
+	if b.err != nil {
+		return refusal(b.err)
 	}
 	s, err := c.State.UpdateSession(c.project, c.params["id"], in)
 	return result(http.StatusOK, sessionKey, s, err, sessionView)

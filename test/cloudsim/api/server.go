@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,8 +46,6 @@ type Config struct {
 	Burst int
 	// RetryAfter is sent with an answer of the rate limit when not empty. The real gateway sends none.
 	RetryAfter string
-	// Stats is shown under /_sim/stats (null when nil).
-	Stats func() any
 }
 
 // DefaultPageSize is the page of a list that asks for no limit.
@@ -56,6 +55,7 @@ const DefaultPageSize = 2000
 type Server struct {
 	Config
 	routes []route
+	stats  atomic.Pointer[func() any]
 
 	mu      sync.Mutex
 	buckets map[string]*rate.Limiter
@@ -89,6 +89,9 @@ func New(c Config) *Server {
 
 // Close lets go of answers that a fault holds back.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
+
+// SetStats shows what f returns as data_plane under /_sim/stats; it is null before.
+func (s *Server) SetStats(f func() any) { s.stats.Store(&f) }
 
 // call is one request on its way through the server.
 type call struct {

@@ -101,10 +101,10 @@ func Throttle(times int, retryAfter string) Fault {
 	}
 }
 
-// NotPublished answers as a region does that lacks the matching calls.
-func NotPublished(pathPattern string) Fault {
+// NotPublished answers as a region does that lacks the calls of that name, such as ListPorts.
+func NotPublished(operation string) Fault {
 	return Fault{
-		Kind: Error, Path: pathPattern, Status: http.StatusNotFound, Code: "APIGW.0101",
+		Kind: Error, Operation: operation, Status: http.StatusNotFound, Code: "APIGW.0101",
 		Message: "The API does not exist or has not been published in the environment",
 	}
 }

@@ -46,10 +46,11 @@ type Sim struct {
 }
 
 type settings struct {
-	listen string
-	quirks state.Quirks
-	quotas []func(*state.Quotas)
-	api    api.Config
+	listen  string
+	quirks  state.Quirks
+	quotas  []func(*state.Quotas)
+	missing []string
+	api     api.Config
 }
 
 // Option changes how a simulated cloud behaves.
@@ -82,8 +83,11 @@ func WithRateLimit(perSecond float64, burst int, retryAfter string) Option {
 	return func(s *settings) { s.api.Rate, s.api.Burst, s.api.RetryAfter = perSecond, burst, retryAfter }
 }
 
-// WithStats shows the returned value as data_plane under /_sim/stats.
-func WithStats(stats func() any) Option { return func(s *settings) { s.api.Stats = stats } }
+// WithoutOperations answers the calls of these names (of the SDK, such as ListPorts; patterns as in path.Match) with 404
+// APIGW.0101, as a region does that lacks them.
+func WithoutOperations(names ...string) Option {
+	return func(s *settings) { s.missing = append(s.missing, names...) }
+}
 
 // Start runs a cloud of the scenario until the context ends or Close is called.
 func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim, error) {
@@ -109,6 +113,12 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 		URL: "http://" + listener.Addr().String(), Scenario: sc, State: store, Journal: &journal.Journal{}, Faults: &fault.Set{},
 		done: make(chan error, 1),
 	}
+	for _, operation := range set.missing {
+		if _, err := s.Faults.Add(fault.NotPublished(operation)); err != nil {
+			_ = listener.Close()
+			return nil, fmt.Errorf("switch off the operation %q: %w", operation, err)
+		}
+	}
 	set.api.State, set.api.Journal, set.api.Faults = store, s.Journal, s.Faults
 	s.api = api.New(set.api)
 	s.server = &http.Server{
@@ -119,6 +129,9 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	return s, nil
 }
+
+// SetStats shows what f returns as data_plane under /_sim/stats.
+func (s *Sim) SetStats(f func() any) { s.api.SetStats(f) }
 
 // TB is the part of testing.TB that ForTest needs.
 type TB interface {

@@ -1,5 +1,12 @@
 package state
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
 // Unlimited is the value of a quota that is not live.
 const Unlimited = -1
 
@@ -54,4 +61,25 @@ type Quirks struct {
 	AcceptAnyFlavor bool
 	// UniqueNames: names of filters and of sessions are unique per project.
 	UniqueNames bool
+}
+
+// Set switches one quirk on by the name that the command line uses.
+func (q *Quirks) Set(name string) error {
+	quirks := map[string]*bool{
+		"enabled-by-default":            &q.EnabledByDefault,
+		"blank-target-with-last-source": &q.BlankTargetWithLastSource,
+		"refuse-last-source":            &q.RefuseLastSource,
+		"strict-sources":                &q.StrictSources,
+		"refuse-rule-move":              &q.RefuseRuleMove,
+		"strict-protocols":              &q.StrictProtocols,
+		"empty-clears":                  &q.EmptyClears,
+		"accept-any-flavor":             &q.AcceptAnyFlavor,
+		"unique-names":                  &q.UniqueNames,
+	}
+	on, ok := quirks[name]
+	if !ok {
+		return fmt.Errorf("there is no quirk %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(quirks)), ", "))
+	}
+	*on = true
+	return nil
 }
