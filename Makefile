@@ -52,10 +52,13 @@ test: assets $(BIN)/checks ## Run every test, as CI does (as root also those wit
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 20m ./...
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint $(BIN)/checks verify-generated ## Check style, arrows, generated files and both builds
-	@$(STEP) "Checking the house (rooms, arrows, size of files, words)" $(BIN)/checks house
-	@$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./...
-	@$(MAKE) cross
+lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(BIN)/checks ## Check style, arrows, generated files and both builds
+	@status=0; \
+	$(MAKE) verify-generated || status=1; \
+	$(STEP) "Checking the house (rooms, arrows, size and form of files)" $(BIN)/checks house || status=1; \
+	$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./... || status=1; \
+	$(MAKE) cross || status=1; \
+	exit $$status
 
 .PHONY: build
 build: ## Build every program into bin/

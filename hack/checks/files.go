@@ -66,11 +66,14 @@ func checkFiles(_ context.Context, root string) ([]string, error) {
 			return nil
 		}
 		found, doc, err := checkGoFile(path)
+		if err != nil {
+			return err
+		}
 		findings = append(findings, found...)
 		if !strings.HasSuffix(path, "_test.go") {
 			docs[filepath.Dir(path)] += doc
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the sources: %w", err)
@@ -86,7 +89,7 @@ func checkGoFile(path string) (findings []string, doc string, err error) {
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), path, source, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
-		return []string{err.Error()}, "", nil
+		return nil, "", fmt.Errorf("reading %s: %w", path, err)
 	}
 	if file.Doc != nil {
 		doc = file.Doc.Text()
