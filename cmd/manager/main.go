@@ -1,0 +1,168 @@
+// Command manager is the operator: it makes mirror filters and sessions in Huawei
+// Cloud match the MirrorFilters and MirrorSessions of a cluster.
+//
+// It only wires: what is decided, done and told is in controllers.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/cloud/huawei"
+	"vpcmirror.io/operator/controllers/credentials"
+	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/mirrorfilter"
+	"vpcmirror.io/operator/controllers/mirrorsession"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+func main() {
+	o, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(2)
+	}
+	log.SetLogger(o.logger(os.Stderr))
+	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
+		log.Log.Error(err, "The manager stops")
+		os.Exit(1)
+	}
+}
+
+// The lease is held for leaseDuration and given up after renewDeadline without
+// contact; a cloud call ends within huawei.MaxDeadline, which is less than the
+// difference, so a deposed leader never writes beside its successor.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	// reconcileTimeout bounds one look at one object: a few dozen calls at the most.
+	reconcileTimeout = 2 * time.Minute
+)
+
+func run(ctx context.Context, o options) error {
+	own, err := credentials.FromEnvironment(os.Getenv)
+	if err != nil {
+		return fmt.Errorf("read the operator's own credentials: %w", err)
+	}
+	rest, err := ctrlconfig.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
+	}
+	rest.UserAgent = "vpcmirror-manager"
+	lease, renew := leaseDuration, renewDeadline
+	mgr, err := ctrl.NewManager(rest, ctrl.Options{
+		Scheme:                        scheme(),
+		Metrics:                       metricsserver.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:        o.health,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "vpcmirror-manager",
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		Client: client.Options{Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
+		}},
+		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
+	})
+	if err != nil {
+		return fmt.Errorf("set the manager up: %w", err)
+	}
+	if err := addControllers(ctx, mgr, o, own); err != nil {
+		return err
+	}
+	if err := addProbes(mgr); err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run the manager: %w", err)
+	}
+	return nil
+}
+
+func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials) error {
+	cluster, err := clusterID(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return err
+	}
+	factory := huawei.NewFactory(huawei.Options{
+		CallsPerSecond: o.callsPerSecond,
+		Burst:          o.burst,
+		Deadline:       o.callDeadline,
+		UserAgent:      "vpcmirror",
+		Registerer:     metrics.Registry,
+	})
+	base := &lifecycle.Base{
+		Client:    mgr.GetClient(),
+		Reader:    mgr.GetAPIReader(),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
+		Inventory: inventory.New(time.Now),
+		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
+		Cluster:   cluster,
+		Clock:     time.Now,
+		Resync:    o.resync,
+	}
+	if err := (&mirrorfilter.Reconciler{Base: base}).SetupWithManager(mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the filter controller: %w", err)
+	}
+	if err := (&mirrorsession.Reconciler{Base: base}).SetupWithManager(mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the session controller: %w", err)
+	}
+	return nil
+}
+
+// clusterID names this cluster in the ownership marks, see plan.ClusterID.
+func clusterID(ctx context.Context, reader client.Reader) (string, error) {
+	var system corev1.Namespace
+	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, &system); err != nil {
+		return "", fmt.Errorf("read the namespace kube-system, whose UID names the cluster in the cloud: %w", err)
+	}
+	return plan.ClusterID(string(system.UID)), nil
+}
+
+// addProbes makes /healthz say that the process runs, and /readyz that its caches are
+// synced: before that it would decide on half of what there is.
+func addProbes(mgr manager.Manager) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("add the health check: %w", err)
+	}
+	ready := &readiness{cache: mgr.GetCache()}
+	if err := mgr.Add(ready); err != nil {
+		return fmt.Errorf("add the readiness check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("caches", ready.check); err != nil {
+		return fmt.Errorf("add the readiness check: %w", err)
+	}
+	return nil
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(v1alpha1.AddToScheme(s))
+	return s
+}
