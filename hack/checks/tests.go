@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
@@ -36,6 +37,11 @@ type report struct {
 	failed  []key
 	skipped []skip
 	broken  []string // packages that failed
+	running map[string]bool
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: map[key][]string{}, running: map[string]bool{}}
 }
 
 type skip struct {
@@ -70,7 +76,7 @@ func tests(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "checks tests: starting go test:", err)
 		return 2
 	}
-	r := &report{out: os.Stdout, output: map[key][]string{}}
+	r := newReport(os.Stdout)
 	readErr := r.read(events)
 	waitErr := command.Wait()
 	if readErr != nil {
@@ -88,25 +94,54 @@ func tests(ctx context.Context, args []string) int {
 	}
 }
 
+// read takes events until they end. Where nothing ended for a minute it says what
+// is still running.
 func (r *report) read(events io.Reader) error {
-	lines := bufio.NewReader(events)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(line) > 0 {
-			var e event
-			if json.Unmarshal(line, &e) != nil {
-				fmt.Fprint(r.out, string(line)) // not from a test, but somebody's words
-			} else {
-				r.take(e)
+	lines := make(chan []byte)
+	failure := make(chan error, 1)
+	go func() {
+		defer close(lines)
+		reader := bufio.NewReader(events)
+		for {
+			line, err := reader.ReadBytes('\n')
+			if len(line) > 0 {
+				lines <- line
+			}
+			if err != nil {
+				failure <- err
+				return
 			}
 		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
+	}()
+	quiet := time.NewTicker(time.Minute)
+	defer quiet.Stop()
+	for {
+		select {
+		case line, more := <-lines:
+			if !more {
+				if err := <-failure; err != io.EOF {
+					return err
+				}
+				return nil
+			}
+			if r.takeLine(line) {
+				quiet.Reset(time.Minute)
+			}
+		case <-quiet.C:
+			fmt.Fprintf(r.out, "...   still testing %s\n", strings.Join(slices.Sorted(maps.Keys(r.running)), ", "))
 		}
 	}
+}
+
+// takeLine says whether the line was the end of a package.
+func (r *report) takeLine(line []byte) bool {
+	var e event
+	if json.Unmarshal(line, &e) != nil {
+		fmt.Fprint(r.out, string(line)) // not from a test, but somebody's words
+		return false
+	}
+	r.take(e)
+	return e.Test == "" && (e.Action == "pass" || e.Action == "fail")
 }
 
 func (r *report) take(e event) {
@@ -114,10 +149,13 @@ func (r *report) take(e event) {
 	switch e.Action {
 	case "build-output":
 		fmt.Fprint(r.out, e.Output)
+	case "start":
+		r.running[within(e.Package)] = true
 	case "output":
 		r.output[k] = append(r.output[k], e.Output)
 	case "pass", "fail", "skip":
 		if e.Test == "" {
+			delete(r.running, within(e.Package))
 			r.endPackage(e)
 		} else {
 			r.endTest(e)
