@@ -173,7 +173,11 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 	} else {
 		status.Waiting(o, p.Reason, p.Message)
 	}
-	b.tell(before, o, corev1.EventTypeWarning)
+	kind := corev1.EventTypeNormal
+	if p.Stalled || p.Retry {
+		kind = corev1.EventTypeWarning
+	}
+	b.tell(before, o, kind)
 	log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
 	if p.Retry {
 		return ctrl.Result{}, err

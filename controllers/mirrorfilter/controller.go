@@ -65,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	default:
 		err = r.sync(ctx, s)
 		result, err = r.Conclude(ctx, s.stored, filter, err,
-			fmt.Sprintf("the cloud has the filter with all %d rules", len(filter.Spec.Rules)))
+			fmt.Sprintf("the cloud has the filter with every rule of the spec (%d)", len(filter.Spec.Rules)))
 	}
 	if _, failed := r.Save(ctx, s.stored, filter); failed != nil {
 		return ctrl.Result{}, failed

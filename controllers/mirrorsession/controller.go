@@ -8,6 +8,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -113,11 +114,24 @@ func describe(s *v1alpha1.MirrorSession) string {
 	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case s.Status.Target != nil && s.Status.VNI != nil:
-		return fmt.Sprintf("the cloud copies from %d sources to interface %s with VNI %d",
-			len(s.Status.Sources), s.Status.Target.InterfaceID, *s.Status.VNI)
+		return fmt.Sprintf("the cloud copies from %s to %s with VNI %d",
+			names(s.Status.Sources...), names(*s.Status.Target), *s.Status.VNI)
 	default:
 		return "the cloud has the session"
 	}
+}
+
+// names are the primary addresses of interfaces, or their IDs where they have none.
+func names(interfaces ...v1alpha1.ResolvedInterface) string {
+	out := make([]string, 0, len(interfaces))
+	for _, i := range interfaces {
+		if len(i.Addresses) > 0 {
+			out = append(out, i.Addresses[0])
+		} else {
+			out = append(out, i.InterfaceID)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // SetupWithManager registers the reconciler. A session is looked at when its spec, a
