@@ -19,6 +19,10 @@
 // address; it is not tracked as a flow, and it is never mirrored again, so that a
 // target which is someone's source makes no loop.
 //
+// Nothing is copied that is neither IPv4 nor IPv6. A target on which nobody
+// listens answers each copy with an ICMP port unreachable to the source, as any
+// host does; the source's ingress groups usually deny it.
+//
 // The groups live in the switch and not in the hosts, because a capture at a host
 // sees frames ahead of that host's own firewall.
 //

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"vpcmirror.io/operator/test/cloudsim/dataplane/netns"
@@ -103,6 +104,33 @@ func nextFrame(t *testing.T, fd int, wanted func([]byte) bool) []byte {
 	}
 }
 
+func linkByName(name string) (*netlink.LinkAttrs, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, err
+	}
+	return link.Attrs(), nil
+}
+
+func setUp(name string, up bool) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if up {
+		return netlink.LinkSetUp(link)
+	}
+	return netlink.LinkSetDown(link)
+}
+
+func remove(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkDel(link)
+}
+
 func isCopy(frame []byte) bool {
 	p := classify(frame)
 	return p.protocol == protoUDP && p.hasPorts && p.destinationPort == vxlanPort
@@ -153,39 +181,185 @@ func TestThePlaneCarriesTheWalkthrough(t *testing.T) {
 	p := startPlane(t, walkthroughLayout(prefixOf(t)))
 	p.Apply(walkthroughConfig())
 	fd := sniff(t, p, "ecs-target")
-	c := converse(t, p, "ecs-test", "ecs-source", netip.AddrPortFrom(addrSource, 1234))
+	c := converse(t, p, "ecs-test", "ecs-source", addressOf(1234))
 	c.say(t, "hello")
 	c.say(t, "12345")
 
 	line := nextFrame(t, fd, func(f []byte) bool { return isCopy(f) && strings.HasSuffix(string(f), "12345\n") })
-	outer, inner := classify(line), classify(line[50:])
-	type view struct {
-		OuterLength, InnerLength   int
-		OuterFrom, OuterTo         string
-		OuterSource, OuterTarget   string
-		Port                       uint16
-		VXLAN                      string
-		InnerFrom, InnerTo         string
-		InnerSource, InnerReceiver string
-	}
-	got := view{
-		OuterLength: len(line), InnerLength: len(line) - 50,
-		OuterFrom: net.HardwareAddr(line[6:12]).String(), OuterTo: net.HardwareAddr(line[0:6]).String(),
-		OuterSource: outer.source.String(), OuterTarget: outer.destination.String(), Port: outer.destinationPort,
-		VXLAN:     fmt.Sprintf("%x", line[42:50]),
-		InnerFrom: net.HardwareAddr(line[56:62]).String(), InnerTo: net.HardwareAddr(line[50:56]).String(),
-		InnerSource:   inner.source.String(),
-		InnerReceiver: netip.AddrPortFrom(inner.destination, inner.destinationPort).String(),
-	}
-	want := view{
+	want := copyView{
 		OuterLength: 122, InnerLength: 72,
 		OuterFrom: "fa:16:3e:d1:6b:5d", OuterTo: "fa:16:3e:7e:d6:7a",
-		OuterSource: "192.168.0.230", OuterTarget: "192.168.0.164", Port: 4789,
-		VXLAN:     "0800000000000100",
+		OuterSource: "192.168.0.230", OuterTarget: "192.168.0.164", Port: 4789, TTL: 64, DontFragment: true,
+		VNIFlag: true, VNI: 1,
 		InnerFrom: "fa:16:3e:7e:d6:77", InnerTo: "fa:16:3e:7e:d6:bc",
-		InnerSource: "192.168.0.161", InnerReceiver: "192.168.0.230:1234",
+		InnerSource: "192.168.0.161", InnerReceiver: "192.168.0.230",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, view(t, line)); diff != "" {
 		t.Errorf("the copy of 12345 (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryPacketOfALongConversationIsCopiedOnce(t *testing.T) {
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(walkthroughConfig())
+	arrived := countIn(t, p, "ecs-source", protoTCP, 1234)
+	copied := countIn(t, p, "ecs-target", protoUDP, vxlanPort)
+	c := converse(t, p, "ecs-test", "ecs-source", addressOf(1234))
+
+	const size = 1 << 20
+	there := make(chan error, 1)
+	go func() {
+		_, err := io.CopyN(c.client, zeros{}, size)
+		there <- errors.Join(err, c.client.(*net.TCPConn).CloseWrite())
+	}()
+	if n, err := io.Copy(io.Discard, c.server); n != size || err != nil {
+		t.Fatalf("ecs-source read %d bytes, %v", n, err)
+	}
+	if err := <-there; err != nil {
+		t.Fatal(err)
+	}
+	// And back: nothing of that is in the filter, its acknowledgements are.
+	back := make(chan error, 1)
+	go func() {
+		_, err := io.CopyN(c.server, zeros{}, size)
+		back <- errors.Join(err, c.server.Close())
+	}()
+	if n, err := io.Copy(io.Discard, c.client); n != size || err != nil {
+		t.Fatalf("ecs-test read %d bytes, %v", n, err)
+	}
+	if err := <-back; err != nil {
+		t.Fatal(err)
+	}
+	if n := arrived.packets(); n < size/1460 {
+		t.Errorf("the kernel of ecs-source counted %d packets: fewer than there are segments, so frames are no packets", n)
+	}
+	eventually(t, "as many copies as packets", func() bool {
+		s := p.Stats().Sessions["session-1"]
+		a, b := arrived.packets(), copied.packets()
+		return a == b && s.Copies == a && s.Delivered == a
+	})
+	// The switch's numbers are those of the hosts' own devices.
+	eventually(t, "the same frames on both sides of each device", func() bool {
+		for _, h := range p.layout.Hosts {
+			received, sent := linkCounters(t, p, h.Name)
+			s := p.Stats().Ports[h.Interfaces[0].PortID]
+			if s.FromHost != sent || s.ToHost != received {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// zeros is an endless reader.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestWithoutThe4789RuleNoCopyArrives(t *testing.T) {
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(change(func(c *Config) {
+		dropRules(t, c, "sg-target", func(r GroupRule) bool { return r.Ports == "4789" })
+	}))
+	arrived := countIn(t, p, "ecs-source", protoTCP, 1234)
+	copied := countIn(t, p, "ecs-target", protoUDP, vxlanPort)
+	c := converse(t, p, "ecs-test", "ecs-source", addressOf(1234))
+	c.say(t, "12345") // the switch has handed out the copy, if any, before the packet itself
+	if a, n := arrived.packets(), copied.packets(); a == 0 || n != 0 {
+		t.Errorf("%d packets, %d copies, want some and none", a, n)
+	}
+	if received, _ := linkCounters(t, p, "ecs-target"); received > 2 { // the two ARP requests of the others
+		t.Errorf("ecs-target's device received %d frames", received)
+	}
+	if s := p.Stats().Sessions["session-1"]; s.Delivered != 0 || s.DeniedByTargetGroup == 0 || s.DeniedByTargetGroup != s.Copies {
+		t.Errorf("session: %+v", s)
+	}
+	p.Apply(walkthroughConfig())
+	c.say(t, "again")
+	if n := copied.packets(); n == 0 {
+		t.Error("no copy arrived after the rule was back")
+	}
+}
+
+func TestWhatAGroupForbidsDoesNotReachTheHost(t *testing.T) {
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(walkthroughConfig())
+	// Somebody listens at the target, or its kernel answers each copy with a port
+	// unreachable to the source, which that one's group denies as well.
+	within(t, p, "ecs-target", func() error {
+		listener, err := net.ListenPacket("udp4", ":4789")
+		if err == nil {
+			t.Cleanup(func() { listener.Close() })
+		}
+		return err
+	})
+	forbidden, allowed := countIn(t, p, "ecs-source", protoUDP, 5678), countIn(t, p, "ecs-source", protoTCP, 1234)
+	var socket net.Conn
+	within(t, p, "ecs-test", func() (err error) {
+		socket, err = net.Dial("udp", "192.168.0.230:5678")
+		return err
+	})
+	defer socket.Close()
+	send := func() {
+		t.Helper()
+		if _, err := socket.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	// Frames of one host are switched in their order: once this is through, the
+	// datagram before it has been decided.
+	converse(t, p, "ecs-test", "ecs-source", addressOf(1234)).say(t, "hello")
+	if f, a := forbidden.packets(), allowed.packets(); f != 0 || a == 0 {
+		t.Errorf("%d forbidden packets arrived, %d allowed ones, want none and some", f, a)
+	}
+	if n := p.Stats().Ports[portSource].DroppedToHost[DropIngressGroup]; n != 1 {
+		t.Errorf("%d packets counted as denied, want 1", n)
+	}
+	p.Apply(change(open("sg-source", anything)))
+	send()
+	eventually(t, "the datagram arrives once the group is opened", func() bool { return forbidden.packets() == 1 })
+}
+
+func TestAConversationOverIPv6(t *testing.T) {
+	layout := walkthroughLayout(prefixOf(t))
+	for i, last := range []string{"230", "161", "164"} {
+		nic := &layout.Hosts[i].Interfaces[0]
+		nic.Addresses = append(nic.Addresses, netip.MustParsePrefix("2001:db8::"+last+"/64"))
+	}
+	p := startPlane(t, layout)
+	p.Apply(change(open("sg-source", GroupRule{Ingress: true, IPv6: true, Protocol: "tcp", Ports: "1234"}), func(c *Config) {
+		c.Sessions[0].Ingress = append(c.Sessions[0].Ingress, Rule{Priority: 2, Accept: true, IPv6: true, Protocol: "TCP", DestinationPorts: PortRange{1234, 1234}})
+	}))
+	fd := sniff(t, p, "ecs-target")
+	c := converse(t, p, "ecs-test", "ecs-source", netip.MustParseAddrPort("[2001:db8::230]:1234"))
+	c.say(t, "12345")
+	line := nextFrame(t, fd, func(f []byte) bool { return isCopy(f) && strings.HasSuffix(string(f), "12345\n") })
+	if v := view(t, line); v.OuterSource != "192.168.0.230" || v.OuterLength != 142 || classify(line[50:]).kind != kindIPv6 {
+		t.Errorf("the copy of an IPv6 packet: %+v", v)
+	}
+}
+
+func TestAHostMayTakeItsInterfaceDownAndUpAgain(t *testing.T) {
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(walkthroughConfig())
+	for _, up := range []bool{false, true} {
+		within(t, p, "ecs-target", func() error { return setUp("eth0", up) })
+		copied := p.Stats().Sessions["session-1"]
+		converse(t, p, "ecs-test", "ecs-source", addressOf(1234)).say(t, "hello")
+		s := p.Stats().Sessions["session-1"]
+		if up != (s.Delivered > copied.Delivered) || up == (s.DeviceDropped > copied.DeviceDropped) {
+			t.Errorf("target up: %v, session before %+v, after %+v", up, copied, s)
+		}
+	}
+}
+
+func TestAHostThatRemovesItsDeviceIsCutOffAlone(t *testing.T) {
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(walkthroughConfig())
+	within(t, p, "ecs-target", func() error { return remove("eth0") })
+	converse(t, p, "ecs-test", "ecs-source", addressOf(1234)).say(t, "hello")
+	if s := p.Stats().Sessions["session-1"]; s.DeviceDropped == 0 || s.DeviceDropped != s.Copies {
+		t.Errorf("session: %+v", s)
 	}
 }
