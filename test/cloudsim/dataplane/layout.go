@@ -109,8 +109,7 @@ func (v *layoutCheck) gateway(g Gateway) error {
 	}
 	v.addresses[key] = "a gateway"
 	v.gateways[key] = true
-	// The gateways of one VPC are one router and may share a MAC.
-	return v.mac(g.MAC, "a gateway of VPC "+g.VPC)
+	return v.mac(g.MAC, "a gateway") // gateways may share one: they are the same router
 }
 
 func (v *layoutCheck) nic(nic Interface) error {
