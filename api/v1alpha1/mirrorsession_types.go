@@ -135,16 +135,17 @@ type Counts struct {
 	// packets that came from a source of this session and that the filter accepts.
 	// +required
 	Packets int64 `json:"packets"`
-	// bytes of the inner frames of those packets, as far as the copies carry them.
+	// bytes of the inner frames of all packets that came from a source of this
+	// session, as they were on the wire of the copies.
 	// +required
 	Bytes int64 `json:"bytes"`
 	// unexpected packets came from a source of this session, but the filter does
-	// not accept them.
+	// not accept them: it rejects them, no rule matches, or they are not IP.
 	// +required
 	Unexpected int64 `json:"unexpected"`
 	// undecided packets came from a source of this session, but whether the filter
-	// accepts them can't be told: cut or fragmented before the needed field, not
-	// IP, malformed, or of unknown direction.
+	// accepts them can't be told: cut or fragmented before the needed field,
+	// malformed, or neither to nor from the source.
 	// +required
 	Undecided int64 `json:"undecided"`
 	// foreignSource packets carried this session's VNI, but came from an address

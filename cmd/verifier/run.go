@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/agent"
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+type options struct {
+	kubeconfig, node      string
+	port                  uint16
+	metrics, health       string
+	logLevel, logEncoding string
+}
+
+// live runs "verifier run" and returns the exit code.
+func live(args []string) int {
+	o, err := parse(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "verifier:", err)
+		return 2
+	}
+	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
+		fmt.Fprintln(os.Stderr, "verifier:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	if node := os.Getenv("NODE_NAME"); node != "" {
+		host = node
+	}
+	fs := pflag.NewFlagSet("verifier run", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.StringVar(&o.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "file that says how to reach the API server; in a pod it is not needed")
+	fs.StringVar(&o.node, "node-name", host, "this host's name in the status of the sessions; NODE_NAME sets it too")
+	fs.Uint16Var(&o.port, "port", vxlan.Port, "UDP port of the copies")
+	fs.StringVar(&o.metrics, "metrics-bind-address", "0", "address of the Prometheus metrics; 0 switches them off")
+	fs.StringVar(&o.health, "health-probe-bind-address", "0", "address of /healthz and /readyz; 0 switches them off")
+	fs.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&o.logEncoding, "log-encoding", "json", "json or text")
+	fs.Usage = func() {
+		fmt.Print("verifier run counts the mirrored packets that reach this host and reports them in the status of the MirrorSessions.\n\nFlags:\n", fs.FlagUsages())
+	}
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	var level slog.Level
+	switch {
+	case fs.NArg() > 0:
+		return o, fmt.Errorf("unknown argument %q: verifier run takes flags only, see --help", fs.Arg(0))
+	case o.node == "":
+		return o, errors.New("--node-name is empty and the host has no name: name this host")
+	case level.UnmarshalText([]byte(o.logLevel)) != nil:
+		return o, fmt.Errorf("--log-level=%q: choose debug, info, warn or error", o.logLevel)
+	case o.logEncoding != "json" && o.logEncoding != "text":
+		return o, fmt.Errorf("--log-encoding=%q: choose json or text", o.logEncoding)
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, o options) error {
+	log.SetLogger(o.logger())
+	// Told now, and not when the first session comes.
+	probe, err := capture.NewSocket(o.port, capture.DefaultSnapLength)
+	if err != nil {
+		return fmt.Errorf("open a packet socket: %w", err)
+	}
+	if err := probe.Close(); err != nil {
+		return fmt.Errorf("close a packet socket: %w", err)
+	}
+	config, err := o.rest()
+	if err != nil {
+		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
+	}
+	config.UserAgent = "vpcmirror-verifier"
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return fmt.Errorf("register the API: %w", err)
+	}
+	stop := gracePeriod
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                  scheme,
+		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:  o.health,
+		GracefulShutdownTimeout: &stop,
+	})
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("add the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("add the readiness check: %w", err)
+	}
+	if err := mgr.Add(agent.New(agent.Options{
+		Node: o.node, Port: o.port, Client: mgr.GetClient(), Cache: mgr.GetCache(),
+		Interfaces: agent.LocalInterfaces, Clock: time.Now, Log: log.Log,
+	})); err != nil {
+		return fmt.Errorf("add the agent: %w", err)
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+// gracePeriod is for the last counts to be written.
+const gracePeriod = 10 * time.Second
+
+func (o options) rest() (*rest.Config, error) {
+	if o.kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+}
+
+func (o options) logger() logr.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		level = slog.LevelInfo // parse has refused it already
+	}
+	handler := slog.Handler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if o.logEncoding == "text" {
+		handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})
+	}
+	return logr.FromSlogHandler(handler)
+}
