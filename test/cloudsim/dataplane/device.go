@@ -21,6 +21,8 @@ type UnavailableError = netns.UnavailableError
 
 const (
 	tunDevice = "/dev/net/tun"
+	// capNetAdmin is what devices, addresses and routes ask for.
+	capNetAdmin = "CAP_NET_ADMIN"
 	// queueLength is how many frames of a host may wait for the switch. It has
 	// to take a TCP window that the host sends in one go.
 	queueLength = 4096
@@ -48,7 +50,7 @@ func setUpHost(h Host) (_ []*os.File, err error) {
 		}
 	}()
 	if err := bringUp("lo"); err != nil {
-		return nil, err
+		return nil, netns.Needs(capNetAdmin, err)
 	}
 	for i, nic := range h.Interfaces {
 		file, err := openTAP(nic.Name)
@@ -57,7 +59,7 @@ func setUpHost(h Host) (_ []*os.File, err error) {
 		}
 		files = append(files, file)
 		if err := configure(nic, i); err != nil {
-			return nil, fmt.Errorf("set up interface %s: %w", nic.Name, err)
+			return nil, fmt.Errorf("set up interface %s: %w", nic.Name, netns.Needs(capNetAdmin, err))
 		}
 	}
 	return files, nil
@@ -76,7 +78,7 @@ func openTAP(name string) (*os.File, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", tunDevice, netns.Needs("CAP_NET_ADMIN", err))
+		return nil, fmt.Errorf("open %s: %w", tunDevice, netns.Needs(capNetAdmin, err))
 	}
 	request, err := unix.NewIfreq(name)
 	if err == nil {
@@ -85,7 +87,7 @@ func openTAP(name string) (*os.File, error) {
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("make TAP device %s: %w", name, netns.Needs("CAP_NET_ADMIN", err))
+		return nil, fmt.Errorf("make TAP device %s: %w", name, netns.Needs(capNetAdmin, err))
 	}
 	// Only now: the poller must not see the descriptor before it is a device.
 	return os.NewFile(uintptr(fd), tunDevice), nil

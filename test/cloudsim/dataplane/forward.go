@@ -28,8 +28,8 @@ func (port *SwitchPort) Receive(frame []byte) {
 	port.forward(config, &p, frame, now)
 }
 
-// suspicion is why a frame from the host is not even considered: port security,
-// and what is neither IP nor ARP.
+// suspicion is why a frame from the host is not even considered: what is no
+// proper packet of IP or ARP, and what port security holds back.
 func (port *SwitchPort) suspicion(config *compiled, p *packet, frame []byte) DropReason {
 	switch {
 	case p.malformed:
@@ -44,14 +44,19 @@ func (port *SwitchPort) suspicion(config *compiled, p *packet, frame []byte) Dro
 		return DropNotIP
 	case p.kind == kindIPv6 && p.hasICMP && (p.icmpType == ndRouterAdvertisement || p.icmpType == ndRedirect):
 		return DropRouterMessage
-	case !config.ports[port.index].noAddressCheck && !port.maySendFrom(p):
-		return DropSpoofed
-	}
-	if p.isNeighborDiscovery() && p.icmpType == ndNeighborAdvertisement &&
-		!config.ports[port.index].noAddressCheck && !port.owns(neighborTarget(p, frame)) {
+	case !config.ports[port.index].noAddressCheck && !port.speaksForItself(p, frame):
 		return DropSpoofed
 	}
 	return ""
+}
+
+// speaksForItself is whether the source address is the port's, and, in a
+// neighbour advertisement, the address that is advertised.
+func (port *SwitchPort) speaksForItself(p *packet, frame []byte) bool {
+	if p.isNeighborDiscovery() && p.icmpType == ndNeighborAdvertisement && !port.owns(neighborTarget(p, frame)) {
+		return false
+	}
+	return port.maySendFrom(p)
 }
 
 // forward brings a frame to whoever its destination MAC names.
@@ -177,9 +182,10 @@ func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now tim
 	n := port.network
 	for i := range n.gateways {
 		if n.gateways[i].address == p.destination {
-			if !(p.isNeighborDiscovery() && port.answerSolicitation(p, frame)) {
-				port.counters.droppedFromHost.add(DropToGateway)
+			if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+				return
 			}
+			port.counters.droppedFromHost.add(DropToGateway)
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 // seeds are frames of every kind the switch treats in a way of its own.
 func seeds(t testing.TB) [][]byte {
+	t.Helper()
 	line := tcp(t, portTest, portSource, 38944, 1234, "PA", "12345\n")
 	long := udp(t, portTest, portSource, 40000, 53, string(make([]byte, 100)))
 	out := [][]byte{

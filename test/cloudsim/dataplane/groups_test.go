@@ -26,15 +26,15 @@ func quiet(rules map[string][]GroupRule) func(*Config) {
 }
 
 func TestSecurityGroupRules(t *testing.T) {
-	http := func(t *testing.T) []byte { return tcp(t, portTest, portSource, 40000, 80, "S", "") }
-	dns := func(t *testing.T) []byte { return udp(t, portTest, portSource, 40000, 53, "?") }
-	ping := func(t *testing.T) []byte { return echo(t, portTest, portSource, true, 7) }
+	http := tcp(t, portTest, portSource, 40000, 80, "S", "")
+	dns := udp(t, portTest, portSource, 40000, 53, "?")
+	ping := echo(t, portTest, portSource, true, 7)
 	in := func(r GroupRule) GroupRule { r.Ingress = true; return r }
 	prefix := netip.MustParsePrefix
 	tests := []struct {
 		name  string
 		rules []GroupRule
-		frame func(*testing.T) []byte
+		frame []byte
 		want  bool
 	}{
 		{"nothing is allowed without a rule", nil, http, false},
@@ -64,7 +64,7 @@ func TestSecurityGroupRules(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			l := walkthrough(t, quiet(map[string][]GroupRule{"sg-source": test.rules}))
-			got := l.arrivals(portTest, test.frame(t))[portSource] == 1
+			got := l.arrivals(portTest, test.frame)[portSource] == 1
 			if got != test.want {
 				t.Errorf("arrived %v, want %v", got, test.want)
 			}
@@ -180,6 +180,7 @@ func TestGroupsRememberWhatTheyAllowed(t *testing.T) {
 
 // unreachable builds a port unreachable that quotes a packet.
 func unreachable(t testing.TB, from, to string, about []byte) []byte {
+	t.Helper()
 	e, ip := ethernetIP4(from, to, layers.IPProtocolICMPv4)
 	return build(t, e, ip, &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodePort)},
 		gopacket.Payload(about[ethernetLength:min(len(about), ethernetLength+28)]))

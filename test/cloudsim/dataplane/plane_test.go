@@ -44,6 +44,7 @@ func startPlane(t *testing.T, layout Layout) *Plane {
 
 // prefixOf gives a namespace prefix that no other test process uses.
 func prefixOf(t *testing.T) string {
+	t.Helper()
 	return fmt.Sprintf("dp%d-%d-", os.Getpid(), prefixCount())
 }
 
@@ -160,8 +161,9 @@ func converse(t *testing.T, p *Plane, from, to string, address netip.AddrPort) c
 	t.Cleanup(func() { server.Close() })
 	c.server = server
 	deadline := time.Now().Add(patience)
-	c.client.SetDeadline(deadline)
-	c.server.SetDeadline(deadline)
+	if err := errors.Join(c.client.SetDeadline(deadline), c.server.SetDeadline(deadline)); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 

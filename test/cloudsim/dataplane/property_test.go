@@ -233,7 +233,7 @@ func TestGroupsGiveTheVerdictOfTheFirstRuleInOrder(t *testing.T) {
 						if decided || r.Priority != priority || r.Deny != deny || r.Disabled || r.IPv6 != p.source.Is6() ||
 							r.Protocol != "" && protocols[r.Protocol] != p.protocol ||
 							r.RemotePrefix.IsValid() && !r.RemotePrefix.Contains(p.source) ||
-							r.Ports != "" && !(p.hasPorts && inPorts[r.Ports](p.destinationPort)) {
+							r.Ports != "" && (!p.hasPorts || !inPorts[r.Ports](p.destinationPort)) {
 							continue
 						}
 						want, decided = !deny, true

@@ -14,6 +14,7 @@ var broadcast = mustMAC("ff:ff:ff:ff:ff:ff")
 
 // arp builds an ARP packet: a request without a target MAC, else a reply.
 func arp(t testing.TB, ethernetFrom, from net.HardwareAddr, fromIP string, to net.HardwareAddr, toIP string) []byte {
+	t.Helper()
 	operation, destination, known := uint16(layers.ARPRequest), broadcast, net.HardwareAddr(make([]byte, 6))
 	if to != nil {
 		operation, destination, known = layers.ARPReply, to, to
@@ -121,6 +122,7 @@ func TestPortSecurity(t *testing.T) {
 
 // neighbor builds an ICMPv6 message of ecs-test about an address.
 func neighbor(t testing.TB, kind uint8, about string) []byte {
+	t.Helper()
 	return build(t, &layers.Ethernet{SrcMAC: macTest, DstMAC: macSource, EthernetType: layers.EthernetTypeIPv6},
 		&layers.IPv6{Version: 6, HopLimit: 255, NextHeader: layers.IPProtocolICMPv6, SrcIP: net.ParseIP("fe80::161"), DstIP: net.ParseIP("fe80::230")},
 		&layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(kind, 0)},

@@ -20,6 +20,7 @@ import (
 
 // prefixOf gives a prefix that no other process uses.
 func prefixOf(t *testing.T) string {
+	t.Helper()
 	h := 0
 	for _, c := range t.Name() {
 		h = (h*31 + int(c)) % 99991
