@@ -278,9 +278,6 @@ func TestTheFlowTableIsBounded(t *testing.T) {
 	l.send(portSource, tcp(t, portSource, portTest, 80, 40000, "SA", ""))
 	for port := range uint16(2 * maxFlows) {
 		l.send(portTest, udp(t, portTest, portSource, port, 9, ""))
-		if port%4096 == 0 {
-			l.send(portTest, tcp(t, portTest, portSource, 40000, 80, "A", ""))
-		}
 	}
 	l.keep = true
 	stats := l.sw.Stats().Ports[portSource]
@@ -288,7 +285,7 @@ func TestTheFlowTableIsBounded(t *testing.T) {
 		t.Errorf("%d flows, %d evicted, want %d and %d", stats.Flows, stats.FlowsEvicted, maxFlows, want)
 	}
 	if l.arrivals(portSource, tcp(t, portSource, portTest, 80, 40000, "PA", ""))[portTest] != 1 {
-		t.Error("the conversation that both sides kept up was forgotten")
+		t.Error("a conversation of two sides was forgotten before flows that nobody answered")
 	}
 	l.clock.pass(time.Hour)
 	if diff := cmp.Diff(0, l.sw.Stats().Ports[portSource].Flows); diff != "" {

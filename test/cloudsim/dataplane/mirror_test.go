@@ -225,6 +225,23 @@ func TestWhatTheWalkthroughsFilterLeavesOut(t *testing.T) {
 	}
 }
 
+func TestAnEgressRuleCopiesWhatTheSourceSendsAndNothingElse(t *testing.T) {
+	l := walkthrough(t, func(c *Config) {
+		c.Sessions[0].Egress, c.Sessions[0].Ingress = []Rule{{Priority: 1, Accept: true, Protocol: "ALL"}}, nil
+	})
+	request, reply := tcp(t, portTest, portSource, 38944, 1234, "S", ""), tcp(t, portSource, portTest, 1234, 38944, "SA", "")
+	if diff := cmp.Diff(map[string]int{portSource: 1}, l.arrivals(portTest, request)); diff != "" {
+		t.Errorf("what the source receives (-want +got):\n%s", diff)
+	}
+	got := l.send(portSource, reply)
+	if diff := cmp.Diff(map[string]int{portTest: 1, portTarget: 1}, counts(got)); diff != "" {
+		t.Fatalf("what the source sends (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(reply, got[portTarget][0][50:]); diff != "" {
+		t.Errorf("the inner frame (-want +got):\n%s", diff)
+	}
+}
+
 func TestAPacketFromOneSourceToAnotherIsCopiedForEach(t *testing.T) {
 	l := walkthrough(t, func(c *Config) {
 		all := []Rule{{Priority: 1, Accept: true, Protocol: "ALL"}}
