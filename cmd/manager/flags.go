@@ -24,6 +24,7 @@ type options struct {
 	burst                 int
 	callDeadline          time.Duration
 	logLevel, logEncoding string
+	version               bool
 }
 
 // group is a headline of --help and the flags below it.
@@ -37,6 +38,7 @@ var groups = []group{
 	{"Cloud", []string{"resync-interval", "workers", "cloud-calls-per-second", "cloud-burst", "cloud-call-deadline"}},
 	{"Serving", []string{"metrics-bind-address", "health-probe-bind-address"}},
 	{"Logging", []string{"log-level", "log-encoding"}},
+	{"Other", []string{"version"}},
 }
 
 const environmentHelp = `
@@ -63,6 +65,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")
 	fs.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&o.logEncoding, "log-encoding", "json", "json or text")
+	fs.BoolVar(&o.version, "version", false, "print the version and stop")
 	fs.Usage = func() { usage(fs) }
 	if err := fs.Parse(args); err != nil {
 		return o, err

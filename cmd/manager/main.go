@@ -37,6 +37,9 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
+// version is set by the linker.
+var version = "unknown"
+
 func main() {
 	o, err := parse(os.Args[1:], os.Stderr)
 	switch {
@@ -45,6 +48,10 @@ func main() {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(2)
+	}
+	if o.version {
+		fmt.Println("manager", version)
+		return
 	}
 	log.SetLogger(o.logger(os.Stderr))
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {

@@ -18,9 +18,13 @@ const help = `verifier proves that mirrored packets arrive.
 Usage:
   verifier run [flags]           count the copies that reach this host, and report them
   verifier read FILE... [flags]  count the copies in pcap and pcapng files
+  verifier version               print the version
 
 "verifier run --help" and "verifier read --help" list the flags.
 `
+
+// version is set by the linker.
+var version = "unknown"
 
 func main() {
 	if len(os.Args) < 2 {
@@ -32,6 +36,8 @@ func main() {
 		os.Exit(live(args))
 	case "read":
 		os.Exit(read.Main(args, os.Stdout, os.Stderr))
+	case "version", "--version":
+		fmt.Println("verifier", version)
 	case "help", "--help", "-h":
 		fmt.Print(help)
 	default:

@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -121,11 +122,15 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
 	}
-	if err := mgr.Add(agent.New(agent.Options{
+	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Cache: mgr.GetCache(),
 		Interfaces: agent.LocalInterfaces, Clock: time.Now, Log: log.Log,
-	})); err != nil {
+	})
+	if err := mgr.Add(a); err != nil {
 		return fmt.Errorf("add the agent: %w", err)
+	}
+	if err := metrics.Registry.Register(a); err != nil {
+		return fmt.Errorf("register the metrics: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)

@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vpcmirror.io/operator/controllers/verifier/tally"
+)
+
+// The metrics are read from the counts at scrape time, so no series of a session that
+// is gone stays behind. They begin at 0 with each run, as Prometheus expects; totals
+// over restarts are in the status. The series are bounded by the sessions and the
+// interfaces of this host, never by what a sender puts into packets.
+var (
+	packetsMetric = prometheus.NewDesc("vpcmirror_verifier_packets_total",
+		"Packets of a mirror session that reached this host, by what the session's filter says about them.",
+		[]string{"namespace", "session", "verdict"}, nil)
+	bytesMetric = prometheus.NewDesc("vpcmirror_verifier_bytes_total",
+		"Bytes of the inner frames of a mirror session's packets.", []string{"namespace", "session"}, nil)
+	lastMetric = prometheus.NewDesc("vpcmirror_verifier_last_packet_timestamp_seconds",
+		"When the last packet of a mirror session came, in seconds since 1970.", []string{"namespace", "session"}, nil)
+	framesMetric = prometheus.NewDesc("vpcmirror_verifier_frames_total",
+		"Frames that were read from an interface, each in exactly one class.", []string{"interface", "class"}, nil)
+	ringMetric = prometheus.NewDesc("vpcmirror_verifier_ring_frames_total",
+		"Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full.",
+		[]string{"interface", "outcome"}, nil)
+)
+
+// Describe tells Prometheus which metrics there are.
+func (a *Agent) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric} {
+		out <- d
+	}
+}
+
+// Collect reads the counts.
+func (a *Agent) Collect(out chan<- prometheus.Metric) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	snapshots := make(map[*running]tally.Snapshot, len(a.watches))
+	for _, w := range a.watches {
+		snapshots[w] = w.tally.Snapshot()
+		collectFrames(out, w, snapshots[w].Frames)
+	}
+	for uid, t := range a.tracked {
+		snapshot := snapshots[t.watch]
+		if counts, ok := snapshot.Session(string(uid)); ok {
+			collectSession(out, t.session.Namespace, t.session.Name, counts)
+		}
+	}
+}
+
+func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+}
+
+func collectSession(out chan<- prometheus.Metric, namespace, name string, c tally.SessionCounts) {
+	counter(out, packetsMetric, c.Accepted, namespace, name, "accepted")
+	counter(out, packetsMetric, c.Unexpected, namespace, name, "unexpected")
+	counter(out, packetsMetric, c.Undecidable, namespace, name, "undecidable")
+	counter(out, packetsMetric, c.NotIP, namespace, name, "not-ip")
+	counter(out, packetsMetric, c.Malformed, namespace, name, "malformed")
+	counter(out, packetsMetric, c.DirectionUnknown, namespace, name, "direction-unknown")
+	counter(out, packetsMetric, c.ForeignSource, namespace, name, "foreign-source")
+	counter(out, bytesMetric, c.Bytes, namespace, name)
+	if !c.LastSeen.IsZero() {
+		out <- prometheus.MustNewConstMetric(lastMetric, prometheus.GaugeValue,
+			float64(c.LastSeen.UnixMicro())/1e6, namespace, name)
+	}
+}
+
+func collectFrames(out chan<- prometheus.Metric, w *running, f tally.Frames) {
+	for class, value := range map[string]uint64{
+		"attributed":     f.Attributed,
+		"foreign-source": f.ForeignSource,
+		"foreign-vni":    f.ForeignVNI,
+		"unknown-stream": f.UnknownStream,
+		"not-vxlan":      f.NotVXLAN,
+		"outer-fragment": f.OuterFragment,
+		"bad-header":     f.BadHeader,
+		"gpe":            f.GPE,
+		"malformed":      f.Malformed,
+		"cut":            f.Cut,
+		"other-host":     f.OtherHost,
+	} {
+		counter(out, framesMetric, value, w.local.Name, class)
+	}
+	stats, _ := w.state()
+	counter(out, ringMetric, stats.Packets-min(stats.Drops, stats.Packets), w.local.Name, "delivered")
+	counter(out, ringMetric, stats.Drops, w.local.Name, "dropped")
+}
