@@ -124,7 +124,7 @@ func run(ctx context.Context, o options) error {
 	}
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Cache: mgr.GetCache(),
-		Interfaces: agent.LocalInterfaces, Clock: time.Now, Log: log.Log,
+		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.Add(a); err != nil {
 		return fmt.Errorf("add the agent: %w", err)

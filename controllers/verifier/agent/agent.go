@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/tally"
@@ -34,6 +35,8 @@ type Options struct {
 	Cache cache.Cache
 	// Interfaces returns the interfaces of this host, see LocalInterfaces.
 	Interfaces func() ([]Interface, error)
+	// Open opens a ring on an interface of this host, see OpenRing.
+	Open func(local Interface, port uint16) (*capture.Ring, error)
 	// Clock tells the time.
 	Clock func() time.Time
 	Log   logr.Logger
@@ -222,7 +225,7 @@ func (a *Agent) watchOn(ctx context.Context, local Interface) *running {
 		return w
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := &running{watch: newWatch(local, a.Port, a.Log), stop: cancel, done: make(chan struct{})}
+	w := &running{watch: newWatch(local, a.Port, a.Open, a.Log), stop: cancel, done: make(chan struct{})}
 	a.watches[local.Index] = w
 	go func() {
 		defer close(w.done)

@@ -17,6 +17,7 @@ import (
 type watch struct {
 	local Interface
 	port  uint16
+	open  func(Interface, uint16) (*capture.Ring, error)
 	tally *tally.Tally
 	log   logr.Logger
 
@@ -26,8 +27,14 @@ type watch struct {
 	problem string
 }
 
-func newWatch(local Interface, port uint16, log logr.Logger) *watch {
-	return &watch{local: local, port: port, tally: tally.New(port), log: log.WithValues("interface", local.Name)}
+// OpenRing opens a ring of the default size in the network namespace that the process
+// is in.
+func OpenRing(local Interface, port uint16) (*capture.Ring, error) {
+	return capture.OpenRing(local.Index, port, capture.RingOptions{})
+}
+
+func newWatch(local Interface, port uint16, open func(Interface, uint16) (*capture.Ring, error), log logr.Logger) *watch {
+	return &watch{local: local, port: port, open: open, tally: tally.New(port), log: log.WithValues("interface", local.Name)}
 }
 
 const (
@@ -55,7 +62,7 @@ func (w *watch) run(ctx context.Context) {
 
 // capture opens a ring and reads it until ctx ends (nil) or it fails.
 func (w *watch) capture(ctx context.Context) error {
-	ring, err := capture.OpenRing(w.local.Index, w.port, capture.RingOptions{})
+	ring, err := w.open(w.local, w.port)
 	if err != nil {
 		return err
 	}
