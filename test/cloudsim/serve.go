@@ -106,7 +106,7 @@ func serveScenario(ctx context.Context, f serveFlags, sc *scenario.Scenario, opt
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cloud.Close()) }()
+	defer func() { err = errors.Join(err, cloud.Close()) }() //nolint:contextcheck // the end comes after the context's
 	if f.dataPlane {
 		network, err := lab.Start(context.WithoutCancel(ctx), cloud, f.prefix, slog.New(slog.NewTextHandler(stderr, nil)))
 		if err != nil {

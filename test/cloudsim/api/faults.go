@@ -25,6 +25,7 @@ func (c *call) answerWithFault(h handler, refused *response) (answer response, c
 		answer := normal()
 		c.hold(time.Duration(f.Delay))
 		return answer, false
+	default: // the fault hides the answer
 	}
 	if f.AfterEffect {
 		normal()

@@ -56,7 +56,7 @@ func TestWhatIsNotPublishedIs404OfTheGateway(t *testing.T) {
 	}
 	t.Run("and needs no signature", func(t *testing.T) {
 		g.t = t
-		g.want(g.send(httptest.NewRequest("GET", "/v9/nothing", nil)), 404, "APIGW.0101")
+		g.want(g.send(httptest.NewRequest(http.MethodGet, "/v9/nothing", nil)), 404, "APIGW.0101")
 	})
 }
 
@@ -65,7 +65,7 @@ func TestTheGatewayChecksWhoAsks(t *testing.T) {
 	list := "/v3/" + scenario.WalkthroughProject + "/vpc/traffic-mirror-filters"
 	t.Run("no signature", func(t *testing.T) {
 		g.t = t
-		g.want(g.send(httptest.NewRequest("GET", list, nil)), 401, "APIGW.0301")
+		g.want(g.send(httptest.NewRequest(http.MethodGet, list, nil)), 401, "APIGW.0301")
 	})
 	t.Run("an old signature", func(t *testing.T) {
 		g.t = t
@@ -157,6 +157,7 @@ func TestFaultsShapeTheAnswer(t *testing.T) {
 		{name: "a region that lacks the call", fault: fault.NotPublished("*TrafficMirror*"), status: 404, code: "APIGW.0101"},
 		{name: "an HTML page", fault: fault.Fault{Kind: fault.HTML}, status: 502, check: header("Content-Type", "text/html")},
 		{name: "an empty 200", fault: fault.Fault{Kind: fault.Empty}, status: 200, check: func(t *testing.T, a answer) {
+			t.Helper()
 			if a.raw != "" {
 				t.Fatalf("body %q, want none", a.raw)
 			}

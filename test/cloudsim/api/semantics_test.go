@@ -71,6 +71,7 @@ func TestARuleUpdate(t *testing.T) {
 	const path = "traffic-mirror-filter-rules/"
 	const key = "traffic_mirror_filter_rule"
 	start := func(t *testing.T) (*gateway, string, map[string]any) {
+		t.Helper()
 		g := newGateway(t)
 		made := g.rule(g.filter(), map[string]any{"protocol": "udp", "source_port_range": "80-90", "destination_cidr_block": "10.0.0.0/8"}).object(key)
 		return g, path + made["id"].(string), made
@@ -120,6 +121,7 @@ const nullValue = "null"
 func TestSourcesChangeOnlyByTheirOwnCalls(t *testing.T) {
 	const key = "traffic_mirror_session"
 	start := func(t *testing.T, q state.Quirks) (g *gateway, path string) {
+		t.Helper()
 		g = newGateway(t)
 		g.server.State.SetQuirks(q)
 		return g, "traffic-mirror-sessions/" + g.session(g.filter(), nil).object(key)["id"].(string)

@@ -313,6 +313,7 @@ func refusal(err error) response {
 	}
 	status, code := http.StatusBadRequest, "VPC.9901"
 	switch e.Reason {
+	case state.Invalid: // as above
 	case state.Unsupported:
 		code = "VPC.9902"
 	case state.Missing:

@@ -129,15 +129,15 @@ func TestBothSpellingsOfTypesMakeTheSameSession(t *testing.T) {
 	g := newGateway(t)
 	filter := g.filter()
 	base := sessionFields(filter)
-	make := func(changes map[string]any) map[string]any {
+	create := func(changes map[string]any) map[string]any {
 		t.Helper()
 		s := g.must("POST", "traffic-mirror-sessions", wrap(t, "traffic_mirror_session", fields(base, changes)), "traffic_mirror_session")
 		g.want(g.do("DELETE", "traffic-mirror-sessions/"+s["id"].(string), ""), 204, "")
 		delete(s, "id")
 		return s
 	}
-	sdk := make(map[string]any{"virtual_network_id": "0", "packet_length": "1460", "enabled": "true", "type": "eni"})
-	terraform := make(map[string]any{"virtual_network_id": 0, "packet_length": 1460, "enabled": true, "unknown_key": []int{1}})
+	sdk := create(map[string]any{"virtual_network_id": "0", "packet_length": "1460", "enabled": "true", "type": "eni"})
+	terraform := create(map[string]any{"virtual_network_id": 0, "packet_length": 1460, "enabled": true, "unknown_key": []int{1}})
 	if diff := cmp.Diff(sdk, terraform); diff != "" {
 		t.Fatalf("strings against numbers (-strings +numbers):\n%s", diff)
 	}
@@ -145,7 +145,7 @@ func TestBothSpellingsOfTypesMakeTheSameSession(t *testing.T) {
 		t.Fatalf("the answer %v does not hold numbers and a boolean", sdk)
 	}
 	t.Run("and absent ones mean VNI 1, 96 bytes and off", func(t *testing.T) {
-		s := make(nil)
+		s := create(nil)
 		got := []any{s["virtual_network_id"], s["packet_length"], s["enabled"], s["type"], s["description"]}
 		if diff := cmp.Diff([]any{1.0, 96.0, false, "eni", ""}, got); diff != "" {
 			t.Fatalf("defaults (-want +got):\n%s", diff)
@@ -153,7 +153,7 @@ func TestBothSpellingsOfTypesMakeTheSameSession(t *testing.T) {
 	})
 	t.Run("or on, as the documented example has it", func(t *testing.T) {
 		g.server.State.SetQuirks(state.Quirks{EnabledByDefault: true})
-		if s := make(nil); s["enabled"] != true {
+		if s := create(nil); s["enabled"] != true {
 			t.Fatalf("enabled = %v, want true", s["enabled"])
 		}
 	})

@@ -143,6 +143,11 @@ func (f Fault) Validate() error {
 	default:
 		return fmt.Errorf("kind: %q is none of error, html, empty, slow, reset, stale", f.Kind)
 	}
+	return f.validateMatch()
+}
+
+// validateMatch checks the fields that all kinds have.
+func (f Fault) validateMatch() error {
 	if f.Status != 0 && (f.Status < 100 || f.Status > 599) {
 		return fmt.Errorf("status: %d is not an HTTP status", f.Status)
 	}

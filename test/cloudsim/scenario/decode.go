@@ -48,7 +48,7 @@ type node struct {
 }
 
 func (n node) present() bool {
-	return n.yaml != nil && !(n.yaml.Kind == yaml.ScalarNode && n.yaml.Tag == "!!null")
+	return n.yaml != nil && (n.yaml.Kind != yaml.ScalarNode || n.yaml.Tag != "!!null")
 }
 
 // object is a mapping whose keys were checked against the allowed ones.
@@ -173,14 +173,6 @@ func (o object) need(key string) string {
 		o.d.fail(o.at(key), "the value is missing; give one")
 	}
 	return text
-}
-
-func (o object) texts(key string) []string {
-	var out []string
-	for _, n := range o.list(key) {
-		out = append(out, o.d.scalar(n))
-	}
-	return out
 }
 
 // number reads an integer within bounds, or fallback when absent.

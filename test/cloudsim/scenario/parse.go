@@ -280,7 +280,7 @@ func (p *parser) loadBalancers(root object) {
 		sub := p.subnetOf(o)
 		p.sc.LoadBalancers = append(p.sc.LoadBalancers, LoadBalancer{
 			ID: p.id(o), Name: p.name(o, "load balancer"), VPCID: sub.vpc, ProjectID: sub.project,
-			Address: p.address(o, o.at("address"), sub),
+			Address: p.address(o.at("address"), sub),
 		})
 	}
 }
@@ -294,7 +294,7 @@ func (p *parser) subnetOf(o object) subnetRef {
 	return sub
 }
 
-func (p *parser) address(o object, n node, sub subnetRef) netip.Addr {
+func (p *parser) address(n node, sub subnetRef) netip.Addr {
 	text := p.scalar(n)
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -341,7 +341,7 @@ func (p *parser) networkInterface(n node, index int) (Interface, string) {
 		p.unique("MAC address", nic.MAC.String(), o.at("mac"))
 	}
 	for _, m := range o.list("addresses") {
-		nic.Addresses = append(nic.Addresses, p.address(o, m, sub))
+		nic.Addresses = append(nic.Addresses, p.address(m, sub))
 	}
 	if len(nic.Addresses) == 0 {
 		p.fail(o.at("addresses"), "the interface has no address; give at least one within %s", sub.CIDR)

@@ -126,7 +126,7 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 		ErrorLog: log.New(io.Discard, "", 0), // it would only tell of clients that went away
 	}
 	go func() { s.done <- s.server.Serve(listener) }()
-	context.AfterFunc(ctx, func() { _ = s.Close() })
+	context.AfterFunc(ctx, func() { _ = s.Close() }) //nolint:contextcheck // the end comes after the context's
 	return s, nil
 }
 

@@ -76,7 +76,7 @@ func (s *Store) UpdateFilter(project, id string, in FilterInput) (Filter, error)
 
 func (s *Store) fillFilter(w *World, f *Filter, in FilterInput) error {
 	if in.Name != nil {
-		if err := checkName("name", *in.Name); err != nil {
+		if err := checkName(*in.Name); err != nil {
 			return err
 		}
 		f.Name = *in.Name
@@ -87,7 +87,7 @@ func (s *Store) fillFilter(w *World, f *Filter, in FilterInput) error {
 		}
 	}
 	if in.Description != nil {
-		if err := checkDescription("description", *in.Description); err != nil {
+		if err := checkDescription(*in.Description); err != nil {
 			return err
 		}
 		f.Description = *in.Description
@@ -228,7 +228,7 @@ func (s *Store) fillRule(r *Rule, in RuleInput) error {
 		r.Priority = *in.Priority
 	}
 	if in.Description != nil {
-		if err := checkDescription("description", *in.Description); err != nil {
+		if err := checkDescription(*in.Description); err != nil {
 			return err
 		}
 		r.Description = *in.Description

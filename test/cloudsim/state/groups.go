@@ -66,7 +66,7 @@ func fillGroupRule(r *GroupRule, in GroupRuleInput) error {
 	var err error
 	r.GroupID = value(in.GroupID)
 	r.Description = value(in.Description)
-	if err := checkDescription("description", r.Description); err != nil {
+	if err := checkDescription(r.Description); err != nil {
 		return err
 	}
 	if r.Direction, err = pick("direction", value(in.Direction), Ingress, Egress); err != nil {

@@ -157,13 +157,13 @@ func (s *Store) DeleteSession(project, id string) error {
 // fillSession writes the input over the session and checks each value by itself.
 func fillSession(n *Session, in SessionInput) error {
 	if in.Name != nil {
-		if err := checkName("name", *in.Name); err != nil {
+		if err := checkName(*in.Name); err != nil {
 			return err
 		}
 		n.Name = *in.Name
 	}
 	if in.Description != nil {
-		if err := checkDescription("description", *in.Description); err != nil {
+		if err := checkDescription(*in.Description); err != nil {
 			return err
 		}
 		n.Description = *in.Description
@@ -235,7 +235,10 @@ func (s *Store) admitSession(w *World, n Session) error {
 	if err := s.checkUnique(w, n); err != nil {
 		return err
 	}
-	return w.checkSessionQuotas(n)
+	if err := w.checkSessionQuotas(n); err != nil {
+		return err
+	}
+	return w.checkSourceQuota(n)
 }
 
 func (w *World) checkTarget(n Session) error {
@@ -307,10 +310,6 @@ func (w *World) checkSessionQuotas(n Session) error {
 		return quotaExceeded("traffic_mirror_session_contain_sources", q.SourcesPerSession)
 	}
 	sessions, perFilter, perTarget := 1, 1, 1
-	perSource := make(map[string]int, len(n.Sources))
-	for _, source := range n.Sources {
-		perSource[source] = 1
-	}
 	for _, other := range w.Sessions {
 		if other.ID == n.ID || other.ProjectID != n.ProjectID {
 			continue
@@ -321,11 +320,6 @@ func (w *World) checkSessionQuotas(n Session) error {
 		}
 		if other.TargetID == n.TargetID {
 			perTarget++
-		}
-		for _, source := range other.Sources {
-			if perSource[source] > 0 {
-				perSource[source]++
-			}
 		}
 	}
 	targetQuota, targetLimit := "traffic_mirror_target_eni_referred_by_session", q.SessionsPerENITarget
@@ -340,9 +334,23 @@ func (w *World) checkSessionQuotas(n Session) error {
 	case n.TargetID != "" && exceeds(perTarget, targetLimit):
 		return quotaExceeded(targetQuota, targetLimit)
 	}
-	for _, count := range perSource {
-		if exceeds(count, q.SessionsPerSource) {
-			return quotaExceeded("traffic_mirror_source_referred_by_session", q.SessionsPerSource)
+	return nil
+}
+
+// checkSourceQuota counts the sessions of each source with n in its new form.
+func (w *World) checkSourceQuota(n Session) error {
+	count := map[string]int{}
+	for _, other := range w.Sessions {
+		if other.ID == n.ID || other.ProjectID != n.ProjectID {
+			continue
+		}
+		for _, source := range other.Sources {
+			count[source]++
+		}
+	}
+	for _, source := range n.Sources {
+		if exceeds(count[source]+1, w.Quotas.SessionsPerSource) {
+			return quotaExceeded("traffic_mirror_source_referred_by_session", w.Quotas.SessionsPerSource)
 		}
 	}
 	return nil

@@ -178,7 +178,7 @@ func TestManyWritersLoseNothing(t *testing.T) {
 
 func TestASecretHidesItself(t *testing.T) {
 	a := Account{AccessKey: "ak", SecretKey: "very-secret"}
-	for _, text := range []string{fmt.Sprint(a), fmt.Sprintf("%+v", a), fmt.Sprintf("%#v", a), fmt.Sprintf("%s", a.SecretKey)} {
+	for _, text := range []string{fmt.Sprint(a), fmt.Sprintf("%+v", a), fmt.Sprintf("%#v", a), a.SecretKey.String()} {
 		if !strings.Contains(text, "***") || strings.Contains(text, "very-secret") {
 			t.Errorf("%q shows the secret", text)
 		}

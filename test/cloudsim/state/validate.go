@@ -14,14 +14,14 @@ const (
 	maxDescription = 255
 )
 
-func checkName(field, name string) error {
+func checkName(name string) error {
 	n := utf8.RuneCountInString(name)
 	if n < 1 || n > maxName {
-		return invalid(field, "the length must be 1 to %d characters, it is %d", maxName, n)
+		return invalid("name", "the length must be 1 to %d characters, it is %d", maxName, n)
 	}
 	for _, r := range name {
 		if !nameRune(r) {
-			return invalid(field, "only digits, letters, underscores, hyphens and periods are allowed, found %q", r)
+			return invalid("name", "only digits, letters, underscores, hyphens and periods are allowed, found %q", r)
 		}
 	}
 	return nil
@@ -35,12 +35,12 @@ func nameRune(r rune) bool {
 	return unicode.Is(unicode.Han, r)
 }
 
-func checkDescription(field, text string) error {
+func checkDescription(text string) error {
 	if n := utf8.RuneCountInString(text); n > maxDescription {
-		return invalid(field, "at most %d characters are allowed, it has %d", maxDescription, n)
+		return invalid("description", "at most %d characters are allowed, it has %d", maxDescription, n)
 	}
 	if strings.ContainsAny(text, "<>") {
-		return invalid(field, "angle brackets (< or >) are not allowed")
+		return invalid("description", "angle brackets (< or >) are not allowed")
 	}
 	return nil
 }
