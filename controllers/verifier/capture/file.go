@@ -1,0 +1,229 @@
+package capture
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// ErrNotCapture is the error of [Open] for a file that is neither pcap nor
+// pcapng.
+var ErrNotCapture = errors.New("not a pcap or pcapng file")
+
+// ErrCut is the error of [File.Err] for a file that ends in the middle of a
+// record, as one does whose writer was killed. What came before it was read.
+var ErrCut = errors.New("the file is cut in the middle")
+
+// ErrDamaged is the error of [File.Err] for a record that can't be: one that
+// is longer than any capture tool writes, or a block that contradicts itself.
+var ErrDamaged = errors.New("the file is damaged")
+
+const (
+	// maxRecord is the most bytes that a record may hold, as in libpcap. It
+	// bounds the memory that a hostile file can ask for.
+	maxRecord = 262144
+	// bufferSize is read at once. It holds the largest record with its header
+	// and fits a core's second-level cache, which is faster than a larger one.
+	bufferSize = 2 * maxRecord
+)
+
+// File reads frames from a pcap or pcapng file of any byte order and
+// resolution of time. Its memory does not depend on the file.
+type File struct {
+	in     io.Reader
+	closer io.Closer
+
+	// buffer[at:end] was read and not yet used; base is the offset in the file
+	// of buffer[0].
+	buffer  []byte
+	at, end int
+	base    int64
+	ended   error // of the reader; io.EOF is the regular one
+
+	order binary.ByteOrder
+	err   error
+
+	big  bool // classic: the byte order is big-endian
+	unit int64
+	ng   *sections // nil for classic pcap
+}
+
+// Open opens a file. The error says what is wrong with it in one sentence:
+// errors.Is tells ErrNotCapture, errors.As a *LinkTypeError.
+func Open(path string) (*File, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err // it says what was done to which file
+	}
+	f, err := NewFile(in)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), in.Close())
+	}
+	f.closer = in
+	return f, nil
+}
+
+// NewFile reads from a stream, which may be a pipe.
+func NewFile(in io.Reader) (*File, error) {
+	f := &File{in: in, buffer: make([]byte, bufferSize)}
+	if !f.need(4) {
+		if f.ended != io.EOF {
+			return nil, f.ended
+		}
+		if f.end == 0 {
+			return nil, fmt.Errorf("%w: it is empty", ErrNotCapture)
+		}
+		return nil, fmt.Errorf("%w: it has only %d bytes", ErrNotCapture, f.end)
+	}
+	magic := binary.LittleEndian.Uint32(f.buffer)
+	if magic == blockSection {
+		f.ng = &sections{}
+		if err := f.section(); err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+	if err := f.classicHeader(magic); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// classicHeader reads the header of a pcap file.
+func (f *File) classicHeader(magic uint32) error {
+	f.order = binary.LittleEndian
+	switch magic {
+	case 0xa1b2c3d4:
+		f.unit = 1000
+	case 0xa1b23c4d:
+		f.unit = 1
+	case 0xd4c3b2a1:
+		f.order, f.unit, f.big = binary.BigEndian, 1000, true
+	case 0x4d3cb2a1:
+		f.order, f.unit, f.big = binary.BigEndian, 1, true
+	default:
+		return fmt.Errorf("%w%s", ErrNotCapture, guess(magic))
+	}
+	const header = 24
+	if !f.need(header) {
+		return f.cut("the header of the file", header)
+	}
+	// The upper bits of the link type tell of a frame check sequence, which
+	// the lengths inside the frame exclude anyway.
+	link := f.order.Uint32(f.buffer[20:]) & 0xffff
+	if link != linkEthernet {
+		return &LinkTypeError{Type: uint16(link)}
+	}
+	f.at = header
+	return nil
+}
+
+// guess names what people mistake for a capture.
+func guess(magic uint32) string {
+	switch {
+	case magic&0xffff == 0x8b1f:
+		return ": it is compressed with gzip, unpack it first"
+	case magic == 0xfd2fb528:
+		return ": it is compressed with zstd, unpack it first"
+	case magic == 0xa1b2cd34 || magic == 0x34cdb2a1:
+		return ": it is of the old modified pcap format, convert it with editcap -F pcap"
+	}
+	return ""
+}
+
+// need makes n bytes available at f.at. It returns false when the file has not
+// that many.
+func (f *File) need(n int) bool {
+	if f.end-f.at >= n {
+		return true
+	}
+	copy(f.buffer, f.buffer[f.at:f.end])
+	f.base += int64(f.at)
+	f.end -= f.at
+	f.at = 0
+	for f.end < n && f.ended == nil {
+		var got int
+		got, f.ended = f.in.Read(f.buffer[f.end:])
+		f.end += got
+	}
+	return f.end >= n
+}
+
+// cut is the error where n bytes of something were needed and the file ended.
+func (f *File) cut(what string, n int) error {
+	if f.ended != nil && f.ended != io.EOF {
+		return fmt.Errorf("read at byte %d: %w", f.base+int64(f.end), f.ended)
+	}
+	return fmt.Errorf("%w: %s at byte %d needs %d bytes, %d are there", ErrCut, what, f.base+int64(f.at), n, f.end-f.at)
+}
+
+// Next reads the next frame into out. It returns false at the end of the file
+// and when something is wrong with it; Err tells which.
+func (f *File) Next(out *Frame) bool {
+	if f.ng != nil {
+		return f.err == nil && f.nextBlock(out)
+	}
+	const header = 16
+	if f.end-f.at < header && !f.more(header) {
+		return false
+	}
+	h := f.buffer[f.at : f.at+header]
+	var seconds, fraction, captured, length uint32
+	if f.big {
+		seconds, fraction = binary.BigEndian.Uint32(h), binary.BigEndian.Uint32(h[4:])
+		captured, length = binary.BigEndian.Uint32(h[8:]), binary.BigEndian.Uint32(h[12:])
+	} else {
+		seconds, fraction = binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint32(h[4:])
+		captured, length = binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
+	}
+	size := header + int(captured)
+	if f.end-f.at < size && !f.record(captured, size) {
+		return false
+	}
+	*out = Frame{
+		Data:   f.buffer[f.at+header : f.at+size : f.at+size],
+		Length: int(max(length, captured)),
+		Time:   int64(seconds)*1e9 + int64(fraction)*f.unit,
+	}
+	f.at += size
+	return true
+}
+
+// more makes the header of a record available, unless the file ended before.
+func (f *File) more(header int) bool {
+	if f.err != nil || f.need(header) {
+		return f.err == nil
+	}
+	if f.end > f.at || f.ended != io.EOF {
+		f.err = f.cut("the header of a record", header)
+	}
+	return false
+}
+
+// record makes a whole record available.
+func (f *File) record(captured uint32, size int) bool {
+	if captured > maxRecord {
+		f.err = fmt.Errorf("%w: the record at byte %d claims %d bytes, more than the %d that a capture can hold",
+			ErrDamaged, f.base+int64(f.at), captured, maxRecord)
+		return false
+	}
+	if !f.need(size) {
+		f.err = f.cut("a record", size)
+		return false
+	}
+	return true
+}
+
+// Err is what ended the reading, nil for a proper end: errors.Is tells ErrCut
+// and ErrDamaged, errors.As a *LinkTypeError.
+func (f *File) Err() error { return f.err }
+
+// Close closes a file that Open opened.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	return f.closer.Close()
+}

@@ -1,0 +1,169 @@
+package read
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+// Report is what one file holds. Frames = the frames of all streams + all of
+// Other.
+type Report struct {
+	File    string   `json:"file"`
+	Frames  uint64   `json:"frames"`
+	Streams []Stream `json:"streams"`
+	Other   Other    `json:"other"`
+	// Note says why the file was not read to its end, empty when it was.
+	Note string `json:"note,omitempty"`
+}
+
+// Stream is what came from one outer source address with one VNI. A packet is
+// one UDP datagram to the VXLAN port whose header has the I flag, outermost
+// header only.
+type Stream struct {
+	Source  netip.Addr `json:"source"`
+	VNI     uint32     `json:"vni"`
+	Packets uint64     `json:"packets"`
+	// Bytes is the length of the inner frames on the wire, also where the
+	// capture cut them.
+	Bytes  uint64 `json:"bytes"`
+	Frames uint64 `json:"frames"`
+}
+
+// Other counts the frames that belong to no stream, by what they are; package
+// vxlan explains the classes.
+type Other struct {
+	NotVXLAN      uint64 `json:"notVXLAN"`
+	OuterFragment uint64 `json:"outerFragment"`
+	BadHeader     uint64 `json:"badHeader"`
+	GPE           uint64 `json:"gpe"`
+	Malformed     uint64 `json:"malformed"`
+	Cut           uint64 `json:"cut"`
+	// TooManyStreams are frames of streams beyond the number that is kept
+	// apart.
+	TooManyStreams uint64 `json:"tooManyStreams"`
+}
+
+// Sum is the number of frames in all classes.
+func (o Other) Sum() uint64 {
+	return o.NotVXLAN + o.OuterFragment + o.BadHeader + o.GPE + o.Malformed + o.Cut + o.TooManyStreams
+}
+
+// maxStreams bounds the memory that a hostile file can ask for, to about
+// 200 MB. Real captures have some hundred streams.
+const maxStreams = 1 << 20
+
+// key names a stream.
+type key struct {
+	source netip.Addr
+	vni    uint32
+}
+
+// counter counts the frames of one file. Streams lie in a slice that a map
+// with a seeded hash leads to, so that nobody can craft a file that is slow to
+// count; a small cache in front of it serves the streams that come often.
+type counter struct {
+	port    uint16
+	index   map[key]int32
+	streams []Stream
+	cache   [1024]int32 // index of a stream plus 1
+	classes [vxlan.Classes]uint64
+	beyond  uint64
+	frames  uint64
+}
+
+func newCounter(port uint16) *counter {
+	return &counter{port: port, index: map[key]int32{}}
+}
+
+func (c *counter) all(file *capture.File) {
+	var f capture.Frame
+	var outer vxlan.Outer
+	for file.Next(&f) {
+		c.frames++
+		if class := vxlan.Walk(f.Data, f.Length, c.port, &outer); class != vxlan.Stream {
+			c.classes[class]++
+			continue
+		}
+		s := c.stream(&outer)
+		if s == nil {
+			c.beyond++
+			continue
+		}
+		s.Frames++
+		s.Packets++
+		s.Bytes += uint64(outer.InnerLength)
+	}
+}
+
+// stream finds or makes the stream of a packet; nil when there are too many.
+func (c *counter) stream(o *vxlan.Outer) *Stream {
+	b := o.Source.As16()
+	slot := &c.cache[(uint32(b[15])*31+uint32(b[14])*7+o.VNI)%uint32(len(c.cache))]
+	if *slot != 0 {
+		if s := &c.streams[*slot-1]; s.VNI == o.VNI && s.Source == o.Source {
+			return s
+		}
+	}
+	k := key{o.Source, o.VNI}
+	i, ok := c.index[k]
+	if !ok {
+		if len(c.streams) == maxStreams {
+			return nil
+		}
+		i = int32(len(c.streams))
+		c.streams = append(c.streams, Stream{Source: k.source, VNI: k.vni})
+		c.index[k] = i
+	}
+	*slot = i + 1
+	return &c.streams[i]
+}
+
+// report sorts the streams by address and VNI.
+func (c *counter) report(name string) Report {
+	slices.SortFunc(c.streams, func(a, b Stream) int {
+		return cmp.Or(a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
+	})
+	if c.streams == nil {
+		c.streams = []Stream{} // an empty list is [] in JSON, not null
+	}
+	return Report{
+		File: name, Frames: c.frames, Streams: c.streams,
+		Other: Other{
+			NotVXLAN:       c.classes[vxlan.NotVXLAN],
+			OuterFragment:  c.classes[vxlan.Fragment],
+			BadHeader:      c.classes[vxlan.BadHeader],
+			GPE:            c.classes[vxlan.GPE],
+			Malformed:      c.classes[vxlan.Malformed],
+			Cut:            c.classes[vxlan.Cut],
+			TooManyStreams: c.beyond,
+		},
+	}
+}
+
+// File counts the copies in a capture file, sent to the given UDP port. The
+// error is nil when the file was read to its end. Otherwise ok tells whether
+// the report holds what was read before.
+func File(path string, port uint16) (report Report, ok bool, err error) {
+	file, err := capture.Open(path)
+	if err != nil {
+		return Report{}, false, err
+	}
+	c := newCounter(port)
+	c.all(file)
+	err = errors.Join(file.Err(), file.Close())
+	var link *capture.LinkTypeError
+	if errors.As(err, &link) && c.frames == 0 {
+		return Report{}, false, fmt.Errorf("%s: %w", path, err)
+	}
+	report = c.report(path)
+	if err != nil {
+		report.Note = err.Error()
+	}
+	return report, true, err
+}
