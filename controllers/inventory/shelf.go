@@ -32,6 +32,9 @@ func newShelf[T any](clock cloud.Clock, id func(T) string) *shelf[T] {
 // list returns everything. It asks the cloud only when the list it has began before
 // notBefore. A failed list is an error and leaves the old one as it was.
 func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
+	if all, ok := s.fresh(notBefore); ok {
+		return all, nil
+	}
 	select {
 	case s.listing <- struct{}{}:
 		defer func() { <-s.listing }()
@@ -42,11 +45,11 @@ func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(cont
 		return all, nil
 	}
 	began := s.clock()
-	read1, err := read(ctx)
+	items, err := read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.replace(began, read1)
+	s.replace(began, items)
 	all, _ := s.fresh(time.Time{})
 	return all, nil
 }
@@ -113,10 +116,15 @@ func (s *shelf[T]) notedSince(id string, since time.Time) bool {
 type lookups[K comparable, V any] struct {
 	clock cloud.Clock
 	mu    sync.Mutex
-	known map[K]answer[V]
+	known map[K]*answer[V]
 }
 
+// answer is what is known about one question.
 type answer[V any] struct {
+	// asking lets one ask at a time; the others wait and share what it learns.
+	asking chan struct{}
+	// value and at are written by who asks, with the lookups' mutex; at is when the
+	// question was put, zero when there is no answer.
 	value V
 	at    time.Time
 }
@@ -125,27 +133,53 @@ type answer[V any] struct {
 const maxLookups = 50_000
 
 func newLookups[K comparable, V any](clock cloud.Clock) *lookups[K, V] {
-	return &lookups[K, V]{clock: clock, known: map[K]answer[V]{}}
+	return &lookups[K, V]{clock: clock, known: map[K]*answer[V]{}}
 }
 
+// get returns the answer that was asked for at or after notBefore, and asks when there
+// is none.
 func (l *lookups[K, V]) get(ctx context.Context, key K, notBefore time.Time, ask func(context.Context, K) (V, error)) (V, error) {
-	l.mu.Lock()
-	got, ok := l.known[key]
-	l.mu.Unlock()
-	if ok && !got.at.Before(notBefore) {
-		return got.value, nil
+	var none V
+	a := l.about(key)
+	if value, ok := l.fresh(a, notBefore); ok {
+		return value, nil
+	}
+	select {
+	case a.asking <- struct{}{}:
+		defer func() { <-a.asking }()
+	case <-ctx.Done():
+		return none, fmt.Errorf("wait for an answer of the cloud that is under way: %w", ctx.Err())
+	}
+	if value, ok := l.fresh(a, notBefore); ok {
+		return value, nil
 	}
 	at := l.clock()
 	value, err := ask(ctx, key)
 	if err != nil {
-		var none V
 		return none, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.known) >= maxLookups {
-		clear(l.known)
-	}
-	l.known[key] = answer[V]{value: value, at: at}
+	a.value, a.at = value, at
 	return value, nil
+}
+
+func (l *lookups[K, V]) about(key K) *answer[V] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, ok := l.known[key]
+	if !ok {
+		if len(l.known) >= maxLookups {
+			clear(l.known)
+		}
+		a = &answer[V]{asking: make(chan struct{}, 1)}
+		l.known[key] = a
+	}
+	return a
+}
+
+func (l *lookups[K, V]) fresh(a *answer[V], notBefore time.Time) (V, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return a.value, !a.at.IsZero() && !a.at.Before(notBefore)
 }
