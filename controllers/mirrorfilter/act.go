@@ -63,13 +63,13 @@ const maxRounds = 4
 
 // converge does what the plan says until it says nothing more.
 func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedFilter, have cloud.Filter) error {
-	limit := r.ruleLimit(ctx, s)
 	for round := 0; ; round++ {
-		p := plan.Filter(want, have, limit)
-		if p.Empty() {
+		if plan.Filter(want, have, 0).Empty() {
 			r.show(s, have)
 			return nil
 		}
+		// The limit matters for the order of the steps alone, so a resync need not ask.
+		p := plan.Filter(want, have, r.ruleLimit(ctx, s))
 		if round == maxRounds {
 			return fmt.Errorf("the filter %s does not settle: %w", have.ID, lifecycle.Wait(v1alpha1.ReasonProgressing, "still %s", plan.Summary(p.Changes)))
 		}

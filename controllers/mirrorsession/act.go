@@ -46,11 +46,12 @@ const maxRounds = 3
 // shows is confirmed before anything is done about it.
 func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSession, have cloud.Session) error {
 	for round := 0; ; round++ {
-		p := plan.Session(want, have, r.sourceLimit(ctx, s))
-		if p.Empty() {
+		if plan.Session(want, have, -1).Empty() {
 			record(s, have)
 			return nil
 		}
+		// The limit matters for the order of the steps alone, so a resync need not ask.
+		p := plan.Session(want, have, r.sourceLimit(ctx, s))
 		if round == maxRounds {
 			return fmt.Errorf("the session %s does not settle: %w", have.ID, lifecycle.Wait(v1alpha1.ReasonProgressing, "still %s", plan.Summary(p.Changes)))
 		}
