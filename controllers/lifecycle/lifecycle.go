@@ -158,16 +158,19 @@ func cut(request string) string {
 // Conclude turns the outcome of a look into conditions, an event when they changed,
 // and the time of the next look. The status is not stored yet.
 func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error, synced string) (ctrl.Result, error) {
-	Handled(o)
 	if err == nil {
+		Handled(o)
 		status.Synced(o, synced)
 		b.tell(before, o, corev1.EventTypeNormal)
 		return b.Later(0), nil
 	}
 	p := Diagnose(err)
-	if p == nil {
+	if p == nil || ctx.Err() != nil {
+		// The API server's fault, or the manager stops in the middle of a look: neither
+		// says anything about the object.
 		return ctrl.Result{}, err
 	}
+	Handled(o)
 	if p.Stalled {
 		status.Stalled(o, p.Reason, p.Message)
 	} else {
