@@ -1,0 +1,23 @@
+// Package integration_test shows the reconcilers at work: the manager's real wiring, a
+// real API server and a simulated cloud over HTTP. Each test has a namespace, a cloud
+// and a manager of its own and all share one control plane.
+//
+// It may import api, controllers, test/env, test/cloudsim and test/integration/harness of ours.
+package integration_test
+
+import (
+	"testing"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/test/env"
+)
+
+func TestMain(m *testing.M) {
+	// Each manager has a log of its own.
+	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+	env.Main(m)
+}

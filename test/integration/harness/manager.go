@@ -1,0 +1,196 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/cloud/huawei"
+	"vpcmirror.io/operator/controllers/credentials"
+	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/mirrorfilter"
+	"vpcmirror.io/operator/controllers/mirrorsession"
+)
+
+// Setting changes how a manager is made.
+type Setting func(*settings)
+
+type settings struct {
+	resync time.Duration
+	wrap   func(client.Client) client.Client
+	cloud  huawei.Options
+}
+
+// WithResync compares with the cloud so often (10 minutes by default: never in a test).
+func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
+
+// WithClient puts something between the reconcilers and the API server.
+func WithClient(wrap func(client.Client) client.Client) Setting {
+	return func(s *settings) { s.wrap = wrap }
+}
+
+// WithDeadline bounds a call to the cloud.
+func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
+
+// Manager is the manager's wiring, at work on one namespace.
+type Manager struct {
+	// Log is everything that it logged.
+	Log *text
+
+	cancel   context.CancelFunc
+	done     chan error
+	requests *requests
+}
+
+// Start runs a manager until Stop, or the end of the test.
+func (w *World) Start(change ...Setting) *Manager {
+	w.t.Helper()
+	s := settings{resync: 10 * time.Minute, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	for _, c := range change {
+		c(&s)
+	}
+	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
+	mgr, err := ctrl.NewManager(m.requests.watch(w.Cluster.Config), w.options(m.Log))
+	if err != nil {
+		w.t.Fatalf("setting the manager up: %v", err)
+	}
+	if err := w.addControllers(mgr, s); err != nil {
+		w.t.Fatalf("setting the controllers up: %v", err)
+	}
+	ctx, cancel := context.WithCancel(w.ctx())
+	m.cancel = cancel
+	go func() { m.done <- mgr.Start(ctx) }()
+	w.t.Cleanup(func() {
+		m.Stop(w)
+		if w.t.Failed() {
+			w.t.Logf("what the manager logged about objects:\n%s", m.Log.linesWith(`"note"`, `"Not synced"`, `"ERROR"`))
+		}
+	})
+	return m
+}
+
+// everything is logr's level 5, at which controller-runtime tells the end of each look.
+const everything = slog.Level(-5)
+
+// options are those of cmd/manager, but for one namespace and without ports.
+func (w *World) options(log *text) ctrl.Options {
+	return ctrl.Options{
+		Scheme:  w.Cluster.Client.Scheme(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		Logger:  logr.FromSlogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: everything})),
+		Cache:   cache.Options{DefaultNamespaces: map[string]cache.Config{w.Namespace: {}}},
+		Client: client.Options{Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
+		}},
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.Cluster.Client.RESTMapper(), nil },
+		// Controllers of several managers have the same names here.
+		Controller: config.Controller{SkipNameValidation: new(true), ReconciliationTimeout: 2 * time.Minute},
+	}
+}
+
+func (w *World) addControllers(mgr manager.Manager, s settings) error {
+	w.t.Helper()
+	writer := mgr.GetClient()
+	if s.wrap != nil {
+		writer = s.wrap(writer)
+	}
+	base := &lifecycle.Base{
+		Client:    writer,
+		Reader:    mgr.GetAPIReader(),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}),
+		Inventory: inventory.New(w.Clock.Now),
+		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
+		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
+		Clock:     w.Clock.Now,
+		Resync:    s.resync,
+	}
+	const workers = 4
+	if err := (&mirrorfilter.Reconciler{Base: base}).SetupWithManager(mgr, workers); err != nil {
+		return err
+	}
+	return (&mirrorsession.Reconciler{Base: base}).SetupWithManager(mgr, workers)
+}
+
+// Stop ends the manager and waits for its end; again it does nothing.
+func (m *Manager) Stop(w *World) {
+	w.t.Helper()
+	m.cancel()
+	select {
+	case err := <-m.done:
+		m.done <- err
+		if err != nil {
+			w.t.Errorf("the manager ended with: %v", err)
+		}
+	case <-time.After(deadline):
+		w.t.Errorf("the manager did not end within %s", deadline)
+	}
+}
+
+// Writes returns what the manager asked the API server to change so far.
+func (m *Manager) Writes() []string {
+	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
+}
+
+// Looked waits until the manager has looked at every one of the objects since it started.
+func (m *Manager) Looked(w *World, objects ...client.Object) {
+	w.t.Helper()
+	for _, o := range objects {
+		kind := "MirrorFilter"
+		if _, ok := o.(*v1alpha1.MirrorSession); ok {
+			kind = "MirrorSession"
+		}
+		object := fmt.Sprintf(`"%s":{"name":"%s","namespace":"%s"}`, kind, o.GetName(), w.Namespace)
+		Poll(w.t, "a look at "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
+			func(lines string) bool { return strings.Contains(lines, object) })
+	}
+}
+
+// requests notes the requests of a client.
+type requests struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *requests) watch(config *rest.Config) *rest.Config {
+	copied := rest.CopyConfig(config)
+	copied.QPS, copied.Burst = -1, 0
+	copied.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			r.mu.Lock()
+			r.all = append(r.all, request.Method+" "+request.URL.Path)
+			r.mu.Unlock()
+			return next.RoundTrip(request)
+		})
+	})
+	return copied
+}
+
+func (r *requests) copy() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls the function.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

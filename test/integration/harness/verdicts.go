@@ -1,0 +1,132 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// failing are the reasons of Ready with which only a person can help.
+var failing = []string{
+	v1alpha1.ReasonNoSources, v1alpha1.ReasonAmbiguousAddress, v1alpha1.ReasonSourceIsTarget,
+	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied,
+	v1alpha1.ReasonAccountChanged, v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonUnsupported, v1alpha1.ReasonInvalidRequest,
+}
+
+// waiting are the reasons of Ready with which the manager goes on by itself.
+var waiting = []string{
+	v1alpha1.ReasonProgressing, v1alpha1.ReasonSuspended, v1alpha1.ReasonFilterInUse, v1alpha1.ReasonFilterNotFound,
+	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonPriorityTaken,
+	v1alpha1.ReasonCredentialsNotFound, v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonThrottled,
+	v1alpha1.ReasonConflict, v1alpha1.ReasonCloudUnavailable,
+}
+
+// watchStatuses sees every version of every object of the namespace, not samples, and
+// has kstatus judge each when the test ends.
+func (w *World) watchStatuses() {
+	w.t.Helper()
+	watcher, err := client.NewWithWatch(w.Cluster.Config, client.Options{
+		Scheme: w.Cluster.Client.Scheme(), Mapper: w.Cluster.Client.RESTMapper(),
+	})
+	if err != nil {
+		w.t.Fatalf("making a client that watches: %v", err)
+	}
+	for _, kind := range []string{"MirrorFilter", "MirrorSession"} {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind + "List"))
+		ctx, cancel := context.WithCancel(w.ctx())
+		stream, err := watcher.Watch(ctx, list, client.InNamespace(w.Namespace))
+		if err != nil {
+			cancel()
+			w.t.Fatalf("watching %s: %v", kind, err)
+		}
+		seen := make(chan []unstructured.Unstructured, 1)
+		go func() { seen <- collect(stream) }()
+		w.t.Cleanup(func() {
+			cancel()
+			for _, u := range <-seen {
+				if problem := misjudged(&u); problem != "" {
+					w.t.Errorf("%s %s, version %s: %s", u.GetKind(), u.GetName(), u.GetResourceVersion(), problem)
+				}
+			}
+		})
+	}
+}
+
+func collect(stream watch.Interface) []unstructured.Unstructured {
+	var seen []unstructured.Unstructured
+	for e := range stream.ResultChan() {
+		if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Error {
+			seen = append(seen, *u)
+		}
+	}
+	return seen
+}
+
+// misjudged says how kstatus's verdict differs from what the object means.
+func misjudged(u *unstructured.Unstructured) string {
+	want, err := meaning(u)
+	if err != nil {
+		return err.Error()
+	}
+	// kstatus reads an object as a client gets it, with numbers decoded by this method.
+	text, err := u.MarshalJSON()
+	if err != nil {
+		return err.Error()
+	}
+	fresh := &unstructured.Unstructured{}
+	if err := fresh.UnmarshalJSON(text); err != nil {
+		return err.Error()
+	}
+	got, err := kstatus.Compute(fresh)
+	if err != nil {
+		return fmt.Sprintf("kstatus can't read it: %v\n%s", err, text)
+	}
+	if got.Status != want {
+		return fmt.Sprintf("kstatus says %s (%s), it is %s\n%s", got.Status, got.Message, want, text)
+	}
+	return ""
+}
+
+// meaning is what an object's status says in our own words.
+func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
+	if u.GetDeletionTimestamp() != nil {
+		return kstatus.TerminatingStatus, nil
+	}
+	observed, _, err := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
+	if err != nil {
+		return "", err
+	}
+	conditions, _, err := unstructured.NestedSlice(u.Object, "status", "conditions")
+	if err != nil {
+		return "", err
+	}
+	for _, c := range conditions {
+		condition, ok := c.(map[string]any)
+		if !ok || condition["type"] != v1alpha1.ConditionReady {
+			continue
+		}
+		reason, _ := condition["reason"].(string)
+		switch {
+		case observed != u.GetGeneration():
+			return kstatus.InProgressStatus, nil
+		case reason == v1alpha1.ReasonSynced && condition["status"] == string(metav1.ConditionTrue):
+			return kstatus.CurrentStatus, nil
+		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(failing, reason):
+			return kstatus.FailedStatus, nil
+		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(waiting, reason):
+			return kstatus.InProgressStatus, nil
+		default:
+			return "", fmt.Errorf("Ready has the status %v for the reason %q, which nobody expects", condition["status"], reason)
+		}
+	}
+	return kstatus.InProgressStatus, nil // nobody has looked at it yet
+}

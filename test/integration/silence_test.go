@@ -1,0 +1,85 @@
+package integration_test
+
+import (
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/test/integration/harness"
+)
+
+func TestASecondLookAtUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	filter, session := w.Pair("steady")
+	first.Looked(w, filter, session)
+	first.Stop(w)
+	asked, versions := w.Cloud.Journal.Last(), []string{filter.ResourceVersion, session.ResourceVersion}
+
+	second := w.Start(harness.WithResync(200 * time.Millisecond))
+	harness.Poll(t, "three resyncs", func() int {
+		return harness.Count(w.Cloud.Journal.Since(asked))["ListTrafficMirrorSessions"]
+	}, func(n int) bool { return n >= 4 })
+	second.Stop(w)
+
+	harness.Same(t, "what was written to the cloud", []string{}, harness.Operations(w.Cloud.Journal.Writes(asked)))
+	harness.Same(t, "what was written to the API server", []string{}, second.Writes())
+	if err := w.Get(filter); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Get(session); err != nil {
+		t.Fatal(err)
+	}
+	harness.Same(t, "the resource versions", versions, []string{filter.ResourceVersion, session.ResourceVersion})
+}
+
+func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	m := w.Start()
+	filter, session := w.Pair("poked")
+	w.EventSays(filter, "Synced", "")
+	w.EventSays(session, "Synced", "")
+	asked, written := w.Cloud.Journal.Last(), len(m.Writes())
+
+	beforeFilter, beforeSession := filter.DeepCopy(), session.DeepCopy()
+	harness.Poke(w, filter)
+	harness.Poke(w, session)
+
+	harness.Same(t, "what was written to the cloud", []string{}, harness.Operations(w.Cloud.Journal.Writes(asked)))
+	prefix := "/apis/vpcmirror.io/v1alpha1/namespaces/" + w.Namespace
+	harness.Same(t, "what was written to the API server", []string{
+		"PATCH " + prefix + "/mirrorfilters/poked/status", "PATCH " + prefix + "/mirrorsessions/poked/status",
+	}, m.Writes()[written:])
+	beforeFilter.Status.LastHandledReconcileAt = filter.Status.LastHandledReconcileAt
+	harness.Same(t, "the filter's status", beforeFilter.Status, filter.Status)
+	beforeSession.Status.LastHandledReconcileAt = session.Status.LastHandledReconcileAt
+	harness.Same(t, "the session's status", beforeSession.Status, session.Status)
+
+	asked = w.Cloud.Journal.Last()
+	harness.Poke(w, session)
+	harness.Same(t, "a poke looks at the cloud itself, not at a list", map[string]int{"ShowTrafficMirrorSession": 1, "ShowPort": 2},
+		harness.Count(w.Cloud.Journal.Since(asked)))
+}
+
+func TestALookAtManyObjectsReadsTwoListsAndEachInterfaceOnce(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	var objects []client.Object
+	for _, name := range []string{"a", "b", "c"} {
+		filter, session := w.Pair(name)
+		objects = append(objects, filter, session)
+	}
+	first.Stop(w)
+
+	asked := w.Cloud.Journal.Last()
+	second := w.Start()
+	second.Looked(w, objects...)
+	second.Stop(w)
+	harness.Same(t, "what three filters and three sessions read", map[string]int{
+		"ListTrafficMirrorFilters": 1, "ListTrafficMirrorSessions": 1, "ShowPort": 2,
+	}, harness.Count(w.Cloud.Journal.Since(asked)))
+}
