@@ -49,7 +49,7 @@ demo-down: build ## Take down what demo-up left running
 
 .PHONY: test
 test: assets $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
-	@$(STEP) "Testing" $(BIN)/checks tests -timeout 20m ./...
+	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(BIN)/checks ## Check style, arrows, generated files and both builds

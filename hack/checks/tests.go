@@ -63,8 +63,10 @@ func tests(ctx context.Context, args []string) int {
 	if strict {
 		command.Env = append(command.Env, "VPCMIRROR_NO_SKIPS=1")
 	}
-	// Tests clean up after an interrupt; a kill would leave their namespaces.
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGINT) }
+	// A group of their own: go test doesn't pass an interrupt on to the tests that it
+	// runs, so we tell them all. It is no kill, so that they can clean up.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
 	command.WaitDelay = 30 * time.Second
 	events, err := command.StdoutPipe()
 	if err != nil {
