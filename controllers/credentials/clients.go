@@ -54,7 +54,7 @@ func (c *clients) get(key fingerprintSum) cloud.Client {
 		return nil
 	}
 	c.order.MoveToFront(element)
-	return element.Value.(*entry).client //nolint:forcetypeassert // put stores nothing else
+	return element.Value.(*entry).client // put stores nothing else
 }
 
 // put keeps a client and gives the one that is in force: another goroutine may have
@@ -64,13 +64,13 @@ func (c *clients) put(key fingerprintSum, made cloud.Client) cloud.Client {
 	defer c.mu.Unlock()
 	if element, ok := c.byKey[key]; ok {
 		c.order.MoveToFront(element)
-		return element.Value.(*entry).client //nolint:forcetypeassert // put stores nothing else
+		return element.Value.(*entry).client // put stores nothing else
 	}
 	c.byKey[key] = c.order.PushFront(&entry{key: key, client: made})
 	if c.order.Len() > c.limit {
 		oldest := c.order.Back()
 		c.order.Remove(oldest)
-		delete(c.byKey, oldest.Value.(*entry).key) //nolint:forcetypeassert // put stores nothing else
+		delete(c.byKey, oldest.Value.(*entry).key) // put stores nothing else
 	}
 	return made
 }

@@ -11,7 +11,7 @@ import (
 // cloud's SDKs.
 const (
 	EnvAccessKey     = "HUAWEICLOUD_SDK_AK"
-	EnvSecretKey     = "HUAWEICLOUD_SDK_SK" //nolint:gosec // the name of a variable
+	EnvSecretKey     = "HUAWEICLOUD_SDK_SK" // the name of a variable
 	EnvSecurityToken = "HUAWEICLOUD_SDK_SECURITY_TOKEN"
 	EnvProjectID     = "HUAWEICLOUD_SDK_PROJECT_ID"
 	EnvRegion        = "VPCMIRROR_REGION"

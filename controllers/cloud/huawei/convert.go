@@ -156,7 +156,7 @@ func wireRule(op string, rule cloud.RuleSpec) (wire, error) {
 		protocol:    protocol,
 		ethertype:   etherIPv4,
 		action:      actionReject,
-		priority:    int32(rule.Priority), //nolint:gosec // checked above
+		priority:    int32(rule.Priority), // checked above
 		source:      cidr(rule.Source),
 		destination: cidr(rule.Destination),
 

@@ -24,8 +24,9 @@ type rule struct {
 // documented codes. The gateway's codes begin with APIGW on the public cloud and with
 // APIG on gateways of one's own.
 var table = []rule{
+	{status: 400, code: "VPC.0007", class: cloud.ClassPermission}, // the project is not that of the keys
 	{status: 400, code: "VPC.9902", words: "not support", class: cloud.ClassUnsupported},
-	{status: 400, code: "VPC.9902", words: "exist", class: cloud.ClassConflict},
+	{status: 400, code: "VPC.9902", words: "already", class: cloud.ClassConflict},
 	{status: 400, code: "VPC.9902", words: "in use", class: cloud.ClassConflict},
 	{status: 400, code: "VPC.9902", words: "conflict", class: cloud.ClassConflict},
 	{status: 400, class: cloud.ClassInvalid},
@@ -122,11 +123,13 @@ func (c *caller) refusal(e *cloud.Error, f fault, answer *call) string {
 		hint := "the cloud refused the signature: check the access key, the secret key (and the security token of temporary keys), " +
 			"this machine's clock, and that endpoint and region belong to the account"
 		if said != "" {
-			hint += " (it says: " + said + ")"
+			hint += " (the cloud says: " + said + ")"
 		}
 		return hint
 	case e.Class == cloud.ClassUnsupported && answer.status == http.StatusNotFound:
 		return "the region's API does not have this call, or the endpoint " + c.endpoint + " is not that of the VPC service"
+	case answer.status == http.StatusBadRequest && e.Class == cloud.ClassPermission:
+		return "the project does not belong to these keys: check projectID (the cloud says: " + said + ")"
 	case said != "":
 		return said
 	default:

@@ -84,7 +84,7 @@ func NewFactory(o Options) *Factory {
 	return &Factory{
 		deadline:  o.Deadline,
 		userAgent: o.UserAgent,
-		pageSize:  int32(min(o.PageSize, MaxPageSize)), //nolint:gosec // bounded
+		pageSize:  int32(min(o.PageSize, MaxPageSize)), // bounded
 		transport: o.Transport,
 		limiters:  newLimiters(o.CallsPerSecond, o.Burst),
 		metrics:   newMetrics(o.Registerer),
@@ -94,7 +94,7 @@ func NewFactory(o Options) *Factory {
 // newTransport is Go's default one, which the SDK's is not: it obeys the proxy of the
 // environment and keeps enough idle connections for the calls that the limiter allows.
 func newTransport() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented type
+	t := http.DefaultTransport.(*http.Transport).Clone() // documented type
 	t.MaxIdleConnsPerHost = DefaultBurst
 	t.MaxResponseHeaderBytes = 64 << 10
 	return t

@@ -116,15 +116,10 @@ func newSecrets(values ...string) secrets {
 // signed matches where a server starts to echo the request that it could not verify.
 var signed = regexp.MustCompile(`(?i)[\s,;:.(]*(canonical[\s_-]*request|string[\s_-]*to[\s_-]*sign|authorization\s*[:=]|signature\s*=|x-security-token)`)
 
-// scrub takes secrets and the server's echo of the signed request out of a message,
-// makes it one printable line, and bounds it.
+// scrub makes a message one printable line, takes secrets and the server's echo of the
+// signed request out of it, and bounds it. The line is made first: a control character
+// that is dropped later could join the halves of a secret.
 func (s secrets) scrub(message string) string {
-	for _, secret := range s {
-		message = strings.ReplaceAll(message, secret, "***")
-	}
-	if at := signed.FindStringIndex(message); at != nil {
-		message = message[:at[0]]
-	}
 	message = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
@@ -135,6 +130,12 @@ func (s secrets) scrub(message string) string {
 		return r
 	}, strings.ToValidUTF8(message, ""))
 	message = strings.Join(strings.Fields(message), " ")
+	if at := signed.FindStringIndex(message); at != nil {
+		message = message[:at[0]]
+	}
+	for _, secret := range s {
+		message = strings.ReplaceAll(message, secret, "***")
+	}
 	if runes := []rune(message); len(runes) > maxMessageRunes {
 		message = string(runes[:maxMessageRunes]) + " ..."
 	}

@@ -89,7 +89,7 @@ func (c *client) FindInterfaces(ctx context.Context, address netip.Addr) ([]clou
 // portsRequest is the SDK's request for a list of v3 ports with the marker, which the
 // SDK leaves out although the answer is paged.
 type portsRequest struct {
-	PrivateIps *[]string `json:"private_ips,omitempty"` //nolint:revive,staticcheck // the SDK looks the field up by this name
+	PrivateIps *[]string `json:"private_ips,omitempty"` // the SDK looks the field up by this name
 	Marker     *string   `json:"marker,omitempty"`
 }
 

@@ -24,7 +24,7 @@ type projectsResponse struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	} `json:"projects,omitempty"`
-	HttpStatusCode int `json:"-"` //nolint:revive,staticcheck // the SDK sets the field by this name
+	HttpStatusCode int `json:"-"` // the SDK sets the field by this name
 }
 
 func projectsCall() *def.HttpRequestDef {

@@ -85,7 +85,7 @@ func (c *client) CreateSession(ctx context.Context, spec cloud.SessionSpec, sour
 					TrafficMirrorTargetType: string(spec.TargetType),
 					VirtualNetworkId:        &vni,
 					PacketLength:            &length,
-					Priority:                int32(spec.Priority), //nolint:gosec // checked above
+					Priority:                int32(spec.Priority), // checked above
 					Enabled:                 &enabled,
 					Type:                    &sourceType,
 				},
@@ -224,5 +224,5 @@ func toInt32(n *int) *int32 {
 	if n == nil {
 		return nil
 	}
-	return new(int32(*n)) //nolint:gosec // bounded by checkNumbers
+	return new(int32(*n)) // bounded by checkNumbers
 }

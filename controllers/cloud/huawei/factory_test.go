@@ -1,0 +1,91 @@
+package huawei_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/cloud/huawei"
+)
+
+// nobody is a network on which every request is a mistake of the test.
+type nobody struct{ t *testing.T }
+
+func (n nobody) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.t.Errorf("a request was sent: %s %s", r.Method, r.URL)
+	return nil, errors.New("no network in this test")
+}
+
+func good() cloud.Credentials {
+	return cloud.Credentials{AccessKey: "ACCESSKEY1", SecretKey: "secretkey1", Region: "cn-north-4", ProjectID: "0123456789abcdef0123456789abcdef"}
+}
+
+func TestTheEndpointOfAnAccount(t *testing.T) {
+	for name, tc := range map[string]struct{ region, endpoint, want string }{
+		"is that of the region":             {"cn-north-4", "", "https://vpc.cn-north-4.myhuaweicloud.com"},
+		"is the one given, without a slash": {"cn-north-4", "http://127.0.0.1:8080/", "http://127.0.0.1:8080"},
+		"is in lower case":                  {"private-1", "https://VPC.Example", "https://vpc.example"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, c := fast, good()
+			o.Transport = nobody{t}
+			c.Region, c.Endpoint = tc.region, tc.endpoint
+			want := cloud.Account{Region: tc.region, ProjectID: c.ProjectID, Endpoint: tc.want}
+			if diff := cmp.Diff(want, connect(t, o, c).Account()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAMistakeInTheCredentialsIsFoundBeforeARequest(t *testing.T) {
+	const misplaced = "aSecretKeyInTheWrongField"
+	for name, tc := range map[string]struct {
+		change func(*cloud.Credentials)
+		says   string
+	}{
+		"no access key":                   {func(c *cloud.Credentials) { c.AccessKey = "" }, "accessKey is empty"},
+		"no secret key":                   {func(c *cloud.Credentials) { c.SecretKey = "" }, "secretKey is empty"},
+		"a line break in the token":       {func(c *cloud.Credentials) { c.SecurityToken = misplaced + "\n" }, "securityToken holds a blank or a line break"},
+		"no region":                       {func(c *cloud.Credentials) { c.Region = "" }, "region is missing"},
+		"a secret in place of the region": {func(c *cloud.Credentials) { c.Region = misplaced }, "region is missing or no region"},
+		"a region that is misspelt":       {func(c *cloud.Credentials) { c.Region = "cn-nroth-4" }, "check the spelling, or give the endpoint"},
+		"a project that climbs in the path": {func(c *cloud.Credentials) { c.ProjectID = "../" + misplaced },
+			"projectID must have 32"},
+		"an endpoint with a path":   {func(c *cloud.Credentials) { c.Endpoint = "https://proxy.example/vpc" }, "endpoint must be a URL"},
+		"an endpoint with a key":    {func(c *cloud.Credentials) { c.Endpoint = "https://user:" + misplaced + "@vpc.example" }, "endpoint must be a URL"},
+		"an endpoint that is none":  {func(c *cloud.Credentials) { c.Endpoint = "://" }, "endpoint must be a URL"},
+		"an endpoint without http":  {func(c *cloud.Credentials) { c.Endpoint = "ftp://vpc.example" }, "endpoint must be a URL"},
+		"an identity service's too": {func(c *cloud.Credentials) { c.ProjectID, c.IAMEndpoint = "", "iam.example" }, "iamEndpoint must be a URL"},
+		"no project, at an endpoint of one's own": {func(c *cloud.Credentials) { c.ProjectID, c.Endpoint = "", "https://vpc.example" },
+			"give projectID, or iamEndpoint"},
+		"no project, in a region that only the VPC API's table knows": {func(c *cloud.Credentials) { c.ProjectID, c.Region = "", "ru-northwest-2" },
+			"give projectID, or iamEndpoint"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, c := fast, good()
+			o.Transport = nobody{t}
+			tc.change(&c)
+			_, err := huawei.NewFactory(o).New(t.Context(), c)
+			if cloud.ClassOf(err) != cloud.ClassInvalid || !strings.Contains(err.Error(), tc.says) {
+				t.Fatalf("got %v, want Invalid saying %q", err, tc.says)
+			}
+			if strings.Contains(err.Error(), misplaced) {
+				t.Errorf("%q shows what may be a secret", err)
+			}
+		})
+	}
+}
+
+func TestTwoFactoriesMayShareARegistry(t *testing.T) {
+	o := fast
+	o.Registerer = prometheus.NewRegistry()
+	for range 2 {
+		ok(t, serve(t, o, answer(204, "")).DeleteSession(t.Context(), someID))
+	}
+}
