@@ -103,6 +103,10 @@ func checkGoFile(path string) (findings []string, doc string, err error) {
 	if lines := bytes.Count(source, []byte("\n")); lines > maxLines {
 		findings = append(findings, fmt.Sprintf("%s: %d lines; %d are the limit: split it by subject", path, lines, maxLines))
 	}
+	if strings.HasSuffix(path, "_test.go") &&
+		bytes.Contains(source, []byte("time.Sleep(")) && !bytes.Contains(source, []byte(`"testing/synctest"`)) {
+		findings = append(findings, path+": it calls time.Sleep; poll with a deadline, inject the clock, or use testing/synctest")
+	}
 	formatted, err := format.Source(source)
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -121,7 +122,7 @@ func (r *report) read(events io.Reader) error {
 		select {
 		case line, more := <-lines:
 			if !more {
-				if err := <-failure; err != io.EOF {
+				if err := <-failure; !errors.Is(err, io.EOF) {
 					return err
 				}
 				return nil
