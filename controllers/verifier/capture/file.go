@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 )
 
 // ErrNotCapture is the error of [Open] for a file that is neither pcap nor
@@ -24,15 +25,16 @@ const (
 	// maxRecord is the most bytes that a record may hold, as in libpcap. It
 	// bounds the memory that a hostile file can ask for.
 	maxRecord = 262144
-	// bufferSize is read at once. It holds the largest record with its header
-	// and fits a core's second-level cache, which is faster than a larger one.
+	// bufferSize is read at once from what can't be mapped. It holds the
+	// largest record with its header.
 	bufferSize = 2 * maxRecord
 )
 
 // File reads frames from a pcap or pcapng file of any byte order and
-// resolution of time. Its memory does not depend on the file.
+// resolution of time. Its memory does not depend on the file's size.
 type File struct {
-	in     io.Reader
+	in     io.Reader // nil when the file is mapped
+	mapped *mapping
 	closer io.Closer
 
 	// buffer[at:end] was read and not yet used; base is the offset in the file
@@ -57,38 +59,47 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err // it says what was done to which file
 	}
-	f, err := NewFile(in)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), in.Close())
+	f := &File{in: in, closer: in}
+	if f.mapped = newMapping(in); f.mapped == nil {
+		f.buffer = make([]byte, bufferSize)
 	}
-	f.closer = in
+	if err := f.header(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
 	return f, nil
 }
 
 // NewFile reads from a stream, which may be a pipe.
 func NewFile(in io.Reader) (*File, error) {
 	f := &File{in: in, buffer: make([]byte, bufferSize)}
+	if err := f.header(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// header finds out the format.
+func (f *File) header() (err error) {
+	f.Guard(func() { err = f.readHeader() })
+	return errors.Join(err, f.err)
+}
+
+func (f *File) readHeader() error {
 	if !f.need(4) {
 		if f.ended != io.EOF {
-			return nil, f.ended
+			return f.ended
 		}
 		if f.end == 0 {
-			return nil, fmt.Errorf("%w: it is empty", ErrNotCapture)
+			return fmt.Errorf("%w: it is empty", ErrNotCapture)
 		}
-		return nil, fmt.Errorf("%w: it has only %d bytes", ErrNotCapture, f.end)
+		return fmt.Errorf("%w: it has only %d bytes", ErrNotCapture, f.end)
 	}
 	magic := binary.LittleEndian.Uint32(f.buffer)
 	if magic == blockSection {
 		f.ng = &sections{}
-		if err := f.section(); err != nil {
-			return nil, err
-		}
-		return f, nil
+		return f.section()
 	}
-	if err := f.classicHeader(magic); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f.classicHeader(magic)
 }
 
 // classicHeader reads the header of a pcap file.
@@ -139,6 +150,12 @@ func (f *File) need(n int) bool {
 	if f.end-f.at >= n {
 		return true
 	}
+	if f.ended != nil {
+		return false
+	}
+	if f.mapped != nil {
+		return f.mapped.move(f, n)
+	}
 	copy(f.buffer, f.buffer[f.at:f.end])
 	f.base += int64(f.at)
 	f.end -= f.at
@@ -182,11 +199,10 @@ func (f *File) Next(out *Frame) bool {
 	if f.end-f.at < size && !f.record(captured, size) {
 		return false
 	}
-	*out = Frame{
-		Data:   f.buffer[f.at+header : f.at+size : f.at+size],
-		Length: int(max(length, captured)),
-		Time:   int64(seconds)*1e9 + int64(fraction)*f.unit,
-	}
+	out.Data = f.buffer[f.at+header : f.at+size : f.at+size]
+	out.Length = int(max(length, captured))
+	out.Time = int64(seconds)*1e9 + int64(fraction)*f.unit
+	out.SegmentType, out.SegmentSize, out.OtherHost = SegmentNone, 0, false
 	f.at += size
 	return true
 }
@@ -220,10 +236,32 @@ func (f *File) record(captured uint32, size int) bool {
 // and ErrDamaged, errors.As a *LinkTypeError.
 func (f *File) Err() error { return f.err }
 
-// Close closes a file that Open opened.
+// Guard runs f, which calls Next and looks at frames. A regular file is mapped
+// into memory, so that touching a frame faults when somebody truncates the file
+// meanwhile; inside Guard that ends f and becomes the error of Err.
+func (f *File) Guard(do func()) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		reason := recover()
+		if reason == nil {
+			return
+		}
+		if _, fault := reason.(interface{ Addr() uintptr }); !fault {
+			panic(reason)
+		}
+		f.err = fmt.Errorf("%w: it became shorter while it was read", ErrCut)
+	}()
+	do()
+}
+
+// Close releases a file that Open opened.
 func (f *File) Close() error {
-	if f.closer == nil {
-		return nil
+	var errs []error
+	if f.mapped != nil {
+		errs = append(errs, f.mapped.release())
 	}
-	return f.closer.Close()
+	if f.closer != nil {
+		errs = append(errs, f.closer.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -58,27 +58,28 @@ func (o Other) Sum() uint64 {
 // 200 MB. Real captures have some hundred streams.
 const maxStreams = 1 << 20
 
-// key names a stream.
-type key struct {
-	source netip.Addr
-	vni    uint32
-}
-
 // counter counts the frames of one file. Streams lie in a slice that a map
 // with a seeded hash leads to, so that nobody can craft a file that is slow to
 // count; a small cache in front of it serves the streams that come often.
 type counter struct {
 	port    uint16
-	index   map[key]int32
-	streams []Stream
-	cache   [1024]int32 // index of a stream plus 1
+	index   map[vxlan.Key]int32
+	streams []streamCount
+	cache   [1 << cacheBits]int32 // index of a stream plus 1
 	classes [vxlan.Classes]uint64
 	beyond  uint64
 	frames  uint64
 }
 
+const cacheBits = 12
+
+type streamCount struct {
+	key            vxlan.Key
+	packets, bytes uint64
+}
+
 func newCounter(port uint16) *counter {
-	return &counter{port: port, index: map[key]int32{}}
+	return &counter{port: port, index: map[vxlan.Key]int32{}}
 }
 
 func (c *counter) all(file *capture.File) {
@@ -90,35 +91,30 @@ func (c *counter) all(file *capture.File) {
 			c.classes[class]++
 			continue
 		}
-		s := c.stream(&outer)
+		s := c.stream(outer.Key)
 		if s == nil {
 			c.beyond++
 			continue
 		}
-		s.Frames++
-		s.Packets++
-		s.Bytes += uint64(outer.InnerLength)
+		s.packets++
+		s.bytes += uint64(outer.InnerLength)
 	}
 }
 
 // stream finds or makes the stream of a packet; nil when there are too many.
-func (c *counter) stream(o *vxlan.Outer) *Stream {
-	b := o.Source.As16()
-	slot := &c.cache[(uint32(b[15])*31+uint32(b[14])*7+o.VNI)%uint32(len(c.cache))]
-	if *slot != 0 {
-		if s := &c.streams[*slot-1]; s.VNI == o.VNI && s.Source == o.Source {
-			return s
-		}
+func (c *counter) stream(key vxlan.Key) *streamCount {
+	slot := &c.cache[key.Hash()>>(64-cacheBits)]
+	if i := int(*slot) - 1; uint(i) < uint(len(c.streams)) && c.streams[i].key == key {
+		return &c.streams[i]
 	}
-	k := key{o.Source, o.VNI}
-	i, ok := c.index[k]
+	i, ok := c.index[key]
 	if !ok {
 		if len(c.streams) == maxStreams {
 			return nil
 		}
 		i = int32(len(c.streams))
-		c.streams = append(c.streams, Stream{Source: k.source, VNI: k.vni})
-		c.index[k] = i
+		c.streams = append(c.streams, streamCount{key: key})
+		c.index[key] = i
 	}
 	*slot = i + 1
 	return &c.streams[i]
@@ -126,14 +122,16 @@ func (c *counter) stream(o *vxlan.Outer) *Stream {
 
 // report sorts the streams by address and VNI.
 func (c *counter) report(name string) Report {
-	slices.SortFunc(c.streams, func(a, b Stream) int {
+	streams := make([]Stream, len(c.streams)) // never nil: an empty list is [] in JSON
+	for i, s := range c.streams {
+		// In a file a frame is one packet, whatever it was to the kernel.
+		streams[i] = Stream{Source: s.key.Source(), VNI: s.key.VNI(), Packets: s.packets, Bytes: s.bytes, Frames: s.packets}
+	}
+	slices.SortFunc(streams, func(a, b Stream) int {
 		return cmp.Or(a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
 	})
-	if c.streams == nil {
-		c.streams = []Stream{} // an empty list is [] in JSON, not null
-	}
 	return Report{
-		File: name, Frames: c.frames, Streams: c.streams,
+		File: name, Frames: c.frames, Streams: streams,
 		Other: Other{
 			NotVXLAN:       c.classes[vxlan.NotVXLAN],
 			OuterFragment:  c.classes[vxlan.Fragment],
@@ -155,7 +153,7 @@ func File(path string, port uint16) (report Report, ok bool, err error) {
 		return Report{}, false, err
 	}
 	c := newCounter(port)
-	c.all(file)
+	file.Guard(func() { c.all(file) })
 	err = errors.Join(file.Err(), file.Close())
 	var link *capture.LinkTypeError
 	if errors.As(err, &link) && c.frames == 0 {

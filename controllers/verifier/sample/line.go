@@ -34,7 +34,7 @@ func Line(frame []byte, length int) string {
 	}
 	inner := frame[outer.InnerOffset:outer.InnerEnd]
 	return fmt.Sprintf("%s, length %d: %s.%d > %s.%d: VXLAN, flags [I] (0x%02x), vni %d: %s",
-		ethernet(frame), length, outer.Source, outer.SourcePort, outer.Destination, vxlan.Port, outer.Flags, outer.VNI,
+		ethernet(frame), length, outer.Key.Source(), outer.SourcePort, outer.Destination(frame), vxlan.Port, outer.Flags, outer.Key.VNI(),
 		describe(inner, outer.InnerLength))
 }
 

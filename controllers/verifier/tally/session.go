@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"vpcmirror.io/operator/controllers/verifier/match"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // Session is a mirror session as the counting sees it.
@@ -120,7 +121,7 @@ func build(configs []Session, before *table) (*table, []Conflict, error) {
 			entry := stream{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}}
 			for _, address := range source.OuterAddrs {
 				t.addresses[address] = true
-				if first := t.insert(address, config.VNI, entry); first != s {
+				if first := t.insert(vxlan.NewKey(address, config.VNI), entry); first != s {
 					conflicts = append(conflicts, Conflict{Source: address, VNI: config.VNI, Winner: first.config.ID, Loser: config.ID})
 				}
 			}

@@ -20,7 +20,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 	}
 	n, bytes := segments(outer.InnerLength, inner.Payload, f.SegmentSize)
 	t.marks.SuperPackets += n
-	s := t.table.find(outer.Source, outer.VNI)
+	s := t.table.find(outer.Key)
 	if s == nil {
 		t.miss(outer, 1, n)
 		return
@@ -63,7 +63,7 @@ func (t *Tally) datagrams(f *capture.Frame, first *vxlan.Outer) {
 			vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
 			t.datagram(f, &outer, &inner, frames)
 		case vxlan.Cut:
-			outer.VNI = first.VNI
+			outer.Key = first.Key
 			t.datagram(f, &outer, &inner, frames)
 		}
 		t.marks.SuperPackets++
@@ -73,7 +73,7 @@ func (t *Tally) datagrams(f *capture.Frame, first *vxlan.Outer) {
 }
 
 func (t *Tally) datagram(f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, frames uint64) {
-	s := t.table.find(outer.Source, outer.VNI)
+	s := t.table.find(outer.Key)
 	if s == nil {
 		t.miss(outer, frames, 1)
 		return

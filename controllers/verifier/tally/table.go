@@ -1,9 +1,10 @@
 package tally
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"net/netip"
+
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // table finds the session of a stream. It is never written after it was built.
@@ -17,8 +18,7 @@ type table struct {
 
 // slot holds a key and what it leads to; session is nil in an empty one.
 type slot struct {
-	address netip.Addr
-	vni     uint32
+	key vxlan.Key
 	stream
 }
 
@@ -33,38 +33,31 @@ func newTable(streams int) *table {
 	}
 }
 
-// home is the slot where the search for a key begins. Who sends chooses the
-// key that is looked for but not those that are stored, so he can't make a
-// search longer than the longest run of stored keys.
-func (t *table) home(address netip.Addr, vni uint32) uint64 {
-	b := address.As16()
-	h := binary.LittleEndian.Uint64(b[:8])*0x9e3779b97f4a7c15 ^ binary.LittleEndian.Uint64(b[8:]) ^ uint64(vni)<<8
-	return (h * 0xff51afd7ed558ccd) >> t.shift
+// lookup returns the slot of a key, or the empty one where it would be. Who
+// sends chooses the key that is looked for but not those that are stored, so
+// he can't make a search longer than the longest run of stored keys.
+func (t *table) lookup(key vxlan.Key) *slot {
+	for i := key.Hash() >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
+		at := &t.slots[i]
+		if at.session == nil || at.key == key {
+			return at
+		}
+	}
 }
 
 // insert adds a key, unless it is there, and returns the session it leads to.
-func (t *table) insert(address netip.Addr, vni uint32, s stream) *session {
-	for i := t.home(address, vni); ; i = (i + 1) & uint64(len(t.slots)-1) {
-		at := &t.slots[i]
-		if at.session == nil {
-			*at = slot{address: address, vni: vni, stream: s}
-			return s.session
-		}
-		if at.vni == vni && at.address == address {
-			return at.session
-		}
+func (t *table) insert(key vxlan.Key, s stream) *session {
+	at := t.lookup(key)
+	if at.session == nil {
+		*at = slot{key: key, stream: s}
 	}
+	return at.session
 }
 
 // find returns what a key leads to, nil when it is not in the table.
-func (t *table) find(address netip.Addr, vni uint32) *stream {
-	for i := t.home(address, vni); ; i = (i + 1) & uint64(len(t.slots)-1) {
-		at := &t.slots[i]
-		if at.session == nil {
-			return nil
-		}
-		if at.vni == vni && at.address == address {
-			return &at.stream
-		}
+func (t *table) find(key vxlan.Key) *stream {
+	if at := t.lookup(key); at.session != nil {
+		return &at.stream
 	}
+	return nil
 }

@@ -99,7 +99,7 @@ func (t *Tally) frame(f *capture.Frame) {
 		t.superFrame(f, &outer)
 		return
 	}
-	s := t.table.find(outer.Source, outer.VNI)
+	s := t.table.find(outer.Key)
 	if s == nil {
 		t.miss(&outer, 1, 1)
 		return
@@ -133,15 +133,15 @@ func (t *Tally) other(class vxlan.Class) {
 // miss counts packets of a stream that belongs to no session. frames is 0 for
 // what follows the first packet of a super-frame.
 func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
-	t.unknown.add(outer.Source, outer.VNI, packets)
-	known := t.table.vnis[outer.VNI]
+	t.unknown.add(outer.Key, packets)
+	known := t.table.vnis[outer.Key.VNI()]
 	for _, s := range known {
 		s.counts.foreign += packets
 	}
 	switch {
 	case len(known) > 0:
 		t.frames.ForeignSource += frames
-	case t.table.addresses[outer.Source]:
+	case t.table.addresses[outer.Key.Source()]:
 		t.frames.ForeignVNI += frames
 	default:
 		t.frames.UnknownStream += frames

@@ -2,41 +2,50 @@ package tally
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
+
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // topStreams keeps the streams with the most packets in bounded memory, by the
 // space-saving method: a newcomer takes the place of the smallest and inherits
 // its count as an error.
 type topStreams struct {
-	entries [64]UnknownStream
+	entries [64]topStream
 	used    int
 }
 
-func (t *topStreams) add(source netip.Addr, vni uint32, packets uint64) {
+type topStream struct {
+	key            vxlan.Key
+	packets, error uint64
+}
+
+func (t *topStreams) add(key vxlan.Key, packets uint64) {
 	smallest := 0
 	for i := range t.entries[:t.used] {
 		e := &t.entries[i]
-		if e.VNI == vni && e.Source == source {
-			e.Packets += packets
+		if e.key == key {
+			e.packets += packets
 			return
 		}
-		if e.Packets < t.entries[smallest].Packets {
+		if e.packets < t.entries[smallest].packets {
 			smallest = i
 		}
 	}
 	if t.used < len(t.entries) {
-		t.entries[t.used] = UnknownStream{Source: source, VNI: vni, Packets: packets}
+		t.entries[t.used] = topStream{key: key, packets: packets}
 		t.used++
 		return
 	}
-	base := t.entries[smallest].Packets
-	t.entries[smallest] = UnknownStream{Source: source, VNI: vni, Packets: base + packets, Error: base}
+	base := t.entries[smallest].packets
+	t.entries[smallest] = topStream{key: key, packets: base + packets, error: base}
 }
 
 func (t *topStreams) list() []UnknownStream {
-	list := slices.Clone(t.entries[:t.used])
+	list := make([]UnknownStream, t.used)
+	for i, e := range t.entries[:t.used] {
+		list[i] = UnknownStream{Source: e.key.Source(), VNI: e.key.VNI(), Packets: e.packets, Error: e.error}
+	}
 	slices.SortFunc(list, func(a, b UnknownStream) int {
 		return cmp.Or(cmp.Compare(b.Packets, a.Packets), a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
 	})

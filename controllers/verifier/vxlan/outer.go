@@ -62,13 +62,10 @@ func (c Class) String() string {
 // Outer is what the outermost headers of a frame say. Which fields are set
 // depends on the class; for Stream all are.
 type Outer struct {
-	// Source and Destination are the outer IP addresses; Source is half of a
-	// stream's key. An IPv4-mapped IPv6 address stays an IPv6 address.
-	Source, Destination netip.Addr
+	// Key is the stream: the outer source address and the VNI.
+	Key Key
 	// SourcePort is the outer UDP source port, a hash of the inner flow.
 	SourcePort uint16
-	// VNI is the VXLAN network identifier, 0 to 16777215, the other half.
-	VNI uint32
 	// Flags is the first byte of the VXLAN header.
 	Flags uint8
 	// Reserved is set when a bit that RFC 7348 reserves is not zero. Such
@@ -84,6 +81,22 @@ type Outer struct {
 	// the length field of UDP: what the mirror sent, however few bytes the
 	// capture holds.
 	InnerLength int
+
+	destination int // offset of the outer destination address
+}
+
+// Destination is the outer destination address in the frame that [Walk] was
+// given, where it is: the invalid address unless Key has a source.
+func (o *Outer) Destination(frame []byte) netip.Addr {
+	if o.destination == 0 {
+		return netip.Addr{}
+	}
+	size := 4
+	if o.Key.v6 {
+		size = 16
+	}
+	address, _ := netip.AddrFromSlice(frame[o.destination : o.destination+size])
+	return address
 }
 
 const (
@@ -178,8 +191,7 @@ func (o *Outer) ipv4(b []byte, at, wire int, port uint16) Class {
 	if header < ipv4Header || total < header || total > wire-at {
 		return Malformed
 	}
-	o.Source = netip.AddrFrom4([4]byte(h[12:16]))
-	o.Destination = netip.AddrFrom4([4]byte(h[16:20]))
+	o.Key, o.destination = key4(h[12:16]), at+16
 	fragment := binary.BigEndian.Uint16(h[6:8])
 	if fragment&0x1fff != 0 {
 		return Fragment
@@ -216,19 +228,14 @@ func (o *Outer) ipv6(b []byte, at, wire int, port uint16) Class {
 	case ext.state == walkMalformed:
 		return Malformed
 	case ext.later && (ext.protocol == protoUDP || isExtension(ext.protocol)):
-		o.setIPv6(h)
+		o.Key, o.destination = key6(h[8:24]), at+24
 		return Fragment
 	case ext.protocol != protoUDP:
 		return NotVXLAN
 	}
-	o.setIPv6(h)
+	o.Key, o.destination = key6(h[8:24]), at+24
 	o.FirstFragment = ext.fragment
 	return o.udp(b, ext.offset, at+total, true, port)
-}
-
-func (o *Outer) setIPv6(h []byte) {
-	o.Source = netip.AddrFrom16([16]byte(h[8:24]))
-	o.Destination = netip.AddrFrom16([16]byte(h[24:40]))
 }
 
 // udp reads the UDP header at offset at of an IP packet that ends at end.
@@ -282,7 +289,7 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 		return BadHeader
 	}
 	o.Reserved = word&^(flagVNI<<24) != 0 || vni&0xff != 0
-	o.VNI = vni >> 8
+	o.Key.vni = vni >> 8
 	if o.Flags&flagNext != 0 && h[3] != nextEth {
 		return GPE
 	}
@@ -302,9 +309,9 @@ func Shorten(out *Outer, size int) {
 
 // Datagram reads datagram number n (from 1) of such a super-frame; first is
 // what [Walk] said of the whole. Cut means that the capture does not
-// reach its header. Malformed means that the frame has no such datagram.
+// reach its header; its VNI is then taken to be the first one's. Malformed means that the frame has no such datagram.
 func Datagram(frame []byte, first *Outer, n, size int, out *Outer) Class {
-	*out = Outer{Source: first.Source, Destination: first.Destination, SourcePort: first.SourcePort}
+	*out = Outer{Key: first.Key, SourcePort: first.SourcePort, destination: first.destination}
 	total := first.InnerLength + vxlanHeader
 	if n < 1 || size <= 0 || n > (total-1)/size {
 		return Malformed
