@@ -44,7 +44,7 @@ type InterfaceSelector struct {
 }
 
 // MirrorSessionSpec says which interfaces are mirrored to where.
-// +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : '') == (has(self.target.address.vpcID) ? self.target.address.vpcID : '')))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",fieldPath=".target"
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\")))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",fieldPath=".target"
 type MirrorSessionSpec struct {
 	CloudSpec `json:",inline"`
 
