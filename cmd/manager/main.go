@@ -1,7 +1,8 @@
 // Command manager is the operator: it makes mirror filters and sessions in Huawei
 // Cloud match the MirrorFilters and MirrorSessions of a cluster.
 //
-// It only wires: what is decided, done and told is in controllers.
+// It only wires: what is decided, done and told is in controllers. It may import api
+// and controllers of ours, except controllers/verifier.
 package main
 
 import (

@@ -48,9 +48,10 @@ type SegmentType uint8
 const (
 	// SegmentNone is a frame that carries one packet.
 	SegmentNone SegmentType = 0
-	// SegmentTCP4 and SegmentTCP6 are segments of one TCP stream, each with
-	// the frame's headers; SegmentSize is the payload of TCP in each.
+	// SegmentTCP4 are segments of one TCP stream, each with the frame's
+	// headers; SegmentSize is the payload of TCP in each.
 	SegmentTCP4 SegmentType = 1
+	// SegmentTCP6 is the same over IPv6.
 	SegmentTCP6 SegmentType = 4
 	// SegmentUDP are UDP datagrams between the same ports; SegmentSize is the
 	// payload of UDP in each.

@@ -9,8 +9,9 @@ import (
 type Kind uint8
 
 const (
-	// IPv4 and IPv6 are what filter rules are about.
+	// IPv4 is, with IPv6, what filter rules are about.
 	IPv4 Kind = iota + 1
+	// IPv6 is the other one.
 	IPv6
 	// NotIP is any other EtherType: ARP, LLDP, MPLS. No rule can match it.
 	NotIP
