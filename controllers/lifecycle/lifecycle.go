@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type Base struct {
 	Resync time.Duration
 
 	attempts sync.Map // types.UID -> time.Time of the last create whose ID is not stored
+	clients  sync.Map // types.UID -> cloud.Client that was last used for the object
 }
 
 // Mark is the ownership mark of an object.
@@ -101,7 +103,28 @@ func (b *Base) RemoveFinalizer(ctx context.Context, o client.Object) error {
 		return fmt.Errorf("remove the finalizer: %w", err)
 	}
 	b.Stored(o)
+	b.clients.Delete(o.GetUID())
 	return nil
+}
+
+// Connect gets the cloud client for an object and checks that it is for the object's
+// account. When a namespace is deleted its Secrets go first, because nothing holds
+// them; an object that is being deleted is then served with the client it had before.
+func (b *Base) Connect(ctx context.Context, o status.Object) (cloud.Client, error) {
+	c, err := b.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud())
+	if err != nil {
+		last, ok := b.clients.Load(o.GetUID())
+		if !ok || o.GetDeletionTimestamp().IsZero() || !credentialsMissing(err) {
+			return nil, err
+		}
+		log.FromContext(ctx).Info("Deleting with the credentials of before", "because", err.Error())
+		c = last.(cloud.Client) //nolint:forcetypeassert // nothing else is stored
+	}
+	if err := CheckAccount(o, c.Account()); err != nil {
+		return nil, err
+	}
+	b.clients.Store(o.GetUID(), c)
+	return c, nil
 }
 
 // CheckAccount refuses a client for another account than the one in which the object
@@ -147,12 +170,13 @@ func Handled(o status.Object) {
 	}
 }
 
-// cut keeps an annotation within the bound of the status field.
-func cut(request string) string {
-	if r := []rune(request); len(r) > 128 {
+// cut keeps a text within 128 characters, the bound of the status field that echoes a
+// request and of an event's action.
+func cut(text string) string {
+	if r := []rune(text); len(r) > 128 {
 		return string(r[:128])
 	}
-	return request
+	return text
 }
 
 // Conclude turns the outcome of a look into conditions, an event when they changed,
@@ -213,9 +237,20 @@ const maxNote = 1024
 func (b *Base) Event(o client.Object, kind, reason, action, format string, args ...any) {
 	note := fmt.Sprintf(format, args...)
 	if len(note) > maxNote {
-		note = note[:maxNote-4] + " ..."
+		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
 	}
 	b.Recorder.Eventf(o, nil, kind, reason, action, "%s", note)
+}
+
+// Restoring is the action of an event about drift. It names the fields, because events
+// of an unchanged object with the same reason and action are folded into the first of
+// them, whatever their notes say (client-go, package events).
+func Restoring(changes []plan.Change) string {
+	fields := make([]string, 0, len(changes))
+	for _, c := range changes {
+		fields = append(fields, c.Field)
+	}
+	return cut("Restore " + strings.Join(fields, ", "))
 }
 
 // Later is when to look again: after the given time, or the resync interval when that

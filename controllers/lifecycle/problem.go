@@ -99,15 +99,21 @@ func Doing(what string, err error) error {
 	return nil
 }
 
-// Stuck adds to a problem that keeps an object from being deleted the way out.
+// Stuck adds to a problem that keeps an object from being deleted, and that does not end
+// by itself, the way out.
 func Stuck(err error) error {
 	p := Diagnose(err)
-	if p == nil {
+	if p == nil || !p.Stalled && p.Reason != v1alpha1.ReasonCredentialsNotFound {
 		return err
 	}
 	out := *p
 	out.Message += "; to let the object go without touching the cloud, set spec.deletionPolicy to Retain"
 	return &out
+}
+
+func credentialsMissing(err error) bool {
+	e, ok := errors.AsType[*credentials.Error](err)
+	return ok && e.Reason == credentials.NotFound
 }
 
 // fromCredentials waits for a Secret that is missing, because it may come, and stalls

@@ -128,7 +128,7 @@ func (r *Reconciler) announce(s *scope, p plan.FilterPlan) {
 	}
 	switch {
 	case s.wasSynced:
-		r.Event(s.filter, corev1.EventTypeWarning, "DriftCorrected", "Update", "changed outside: %s; restoring%s", plan.Summary(p.Changes), gap)
+		r.Event(s.filter, corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(p.Changes), "changed outside: %s; restoring%s", plan.Summary(p.Changes), gap)
 	case s.stored.Status.RuleCount > 0:
 		r.Event(s.filter, corev1.EventTypeNormal, "Updating", "Update", "%s%s", plan.Summary(p.Changes), gap)
 	}

@@ -26,7 +26,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (ctrl.Result, error) 
 	if err == nil {
 		return ctrl.Result{}, r.RemoveFinalizer(ctx, s.filter)
 	}
-	result, err := r.Conclude(ctx, s.stored, s.filter, err, "")
+	result, err := r.Conclude(ctx, s.stored, s.filter, lifecycle.Stuck(err), "")
 	if _, failed := r.Save(ctx, s.stored, s.filter); failed != nil {
 		return ctrl.Result{}, failed
 	}
@@ -43,7 +43,7 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 		return nil // nothing was ever created, or it stays
 	}
 	if err := r.connect(ctx, s); err != nil {
-		return lifecycle.Stuck(err)
+		return err
 	}
 	id := s.filter.Status.ID
 	if id == "" {

@@ -13,14 +13,10 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
-// connect gets the cloud client and checks that it is for the filter's account.
-func (r *Reconciler) connect(ctx context.Context, s *scope) error {
-	c, err := r.Clients.ClientFor(ctx, s.filter.Namespace, s.filter.Cloud())
-	if err != nil {
-		return err
-	}
-	s.cloud = c
-	return lifecycle.CheckAccount(s.filter, c.Account())
+// connect gets the cloud client for the filter's account.
+func (r *Reconciler) connect(ctx context.Context, s *scope) (err error) {
+	s.cloud, err = r.Connect(ctx, s.filter)
+	return err
 }
 
 func (r *Reconciler) want(s *scope) (plan.WantedFilter, error) {

@@ -74,7 +74,7 @@ func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSes
 // act does the steps of a plan. On a failure the status shows how far it came.
 func (r *Reconciler) act(ctx context.Context, s *scope, id string, p plan.SessionPlan) error {
 	if s.wasSynced {
-		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", "Update", "changed outside: %s; restoring", plan.Summary(p.Changes))
+		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(p.Changes), "changed outside: %s; restoring", plan.Summary(p.Changes))
 	} else {
 		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Update", "%s", plan.Summary(p.Changes))
 	}

@@ -23,7 +23,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (ctrl.Result, error) 
 	if err == nil {
 		return ctrl.Result{}, r.RemoveFinalizer(ctx, s.session)
 	}
-	result, err := r.Conclude(ctx, s.stored, s.session, err, "")
+	result, err := r.Conclude(ctx, s.stored, s.session, lifecycle.Stuck(err), "")
 	if _, failed := r.Save(ctx, s.stored, s.session); failed != nil {
 		return ctrl.Result{}, failed
 	}
@@ -37,7 +37,7 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 		return nil // nothing was ever created, or it stays
 	}
 	if err := r.connect(ctx, s); err != nil {
-		return lifecycle.Stuck(err)
+		return err
 	}
 	ids := make([]string, 0, 1)
 	for _, c := range s.session.Status.Sessions {

@@ -17,14 +17,10 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// connect gets the cloud client and checks that it is for the session's account.
-func (r *Reconciler) connect(ctx context.Context, s *scope) error {
-	c, err := r.Clients.ClientFor(ctx, s.session.Namespace, s.session.Cloud())
-	if err != nil {
-		return err
-	}
-	s.cloud = c
-	return lifecycle.CheckAccount(s.session, c.Account())
+// connect gets the cloud client for the session's account.
+func (r *Reconciler) connect(ctx context.Context, s *scope) (err error) {
+	s.cloud, err = r.Connect(ctx, s.session)
+	return err
 }
 
 // findFilter resolves filterRef. A session that exists goes on with a filter that is

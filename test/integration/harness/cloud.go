@@ -55,6 +55,9 @@ func (w *World) Holds(want Content) {
 	}
 }
 
+// Like says whether the cloud has exactly this, see Holds.
+func (w *World) Like(want Content) bool { return gocmp.Equal(want, w.Content(), identity) }
+
 // Edit changes the cloud behind the manager's back.
 func (w *World) Edit(edit func(*state.World)) { w.Cloud.State.Edit(edit) }
 
