@@ -11,7 +11,7 @@ import (
 
 // maxClients bounds how many clients are kept. The least recently used goes first;
 // the client of a key that was rotated away is never used again and so goes in time.
-const maxClients = 128
+const maxClients = 512
 
 // fingerprintSum is the fingerprint of credentials.
 type fingerprintSum [sha256.Size]byte

@@ -90,6 +90,15 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 	return true, nil
 }
 
+// noList judges an answer without the list that it should hold: none is fine only when
+// the answer counts to zero itself.
+func noList(info *model.PageInfo, object string) error {
+	if info != nil && info.CurrentCount == 0 && (info.NextMarker == nil || *info.NextMarker == "") {
+		return nil
+	}
+	return empty("list of " + object)
+}
+
 // unique drops what a page repeats from an earlier one: an object that moves in the
 // order while the list is read shows up twice.
 func unique[T any](objects []T, id func(T) string) []T {

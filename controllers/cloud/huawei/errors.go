@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -96,6 +97,9 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 		e.Class = cloud.ClassServer
 		e.Cause = innermost(cause)
 		e.Message = "no answer from " + c.endpoint + ": " + c.secrets.scrub(e.Cause.Error())
+		if errors.Is(e.Cause, context.DeadlineExceeded) {
+			e.Message = "no answer from " + c.endpoint + " in time"
+		}
 		e.Ambiguous = k == write && !neverSent(cause)
 		return e
 	case answer.status >= 400:
@@ -107,9 +111,15 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 	default:
 		e.Class = cloud.ClassServer
 		e.Message = c.misread(answer, cause)
+		if errors.Is(cause, errCut) {
+			e.Cause = answer.ctx.Err() // when the call's time was over while it read
+		}
 	}
 	if id := cleanID(answer.header.Get("X-Request-Id")); id != "" {
 		e.RequestID = id
+	}
+	if c.secrets.in(e.RequestID) || c.secrets.in(e.Code) { // no honest server does that
+		e.RequestID, e.Code = "", ""
 	}
 	e.Ambiguous = k == write && e.Class == cloud.ClassServer && answer.status != http.StatusNotFound
 	return e

@@ -113,6 +113,11 @@ func newSecrets(values ...string) secrets {
 	return s
 }
 
+// in says whether a text holds a secret.
+func (s secrets) in(message string) bool {
+	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(message, secret) })
+}
+
 // signed matches where a server starts to echo the request that it could not verify.
 var signed = regexp.MustCompile(`(?i)[\s,;:.(]*(canonical[\s_-]*request|string[\s_-]*to[\s_-]*sign|authorization\s*[:=]|signature\s*=|x-security-token)`)
 

@@ -21,7 +21,8 @@ func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 				return err
 			}
 			if answer.TrafficMirrorFilters == nil {
-				return empty("list of filters")
+				more = false
+				return noList(answer.PageInfo, "filters")
 			}
 			for i := range *answer.TrafficMirrorFilters {
 				filter, err := filterOf(&(*answer.TrafficMirrorFilters)[i])

@@ -112,8 +112,12 @@ func (c *client) listPorts(ctx context.Context, query []string) ([]cloud.Interfa
 				return err
 			}
 			list, ok := answer.(*model.ListPortsResponse)
-			if !ok || list.Ports == nil {
+			if !ok {
 				return empty("list of interfaces")
+			}
+			if list.Ports == nil {
+				more = false
+				return noList(list.PageInfo, "interfaces")
 			}
 			for i := range *list.Ports {
 				one, err := interfaceOf(&(*list.Ports)[i])

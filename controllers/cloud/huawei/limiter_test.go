@@ -23,7 +23,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 				if _, err := l.wait(t.Context(), here, patience); err != nil {
 					t.Fatal(err)
 				}
-				want := max(0, time.Duration(i-9)) * 200 * time.Millisecond
+				want := time.Duration(max(0, i-9)*200) * time.Millisecond
 				if got := time.Since(start); got != want {
 					t.Errorf("call %d was let through after %s, want %s", i+1, got, want)
 				}

@@ -23,7 +23,8 @@ func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 				return err
 			}
 			if answer.TrafficMirrorSessions == nil {
-				return empty("list of sessions")
+				more = false
+				return noList(answer.PageInfo, "sessions")
 			}
 			for i := range *answer.TrafficMirrorSessions {
 				session, err := sessionOf(&(*answer.TrafficMirrorSessions)[i])

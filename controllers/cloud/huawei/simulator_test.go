@@ -51,6 +51,7 @@ func add(t *testing.T, s *sim.Sim, f fault.Fault) {
 }
 
 func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
 	return func(value T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -243,7 +244,7 @@ func TestListsAreComplete(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("a page that fails fails the list", func(t *testing.T) {
+	t.Run("a list with a page that fails is an error", func(t *testing.T) {
 		add(t, s, fault.Fault{Kind: fault.Error, Operation: "List*", Skip: 1, Status: 503, Code: "APIGW.0613", Message: "IAM unavailable"})
 		t.Cleanup(s.Faults.Clear)
 		filters, err := c.ListFilters(ctx)
@@ -348,7 +349,6 @@ func TestACallIsSentOnceWhateverTheAnswer(t *testing.T) {
 }
 
 func TestAWriteThatMayHaveHappenedSaysSo(t *testing.T) {
-	ctx := t.Context()
 	for name, tc := range map[string]struct {
 		fault     fault.Fault
 		ambiguous bool
@@ -369,7 +369,7 @@ func TestAWriteThatMayHaveHappenedSaysSo(t *testing.T) {
 			s := sim.ForTest(t)
 			c := connect(t, fast, credentialsOf(s))
 			add(t, s, tc.fault)
-			_, err := c.CreateFilter(ctx, "f", "")
+			_, err := c.CreateFilter(t.Context(), "f", "")
 			if err == nil || cloud.IsAmbiguous(err) != tc.ambiguous {
 				t.Errorf("got %v, ambiguous %t, want ambiguous %t", err, cloud.IsAmbiguous(err), tc.ambiguous)
 			}
@@ -379,7 +379,7 @@ func TestAWriteThatMayHaveHappenedSaysSo(t *testing.T) {
 			s.Faults.Clear()
 			if tc.fault.Kind == fault.Error || tc.fault.Kind == fault.HTML {
 				add(t, s, tc.fault)
-				if _, err := c.ListFilters(ctx); cloud.IsAmbiguous(err) {
+				if _, err := c.ListFilters(t.Context()); cloud.IsAmbiguous(err) {
 					t.Errorf("a read gives the ambiguous %v", err)
 				}
 			}

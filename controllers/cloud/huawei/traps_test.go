@@ -62,7 +62,7 @@ func TestAnAnswerThatCanNotBeUsedIsTheServersFault(t *testing.T) {
 		"an HTML page in the error":     {answer(502, "<html>the secret of some server</html>"), 502, "Bad Gateway"},
 		"BSON by its header": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/bson")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = w.Write([]byte{1, 2, 3})
 		}, 500, "Internal Server Error"},
 		"a redirect with a body": {func(w http.ResponseWriter, r *http.Request) {
@@ -164,8 +164,8 @@ func TestACallEndsWithItsTime(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
-		if _, err := c.GetQuota(ctx); cloud.ClassOf(err) != cloud.ClassServer {
-			t.Errorf("got %v, want Server", err)
+		if _, err := c.GetQuota(ctx); cloud.ClassOf(err) != cloud.ClassServer || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want an end by cancellation", err)
 		}
 	})
 	t.Run("and is not sent when the context has ended before", func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestTheOwnLimitRefusesWithoutARequest(t *testing.T) {
 	requests := 0
 	c := serve(t, huawei.Options{CallsPerSecond: 0.01, Burst: 1}, func(w http.ResponseWriter, _ *http.Request) {
 		requests++
-		w.WriteHeader(204)
+		w.WriteHeader(http.StatusNoContent)
 	})
 	ok(t, c.DeleteSession(t.Context(), someID))
 	err := c.DeleteSession(t.Context(), someID)
@@ -228,6 +228,23 @@ func TestAListWhoseMarkerStandsStillEnds(t *testing.T) {
 				t.Errorf("got %v and %v after %d pages, want Server", filters, err, page)
 			}
 		})
+	}
+}
+
+func TestAnEmptyListIsTheOneThatSaysSo(t *testing.T) {
+	for body, good := range map[string]bool{
+		`{"traffic_mirror_sessions":[],"page_info":{"current_count":0}}`:                      true,
+		`{"traffic_mirror_sessions":null,"page_info":{"current_count":0}}`:                    true,
+		`{"traffic_mirror_sessions":[]}`:                                                      true,
+		`{"request_id":"x"}`:                                                                  false,
+		`{"page_info":{"current_count":3}}`:                                                   false,
+		`{"page_info":{"current_count":0,"next_marker":"` + someID + `"}}`:                    false,
+		`{"traffic_mirror_sessions":{"id":"` + someID + `"},"page_info":{"current_count":1}}`: false,
+	} {
+		sessions, err := serve(t, fast, answer(200, body)).ListSessions(t.Context())
+		if len(sessions) != 0 || (err == nil) != good {
+			t.Errorf("%s gives %v and %v, want it good: %t", body, sessions, err, good)
+		}
 	}
 }
 
@@ -308,7 +325,7 @@ func TestNoSecretIsInAnyError(t *testing.T) {
 	secrets := []string{"ACCESSKEY1", "secretkey1", "securitytoken1", "Signature"}
 	echo := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Request-Id", "securitytoken1 and more")
+			w.Header().Set("X-Request-Id", r.Header.Get("X-Security-Token"))
 			w.WriteHeader(status)
 			_, _ = fmt.Fprintf(w, `{"error_code":"APIGW.0301","error_msg":"ak ACCESSKEY1 sk secretkey1 %s, canonicalRequest:%s|%s"}`,
 				r.Header.Get("X-Security-Token"), r.Header.Get("Authorization"), "secretkey1")
@@ -338,7 +355,7 @@ func TestNothingIsWrittenBelowHome(t *testing.T) {
 	var agent string
 	c := serve(t, fast, func(w http.ResponseWriter, r *http.Request) {
 		agent = r.UserAgent()
-		w.WriteHeader(204)
+		w.WriteHeader(http.StatusNoContent)
 	})
 	ok(t, c.DeleteSession(t.Context(), someID))
 	files, err := os.ReadDir(home)
