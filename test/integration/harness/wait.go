@@ -84,5 +84,5 @@ func Because[T status.Object](w *World, o T, reason string, words ...string) T {
 // Gone waits until the API server no longer has the object.
 func (w *World) Gone(o client.Object) {
 	w.t.Helper()
-	Poll(w.t, fmt.Sprintf("the %T %s is gone", o, o.GetName()), func() error { return w.Get(o) }, apierrors.IsNotFound)
+	_ = Poll(w.t, fmt.Sprintf("the %T %s is gone", o, o.GetName()), func() error { return w.Get(o) }, apierrors.IsNotFound)
 }
