@@ -86,7 +86,7 @@ func (f *File) header() (err error) {
 
 func (f *File) readHeader() error {
 	if !f.need(4) {
-		if f.ended != io.EOF {
+		if !errors.Is(f.ended, io.EOF) {
 			return f.ended
 		}
 		if f.end == 0 {
@@ -170,7 +170,7 @@ func (f *File) need(n int) bool {
 
 // cut is the error where n bytes of something were needed and the file ended.
 func (f *File) cut(what string, n int) error {
-	if f.ended != nil && f.ended != io.EOF {
+	if f.ended != nil && !errors.Is(f.ended, io.EOF) {
 		return fmt.Errorf("read at byte %d: %w", f.base+int64(f.end), f.ended)
 	}
 	return fmt.Errorf("%w: %s at byte %d needs %d bytes, %d are there", ErrCut, what, f.base+int64(f.at), n, f.end-f.at)
@@ -212,7 +212,7 @@ func (f *File) more(header int) bool {
 	if f.err != nil || f.need(header) {
 		return f.err == nil
 	}
-	if f.end > f.at || f.ended != io.EOF {
+	if f.end > f.at || !errors.Is(f.ended, io.EOF) {
 		f.err = f.cut("the header of a record", header)
 	}
 	return false

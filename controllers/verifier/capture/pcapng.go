@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -114,7 +115,7 @@ func (f *File) nextBlock(out *Frame) bool {
 func (f *File) leave() error {
 	for f.ng.skip > 0 {
 		if f.at == f.end && !f.need(1) {
-			if f.ended == io.EOF {
+			if errors.Is(f.ended, io.EOF) {
 				return fmt.Errorf("%w: the last block misses %d bytes", ErrCut, f.ng.skip)
 			}
 			return f.cut("a block", 1)

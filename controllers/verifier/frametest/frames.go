@@ -194,8 +194,9 @@ func (p Packet) transport(protocol layers.IPProtocol, ip gopacket.NetworkLayer) 
 		return []gopacket.SerializableLayer{udp}
 	case layers.IPProtocolICMPv4:
 		return []gopacket.SerializableLayer{&layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(8, 0), Id: 1, Seq: 1}}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // ARP is a request, a frame without IP.

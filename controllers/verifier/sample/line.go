@@ -125,8 +125,7 @@ func transport(frame []byte, p *vxlan.Inner) (text string) {
 // segment returns the bytes from the transport header on.
 func segment(frame []byte, p *vxlan.Inner) ([]byte, bool) {
 	offset := len(frame)
-	switch p.Kind {
-	case vxlan.IPv4, vxlan.IPv6:
+	if p.Kind == vxlan.IPv4 || p.Kind == vxlan.IPv6 {
 		offset = headerEnd(frame, p)
 	}
 	return frame[min(offset, len(frame)):], offset < len(frame)

@@ -2,6 +2,7 @@ package tally_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -52,7 +53,9 @@ func startReader(t *testing.T, side *frametest.Side, sessions ...tally.Session) 
 	}()
 	t.Cleanup(func() {
 		r.ring.Stop()
-		<-r.done
+		if err := <-r.done; !errors.Is(err, capture.ErrClosed) {
+			t.Errorf("the ring ended with %v, not because it was stopped", err)
+		}
 		if err := r.ring.Close(); err != nil {
 			t.Error(err)
 		}

@@ -65,6 +65,7 @@ func (t *Tally) datagrams(f *capture.Frame, first *vxlan.Outer) {
 		case vxlan.Cut:
 			outer.Key = first.Key
 			t.datagram(f, &outer, &inner, frames)
+		default: // counted, but of no stream
 		}
 		t.marks.SuperPackets++
 		frames = 0
