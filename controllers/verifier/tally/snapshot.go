@@ -68,6 +68,8 @@ type SessionCounts struct {
 	Frames  uint64 `json:"frames"`
 	Packets uint64 `json:"packets"`
 	Bytes   uint64 `json:"bytes"`
+	// AcceptedBytes is the part of Bytes that belongs to Accepted.
+	AcceptedBytes uint64 `json:"acceptedBytes"`
 	// The verdicts of package match, in packets; see there.
 	Accepted         uint64 `json:"accepted"`
 	Unexpected       uint64 `json:"unexpected"`

@@ -153,6 +153,9 @@ func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, byt
 	c := s.session.counts
 	c.Packets += n
 	c.Bytes += bytes
+	if result.Verdict == match.Accepted {
+		c.acceptedBytes += bytes
+	}
 	c.Verdicts[result.Verdict] += n
 	c.Directions[result.Direction] += n
 	if result.Rule >= 0 {
@@ -190,7 +193,7 @@ type counts struct {
 	Verdicts               [match.Verdicts]uint64
 	Directions             [3]uint64
 	First, Last            int64
-	foreign                uint64
+	acceptedBytes, foreign uint64
 
 	// last and odd refer to frames of the block being counted. Their bytes are
 	// copied once per block, not once per packet.
@@ -241,6 +244,7 @@ func (s *session) snapshot() SessionCounts {
 		ID: s.config.ID, VNI: s.config.VNI,
 		Frames: c.Frames, Packets: c.Packets, Bytes: c.Bytes,
 		Accepted:         c.Verdicts[match.Accepted],
+		AcceptedBytes:    c.acceptedBytes,
 		Unexpected:       c.Verdicts[match.Unexpected],
 		Undecidable:      c.Verdicts[match.Undecidable],
 		NotIP:            c.Verdicts[match.NotIP],
