@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vpcmirror.io/operator/test/cloudsim/dataplane/netns"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/demo/process"
 	"vpcmirror.io/operator/test/env"
@@ -156,6 +157,18 @@ func (d *demo) startVerifier(ctx context.Context) error {
 	}
 	if _, err := d.start("forwarder", self, "",
 		"forward", "--namespace", d.namespace(ecsTarget), "--listen", insideServer, "--to", server); err != nil {
+		return err
+	}
+	err = d.until(ctx, "the forwarder listens", func(context.Context) error {
+		return netns.In(d.namespace(ecsTarget), func() error {
+			probe, err := net.Dial("tcp", insideServer)
+			if err != nil {
+				return err
+			}
+			return probe.Close()
+		})
+	})
+	if err != nil {
 		return err
 	}
 	d.verifier, err = d.start("verifier", filepath.Join(d.programs, "verifier"), d.namespace(ecsTarget),

@@ -36,6 +36,8 @@ type Spec struct {
 	Log string
 	// Namespace is the network namespace it runs in; empty means ours.
 	Namespace string
+	// Clone are further namespaces that it gets anew, such as unix.CLONE_NEWNS.
+	Clone uintptr
 	// Survive leaves it running when we end. Otherwise the kernel kills it with us,
 	// however we end.
 	Survive bool
@@ -66,7 +68,7 @@ func Start(spec Spec, book *Book) (*Process, error) {
 	command.Stdout, command.Stderr = log, log
 	// A session of its own: Ctrl-C at the terminal reaches us alone, and we end the
 	// programs in the right order.
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: spec.Clone}
 	if !spec.Survive {
 		command.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
