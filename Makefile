@@ -35,17 +35,29 @@ help: ## List the targets
 	@echo
 	@echo "The first make test or make demo on a machine also builds a local Kubernetes (9 to 12 minutes on 2 cores)."
 
+# Flags for demo-play, such as DEMO_FLAGS=--cloud-port=8700.
+DEMO_FLAGS ?=
+
 .PHONY: demo
-demo: assets build ## Play the cloud guide's walkthrough on real packets (about a minute; Linux, root)
-	@$(STEP) "Playing the walkthrough" $(BIN)/demo-play run
+demo: demo-able assets build ## Play the cloud guide's walkthrough on real packets (half a minute; Linux, root)
+	@$(BIN)/demo-play run $(DEMO_FLAGS)
 
 .PHONY: demo-up
-demo-up: assets build ## Play it up to the copies and leave everything running (then: source bin/demo/env)
-	@$(STEP) "Setting the walkthrough up" $(BIN)/demo-play up
+demo-up: demo-able assets build ## Play it up to the counts and leave everything running (then: source bin/demo/env)
+	@$(BIN)/demo-play up $(DEMO_FLAGS)
 
 .PHONY: demo-down
-demo-down: build ## Take down what demo-up left running
-	@$(STEP) "Taking the walkthrough down" $(BIN)/demo-play down
+demo-down: ## Take down what demo-up left running, or what a killed demo left
+	@if [ ! -x $(BIN)/demo-play ]; then echo "Nothing was ever up: bin/demo-play is not built"; exit 0; fi; \
+	  exec $(BIN)/demo-play down $(DEMO_FLAGS)
+
+# Said before the long build and not after it.
+.PHONY: demo-able
+demo-able:
+	@if [ "$$(uname -s)" != Linux ]; then \
+	  echo "The demo makes Linux network namespaces: run it on Linux, in a virtual machine for example" >&2; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "The demo makes network namespaces and needs root: sudo env \"PATH=\$$PATH\" make demo" >&2; exit 1; fi
 
 .PHONY: test
 test: assets $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
