@@ -1,0 +1,155 @@
+package vxlan_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+var (
+	source6 = netip.MustParseAddr("2001:db8::230")
+	target6 = netip.MustParseAddr("2001:db8::164")
+	client6 = netip.MustParseAddr("2001:db8::161")
+)
+
+// example is a frame with what must be said of it.
+type example struct {
+	name  string
+	frame []byte
+	class vxlan.Class
+}
+
+func copy6(vni uint32, inner []byte, extensions ...frametest.Extension) frametest.Packet {
+	p := frametest.Copy(vni, inner)
+	p.Source, p.Destination, p.Extensions = source6, target6, extensions
+	return p
+}
+
+func inner6(extensions ...frametest.Extension) frametest.Packet {
+	p := frametest.Inner("payload")
+	p.Source, p.Destination, p.Extensions = client6, source6, extensions
+	return p
+}
+
+// edit returns the frame with some bytes replaced.
+func edit(frame []byte, at int, bytes ...byte) []byte {
+	frame = append([]byte(nil), frame...)
+	copy(frame[at:], bytes)
+	return frame
+}
+
+// Offsets in a copy without tags, options or extension headers.
+const (
+	atIP, atUDP, atVXLAN, atInner = 14, 34, 42, 50
+)
+
+var (
+	hopByHop    = frametest.Extension{Protocol: 0, Body: []byte{1, 4, 0, 0, 0, 0}}
+	destination = frametest.Extension{Protocol: 60, Body: []byte{1, 4, 0, 0, 0, 0}}
+	routing     = frametest.Extension{Protocol: 43, Body: make([]byte, 22)}
+	auth        = frametest.Extension{Protocol: 51, Body: make([]byte, 22)}
+	firstPiece  = frametest.Extension{Protocol: 44, Body: []byte{0, 1, 0, 0, 0, 7}}
+	laterPiece  = frametest.Extension{Protocol: 44, Body: []byte{0, 0x88, 0, 0, 0, 7}}
+	onlyPiece   = frametest.Extension{Protocol: 44, Body: []byte{0, 0, 0, 0, 0, 7}}
+)
+
+func streams() []example {
+	inner := frametest.Inner("12345\n").Bytes()
+	good := frametest.Copy(1, inner)
+	plain := good.Bytes()
+	tagged, twice, options := good, good, good
+	tagged.VLANs, twice.VLANs, options.Options = []uint16{7}, []uint16{7, 8}, 10
+	firstFragment := frametest.Copy(1, make([]byte, 2000))
+	firstFragment.More = true
+	nested := frametest.Copy(9, frametest.Copy(77, inner).Bytes())
+	return []example{
+		{"the walkthrough's copy", plain, vxlan.Stream},
+		{"a VLAN tag", tagged.Bytes(), vxlan.Stream},
+		{"two VLAN tags", twice.Bytes(), vxlan.Stream},
+		{"a service tag", edit(tagged.Bytes(), 12, 0x88, 0xa8), vxlan.Stream},
+		{"IPv4 options", options.Bytes(), vxlan.Stream},
+		{"IPv6", copy6(1, inner).Bytes(), vxlan.Stream},
+		{"IPv6 hop-by-hop options", copy6(1, inner, hopByHop).Bytes(), vxlan.Stream},
+		{"IPv6 with four extension headers", copy6(1, inner, hopByHop, destination, routing, auth).Bytes(), vxlan.Stream},
+		{"an IPv6 datagram that is its only fragment", copy6(1, inner, onlyPiece).Bytes(), vxlan.Stream},
+		{"an IPv6 first fragment", copy6(1, inner, firstPiece).Bytes(), vxlan.Stream},
+		{"an IPv4 first fragment whose UDP length counts all", firstFragment.Bytes(), vxlan.Stream},
+		{"no checksum", edit(plain, atUDP+6, 0, 0), vxlan.Stream},
+		{"a wrong checksum", edit(plain, atUDP+6, 1, 2), vxlan.Stream},
+		{"reserved bits set", edit(plain, atVXLAN, 0xff&^0x04, 1, 2, 3), vxlan.Stream},
+		{"the last reserved byte set", edit(plain, atVXLAN+7, 1), vxlan.Stream},
+		{"VXLAN-GPE with Ethernet", edit(plain, atVXLAN, 0x0c, 0, 0, 3), vxlan.Stream},
+		{"VXLAN in VXLAN", nested.Bytes(), vxlan.Stream},
+		{"an inner frame of one byte", frametest.Copy(1, []byte{1}).Bytes(), vxlan.Stream},
+		{"no inner frame", frametest.Copy(1, nil).Bytes(), vxlan.Stream},
+		{"VNI 0", frametest.Copy(0, inner).Bytes(), vxlan.Stream},
+		{"the largest VNI", frametest.Copy(0xffffff, inner).Bytes(), vxlan.Stream},
+		{"an ARP request inside", frametest.Copy(1, frametest.ARP()).Bytes(), vxlan.Stream},
+		{"padding behind the IP packet", append(append([]byte(nil), plain...), make([]byte, 30)...), vxlan.Stream},
+		{"a UDP datagram shorter than its IP packet", edit(plain, atUDP+4, 0, 60), vxlan.Stream},
+		{"an inner IPv6 packet", frametest.Copy(1, inner6(hopByHop, destination).Bytes()).Bytes(), vxlan.Stream},
+	}
+}
+
+func others() []example {
+	inner := frametest.Inner("12345\n").Bytes()
+	good := frametest.Copy(1, inner)
+	plain, six := good.Bytes(), copy6(1, inner).Bytes()
+	tcp, otherPort, answer, three, later, dot1q := good, good, good, good, good, good
+	tcp.Protocol, otherPort.DestinationPort, three.VLANs = 6, 4790, []uint16{1, 2, 3}
+	answer.SourcePort, answer.DestinationPort = 4789, 53
+	later.FragmentOffset, dot1q.VLANs = 185, []uint16{1}
+	laterTCP := later
+	laterTCP.Protocol = 6
+	tiny := good
+	tiny.Payload, tiny.More = nil, true
+	short := good
+	short.Payload = []byte{0x08, 0, 0, 0, 0, 0, 1}
+	six6 := copy6(1, inner)
+	six6.Protocol = 6
+	icmp := good
+	icmp.Protocol = 1
+	many := make([]frametest.Extension, 9)
+	for i := range many {
+		many[i] = destination
+	}
+	big := binary.BigEndian.AppendUint16(nil, uint16(len(plain)-atIP+1))
+	return []example{
+		{"ARP", frametest.ARP(), vxlan.NotVXLAN},
+		{"TCP to the port", tcp.Bytes(), vxlan.NotVXLAN},
+		{"ICMP", icmp.Bytes(), vxlan.NotVXLAN},
+		{"TCP over IPv6", six6.Bytes(), vxlan.NotVXLAN},
+		{"VXLAN-GPE's own port", otherPort.Bytes(), vxlan.NotVXLAN},
+		{"a datagram from the port but not to it", answer.Bytes(), vxlan.NotVXLAN},
+		{"three VLAN tags", three.Bytes(), vxlan.NotVXLAN},
+		{"a later fragment of TCP", laterTCP.Bytes(), vxlan.NotVXLAN},
+		{"a later fragment of TCP over IPv6", edit(copy6(1, inner, laterPiece).Bytes(), atIP+40, 6), vxlan.NotVXLAN},
+		{"a later fragment", later.Bytes(), vxlan.Fragment},
+		{"a later fragment over IPv6", copy6(1, inner, laterPiece).Bytes(), vxlan.Fragment},
+		{"a later fragment over IPv6 whose protocol is in another one", edit(copy6(1, inner, laterPiece).Bytes(), atIP+40, 60), vxlan.Fragment},
+		{"a first fragment that ends before the VXLAN header", edit(tiny.Bytes(), atUDP+4, 0, 100), vxlan.Fragment},
+		{"the I flag clear", edit(plain, atVXLAN, 0), vxlan.BadHeader},
+		{"all flags but I", edit(plain, atVXLAN, 0xf7), vxlan.BadHeader},
+		{"a UDP payload one byte short of a VXLAN header", short.Bytes(), vxlan.BadHeader},
+		{"VXLAN-GPE with IPv4", edit(plain, atVXLAN, 0x0c, 0, 0, 1), vxlan.GPE},
+		{"VXLAN-GPE with nothing", edit(plain, atVXLAN, 0x0c), vxlan.GPE},
+		{"version 6 under the type of IPv4", edit(plain, atIP, 0x65), vxlan.Malformed},
+		{"version 4 under the type of IPv6", edit(six, atIP, 0x45), vxlan.Malformed},
+		{"an IPv4 header of 16 bytes", edit(plain, atIP, 0x44), vxlan.Malformed},
+		{"an IPv4 total length of 0", edit(plain, atIP+2, 0, 0), vxlan.Malformed},
+		{"an IPv4 total length below the header", edit(plain, atIP+2, 0, 19), vxlan.Malformed},
+		{"an IPv4 total length beyond the frame", edit(plain, atIP+2, big...), vxlan.Malformed},
+		{"an IPv6 length beyond the frame", edit(six, atIP+4, 1, 0), vxlan.Malformed},
+		{"nine IPv6 extension headers", copy6(1, inner, many...).Bytes(), vxlan.Malformed},
+		{"an IPv6 extension header beyond the packet", edit(copy6(1, inner, hopByHop).Bytes(), atIP+41, 255), vxlan.Malformed},
+		{"a UDP length of 0 over IPv4", edit(plain, atUDP+4, 0, 0), vxlan.Malformed},
+		{"a UDP length of 7", edit(plain, atUDP+4, 0, 7), vxlan.Malformed},
+		{"a UDP length beyond the IP packet", edit(plain, atUDP+4, 0, 89), vxlan.Malformed},
+		{"an IP packet of a UDP header less than whole", edit(plain, atIP+2, 0, 27), vxlan.Malformed},
+		{"no bytes", nil, vxlan.Malformed},
+		{"a frame of 13 bytes", plain[:13], vxlan.Malformed},
+		{"a frame that ends in its VLAN tag", dot1q.Bytes()[:17], vxlan.Malformed},
+	}
+}
