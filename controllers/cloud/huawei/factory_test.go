@@ -1,10 +1,13 @@
 package huawei_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +83,55 @@ func TestAMistakeInTheCredentialsIsFoundBeforeARequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// silent is a network that never answers.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestNoCallTakesLongerThanTheMarginOfTheLease(t *testing.T) {
+	for name, tc := range map[string]struct{ set, want time.Duration }{
+		"when nothing is set":          {0, 4 * time.Second},
+		"when more is set":             {time.Hour, 4 * time.Second},
+		"when less is set":             {time.Second, time.Second},
+		"when nonsense is set, either": {-1, 4 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connect(t, huawei.Options{Deadline: tc.set, CallsPerSecond: 1 / tc.want.Seconds(), Burst: 1, Transport: silent{}}, good())
+				start := time.Now()
+				if err := c.DeleteSession(t.Context(), someID); !cloud.IsAmbiguous(err) {
+					t.Errorf("got %v, want an ambiguous error", err)
+				}
+				if got := time.Since(start); got != tc.want {
+					t.Errorf("the call took %s, want %s", got, tc.want)
+				}
+			})
+		})
+	}
+	t.Run("the limiter's wait included", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := connect(t, huawei.Options{CallsPerSecond: 1, Burst: 1, Transport: silent{}}, good())
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = c.DeleteSession(ended, someID) // takes no turn
+			start := time.Now()
+			done := make(chan time.Duration)
+			for range 2 {
+				go func() {
+					_ = c.DeleteSession(t.Context(), someID)
+					done <- time.Since(start)
+				}()
+			}
+			if first, second := <-done, <-done; first != 4*time.Second || second != 4*time.Second {
+				t.Errorf("the calls took %s and %s, want 4s each", first, second)
+			}
+		})
+	})
 }
 
 func TestTwoFactoriesMayShareARegistry(t *testing.T) {

@@ -78,7 +78,7 @@ func TestAnAnswerThatCanNotBeUsedIsTheServersFault(t *testing.T) {
 		}, 200, "broke"},
 		"a body without an end": {func(w http.ResponseWriter, _ *http.Request) {
 			block := []byte(strings.Repeat(" ", 1<<20))
-			for range 17 {
+			for {
 				if _, err := w.Write(block); err != nil {
 					return
 				}
@@ -99,6 +99,18 @@ func TestAnAnswerThatCanNotBeUsedIsTheServersFault(t *testing.T) {
 				t.Errorf("writing gives %v, which is not ambiguous", err)
 			}
 		})
+	}
+}
+
+func TestJSONIsReadWhateverItsContentTypeSays(t *testing.T) {
+	for _, kind := range []string{"application/xml", "application/bson", "text/plain", ""} {
+		c := serve(t, fast, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			_, _ = w.Write([]byte(`{"traffic_mirror_session":{"id":"` + someID + `"}}`))
+		})
+		if got, err := c.GetSession(t.Context(), someID); err != nil || got.ID != someID {
+			t.Errorf("as %q it gives %v and %v", kind, got, err)
+		}
 	}
 }
 
@@ -289,6 +301,25 @@ func TestEveryPageOfInterfacesIsRead(t *testing.T) {
 		c := serve(t, fast, answer(200, `{"ports":[{"id":"`+someID+`","private_ips":[{"ip_address":"ten"}]}],"page_info":{"current_count":1}}`))
 		if found, err := c.FindInterfaces(t.Context(), netip.MustParseAddr("10.0.0.5")); found != nil || cloud.ClassOf(err) != cloud.ClassServer {
 			t.Errorf("got %v and %v, want Server", found, err)
+		}
+	})
+}
+
+func TestWhatTheCloudsOwnFiltersLetThroughIsNotTrusted(t *testing.T) {
+	t.Run("an interface with a longer address", func(t *testing.T) {
+		c := serve(t, fast, answer(200, `{"ports":[{"id":"`+someID+`","private_ips":[{"ip_address":"10.0.0.55"}]}]}`))
+		if found, err := c.FindInterfaces(t.Context(), netip.MustParseAddr("10.0.0.5")); err != nil || len(found) != 0 {
+			t.Errorf("got %v and %v, want none", found, err)
+		}
+	})
+	t.Run("a project with a longer name", func(t *testing.T) {
+		server := httptest.NewServer(answer(200, `{"projects":[{"id":"`+strings.Repeat("f", 32)+`","name":"cn-north-4_team"},
+			{"id":"`+strings.Repeat("a", 32)+`","name":"cn-north-4"}]}`))
+		t.Cleanup(server.Close)
+		c := good()
+		c.ProjectID, c.IAMEndpoint = "", server.URL
+		if got := connect(t, fast, c).Account().ProjectID; got != strings.Repeat("a", 32) {
+			t.Errorf("got project %s, want the one of that very name", got)
 		}
 	})
 }
