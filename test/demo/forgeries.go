@@ -49,7 +49,7 @@ func forgeries() []forgery {
 	return []forgery{
 		{ID: "otherPort", What: "inside is another port than the filter's", Sent: 2, CountedAs: "unexpected", from: ecsSource, vni: sessionVNI, inner: strayPort},
 		{ID: "otherClient", What: "inside is another client than the filter's", Sent: 3, CountedAs: "unexpected", from: ecsSource, vni: sessionVNI, inner: strayClient},
-		{ID: "direction", What: "inside is a packet that leaves ecs-source, by its MACs", Sent: 5, CountedAs: "unexpected", from: ecsSource, vni: sessionVNI, inner: outgoing},
+		{ID: "direction", What: "inside is a packet that leaves ecs-source (by its MACs)", Sent: 5, CountedAs: "unexpected", from: ecsSource, vni: sessionVNI, inner: outgoing},
 		{ID: "vni", What: "another VNI than the session's", Sent: 11, CountedAs: "nothing", from: ecsSource, vni: foreignVNI, inner: genuine},
 		{ID: "source", What: "from ecs-test, which is no source of the session", Sent: 23, CountedAs: "foreignSource", from: ecsTest, vni: sessionVNI, inner: genuine},
 	}
@@ -109,7 +109,11 @@ func (d *demo) sendForgeries(ctx context.Context) error {
 	})
 	for i := range list {
 		list[i].OK = err == nil
-		d.tell("%2d reached ecs-target, %s: counted as %s", list[i].TargetKernel, list[i].What, list[i].CountedAs)
+		verb := "counted as"
+		if err != nil {
+			verb = "to be counted as"
+		}
+		d.tell("%2d reached ecs-target, %s: %s %s", list[i].TargetKernel, list[i].What, verb, list[i].CountedAs)
 	}
 	d.report.Forgeries = list
 	if err != nil {

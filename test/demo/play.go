@@ -70,7 +70,7 @@ func (d *demo) play(ctx context.Context) error {
 	failure := d.playSteps(ctx)
 	keep := failure == nil && d.command == "up"
 	if keep {
-		failure = d.writeEnv()
+		failure = errors.Join(d.writeEnv(), d.source.Close(), d.target.Close())
 		keep = failure == nil
 	}
 	if !keep {
@@ -79,7 +79,7 @@ func (d *demo) play(ctx context.Context) error {
 		}
 		failure = errors.Join(failure, d.takeDown())
 	}
-	return d.conclude(failure)
+	return d.conclude(ctx, failure)
 }
 
 // playSteps plays until one step fails. What panics is taken down too: the panic goes
@@ -110,11 +110,17 @@ func (d *demo) playStep(ctx context.Context, s step) error {
 	if err == nil {
 		err = s.run(ctx)
 	}
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(errInterrupted, err)
+	}
 	took := time.Since(began)
 	d.report.end(took, err)
 	d.screen.end(took, err)
 	return err
 }
+
+// errInterrupted marks what failed only because we were told to stop.
+var errInterrupted = errors.New("interrupted")
 
 // tell adds a line to what the step showed.
 func (d *demo) tell(format string, args ...any) {
@@ -186,14 +192,19 @@ func (d *demo) checkNothingLeft() error {
 }
 
 // conclude writes the report and says how all of it ended.
-func (d *demo) conclude(failure error) error {
+func (d *demo) conclude(ctx context.Context, failure error) error {
 	took := time.Since(d.report.StartedAt)
 	d.report.finish(took, failure)
 	path := d.path("report.json")
 	if err := d.report.write(path); err != nil {
 		return errors.Join(failure, err)
 	}
-	if failure != nil {
+	switch {
+	case failure == nil:
+	case ctx.Err() != nil && d.report.TookDown:
+		d.screen.verdict(false, fmt.Sprintf("Interrupted after %.0f s. Everything was taken down.", took.Seconds()))
+		return errTold
+	default:
 		d.screen.verdict(false, fmt.Sprintf("Not all of it held, after %.0f s: %v", took.Seconds(), failure))
 		d.screen.line("Facts: %s. Logs: %s", d.shown(path), d.shown(filepath.Join(d.folder, "*.log")))
 		return errTold

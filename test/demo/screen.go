@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -71,7 +72,10 @@ func (s *screen) begin(title string) {
 func (s *screen) end(took time.Duration, err error) {
 	dots := strings.Repeat(".", max(3, titleWidth-utf8.RuneCountInString(s.title)))
 	how := s.paint(green, "ok")
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		how, err = "interrupted", nil
+	case err != nil:
 		how = s.paint(red, "FAILED")
 	}
 	s.line(" %s %5.1f s  %s", s.paint(dim, dots), took.Seconds(), how)

@@ -30,7 +30,7 @@ func (d *demo) converse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("nc -l 1234 on ecs-source, nc 192.168.0.230 1234 on ecs-test; the lines hello and 12345 arrived")
+	d.tell("as `nc -l 1234` on ecs-source and `nc 192.168.0.230 1234` on ecs-test do it: the lines hello and 12345 were sent, and arrived")
 	count := now.since(d.marks.began)
 	if err := d.lookAtCopy(ctx, now.target[all4789]); err != nil {
 		return err
