@@ -1,0 +1,129 @@
+package capture_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"pgregory.net/rapid"
+
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+var (
+	source6 = netip.MustParseAddr("2001:db8::230")
+	target6 = netip.MustParseAddr("2001:db8::164")
+)
+
+func filter(tb testing.TB) *bpf.VM {
+	tb.Helper()
+	vm, err := bpf.NewVM(capture.Filter(vxlan.Port, capture.DefaultSnapLength))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return vm
+}
+
+func TestTheFilterLetsPassWhatMayBeACopy(t *testing.T) {
+	vm := filter(t)
+	inner := frametest.Inner("x").Bytes()
+	build := func(f func(*frametest.Packet)) []byte {
+		p := frametest.Copy(1, inner)
+		f(&p)
+		return p.Bytes()
+	}
+	six := func(x ...frametest.Extension) func(*frametest.Packet) {
+		return func(p *frametest.Packet) {
+			p.Source, p.Destination, p.Extensions = source6, target6, x
+		}
+	}
+	piece := frametest.Extension{Protocol: 44, Body: []byte{0, 0x88, 0, 0, 0, 7}}
+	options := frametest.Extension{Protocol: 60, Body: []byte{1, 4, 0, 0, 0, 0}}
+	for name, c := range map[string]struct {
+		frame []byte
+		pass  bool
+	}{
+		"a copy":                              {build(func(*frametest.Packet) {}), true},
+		"a copy with a tag":                   {build(func(p *frametest.Packet) { p.VLANs = []uint16{1} }), true},
+		"a copy with two tags":                {build(func(p *frametest.Packet) { p.VLANs = []uint16{1, 2} }), true},
+		"a copy with three tags":              {build(func(p *frametest.Packet) { p.VLANs = []uint16{1, 2, 3} }), false},
+		"a copy with IPv4 options":            {build(func(p *frametest.Packet) { p.Options = 10 }), true},
+		"a first fragment":                    {build(func(p *frametest.Packet) { p.More = true }), true},
+		"a later fragment":                    {build(func(p *frametest.Packet) { p.FragmentOffset = 9 }), true},
+		"a later fragment of TCP":             {build(func(p *frametest.Packet) { p.FragmentOffset, p.Protocol = 9, 6 }), false},
+		"another port":                        {build(func(p *frametest.Packet) { p.DestinationPort = 4790 }), false},
+		"from the port":                       {build(func(p *frametest.Packet) { p.SourcePort, p.DestinationPort = 4789, 53 }), false},
+		"TCP to the port":                     {build(func(p *frametest.Packet) { p.Protocol = 6 }), false},
+		"a copy over IPv6":                    {build(six()), true},
+		"a copy over IPv6 with two tags":      {build(func(p *frametest.Packet) { six()(p); p.VLANs = []uint16{1, 2} }), true},
+		"a copy over IPv6 with an extension":  {build(six(options)), true},
+		"a fragment over IPv6":                {build(six(piece)), true},
+		"another port over IPv6":              {build(func(p *frametest.Packet) { six()(p); p.DestinationPort = 4790 }), false},
+		"TCP to the port over IPv6":           {build(func(p *frametest.Packet) { six()(p); p.Protocol = 6 }), false},
+		"TCP over IPv6 behind an extension":   {build(func(p *frametest.Packet) { six(options)(p); p.Protocol = 6 }), true},
+		"ARP":                                 {frametest.ARP(), false},
+		"an Ethernet header and nothing else": {build(func(*frametest.Packet) {})[:14], false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, err := vm.Run(c.frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[bool]int{true: capture.DefaultSnapLength}[c.pass]; n != want {
+				t.Errorf("the filter returns %d, want %d: %x", n, want, c.frame)
+			}
+		})
+	}
+}
+
+// What the walk calls a copy, or a damaged or fragmented one, must pass, or the
+// counts would be of what the filter thinks.
+func mustPass(c vxlan.Class) bool {
+	switch c {
+	case vxlan.Stream, vxlan.Fragment, vxlan.BadHeader, vxlan.GPE:
+		return true
+	}
+	return false
+}
+
+func TestTheFilterHidesNothingThatTheWalkWouldCount(t *testing.T) {
+	vm := filter(t)
+	rapid.Check(t, func(t *rapid.T) {
+		frame := drawFrame(t)
+		var outer vxlan.Outer
+		class := vxlan.Walk(frame, len(frame), vxlan.Port, &outer)
+		n, err := vm.Run(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 && mustPass(class) {
+			t.Fatalf("the filter drops what is %s: %x", class, frame)
+		}
+		if n != 0 && class == vxlan.NotVXLAN && frame[12] != 0x86 && frame[12] != 0x81 {
+			t.Fatalf("the filter lets pass what is %s: %x", class, frame)
+		}
+	})
+}
+
+// drawFrame makes a frame that is a copy, or nearly: some bytes are replaced.
+func drawFrame(t *rapid.T) []byte {
+	p := frametest.Copy(rapid.Uint32Range(0, 1<<24-1).Draw(t, "VNI"), frametest.Inner("x").Bytes())
+	if rapid.Bool().Draw(t, "IPv6") {
+		p.Source, p.Destination = source6, target6
+		for range rapid.IntRange(0, 3).Draw(t, "extension headers") {
+			kind := rapid.SampledFrom([]uint8{0, 43, 44, 60}).Draw(t, "extension header")
+			p.Extensions = append(p.Extensions, frametest.Extension{Protocol: kind, Body: make([]byte, 6)})
+		}
+	} else {
+		p.Options = rapid.IntRange(0, 10).Draw(t, "options")
+		p.FragmentOffset = rapid.SampledFrom([]uint16{0, 0, 0, 7}).Draw(t, "fragment offset")
+	}
+	p.VLANs = rapid.SliceOfN(rapid.Uint16Range(0, 4095), 0, 3).Draw(t, "tags")
+	frame := p.Bytes()
+	for range rapid.IntRange(0, 4).Draw(t, "replaced bytes") {
+		frame[rapid.IntRange(0, min(80, len(frame)-1)).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+	}
+	return frame
+}
