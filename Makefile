@@ -9,6 +9,12 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
+ifeq ($(shell command -v go),)
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+$(error the Go compiler is missing: install Go 1.26 or later (https://go.dev/dl, or Debian's package golang-go if it is that new))
+endif
+endif
+
 BIN := bin
 TOOLS := $(BIN)/tools
 STEP := hack/step
