@@ -69,8 +69,9 @@ type Rule struct {
 	RuleSpec
 	// Unreadable says which field of the cloud's rule this version can't understand,
 	// such as a protocol added later; empty when all is understood. RuleSpec then
-	// holds what could be read, and the rule equals no wanted rule. It keeps one
-	// broken rule of somebody else's filter from hiding every other filter.
+	// holds what could be read, with an empty Protocol whatever the field, so that it
+	// equals no wanted rule and can't be written back without what was not read. It
+	// keeps one broken rule of somebody else's filter from hiding every other filter.
 	Unreadable string
 }
 

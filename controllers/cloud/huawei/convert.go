@@ -65,7 +65,9 @@ func ruleOf(m *model.TrafficMirrorFilterRule, direction cloud.Direction) (cloud.
 	check("source_port_range", m.SourcePortRange, ok)
 	rule.DestinationPorts, ok = portsOf(m.DestinationPortRange)
 	check("destination_port_range", m.DestinationPortRange, ok)
-	rule.Unreadable = strings.Join(bad, ", ")
+	if rule.Unreadable = strings.Join(bad, ", "); rule.Unreadable != "" {
+		rule.Protocol = "" // a CIDR that could not be read must not pass for any address
+	}
 	return rule, nil
 }
 

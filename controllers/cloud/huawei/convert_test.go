@@ -44,7 +44,7 @@ func TestARuleOfTheCloudIsRead(t *testing.T) {
 		"marked, with several broken fields": {func(m *model.TrafficMirrorFilterRule) {
 			m.SourceCidrBlock, m.DestinationPortRange, m.Ethertype, m.Action, m.Priority, m.Direction = "10.0.0.0/99", "9-8", "", "drop", 0, "egress"
 		}, func(r *cloud.Rule) {
-			r.Source, r.DestinationPorts, r.Accept, r.Priority = netip.Prefix{}, cloud.PortRange{}, false, 0
+			r.Source, r.DestinationPorts, r.Accept, r.Priority, r.Protocol = netip.Prefix{}, cloud.PortRange{}, false, 0, ""
 			r.Unreadable = `direction "egress", priority "0", action "drop", ethertype "", source_cidr_block "10.0.0.0/99", destination_port_range "9-8"`
 		}},
 	} {
