@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +73,18 @@ func (b *Base) NotBefore(o client.Object) time.Time {
 		return at.(time.Time).Add(1)
 	}
 	return time.Time{}
+}
+
+// NotBeforeAny is the latest of NotBefore of all objects.
+func (b *Base) NotBeforeAny() time.Time {
+	var latest time.Time
+	b.attempts.Range(func(_, at any) bool {
+		if after := at.(time.Time).Add(1); after.After(latest) {
+			latest = after
+		}
+		return true
+	})
+	return latest
 }
 
 // Settled is the age after which "not found" is believed for something that this
@@ -195,6 +208,9 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 		return ctrl.Result{}, err
 	}
 	Handled(o)
+	if c := ready(before); c != nil && c.Reason == p.Reason && sameButRequest(c.Message, p.Message) {
+		p.Message = c.Message
+	}
 	if p.Stalled {
 		status.Stalled(o, p.Reason, p.Message)
 	} else {
@@ -210,6 +226,14 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 		return ctrl.Result{}, err
 	}
 	return b.Later(p.After), nil
+}
+
+var requestID = regexp.MustCompile(`\(request [^)]*\)`)
+
+// sameButRequest says whether two messages differ only in the cloud's request IDs, which
+// are new each time: that is no reason to write a status.
+func sameButRequest(a, b string) bool {
+	return requestID.ReplaceAllString(a, "") == requestID.ReplaceAllString(b, "")
 }
 
 // tell makes an event when the reason or the truth of Ready changed.

@@ -49,6 +49,11 @@ func Stall(reason, format string, args ...any) *Problem {
 	return &Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Stalled: true}
 }
 
+// Retry is a problem that is looked at again soon, with growing delay.
+func Retry(reason, format string, args ...any) *Problem {
+	return &Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Retry: true}
+}
+
 const (
 	// quotaProbe is how often is asked whether a used-up quota has room again.
 	quotaProbe = 2 * time.Minute

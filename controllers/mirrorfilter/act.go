@@ -71,7 +71,7 @@ func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedFil
 		// The limit matters for the order of the steps alone, so a resync need not ask.
 		p := plan.Filter(want, have, r.ruleLimit(ctx, s))
 		if round == maxRounds {
-			return fmt.Errorf("the filter %s does not settle: %w", have.ID, lifecycle.Wait(v1alpha1.ReasonProgressing, "still %s", plan.Summary(p.Changes)))
+			return lifecycle.Retry(v1alpha1.ReasonProgressing, "the filter %s does not settle: still %s", have.ID, plan.Summary(p.Changes))
 		}
 		if round == 0 {
 			r.announce(s, p)

@@ -39,6 +39,33 @@ func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSessi
 	return r.converge(ctx, s, want, have)
 }
 
+// pause switches the session off that the cloud has, because the spec names no source
+// any more. It is not deleted, so that its ID and its numbers stay; and the last source
+// is not removed, because the cloud may then blank the target.
+func (r *Reconciler) pause(ctx context.Context, s *scope) error {
+	s.session.Status.Sources = nil
+	const remedy = "spec.sources is empty: name at least one elastic network interface to copy from"
+	if s.session.Status.Account == nil { // nothing was ever created
+		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
+	}
+	have, err := r.observe(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case have == nil:
+		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
+	}
+	if have.Enabled {
+		off := false
+		if err := do(ctx, s.cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
+			return err
+		}
+		r.Event(s.session, corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
+			"switched the session %s off, because spec.sources is empty", have.ID)
+	}
+	return lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID)
+}
+
 // maxRounds bounds how often is planned; the plan needs one.
 const maxRounds = 3
 
@@ -53,7 +80,7 @@ func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSes
 		// The limit matters for the order of the steps alone, so a resync need not ask.
 		p := plan.Session(want, have, r.sourceLimit(ctx, s))
 		if round == maxRounds {
-			return fmt.Errorf("the session %s does not settle: %w", have.ID, lifecycle.Wait(v1alpha1.ReasonProgressing, "still %s", plan.Summary(p.Changes)))
+			return lifecycle.Retry(v1alpha1.ReasonProgressing, "the session %s does not settle: still %s", have.ID, plan.Summary(p.Changes))
 		}
 		if round > 0 || !s.wasSynced {
 			if err := r.act(ctx, s, have.ID, p); err != nil {
@@ -65,7 +92,7 @@ func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSes
 			return err
 		}
 		if now == nil {
-			return fmt.Errorf("the session vanished during a change: %w", lifecycle.Wait(v1alpha1.ReasonProgressing, "the session %s is gone from the cloud", have.ID))
+			return lifecycle.Retry(v1alpha1.ReasonProgressing, "the session %s went from the cloud while it was changed", have.ID)
 		}
 		have = *now
 	}

@@ -5,107 +5,121 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
-// want is what the spec asks of the cloud, with VNI and priority chosen. A number that
-// was once allocated stays, so that consumers of the copies can rely on it.
-func (r *Reconciler) want(ctx context.Context, s *scope, have *cloud.Session) (plan.WantedSession, error) {
-	n := numbers{ownID: ""}
-	if have != nil {
-		n.ownID = have.ID
-	}
-	vni, priority := r.kept(s, have)
-	if have == nil || vni < 0 || s.session.Spec.Priority != nil {
-		if err := r.readNumbers(ctx, s, &n, r.Clock().Add(-r.Resync)); err != nil {
-			return plan.WantedSession{}, err
-		}
-	}
-	priority, err := r.priority(ctx, s, &n, priority)
-	if err != nil {
-		return plan.WantedSession{}, err
-	}
-	if vni < 0 {
-		var ok bool
-		if vni, ok = plan.ChooseVNI(n.sessions, s.target.ID, n.ownID, n.vnis, n.rank); !ok {
-			return plan.WantedSession{}, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "every VNI of the target is in use: choose another target")
-		}
-	}
-	ids := make([]string, 0, len(s.sources))
-	for _, i := range s.sources {
-		ids = append(ids, i.ID)
-	}
-	return plan.SessionFrom(s.session, r.Mark(s.session), s.filter.Status.ID, s.target.ID, ids, vni, priority), nil
-}
+// numbersAge is how old a list of the cloud's sessions may be when numbers are chosen
+// from it: sessions of others count too, and for a VNI the cloud itself refuses nothing.
+const numbersAge = 30 * time.Second
 
-// priority checks the priority that is kept, or chooses one. One that the spec names is
-// waited for; one that was allocated earlier and has been taken meanwhile is replaced.
-func (r *Reconciler) priority(ctx context.Context, s *scope, n *numbers, kept int) (int, error) {
-	_, taken := plan.PriorityHolder(n.sessions, kept, n.ownID)
-	if kept >= 0 && !taken {
-		return kept, nil
-	}
-	if taken && s.session.Spec.Priority != nil {
-		if err := r.readNumbers(ctx, s, n, r.Clock().Add(-lifecycle.AbsentProbe/2)); err != nil {
-			return 0, err
-		}
-		if holder, still := plan.PriorityHolder(n.sessions, kept, n.ownID); still {
-			return 0, priorityTaken(kept, holder)
-		}
-		return kept, nil
-	}
-	chosen, ok := plan.ChoosePriority(n.sessions, n.priorities, n.rank)
-	if !ok {
-		return 0, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "every session priority of the account is in use: delete sessions that are not needed")
-	}
-	return chosen, nil
-}
-
-// kept returns the numbers that need no allocation, -1 for one that does: those of the
-// spec, else those allocated before, else those of the session that was found. A VNI
-// allocated for one target says nothing about another.
-func (r *Reconciler) kept(s *scope, have *cloud.Session) (vni, priority int) {
-	vni, priority = -1, -1
-	st := s.stored.Status
-	sameTarget := st.Target != nil && st.Target.InterfaceID == s.target.ID
-	switch {
-	case s.session.Spec.VNI != nil:
-		vni = int(*s.session.Spec.VNI)
-	case st.VNI != nil && (sameTarget || st.Target == nil):
-		vni = int(*st.VNI)
-	case have != nil && have.TargetID == s.target.ID:
-		vni = have.VNI
-	}
-	switch {
-	case s.session.Spec.Priority != nil:
-		priority = int(*s.session.Spec.Priority)
-	case len(st.Sessions) > 0:
-		priority = int(st.Sessions[0].Priority)
-	case have != nil:
-		priority = have.Priority
-	}
-	return vni, priority
-}
-
-// numbers is what an allocation has to respect.
+// numbers are the VNI and the priority of a session on their way to be chosen.
 type numbers struct {
+	// vni and priority are what is kept: the spec's, else what was allocated before,
+	// else what the session that was found has; -1 for none.
+	vni, priority int
+	// ownID is the session's own in the cloud, empty when there is none.
 	ownID string
 	// sessions of the account, foreign ones included.
 	sessions []cloud.Session
 	// priorities and vnis that other MirrorSessions have or ask for, though the cloud
 	// may not show them yet; vnis are those for the same target.
 	priorities, vnis map[int]bool
-	// rank is how many older MirrorSessions also wait for numbers.
-	rank int
+	// priorityRank and vniRank are how many older MirrorSessions are about to choose too.
+	priorityRank, vniRank int
 }
 
-// readNumbers fills n from the cloud's sessions, read at or after since, and from the
-// MirrorSessions of this cluster.
-func (r *Reconciler) readNumbers(ctx context.Context, s *scope, n *numbers, since time.Time) error {
-	if after := r.NotBefore(s.session); after.After(since) {
+// kept returns the numbers that the session has already. A number that was once
+// allocated stays, so that consumers of the copies can rely on it.
+func kept(s *scope, have *cloud.Session) numbers {
+	n := numbers{vni: -1, priority: -1}
+	if have != nil {
+		n.ownID, n.vni, n.priority = have.ID, have.VNI, have.Priority
+	}
+	if st := s.stored.Status; st.VNI != nil {
+		n.vni = int(*st.VNI)
+	}
+	if st := s.stored.Status; len(st.Sessions) > 0 {
+		n.priority = int(st.Sessions[0].Priority)
+	}
+	if s.session.Spec.VNI != nil {
+		n.vni = int(*s.session.Spec.VNI)
+	}
+	if s.session.Spec.Priority != nil {
+		n.priority = int(*s.session.Spec.Priority)
+	}
+	return n
+}
+
+// held says whether the cloud's session has the numbers already, on the wanted target.
+func (n numbers) held(s *scope, have *cloud.Session) bool {
+	return have != nil && have.VNI == n.vni && have.Priority == n.priority && have.TargetID == s.target.ID
+}
+
+// turn waits until no other session of the account chooses numbers, and returns what
+// ends the turn. The turn ends when the cloud has the session: only then do the others
+// see what was chosen.
+func (r *Reconciler) turn(ctx context.Context, account cloud.Account) (end func(), err error) {
+	only, _ := r.turns.LoadOrStore(account, make(chan struct{}, 1))
+	turn := only.(chan struct{}) //nolint:forcetypeassert // nothing else is stored
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for other sessions that choose their numbers: %w", ctx.Err())
+	}
+}
+
+// choose settles VNI and priority. What the spec names is never replaced: a priority is
+// waited for, and a VNI may be shared on purpose. What was allocated earlier is replaced
+// when somebody else has taken it meanwhile.
+func (r *Reconciler) choose(ctx context.Context, s *scope, n *numbers) error {
+	if err := r.readNumbers(ctx, s, n); err != nil {
+		return err
+	}
+	if holder, taken := plan.PriorityHolder(n.sessions, n.priority, n.ownID); taken {
+		if s.session.Spec.Priority != nil {
+			return priorityTaken(n.priority, holder)
+		}
+		n.priority = -1
+	}
+	var ok bool
+	if n.priority < 0 {
+		if n.priority, ok = plan.ChoosePriority(n.sessions, n.priorities, n.priorityRank); !ok {
+			return lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "every session priority of the account is in use: delete sessions that are not needed")
+		}
+	}
+	if s.session.Spec.VNI == nil && (n.vni < 0 || n.vniTaken(s.target.ID)) {
+		if n.vni, ok = plan.ChooseVNI(n.sessions, s.target.ID, n.ownID, n.vnis, n.vniRank); !ok {
+			return lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "every VNI of the target is in use: choose another target")
+		}
+	}
+	return nil
+}
+
+// vniTaken says whether another session to the target has the VNI, or will have it.
+func (n *numbers) vniTaken(target string) bool {
+	for _, o := range n.sessions {
+		if o.TargetID == target && o.VNI == n.vni && o.ID != n.ownID {
+			return true
+		}
+	}
+	return n.vnis[n.vni]
+}
+
+// readNumbers fills n from the cloud's sessions and from the MirrorSessions of this
+// cluster. A create that may have taken effect counts: the list must have begun after it.
+func (r *Reconciler) readNumbers(ctx context.Context, s *scope, n *numbers) error {
+	since := r.Clock().Add(-numbersAge)
+	if lifecycle.Poked(s.session) {
+		since = r.Clock()
+	}
+	if after := r.NotBeforeAny(); after.After(since) {
 		since = after
 	}
 	sessions, err := r.Inventory.Sessions(ctx, s.cloud, since)
@@ -116,29 +130,70 @@ func (r *Reconciler) readNumbers(ctx context.Context, s *scope, n *numbers, sinc
 	if err := r.Client.List(ctx, &others); err != nil {
 		return fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
+	made := make(map[plan.Mark]bool, len(sessions))
+	for _, have := range sessions {
+		if mark, ok := plan.MarkOf(have.Description); ok {
+			made[mark] = true
+		}
+	}
 	n.sessions, n.priorities, n.vnis = sessions, map[int]bool{}, map[int]bool{}
-	for _, o := range others.Items {
+	for i := range others.Items {
+		o := &others.Items[i]
 		if o.UID == s.session.UID {
 			continue
 		}
-		if o.Spec.Priority != nil {
-			n.priorities[int(*o.Spec.Priority)] = true
-		}
-		for _, c := range o.Status.Sessions {
-			n.priorities[int(c.Priority)] = true
-		}
-		if t := o.Status.Target; t != nil && t.InterfaceID == s.target.ID {
-			for _, v := range []*int32{o.Spec.VNI, o.Status.VNI} {
-				if v != nil {
-					n.vnis[int(*v)] = true
-				}
-			}
-		}
-		if len(o.Status.Sessions) == 0 && o.DeletionTimestamp.IsZero() && older(&o, s.session) {
-			n.rank++
+		n.reserve(s, o)
+		if !made[r.Mark(o)] && precedes(o, s.session) {
+			n.rank(s, o)
 		}
 	}
 	return nil
+}
+
+// reserve notes the numbers that another MirrorSession has or asks for.
+func (n *numbers) reserve(s *scope, o *v1alpha1.MirrorSession) {
+	if o.Spec.Priority != nil {
+		n.priorities[int(*o.Spec.Priority)] = true
+	}
+	for _, c := range o.Status.Sessions {
+		n.priorities[int(c.Priority)] = true
+	}
+	if t := o.Status.Target; t == nil || t.InterfaceID != s.target.ID {
+		return
+	}
+	for _, v := range []*int32{o.Spec.VNI, o.Status.VNI} {
+		if v != nil {
+			n.vnis[int(*v)] = true
+		}
+	}
+}
+
+// rank leaves the first numbers to an older MirrorSession that chooses too.
+func (n *numbers) rank(s *scope, o *v1alpha1.MirrorSession) {
+	if o.Spec.Priority == nil {
+		n.priorityRank++
+	}
+	if o.Spec.VNI == nil && equality.Semantic.DeepEqual(o.Spec.Target, s.session.Spec.Target) {
+		n.vniRank++
+	}
+}
+
+// precedes says whether o is older than s and about to choose numbers of the same
+// account: nothing else keeps it from being made.
+func precedes(o, s *v1alpha1.MirrorSession) bool {
+	if len(o.Status.Sessions) > 0 || !o.DeletionTimestamp.IsZero() || o.Spec.Suspend || len(o.Spec.Sources) == 0 ||
+		o.Namespace != s.Namespace || !equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) || !older(o, s) {
+		return false
+	}
+	ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil:
+		return true
+	case ready.Reason == v1alpha1.ReasonFilterNotFound, ready.Reason == v1alpha1.ReasonFilterNotReady:
+		return o.Spec.FilterRef == s.Spec.FilterRef
+	default:
+		return false
+	}
 }
 
 func older(a, b *v1alpha1.MirrorSession) bool {

@@ -9,8 +9,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,12 +25,15 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
 
 // Reconciler makes cloud sessions match MirrorSessions.
 type Reconciler struct {
 	*lifecycle.Base
+
+	turns sync.Map // cloud.Account -> chan struct{}, see turn
 }
 
 // scope is one look at one session.
@@ -89,6 +94,9 @@ func (r *Reconciler) sync(ctx context.Context, s *scope) error {
 	if err := r.connect(ctx, s); err != nil {
 		return err
 	}
+	if len(s.session.Spec.Sources) == 0 {
+		return r.pause(ctx, s)
+	}
 	if err := r.findFilter(ctx, s); err != nil {
 		return err
 	}
@@ -99,14 +107,30 @@ func (r *Reconciler) sync(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	want, err := r.want(ctx, s, have)
-	if err != nil {
-		return err
+	n := kept(s, have)
+	if !n.held(s, have) {
+		end, err := r.turn(ctx, s.cloud.Account())
+		if err != nil {
+			return err
+		}
+		defer end()
+		if err := r.choose(ctx, s, &n); err != nil {
+			return err
+		}
 	}
 	if have == nil {
-		return r.create(ctx, s, want)
+		return r.create(ctx, s, r.want(s, n))
 	}
-	return r.converge(ctx, s, want, *have)
+	return r.converge(ctx, s, r.want(s, n), *have)
+}
+
+// want is what the spec asks of the cloud, with references resolved and numbers chosen.
+func (r *Reconciler) want(s *scope, n numbers) plan.WantedSession {
+	ids := make([]string, 0, len(s.sources))
+	for _, i := range s.sources {
+		ids = append(ids, i.ID)
+	}
+	return plan.SessionFrom(s.session, r.Mark(s.session), s.filter.Status.ID, s.target.ID, ids, n.vni, n.priority)
 }
 
 func describe(s *v1alpha1.MirrorSession) string {
@@ -135,12 +159,14 @@ func names(interfaces ...v1alpha1.ResolvedInterface) string {
 }
 
 // SetupWithManager registers the reconciler. A session is looked at when its spec, a
-// poke or a verifier's entry changes, and when its filter does.
+// poke or a verifier's entry changes, when its filter does, and when another session
+// frees the priority or the quota that it waits for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
+		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
 }
@@ -167,18 +193,44 @@ func filterMatters() predicate.Predicate {
 	}}
 }
 
+// givesRoom passes what can free a number: that a session of the cloud goes, or changes.
+func givesRoom() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
+			after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
+			return ok1 && ok2 && len(before.Status.Sessions) > 0 &&
+				!equality.Semantic.DeepEqual(before.Status.Sessions, after.Status.Sessions)
+		},
+	}
+}
+
+// waitingForRoom wakes the sessions that wait for a priority or a quota.
+func (r *Reconciler) waitingForRoom(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool {
+		ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
+		return ready != nil && (ready.Reason == v1alpha1.ReasonPriorityTaken || ready.Reason == v1alpha1.ReasonQuotaExceeded)
+	})
+}
+
 // usersOf wakes the sessions that use a filter.
 func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return s.Spec.FilterRef.Name == o.GetName() },
+		client.InNamespace(o.GetNamespace()))
+}
+
+func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.MirrorSession) bool, where ...client.ListOption) []reconcile.Request {
 	var sessions v1alpha1.MirrorSessionList
-	if err := r.Client.List(ctx, &sessions, client.InNamespace(o.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, &sessions, where...); err != nil {
 		// The cache answers this; it fails only when it stops, and then so do we.
-		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken by their filter", "filter", o.GetName())
+		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, session := range sessions.Items {
-		if session.Spec.FilterRef.Name == o.GetName() {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&session)})
+	for i := range sessions.Items {
+		if fit(&sessions.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
 		}
 	}
 	return requests

@@ -72,9 +72,6 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 		}
 	}
 	show(s)
-	if len(s.sources) == 0 {
-		return lifecycle.Stall(v1alpha1.ReasonNoSources, "spec.sources is empty: name at least one elastic network interface to copy from")
-	}
 	return nil
 }
 
