@@ -86,7 +86,7 @@ func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule
 	}
 	for _, r := range have {
 		if r.Direction == direction {
-			e.have = append(e.have, cloud.Rule{ID: r.ID, RuleSpec: Normalise(r.RuleSpec)})
+			e.have = append(e.have, cloud.Rule{ID: r.ID, RuleSpec: Normalise(r.RuleSpec), Unreadable: r.Unreadable})
 		}
 	}
 	slices.SortFunc(e.want, func(a, b cloud.RuleSpec) int { return cmp.Compare(a.Priority, b.Priority) })
@@ -94,12 +94,12 @@ func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.ID, b.ID))
 	})
 	for _, r := range e.want {
-		if !slices.ContainsFunc(e.have, func(h cloud.Rule) bool { return h.RuleSpec == r }) {
+		if !slices.ContainsFunc(e.have, func(h cloud.Rule) bool { return h.Unreadable == "" && h.RuleSpec == r }) {
 			e.incoming = append(e.incoming, r)
 		}
 	}
 	for _, h := range e.have {
-		if !slices.Contains(e.want, h.RuleSpec) {
+		if h.Unreadable != "" || !slices.Contains(e.want, h.RuleSpec) {
 			e.outgoing = append(e.outgoing, h)
 		}
 	}
@@ -107,6 +107,9 @@ func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule
 }
 
 func (e edit) steps() (steps []FilterStep, gap bool) {
+	if slices.ContainsFunc(e.outgoing, unreadable) {
+		return e.breakBeforeMake()
+	}
 	if len(e.incoming) == 1 && len(e.outgoing) == 1 && canUpdate(e.outgoing[0].RuleSpec, e.incoming[0]) {
 		// One PUT goes from the old list to the new one with nothing in between,
 		// unless another rule has the wanted priority (then the rule there would be
@@ -203,7 +206,7 @@ func (e edit) freeBeside(p int, used map[int]bool) (int, bool) {
 // rejects can then be exchanged in any order.
 func (e edit) breakBeforeMake() (steps []FilterStep, gap bool) {
 	rejectsChange := slices.ContainsFunc(e.incoming, func(r cloud.RuleSpec) bool { return !r.Accept }) ||
-		slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return !r.Accept })
+		slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return !r.Accept || unreadable(r) })
 	gone := e.outgoing
 	back := e.incoming
 	if rejectsChange {
@@ -241,6 +244,11 @@ func (e edit) breakBeforeMake() (steps []FilterStep, gap bool) {
 	}
 	return steps, gap && len(back) > 0
 }
+
+// unreadable says whether the rule has a field that the adapter can't read. Nobody knows
+// what it matches, so it may stand for a reject, and it can neither be copied nor
+// changed in place.
+func unreadable(r cloud.Rule) bool { return r.Unreadable != "" }
 
 // canUpdate says whether one PUT turns old into wanted: it can't change the direction,
 // and a field that is left out stays, so a CIDR or a port range can't be cleared.

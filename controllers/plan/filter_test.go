@@ -219,3 +219,27 @@ func TestTheDiffNamesTheFieldOfTheRule(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestARuleThatCannotBeReadGoesAfterEveryAcceptAndIsNeverCopied(t *testing.T) {
+	accept := cloud.RuleSpec{Direction: cloud.Ingress, Priority: 2, Accept: true, Protocol: cloud.All}
+	odd := cloud.Rule{ID: "odd", Unreadable: "protocol", RuleSpec: cloud.RuleSpec{Direction: cloud.Ingress, Priority: 1}}
+	kept := cloud.Rule{ID: "kept", RuleSpec: accept}
+	p := plan.Filter(plan.WantedFilter{Rules: []cloud.RuleSpec{accept}}, cloud.Filter{Rules: []cloud.Rule{odd, kept}}, 10)
+	var got []string
+	for _, step := range p.Steps {
+		switch {
+		case step.DeleteRule != nil:
+			got = append(got, "delete "+step.DeleteRule.ID)
+		case step.CreateRule != nil:
+			got = append(got, fmt.Sprint("create ", step.CreateRule.Priority))
+		default:
+			got = append(got, "something else")
+		}
+	}
+	if diff := cmp.Diff([]string{"delete kept", "delete odd", "create 2"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if !p.Gap {
+		t.Error("the gap is not announced")
+	}
+}
