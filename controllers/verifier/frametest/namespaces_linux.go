@@ -3,6 +3,8 @@ package frametest
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -77,6 +79,18 @@ func (s *Side) Link(t *testing.T) netlink.Link {
 	link, err := s.Netlink.LinkByName(s.Name)
 	must(t, err)
 	return link
+}
+
+// Address gives the side's interface an address and tells it the other side's,
+// so that nothing has to be asked on the wire.
+func (s *Side) Address(t *testing.T, link netlink.Link, own netip.Prefix, other netip.Addr, otherMAC [6]byte) {
+	t.Helper()
+	must(t, s.Netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{
+		IP: own.Addr().AsSlice(), Mask: net.CIDRMask(own.Bits(), own.Addr().BitLen()),
+	}}))
+	must(t, s.Netlink.NeighAdd(&netlink.Neigh{
+		LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: other.AsSlice(), HardwareAddr: otherMAC[:],
+	}))
 }
 
 // Received is the number of frames that the kernel counted at the interface.

@@ -187,3 +187,45 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestTagsAndNestingOnARealWire(t *testing.T) {
+	pair := frametest.NewPair(t)
+	inside := walkthrough(77)
+	inside.ID = "inside"
+	r := startReader(t, &pair.Receiver, walkthrough(1), inside)
+	inner := frametest.Inner("12345\n").Bytes()
+	build := func(f func(*frametest.Packet)) []byte {
+		p := frametest.Copy(1, inner)
+		p.DestinationMAC = pair.Receiver.MAC
+		f(&p)
+		return p.Bytes()
+	}
+	frames := [][]byte{
+		build(func(*frametest.Packet) {}),
+		build(func(p *frametest.Packet) { p.VLANs = []uint16{7} }),
+		build(func(p *frametest.Packet) { p.VLANs = []uint16{7, 8} }),
+		build(func(p *frametest.Packet) { p.Options = 10 }),
+		// A copy of a copy: only the outermost VNI counts.
+		build(func(p *frametest.Packet) {
+			p.Payload = append(frametest.VXLANHeader(1), frametest.Copy(77, inner).Bytes()...)
+		}),
+		build(func(p *frametest.Packet) { p.FragmentOffset = 8 }),
+		build(func(p *frametest.Packet) { p.DestinationMAC = frametest.TargetMAC }), // another host's
+	}
+	pair.Sender.Send(t, frames...)
+	got, stats := r.settle(t)
+	want := tally.Frames{Read: 7, Attributed: 5, OuterFragment: 1, OtherHost: 1}
+	if got.Frames != want || stats.Drops != 0 {
+		t.Errorf("%+v, want %+v (%+v)", got.Frames, want, stats)
+	}
+	if n := pair.Receiver.Received(t); n != uint64(len(frames)) {
+		t.Errorf("the interface received %d frames of %d", n, len(frames))
+	}
+	outside, _ := got.Session("walkthrough")
+	if outside.Packets != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
+		t.Errorf("%+v", outside)
+	}
+	if s, _ := got.Session("inside"); s.Packets != 0 {
+		t.Errorf("a sender inside the mirrored network moved counts to another session: %+v", s)
+	}
+}
