@@ -89,6 +89,24 @@ build: ## Build every program into bin/
 bench: build ## Compare the offline reader with tcpdump on 2 million copies
 	@$(STEP) "Measuring" go run ./test/bench
 
+##@ On a real cluster
+
+.PHONY: images
+images: ## Build the images of manager and verifier into bin/images (docker, podman or buildah)
+	@$(STEP) "Building the images" hack/images $(VERSION)
+
+.PHONY: lab-up
+lab-up: assets $(BIN)/lab-program ## Start three real nodes on this machine (root; then: source bin/lab/env)
+	@$(STEP) "Starting the lab" $(BIN)/lab-program up $(foreach f,$(wildcard $(BIN)/images/*.tar),-image $(f))
+
+.PHONY: lab-down
+lab-down: $(BIN)/lab-program ## Take down what lab-up left running, or what a killed lab left
+	@$(STEP) "Taking the lab down" $(BIN)/lab-program down
+
+.PHONY: e2e
+e2e: assets images $(BIN)/checks ## Install the product on three real nodes and play the scenarios (root)
+	@VPCMIRROR_E2E=1 $(STEP) "Testing on a real cluster" $(BIN)/checks tests -timeout 60m -count=1 ./test/e2e/...
+
 ##@ Now and then
 
 .PHONY: generate
@@ -136,6 +154,10 @@ $(TOOLS)/controller-gen: hack/tools/go.mod hack/tools/go.sum
 	@touch $@
 
 # Always asked, as Go itself knows best what changed.
+.PHONY: $(BIN)/lab-program
+$(BIN)/lab-program:
+	@go build -o $@ ./test/e2e/cmd/lab
+
 .PHONY: $(BIN)/checks
 $(BIN)/checks:
 	@go build -o $@ ./hack/checks

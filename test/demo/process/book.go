@@ -36,11 +36,16 @@ type Record struct {
 // String is the line.
 func (r Record) String() string { return fmt.Sprintf("%s %d %d %s", r.Name, r.PID, r.Began, r.Boot) }
 
+// AddSelf writes the calling process down.
+func (b *Book) AddSelf(name string) error { return b.write(name, os.Getpid()) }
+
 // add writes a process down.
-func (b *Book) add(p *Process) error {
-	began, err := beginning(p.PID)
+func (b *Book) add(p *Process) error { return b.write(p.Name, p.PID) }
+
+func (b *Book) write(name string, pid int) error {
+	began, err := beginning(pid)
 	if err != nil {
-		return fmt.Errorf("reading when the %s began: %w", p.Name, err)
+		return fmt.Errorf("reading when the %s began: %w", name, err)
 	}
 	boot, err := bootID()
 	if err != nil {
@@ -52,9 +57,9 @@ func (b *Book) add(p *Process) error {
 	if err != nil {
 		return fmt.Errorf("opening the book of processes: %w", err)
 	}
-	_, err = fmt.Fprintln(file, Record{Name: p.Name, PID: p.PID, Began: began, Boot: boot})
+	_, err = fmt.Fprintln(file, Record{Name: name, PID: pid, Began: began, Boot: boot})
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("writing the %s into the book of processes: %w", p.Name, err)
+		return fmt.Errorf("writing the %s into the book of processes: %w", name, err)
 	}
 	return nil
 }

@@ -1,0 +1,90 @@
+// Command probe is the image that the test of the lab runs on every node: it says with
+// which capabilities it runs, opens a packet socket on eth0, and says each VXLAN copy
+// that comes.
+//
+// It imports nothing of ours.
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	if err := probe(); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(1)
+	}
+	<-asked
+}
+
+func probe() error {
+	effective, err := capabilities()
+	if err != nil {
+		return err
+	}
+	link, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return fmt.Errorf("find eth0, which the pod sees with hostNetwork: %w", err)
+	}
+	protocol := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_IP))
+	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(protocol))
+	if err != nil {
+		return fmt.Errorf("open a packet socket (it needs CAP_NET_RAW): %w", err)
+	}
+	if err := unix.Bind(socket, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: link.Index}); err != nil {
+		return fmt.Errorf("bind the packet socket to eth0: %w", err)
+	}
+	fmt.Printf("capabilities %s, listening on eth0 %s\n", effective, link.HardwareAddr)
+	go listen(socket)
+	return nil
+}
+
+// capabilities returns the effective set as the kernel writes it.
+func capabilities() (string, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "", fmt.Errorf("read the own capabilities: %w", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, found := strings.CutPrefix(line, "CapEff:"); found {
+			return strings.TrimSpace(value), nil
+		}
+	}
+	return "", errors.New("/proc/self/status has no line CapEff")
+}
+
+// The offsets of an IPv4 header without options, which is what the simulated cloud
+// sends, in an Ethernet frame.
+const (
+	protocolAt, sourceAt, portAt, vniAt = 23, 26, 36, 46
+	vxlanPort                           = 4789
+)
+
+func listen(socket int) {
+	frame := make([]byte, 64<<10)
+	for {
+		n, _, err := unix.Recvfrom(socket, frame, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "probe: receive:", err)
+			os.Exit(1)
+		}
+		if n < vniAt+4 || frame[protocolAt] != unix.IPPROTO_UDP || binary.BigEndian.Uint16(frame[portAt:]) != vxlanPort {
+			continue
+		}
+		fmt.Printf("copy from %s, VNI %d, %d bytes\n", net.IP(frame[sourceAt:sourceAt+4]), binary.BigEndian.Uint32(frame[vniAt:])>>8, n)
+	}
+}
