@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -108,7 +109,9 @@ func run(ctx context.Context, o options) error {
 	}
 	stop := gracePeriod
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                  scheme,
+		Scheme: scheme,
+		// Who manages which field is of no use here, and often more than half of an object.
+		Cache:                   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:  o.health,
 		GracefulShutdownTimeout: &stop,
@@ -119,13 +122,13 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
-	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the readiness check: %w", err)
-	}
 	a := agent.New(agent.Options{
-		Node: o.node, Port: o.port, Client: mgr.GetClient(), Cache: mgr.GetCache(),
+		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
 		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Clock: time.Now, Log: log.Log,
 	})
+	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {
+		return fmt.Errorf("add the readiness check: %w", err)
+	}
 	if err := mgr.Add(a); err != nil {
 		return fmt.Errorf("add the agent: %w", err)
 	}

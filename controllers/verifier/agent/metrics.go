@@ -20,6 +20,9 @@ var (
 		"When the last packet of a mirror session came, in seconds since 1970.", []string{"namespace", "session"}, nil)
 	framesMetric = prometheus.NewDesc("vpcmirror_verifier_frames_total",
 		"Frames that were read from an interface, each in exactly one class.", []string{"interface", "class"}, nil)
+	writesMetric = prometheus.NewDesc("vpcmirror_verifier_status_writes_total",
+		"Writes of this host's entries to the API server: stored, gone (the session was deleted meanwhile), or failed and tried again.",
+		[]string{"outcome"}, nil)
 	ringMetric = prometheus.NewDesc("vpcmirror_verifier_ring_frames_total",
 		"Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full.",
 		[]string{"interface", "outcome"}, nil)
@@ -27,7 +30,7 @@ var (
 
 // Describe tells Prometheus which metrics there are.
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric} {
+	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric, writesMetric} {
 		out <- d
 	}
 }
@@ -36,17 +39,20 @@ func (a *Agent) Describe(out chan<- *prometheus.Desc) {
 func (a *Agent) Collect(out chan<- prometheus.Metric) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	snapshots := make(map[*running]tally.Snapshot, len(a.watches))
-	for _, w := range a.watches {
-		snapshots[w] = w.tally.Snapshot()
-		collectFrames(out, w, snapshots[w].Frames)
+	looks := a.looks()
+	for w, l := range looks {
+		collectFrames(out, w.local.Name, l)
 	}
-	for uid, t := range a.tracked {
-		snapshot := snapshots[t.watch]
-		if counts, ok := snapshot.Session(string(uid)); ok {
-			collectSession(out, t.session.Namespace, t.session.Name, counts)
+	for _, t := range a.tracked {
+		if t.watch == nil {
+			continue
 		}
+		counts, _ := looks[t.watch].Session(t.id)
+		collectSession(out, t.session.Namespace, t.session.Name, counts)
 	}
+	counter(out, writesMetric, a.writes.stored, "stored")
+	counter(out, writesMetric, a.writes.gone, "gone")
+	counter(out, writesMetric, a.writes.failed, "failed")
 }
 
 func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {
@@ -68,7 +74,8 @@ func collectSession(out chan<- prometheus.Metric, namespace, name string, c tall
 	}
 }
 
-func collectFrames(out chan<- prometheus.Metric, w *running, f tally.Frames) {
+func collectFrames(out chan<- prometheus.Metric, name string, l *look) {
+	f := &l.Frames
 	for class, value := range map[string]uint64{
 		"attributed":     f.Attributed,
 		"foreign-source": f.ForeignSource,
@@ -82,9 +89,8 @@ func collectFrames(out chan<- prometheus.Metric, w *running, f tally.Frames) {
 		"cut":            f.Cut,
 		"other-host":     f.OtherHost,
 	} {
-		counter(out, framesMetric, value, w.local.Name, class)
+		counter(out, framesMetric, value, name, class)
 	}
-	stats, _ := w.state()
-	counter(out, ringMetric, stats.Packets-min(stats.Drops, stats.Packets), w.local.Name, "delivered")
-	counter(out, ringMetric, stats.Drops, w.local.Name, "dropped")
+	counter(out, ringMetric, l.stats.Packets-min(l.stats.Drops, l.stats.Packets), name, "delivered")
+	counter(out, ringMetric, l.stats.Drops, name, "dropped")
 }

@@ -18,13 +18,21 @@ type watch struct {
 	local Interface
 	port  uint16
 	open  func(Interface, uint16) (*capture.Ring, error)
+	clock func() time.Time
 	tally *tally.Tally
 	log   logr.Logger
+	quit  chan struct{} // closed by stop
+	done  chan struct{} // closed when run has ended
 
-	mu      sync.Mutex
-	ring    *capture.Ring
-	past    capture.Stats // of rings that are closed
+	mu   sync.Mutex
+	ring *capture.Ring
+	past capture.Stats // of rings that are closed
+	// unread are frames that were delivered to rings that were closed before they
+	// were read.
+	unread  uint64
+	tried   bool // a ring was opened, or could not be
 	problem string
+	ended   bool // quit is closed
 }
 
 // OpenRing opens a ring of the default size in the network namespace that the process
@@ -33,42 +41,58 @@ func OpenRing(local Interface, port uint16) (*capture.Ring, error) {
 	return capture.OpenRing(local.Index, port, capture.RingOptions{})
 }
 
-func newWatch(local Interface, port uint16, open func(Interface, uint16) (*capture.Ring, error), log logr.Logger) *watch {
-	return &watch{local: local, port: port, open: open, tally: tally.New(port), log: log.WithValues("interface", local.Name)}
-}
-
 const (
-	// ringWait bounds how long the end of ctx can go unnoticed.
+	// ringWait bounds one wait for a block.
 	ringWait = 500 * time.Millisecond
 	// reopen is how long is waited before a ring that failed is opened again.
-	reopen = 2 * time.Second
+	reopen = time.Second
+	// settling is longer than a frame stays in a block that is not full: what came
+	// earlier was counted, unless the reader can't keep up.
+	settling = 50 * time.Millisecond
+	// settleFor bounds the wait for the last frames.
+	settleFor = 200 * time.Millisecond
 )
 
-// run captures until ctx ends.
-func (w *watch) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := w.capture(ctx)
+// run captures until stop is called.
+func (w *watch) run() {
+	defer close(w.done)
+	for {
+		err := w.capture()
 		if err == nil {
 			return
 		}
-		w.log.Error(err, "The capture ended; it is started again")
-		w.setProblem("can't capture on " + w.local.Name + ": " + err.Error())
+		if w.setProblem("can't capture on " + w.local.Name + ": " + err.Error()) {
+			w.log.Error(err, "Can't capture; it is tried again every second")
+		}
 		select {
-		case <-ctx.Done():
+		case <-w.quit:
+			return
 		case <-time.After(reopen):
 		}
 	}
 }
 
-// capture opens a ring and reads it until ctx ends (nil) or it fails.
-func (w *watch) capture(ctx context.Context) error {
+// stop ends run and waits for that. It is called once.
+func (w *watch) stop() {
+	w.mu.Lock()
+	w.ended = true
+	close(w.quit)
+	if w.ring != nil {
+		w.ring.Stop()
+	}
+	w.mu.Unlock()
+	<-w.done
+}
+
+// capture opens a ring and reads it until stop is called (nil) or it fails.
+func (w *watch) capture() error {
 	ring, err := w.open(w.local, w.port)
 	if err != nil {
 		return err
 	}
 	w.opened(ring)
 	defer w.closed(ring)
-	for ctx.Err() == nil {
+	for {
 		block, err := ring.Next(ringWait)
 		if errors.Is(err, capture.ErrClosed) {
 			return nil
@@ -82,13 +106,15 @@ func (w *watch) capture(ctx context.Context) error {
 		w.tally.Count(block)
 		block.Release()
 	}
-	return nil
 }
 
 func (w *watch) opened(ring *capture.Ring) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ring, w.problem = ring, ""
+	w.ring, w.problem, w.tried = ring, "", true
+	if w.ended {
+		ring.Stop()
+	}
 	w.log.Info("Capturing", "port", w.port)
 }
 
@@ -96,33 +122,97 @@ func (w *watch) opened(ring *capture.Ring) {
 func (w *watch) closed(ring *capture.Ring) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s, err := ring.Stats(); err == nil {
-		w.past = add(w.past, s)
-	}
-	w.ring = nil
 	if err := ring.Close(); err != nil {
 		w.log.Error(err, "The ring was not closed properly")
 	}
+	stats, _ := ring.Stats() // of a closed ring, the last ones
+	w.past = add(w.past, stats)
+	w.ring = nil
+	w.unread = w.past.Packets - w.past.Drops - w.tally.Snapshot().Frames.Read
 }
 
-func (w *watch) setProblem(problem string) {
+// setProblem says whether it is another one than before.
+func (w *watch) setProblem(problem string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.problem = problem
+	other := w.problem != problem
+	w.problem, w.tried = problem, true
+	return other
 }
 
-// state returns the ring's counters over all rings of this interface, and what keeps
-// it from capturing.
-func (w *watch) state() (capture.Stats, string) {
+// look is what a watch shows at one moment.
+type look struct {
+	tally.Snapshot
+	// at is the time as of which the counts are exact: no frame that came before is
+	// missing, and none that came later is in.
+	at    time.Time
+	stats capture.Stats
+	// problem is what keeps the watch from capturing; ready is false until that, or
+	// that nothing does, is known.
+	problem string
+	ready   bool
+}
+
+// look reads the counts of all rings of this interface.
+func (w *watch) look() look {
+	l := look{Snapshot: w.tally.Snapshot(), at: w.clock()}
+	var waiting uint64
+	l.stats, waiting = w.counters(l.Frames.Read)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	total := w.past
-	if w.ring != nil {
-		if s, err := w.ring.Stats(); err == nil {
-			total = add(total, s)
+	l.problem, l.ready = w.problem, w.tried
+	if waiting == 0 {
+		return l // the ring is empty: nothing came between the snapshot and now
+	}
+	exact := l.at.Add(-settling)
+	for i := range l.Sessions {
+		// The ring is in the order of arrival: all before a counted frame is counted.
+		if seen := l.Sessions[i].LastSeen; seen.After(exact) && !seen.After(l.at) {
+			exact = seen
 		}
 	}
-	return total, w.problem
+	l.at = exact
+	return l
+}
+
+// counters returns those of all rings, and how many frames are waiting to be read when
+// so many were.
+func (w *watch) counters(read uint64) (total capture.Stats, waiting uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	total = w.past
+	if w.ring != nil {
+		stats, err := w.ring.Stats() // with an error, the last ones that could be read
+		if err != nil {
+			w.log.Error(err, "The ring's counters can't be read")
+		}
+		total = add(total, stats)
+	}
+	if done, delivered := read+w.unread, total.Packets-total.Drops; delivered > done {
+		waiting = delivered - done
+	}
+	return total, waiting
+}
+
+// settle waits until what has come was counted, for a short time at most: where frames
+// never cease, look says as of when the counts are exact.
+func (w *watch) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	const step = 5 * time.Millisecond
+	again := time.NewTicker(step)
+	defer again.Stop()
+	for {
+		read := w.tally.Snapshot().Frames.Read
+		if _, waiting := w.counters(read); waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
 }
 
 func add(a, b capture.Stats) capture.Stats {

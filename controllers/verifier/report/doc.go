@@ -1,5 +1,6 @@
 // Package report turns counts into a verifier's own entry in the status of a
-// MirrorSession, decides when it is worth a write, and writes it.
+// MirrorSession, decides when it is worth a write, reads what an earlier run left
+// there, and writes it.
 //
 // It may import api, and of the verifier tally and sample.
 package report

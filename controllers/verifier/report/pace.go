@@ -9,14 +9,18 @@ import (
 
 const (
 	// Level is the shortest time between two writes for one session that only move
-	// numbers.
+	// numbers, and between two edges of a kind that can come again and again.
 	Level = 15 * time.Second
-	// clusterWrites is how many such writes the API server gets from all verifiers
-	// together, per second.
-	clusterWrites = 50
 	// Silence is after how long without a packet a stream counts as silent; the last
-	// counts are then written at once.
+	// counts are then written at once, but not more often than every Level.
 	Silence = 3 * time.Second
+	// Trailing is after how long without a packet the last counts are written in any
+	// case, also where a large cluster makes the interval long. It leaves a second of
+	// the 15 that are promised for the write itself.
+	Trailing = Level - time.Second
+	// clusterWrites is how many writes that only move numbers the API server gets from
+	// all verifiers together, per second.
+	clusterWrites = 50
 )
 
 // Interval is the time between two writes for one session that only move numbers, when
@@ -25,63 +29,94 @@ func Interval(sessions int) time.Duration {
 	return max(Level, time.Duration(sessions)*time.Second/clusterWrites)
 }
 
-// Pace decides for one session when its entry is worth a write. It is not safe for
-// concurrent use.
+// Urgency is how much an entry is worth a write now.
+type Urgency int
+
+const (
+	// Nothing is to be written.
+	Nothing Urgency = iota
+	// Numbers have moved, and the interval has passed.
+	Numbers
+	// Edge is something that a reader waits for: it goes before all numbers.
+	Edge
+)
+
+// Pace decides for one session when its entry is worth a write. The zero value has
+// written nothing yet. It is not safe for concurrent use.
 type Pace struct {
-	written   v1alpha1.Verification
-	writtenAt time.Time
-	// due is when the next write that only moves numbers may come.
-	due time.Time
-	// silence is when the last write because of silence was; such writes are no more
-	// frequent than the others.
-	silence time.Time
+	written v1alpha1.Verification
+	at      time.Time
+	// from is when the interval to the next write that only moves numbers begins.
+	from time.Time
+	// silence and change are when silence, and another message or interface, were last
+	// written: these edges can come again and again.
+	silence, change time.Time
 }
 
 // Due says whether the entry is to be written now: at once when it is the first one,
-// when a kind of packet comes for the first time, when drops begin, when the message
-// changes, and when a stream falls silent; else when the interval has passed and
-// there is something new.
-func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) bool {
+// when a kind of packet comes for the first time, when drops begin, when message or
+// interface change, and when a stream falls silent; else when the interval has passed
+// and there is something new. Asking changes nothing.
+func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
 	switch {
-	case p.writtenAt.IsZero():
-		return true
-	case same(p.written, entry):
-		return false
-	case edge(p.written, entry):
-		return true
-	case entry.LastPacketAt != nil && now.Sub(entry.LastPacketAt.Time) >= Silence && now.Sub(p.silence) >= interval:
-		p.silence = now
-		return true
+	case p.at.IsZero():
+		return Edge
+	case !p.Differs(entry):
+		return Nothing
+	case began(p.written.Counts, entry.Counts),
+		p.changed(entry) && now.Sub(p.change) >= Level,
+		p.silent(now, entry):
+		return Edge
+	case now.Before(p.from.Add(interval)):
+		return Nothing
 	default:
-		return !now.Before(p.due)
+		return Numbers
 	}
 }
 
 // Written notes that the entry was stored.
 func (p *Pace) Written(now time.Time, entry v1alpha1.Verification, interval time.Duration) {
-	p.written, p.writtenAt = entry, now
-	// Up to a tenth earlier, so that sessions that began together don't stay together.
-	p.due = now.Add(interval - rand.N(interval/10))
+	if p.at.IsZero() || p.changed(entry) {
+		p.change = now
+	}
+	if p.silent(now, entry) {
+		p.silence = now
+	}
+	p.written, p.at = entry, now
+	// Up to a tenth later, so that sessions that began together don't stay together.
+	p.from = now.Add(rand.N(interval/10 + 1))
 }
 
 // Last is when the entry was last stored; zero for never.
-func (p *Pace) Last() time.Time { return p.writtenAt }
+func (p *Pace) Last() time.Time { return p.at }
 
-// Differs says whether the entry tells anything that is not stored yet.
+// Differs says whether the entry tells anything that is not stored yet. An entry that
+// differs only in when it was looked at does not.
 func (p *Pace) Differs(entry v1alpha1.Verification) bool {
-	return p.writtenAt.IsZero() || !same(p.written, entry)
+	return p.at.IsZero() || p.written.Counts != entry.Counts || p.changed(entry)
 }
 
-// same compares what a reader could act on: an entry that differs only in when it was
-// looked at is the same.
-func same(a, b v1alpha1.Verification) bool {
-	return a.Counts == b.Counts && a.Interface == b.Interface && a.Message == b.Message
+func (p *Pace) changed(entry v1alpha1.Verification) bool {
+	return p.written.Message != entry.Message || p.written.Interface != entry.Interface
 }
 
-// edge says whether something began, or what is wrong changed.
-func edge(was, is v1alpha1.Verification) bool {
-	began := func(was, is int64) bool { return was == 0 && is > 0 }
-	return began(was.Packets, is.Packets) || began(was.Unexpected, is.Unexpected) ||
-		began(was.Undecided, is.Undecided) || began(was.ForeignSource, is.ForeignSource) ||
-		began(was.Dropped, is.Dropped) || was.Message != is.Message || was.Interface != is.Interface
+// silent says whether the session's own packets have stopped and some of them are not
+// written yet.
+func (p *Pace) silent(now time.Time, entry v1alpha1.Verification) bool {
+	if entry.LastPacketAt == nil || own(p.written.Counts) == own(entry.Counts) {
+		return false
+	}
+	quiet := now.Sub(entry.LastPacketAt.Time)
+	return quiet >= Trailing || (quiet >= Silence && now.Sub(p.silence) >= Level)
+}
+
+// own are the packets that came from the session's own sources.
+func own(c v1alpha1.Counts) int64 { return c.Packets + c.Unexpected + c.Undecided }
+
+// began says whether something is counted for the first time.
+func began(was, is v1alpha1.Counts) bool {
+	begins := func(was, is int64) bool { return was == 0 && is > 0 }
+	return begins(was.Packets, is.Packets) || begins(was.Unexpected, is.Unexpected) ||
+		begins(was.Undecided, is.Undecided) || begins(was.ForeignSource, is.ForeignSource) ||
+		begins(was.Dropped, is.Dropped)
 }

@@ -1,0 +1,338 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netns"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/report"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+	"vpcmirror.io/operator/test/env"
+)
+
+func TestMain(m *testing.M) { env.Main(m) }
+
+const (
+	deadline = 30 * time.Second
+	node     = "ecs-target"
+)
+
+// world is a namespace of the real API server, and a wire to a host of its own.
+type world struct {
+	t         *testing.T
+	admin     client.Client
+	verifier  *rest.Config // what config/rbac/verifier_role.yaml grants, and no more
+	namespace string
+	pair      *frametest.Pair
+	kernel    func() uint64
+	// late is how far the agents' clock is ahead.
+	late atomic.Int64
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, pair: frametest.NewPair(t)}
+	w.kernel = w.pair.Receiver.Judge(t, vxlan.Port)
+	cluster := env.Start(t)
+	w.admin, w.namespace = cluster.Client, cluster.Namespace(t)
+	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: verifierRules(t)})
+	return w
+}
+
+func verifierRules(t *testing.T) []rbacv1.PolicyRule {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "rbac", "verifier_role.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var role rbacv1.ClusterRole
+	if err := yaml.UnmarshalStrict(content, &role); err != nil {
+		t.Fatal(err)
+	}
+	return role.Rules
+}
+
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.late.Load())) }
+
+// later moves the agents' clock.
+func (w *world) later(d time.Duration) { w.late.Add(int64(d)) }
+
+// host is an agent on the receiving end of a wire. It does nothing by itself: the test
+// lets it place and deliver.
+type host struct {
+	*Agent
+	w *world
+}
+
+// host starts a run of the agent, as a restarted pod would: nothing is kept of earlier
+// ones. A wrapper may come between it and the API server.
+func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Client) client.Client) *host {
+	w.t.Helper()
+	direct, err := client.New(w.verifier, client.Options{Scheme: w.admin.Scheme(), Mapper: w.admin.RESTMapper()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var api client.Client = within{direct, w.namespace}
+	for _, f := range wrap {
+		api = f(api)
+	}
+	h := &host{w: w, Agent: New(Options{
+		Node: node, Port: vxlan.Port, Client: api, Reader: api, Clock: w.now, Log: testr.New(w.t),
+		Interfaces: func() (all []Interface, err error) {
+			err = inside(pair, func() error { all, err = LocalInterfaces(); return err })
+			return all, err
+		},
+		Open: func(local Interface, port uint16) (ring *capture.Ring, err error) {
+			err = inside(pair, func() error { ring, err = OpenRing(local, port); return err })
+			return ring, err
+		},
+	})}
+	w.t.Cleanup(func() {
+		if h.lastLooks == nil {
+			h.kill()
+		}
+	})
+	return h
+}
+
+// kill ends a run without its last writes.
+func (h *host) kill() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lastLooks = h.looks()
+	for _, w := range h.watches {
+		w.stop()
+	}
+}
+
+// within shows a client only one namespace, so that tests don't see each other.
+type within struct {
+	client.Client
+	namespace string
+}
+
+func (c within) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	return c.Client.List(ctx, list, append(opts, client.InNamespace(c.namespace))...)
+}
+
+// inside runs f on a thread in the receiver's network namespace.
+func inside(pair *frametest.Pair, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread dies with the goroutine
+		if err := netns.Set(netns.NsHandle(pair.Receiver.Handle())); err != nil {
+			done <- err
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// step lets the agent look around, count what has come, and tell what is worth it.
+func (h *host) step() {
+	h.w.t.Helper()
+	h.place(h.w.t.Context())
+	h.w.until("the rings are open and empty", func() bool {
+		for _, w := range h.watches {
+			_, waiting := w.counters(w.tally.Snapshot().Frames.Read)
+			if l := w.look(); !l.ready || waiting > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	h.deliver(h.w.t.Context())
+}
+
+// trail lets so much time pass that all counts are told.
+func (h *host) trail() {
+	h.w.later(report.Level + 2*time.Second)
+	h.step()
+}
+
+// until polls.
+func (w *world) until(what string, done func() bool) {
+	w.t.Helper()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for end := time.Now().Add(deadline); !done(); <-poll.C {
+		if time.Now().After(end) {
+			w.t.Fatalf("after %s still not so: %s", deadline, what)
+		}
+	}
+}
+
+// filter creates the walkthrough's filter.
+func (w *world) filter(name string, edits ...func(*v1alpha1.MirrorFilter)) *v1alpha1.MirrorFilter {
+	w.t.Helper()
+	f := &v1alpha1.MirrorFilter{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: v1alpha1.MirrorFilterSpec{Rules: []v1alpha1.FilterRule{{
+			Direction: v1alpha1.DirectionIngress, Priority: 1, Action: v1alpha1.ActionAccept,
+			EtherType: v1alpha1.EtherTypeIPv4, Protocol: v1alpha1.ProtocolTCP,
+			Source:      &v1alpha1.RulePeer{CIDR: "192.168.0.161/32"},
+			Destination: &v1alpha1.RulePeer{CIDR: "192.168.0.230/32", Port: new(int32(1234))},
+		}}},
+	}
+	for _, edit := range edits {
+		edit(f)
+	}
+	w.create(f)
+	return f
+}
+
+// session creates a session of the filter as the manager would have it when the cloud
+// has it: the walkthrough's source, and the receiver as the target.
+func (w *world) session(name, filter string, edits ...func(*v1alpha1.MirrorSessionStatus)) *v1alpha1.MirrorSession {
+	w.t.Helper()
+	s := &v1alpha1.MirrorSession{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: v1alpha1.MirrorSessionSpec{
+			FilterRef: v1alpha1.FilterReference{Name: filter},
+			Sources:   []v1alpha1.InterfaceSelector{{Address: &v1alpha1.InterfaceAddress{IP: frametest.SourceAddr.String()}}},
+			Target:    v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: frametest.TargetAddr.String()}},
+		},
+	}
+	w.create(s)
+	w.manage(s, edits...)
+	return s
+}
+
+func (w *world) create(o client.Object) {
+	w.t.Helper()
+	if err := w.admin.Create(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// resolvedStatus is what the manager knows of a session.
+func (w *world) resolvedStatus() v1alpha1.MirrorSessionStatus {
+	return v1alpha1.MirrorSessionStatus{
+		VNI:      new(int32(1)),
+		Sessions: []v1alpha1.CloudSession{{ID: "b9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6", Priority: 1}},
+		Sources: []v1alpha1.ResolvedInterface{{
+			InterfaceID: "source", Addresses: []string{frametest.SourceAddr.String()}, MAC: mac(frametest.SourceMAC),
+		}},
+		Target: &v1alpha1.ResolvedInterface{InterfaceID: "target", Addresses: []string{frametest.TargetAddr.String()}, MAC: mac(w.pair.Receiver.MAC)},
+	}
+}
+
+func mac(b [6]byte) string { return net.HardwareAddr(b[:]).String() }
+
+// manage writes a status as the manager does: all of it but verification, by
+// server-side apply with its own field manager.
+func (w *world) manage(s *v1alpha1.MirrorSession, edits ...func(*v1alpha1.MirrorSessionStatus)) {
+	w.t.Helper()
+	status := w.resolvedStatus()
+	status.ObservedGeneration = s.Generation
+	for _, edit := range edits {
+		edit(&status)
+	}
+	content, err := kruntime.DefaultUnstructuredConverter.ToUnstructured(&status)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	delete(content, "verification")
+	u := &unstructured.Unstructured{Object: map[string]any{"status": content}}
+	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSession"))
+	u.SetNamespace(s.Namespace)
+	u.SetName(s.Name)
+	u.SetUID(s.UID)
+	if err := w.admin.Status().Apply(w.t.Context(), client.ApplyConfigurationFromUnstructured(u),
+		client.FieldOwner("vpcmirror-manager"), client.ForceOwnership); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// stored is the session as the API server has it now.
+func (w *world) stored(s *v1alpha1.MirrorSession) *v1alpha1.MirrorSession {
+	w.t.Helper()
+	var got v1alpha1.MirrorSession
+	if err := w.admin.Get(w.t.Context(), client.ObjectKeyFromObject(s), &got); err != nil {
+		w.t.Fatal(err)
+	}
+	return &got
+}
+
+// tells fails the test unless the session has exactly these entries, times and lines of
+// packets apart.
+func (w *world) tells(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) {
+	w.t.Helper()
+	got := w.stored(s).Status.Verification
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(v1alpha1.Verification{},
+		"ObservedAt", "StartedAt", "FirstPacketAt", "LastPacketAt", "LastPacket")); diff != "" {
+		w.t.Errorf("entries of %s (-want +got):\n%s", s.Name, diff)
+	}
+}
+
+// entry is one of the receiver, with so many packets that the filter accepts.
+func entry(packets int64, edits ...func(*v1alpha1.Verification)) v1alpha1.Verification {
+	e := v1alpha1.Verification{Node: node, Interface: "right", Counts: v1alpha1.Counts{Packets: packets, Bytes: packets * goodBytes}}
+	for _, edit := range edits {
+		edit(&e)
+	}
+	return e
+}
+
+// goodBytes is the length of the inner frame of good: 14 of Ethernet, 20 of IPv4, 20 of
+// TCP and 6 of payload.
+const goodBytes = 60
+
+// send puts frames on the wire to the receiver.
+func (w *world) send(packets ...frametest.Packet) {
+	w.t.Helper()
+	w.sendTo(w.pair, packets...)
+}
+
+func (w *world) sendTo(pair *frametest.Pair, packets ...frametest.Packet) {
+	w.t.Helper()
+	frames := make([][]byte, len(packets))
+	for i, p := range packets {
+		p.DestinationMAC = pair.Receiver.MAC
+		frames[i] = p.Bytes()
+	}
+	pair.Sender.Send(w.t, frames...)
+}
+
+// good are copies that the walkthrough's filter accepts.
+func good(n int, edits ...func(*frametest.Packet)) []frametest.Packet {
+	return copies(1, n, frametest.Inner("12345\n").Bytes(), edits...)
+}
+
+func copies(vni uint32, n int, inner []byte, edits ...func(*frametest.Packet)) []frametest.Packet {
+	out := make([]frametest.Packet, n)
+	for i := range out {
+		out[i] = frametest.Copy(vni, inner)
+		for _, edit := range edits {
+			edit(&out[i])
+		}
+	}
+	return out
+}
+
+// from lets a copy come from another address.
+func from(a netip.Addr) func(*frametest.Packet) {
+	return func(p *frametest.Packet) { p.Source = a }
+}

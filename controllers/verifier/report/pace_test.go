@@ -1,0 +1,208 @@
+package report_test
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/report"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// at is a moment so long after noon.
+func at(d time.Duration) *metav1.MicroTime { return new(metav1.NewMicroTime(noon.Add(d))) }
+
+func counts(change func(*v1alpha1.Verification)) v1alpha1.Verification {
+	e := v1alpha1.Verification{Node: "node-1", Interface: "eth0", LastPacketAt: at(0)}
+	e.Counts = v1alpha1.Counts{Packets: 10, Bytes: 1000, Unexpected: 1, ForeignSource: 1, Undecided: 1, Dropped: 1}
+	if change != nil {
+		change(&e)
+	}
+	return e
+}
+
+func TestWhenAnEntryIsWorthAWrite(t *testing.T) {
+	more := func(e *v1alpha1.Verification) { e.Packets++; e.LastPacketAt = at(time.Second) }
+	fromZero := func(set func(*v1alpha1.Verification)) (was, is v1alpha1.Verification) {
+		was = v1alpha1.Verification{Node: "node-1", Interface: "eth0"}
+		is = was
+		set(&is)
+		return was, is
+	}
+	for _, c := range []struct {
+		name string
+		// was is written at noon, is is what there is after.
+		was, is  v1alpha1.Verification
+		after    time.Duration
+		sessions int
+		want     report.Urgency
+	}{
+		{"nothing is written when nothing is new", counts(nil), counts(nil), time.Hour, 1, report.Nothing},
+		{"nothing is written when only the time of looking is new", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.ObservedAt = *at(time.Minute) }), time.Minute, 1, report.Nothing},
+		{"numbers wait for the interval", counts(nil), counts(more), 2 * time.Second, 1, report.Nothing},
+		{"numbers wait no longer than the interval and its jitter", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Packets++; e.LastPacketAt = at(16 * time.Second) }), 16500 * time.Millisecond, 1, report.Numbers},
+		{"numbers wait longer in a large cluster", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Packets++; e.LastPacketAt = at(16 * time.Second) }), 17 * time.Second, 5000, report.Nothing},
+		{"a large cluster's interval ends too", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Packets++; e.LastPacketAt = at(110 * time.Second) }), 110 * time.Second, 5000, report.Numbers},
+		{"silence is written at once", counts(nil), counts(more), time.Second + report.Silence, 1, report.Edge},
+		{"a foreign source alone is no end of silence", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.ForeignSource++ }), 5 * time.Second, 1, report.Nothing},
+		{"a message is written at once", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Message = "the interface is down" }), 20 * time.Second, 1, report.Edge},
+		{"a message that comes and goes is not written each time", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Message = "the interface is down" }), time.Second, 1, report.Nothing},
+		{"another interface is written at once", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Interface = "eth1" }), 20 * time.Second, 5000, report.Edge},
+	} {
+		t.Run(c.name, func(t *testing.T) { expectUrgency(t, c.was, c.is, c.after, c.sessions, c.want) })
+	}
+	for name, set := range map[string]func(*v1alpha1.Verification){
+		"the first packet":            func(e *v1alpha1.Verification) { e.Packets = 1 },
+		"the first unexpected packet": func(e *v1alpha1.Verification) { e.Unexpected = 1 },
+		"the first undecided packet":  func(e *v1alpha1.Verification) { e.Undecided = 1 },
+		"the first foreign source":    func(e *v1alpha1.Verification) { e.ForeignSource = 1 },
+		"the first dropped frame":     func(e *v1alpha1.Verification) { e.Dropped = 1 },
+	} {
+		t.Run(name+" is written at once", func(t *testing.T) {
+			was, is := fromZero(set)
+			expectUrgency(t, was, is, time.Millisecond, 5000, report.Edge)
+		})
+	}
+	t.Run("the very first entry is written at once, also with nothing to tell", func(t *testing.T) {
+		var p report.Pace
+		if got := p.Due(noon, v1alpha1.Verification{Node: "node-1"}, report.Level); got != report.Edge {
+			t.Errorf("got urgency %d, want an edge", got)
+		}
+	})
+}
+
+func expectUrgency(t *testing.T, was, is v1alpha1.Verification, after time.Duration, sessions int, want report.Urgency) {
+	t.Helper()
+	var p report.Pace
+	interval := report.Interval(sessions)
+	p.Written(noon, was, interval)
+	for range 2 { // asking changes nothing
+		if got := p.Due(noon.Add(after), is, interval); got != want {
+			t.Errorf("%s after the write the urgency is %d, want %d", after, got, want)
+		}
+	}
+}
+
+func TestTheIntervalFollowsTheSizeOfTheCluster(t *testing.T) {
+	for sessions, want := range map[int]time.Duration{0: 15 * time.Second, 1: 15 * time.Second, 750: 15 * time.Second, 1000: 20 * time.Second, 5000: 100 * time.Second} {
+		if got := report.Interval(sessions); got != want {
+			t.Errorf("with %d sessions the interval is %s, want %s", sessions, got, want)
+		}
+	}
+}
+
+// write is one that the simulation made.
+type write struct {
+	at       time.Time
+	urgency  report.Urgency
+	packets  int64
+	lastSeen time.Time
+}
+
+// simulate lets packets arrive and asks every half second, as the agent does.
+func simulate(arrivals []time.Duration, length, interval time.Duration) []write {
+	const tick = 500 * time.Millisecond
+	var p report.Pace
+	var out []write
+	e := v1alpha1.Verification{Node: "node-1", Interface: "eth0"}
+	for now := time.Duration(0); now <= length; now += tick {
+		for len(arrivals) > 0 && arrivals[0] <= now {
+			e.Packets++
+			e.LastPacketAt = at(arrivals[0])
+			arrivals = arrivals[1:]
+		}
+		if u := p.Due(noon.Add(now), e, interval); u != report.Nothing {
+			p.Written(noon.Add(now), e, interval)
+			w := write{at: noon.Add(now), urgency: u, packets: e.Packets}
+			if e.LastPacketAt != nil {
+				w.lastSeen = e.LastPacketAt.Time
+			}
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func TestWhateverArrivesIsToldInTimeAndWithFewWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const traffic, length = 10 * time.Minute, 15 * time.Minute
+		interval := report.Interval(rapid.IntRange(0, 10000).Draw(t, "sessions"))
+		var arrivals []time.Duration
+		for now := time.Duration(0); now < traffic; {
+			// Bursts, streams with pauses, and hours of nothing.
+			longest := rapid.SampledFrom([]int{50, 1500, 4000, 20000, 200000}).Draw(t, "longest pause")
+			now += time.Duration(rapid.IntRange(1, longest).Draw(t, "pause")) * time.Millisecond
+			if now < traffic {
+				arrivals = append(arrivals, now)
+			}
+		}
+		writes := simulate(arrivals, length, interval)
+		checkPromises(t, arrivals, writes, interval)
+		// Each level interval has at most one write for silence, one that trails, and
+		// one for numbers; the first entry and the first packet come on top.
+		if most := 3*int(traffic/report.Level) + 4; len(writes) > most {
+			t.Errorf("%d writes in %s, want at most %d", len(writes), traffic, most)
+		}
+	})
+}
+
+func checkPromises(t *rapid.T, arrivals []time.Duration, writes []write, interval time.Duration) {
+	told := func(from, to time.Time, packets int64) bool {
+		for _, w := range writes {
+			if !w.at.Before(from) && !w.at.After(to) && w.packets >= packets {
+				return true
+			}
+		}
+		return false
+	}
+	for i, a := range arrivals {
+		came := noon.Add(a)
+		switch {
+		case i == 0:
+			if !told(came, came.Add(time.Second), 1) {
+				t.Errorf("the first packet, after %s, was not told at once", a)
+			}
+		case !told(came, came.Add(interval+interval/10+time.Second), int64(i+1)):
+			t.Errorf("packet %d, after %s, was not told within the interval", i, a)
+		}
+		if last := i+1 == len(arrivals) || arrivals[i+1]-a > report.Level; last && !told(came, came.Add(report.Level), int64(i+1)) {
+			t.Errorf("packet %d, after %s, was the last for 15 s, and its count did not trail by then", i, a)
+		}
+	}
+	for i := 1; i < len(writes); i++ {
+		if writes[i].urgency == report.Numbers && writes[i].at.Sub(writes[i-1].at) < interval {
+			t.Errorf("a write that only moves numbers came %s after another one", writes[i].at.Sub(writes[i-1].at))
+		}
+	}
+	if n := len(writes); writes[n-1].packets != int64(len(arrivals)) {
+		t.Errorf("the last write tells %d packets of %d", writes[n-1].packets, len(arrivals))
+	}
+}
+
+func TestASteadyNetworkWithoutPacketsIsWrittenOnce(t *testing.T) {
+	if got := len(simulate(nil, 24*time.Hour, report.Level)); got != 1 {
+		t.Errorf("%d writes in a day without a packet, want only the first entry", got)
+	}
+}
+
+func TestABusySessionIsWrittenEveryFifteenSeconds(t *testing.T) {
+	var arrivals []time.Duration
+	for now := time.Duration(0); now < 10*time.Minute; now += 10 * time.Millisecond {
+		arrivals = append(arrivals, now)
+	}
+	if got, most := len(simulate(arrivals, 10*time.Minute, report.Level)), 41; got > most || got < most-5 {
+		t.Errorf("%d writes in 10 minutes, want about one each 15 s, at most %d", got, most)
+	}
+}

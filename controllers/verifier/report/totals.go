@@ -1,0 +1,155 @@
+package report
+
+import (
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/sample"
+	"vpcmirror.io/operator/controllers/verifier/tally"
+)
+
+// Totals are what was counted for one session: on one interface, over several, or over
+// several runs of the verifier. The zero value is nothing. It is a value: no method
+// changes it.
+type Totals struct {
+	Counts v1alpha1.Counts
+	// First and Last are the times of the first and the last packet, zero for none.
+	First, Last time.Time
+
+	packet *tally.Packet // the last one, to be rendered; nil where line stands for it
+	line   string
+}
+
+// Counted are the totals of one stretch of counting, in which the interface's ring
+// dropped so many frames. While the filter is not known (judged is false) a packet that
+// no rule matched is undecided, because nobody asked the right rules.
+func Counted(c tally.SessionCounts, drops uint64, judged bool) Totals {
+	unexpected, undecided := c.Unexpected+c.NotIP, c.Undecidable+c.Malformed+c.DirectionUnknown
+	if !judged {
+		unexpected, undecided = c.NotIP, undecided+c.Unexpected
+	}
+	return Totals{
+		Counts: v1alpha1.Counts{
+			Packets:       int64(c.Accepted),
+			Bytes:         int64(c.AcceptedBytes),
+			Unexpected:    int64(unexpected),
+			Undecided:     int64(undecided),
+			ForeignSource: int64(c.ForeignSource),
+			Dropped:       int64(drops),
+		},
+		First: c.FirstSeen, Last: c.LastSeen, packet: c.Last,
+	}
+}
+
+// TotalsOf are those that an entry tells.
+func TotalsOf(e v1alpha1.Verification) Totals {
+	t := Totals{Counts: e.Counts, line: e.LastPacket}
+	if e.FirstPacketAt != nil {
+		t.First = e.FirstPacketAt.Time
+	}
+	if e.LastPacketAt != nil {
+		t.Last = e.LastPacketAt.Time
+	}
+	return t
+}
+
+// Plus is the sum of both.
+func (t Totals) Plus(u Totals) Totals {
+	sum := t.times(u)
+	sum.Counts = v1alpha1.Counts{
+		Packets:       t.Counts.Packets + u.Counts.Packets,
+		Bytes:         t.Counts.Bytes + u.Counts.Bytes,
+		Unexpected:    t.Counts.Unexpected + u.Counts.Unexpected,
+		Undecided:     t.Counts.Undecided + u.Counts.Undecided,
+		ForeignSource: t.Counts.ForeignSource + u.Counts.ForeignSource,
+		Dropped:       t.Counts.Dropped + u.Counts.Dropped,
+	}
+	return sum
+}
+
+// Missing is what has to be added to t so that no count is below u's: what another run
+// wrote that saw the same packets, and some before.
+func (t Totals) Missing(u Totals) Totals {
+	gap := func(have, want int64) int64 { return max(0, want-have) }
+	missing := u
+	missing.Counts = v1alpha1.Counts{
+		Packets:       gap(t.Counts.Packets, u.Counts.Packets),
+		Bytes:         gap(t.Counts.Bytes, u.Counts.Bytes),
+		Unexpected:    gap(t.Counts.Unexpected, u.Counts.Unexpected),
+		Undecided:     gap(t.Counts.Undecided, u.Counts.Undecided),
+		ForeignSource: gap(t.Counts.ForeignSource, u.Counts.ForeignSource),
+		Dropped:       gap(t.Counts.Dropped, u.Counts.Dropped),
+	}
+	return missing
+}
+
+// times has the earlier first and the later last packet of both.
+func (t Totals) times(u Totals) Totals {
+	out := t
+	if out.First.IsZero() || (!u.First.IsZero() && u.First.Before(out.First)) {
+		out.First = u.First
+	}
+	if u.Last.After(out.Last) {
+		out.Last, out.packet, out.line = u.Last, u.packet, u.line
+	}
+	return out
+}
+
+// LastPacket is the last packet as one line, empty for none.
+func (t Totals) LastPacket() string {
+	if t.packet == nil {
+		return t.line
+	}
+	return cut(sample.Line(t.packet.Data, t.packet.Length))
+}
+
+// Sight is the rest of an entry: where and when was looked.
+type Sight struct {
+	Node, Interface string
+	// At is when the counts were exact, Started when this run began to count.
+	At, Started time.Time
+	// Message says what keeps the verifier from counting.
+	Message string
+}
+
+// Entry is the status entry, except the line of the last packet, which costs more than
+// all the rest and is needed only when the entry is written.
+func (t Totals) Entry(s Sight) v1alpha1.Verification {
+	return v1alpha1.Verification{
+		Counts:        t.Counts,
+		Node:          s.Node,
+		Interface:     s.Interface,
+		ObservedAt:    micro(s.At),
+		StartedAt:     optional(s.Started),
+		FirstPacketAt: optional(t.First),
+		LastPacketAt:  optional(t.Last),
+		Message:       cut(s.Message),
+	}
+}
+
+// micro cuts a time to what the API server keeps of a MicroTime, so that what is read
+// back equals what was written.
+func micro(t time.Time) metav1.MicroTime {
+	return metav1.NewMicroTime(t.Truncate(time.Microsecond))
+}
+
+func optional(t time.Time) *metav1.MicroTime {
+	if t.IsZero() {
+		return nil
+	}
+	m := micro(t)
+	return &m
+}
+
+// cut keeps a text within the bound of the status fields; with a longer one the API
+// server would refuse the whole entry.
+func cut(text string) string {
+	const bound = 512
+	if len(text) > bound {
+		text = text[:bound-4] + " ..."
+	}
+	return strings.ToValidUTF8(text, "")
+}
