@@ -24,7 +24,8 @@ type Tally struct {
 	marks   Marks
 	retired uint64
 	unknown topStreams
-	touched []*counts // whose frames of this block are still to be copied
+	current capture.Frame // here and not in Count, where it would be allocated
+	touched []*counts     // whose frames of this block are still to be copied
 }
 
 // New makes a tally without sessions for datagrams to the given UDP port.
@@ -67,10 +68,10 @@ type FrameSource interface {
 func (t *Tally) Count(block FrameSource) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var f capture.Frame
-	for block.Next(&f) {
-		t.frame(&f)
+	for block.Next(&t.current) {
+		t.frame(&t.current)
 	}
+	t.current = capture.Frame{} // its bytes are the caller's
 	for _, c := range t.touched {
 		c.keep()
 	}
