@@ -6,6 +6,7 @@
 package integration_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -19,5 +20,9 @@ func TestMain(m *testing.M) {
 	// Each manager has a log of its own.
 	log.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
+	// Most tests wait most of the time, so the number of cores is no measure.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
 	env.Main(m)
 }

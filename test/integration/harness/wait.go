@@ -53,6 +53,7 @@ func Until[T client.Object](w *World, o T, what string, good func(T) bool) T {
 		if err := w.Get(o); err != nil {
 			w.t.Fatalf("reading the %T %s while waiting for: %s: %v", o, o.GetName(), what, err)
 		}
+		o.SetManagedFields(nil) // nobody reads them when a test fails
 		return o
 	}, good)
 }
@@ -86,3 +87,6 @@ func (w *World) Gone(o client.Object) {
 	w.t.Helper()
 	_ = Poll(w.t, fmt.Sprintf("the %T %s is gone", o, o.GetName()), func() error { return w.Get(o) }, apierrors.IsNotFound)
 }
+
+// Text is an object as people would see it.
+func Text(o client.Object) string { return printed(o) }

@@ -96,11 +96,12 @@ func Change[T client.Object](w *World, o T, edit func(T)) {
 
 var pokes atomic.Int64
 
-// Poke asks for a look at the object now and returns when there was one.
-func Poke[T status.Object](w *World, o T) T {
+// Ask asks for a look at the object now, which may let the object go, and returns what
+// will be echoed otherwise.
+func (w *World) Ask(o client.Object) string {
 	w.t.Helper()
 	request := fmt.Sprintf("request-%d", pokes.Add(1))
-	Change(w, o, func(o T) {
+	Change(w, o, func(o client.Object) {
 		annotations := o.GetAnnotations()
 		if annotations == nil {
 			annotations = map[string]string{}
@@ -108,6 +109,13 @@ func Poke[T status.Object](w *World, o T) T {
 		annotations[v1alpha1.ReconcileRequestedAnnotation] = request
 		o.SetAnnotations(annotations)
 	})
+	return request
+}
+
+// Poke asks for a look at the object now and returns when there was one.
+func Poke[T status.Object](w *World, o T) T {
+	w.t.Helper()
+	request := w.Ask(o)
 	return Until(w, o, "the poke is handled", func(o T) bool { return o.Common().LastHandledReconcileAt == request })
 }
 
