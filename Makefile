@@ -66,11 +66,11 @@ demo-able:
 	  echo "The demo makes network namespaces and needs root: sudo env \"PATH=\$$PATH\" make demo" >&2; exit 1; fi
 
 .PHONY: test
-test: assets $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
+test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(BIN)/checks ## Check style, arrows, generated files and both builds
+lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, arrows, generated files and both builds
 	@status=0; \
 	$(MAKE) verify-generated || status=1; \
 	$(STEP) "Checking the house (rooms, arrows, size and form of files)" $(BIN)/checks house || status=1; \
@@ -110,11 +110,11 @@ e2e: assets images $(BIN)/checks ## Install the product on three real nodes and 
 ##@ Now and then
 
 .PHONY: generate
-generate: $(TOOLS)/controller-gen ## Write the generated files (deep copies, CRDs, RBAC roles) anew
-	@$(STEP) "Generating deep copies, config/crd and config/rbac" hack/generate
+generate: $(TOOLS)/controller-gen $(TOOLS)/helm ## Write the generated files (deep copies, CRDs, roles, kustomize folders) anew
+	@$(STEP) "Generating deep copies, CRDs, roles, and the kustomize folders from the chart" hack/generate
 
 .PHONY: verify-generated
-verify-generated: $(TOOLS)/controller-gen ## Check that the generated files are current
+verify-generated: $(TOOLS)/controller-gen $(TOOLS)/helm ## Check that the generated files are current
 	@$(STEP) "Checking that generated files are current" hack/generate --check
 
 .PHONY: cross
@@ -134,7 +134,7 @@ else
 endif
 
 .PHONY: tools
-tools: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen ## Build the tools of make lint and make generate
+tools: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
 
 .PHONY: clean
 clean: ## Remove what was built, but not bin/kube (rm -r bin for that too)
@@ -151,6 +151,16 @@ $(TOOLS)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 $(TOOLS)/controller-gen: hack/tools/go.mod hack/tools/go.sum
 	@$(STEP) "Building controller-gen (about 40 seconds the first time)" go -C hack/tools build -ldflags "-s -w" \
 	  -o $(CURDIR)/$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+# Helm's own releases say with these which Kubernetes they stand for when they reach
+# none; the minor version is that of the client library in hack/tools/helm/go.mod.
+HELM_LDFLAGS = -s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 \
+  $(foreach p,pkg/chartutil pkg/lint/rules,-X helm.sh/helm/v3/$(p).k8sVersionMajor=1 -X helm.sh/helm/v3/$(p).k8sVersionMinor=37)
+
+$(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	@$(STEP) "Building helm (2 to 3 minutes the first time)" go -C hack/tools/helm build -ldflags "$(HELM_LDFLAGS)" \
+	  -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
 	@touch $@
 
 # Always asked, as Go itself knows best what changed.
