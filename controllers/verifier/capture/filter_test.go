@@ -81,11 +81,7 @@ func TestTheFilterLetsPassWhatMayBeACopy(t *testing.T) {
 // What the walk calls a copy, or a damaged or fragmented one, must pass, or the
 // counts would be of what the filter thinks.
 func mustPass(c vxlan.Class) bool {
-	switch c {
-	case vxlan.Stream, vxlan.Fragment, vxlan.BadHeader, vxlan.GPE:
-		return true
-	}
-	return false
+	return c == vxlan.Stream || c == vxlan.Fragment || c == vxlan.BadHeader || c == vxlan.GPE
 }
 
 func TestTheFilterHidesNothingThatTheWalkWouldCount(t *testing.T) {

@@ -69,10 +69,10 @@ func network(frame []byte) (p ip, eth layers.Ethernet, x excuse) {
 	if len(frame) > 13 && binary.BigEndian.Uint16(frame[12:]) < 0x0600 {
 		return ip{notIP: true}, eth, agreed
 	}
-	switch kind {
-	case layers.EthernetTypeIPv4:
+	if kind == layers.EthernetTypeIPv4 {
 		return network4(rest, eth)
-	case layers.EthernetTypeIPv6:
+	}
+	if kind == layers.EthernetTypeIPv6 {
 		return network6(rest, eth)
 	}
 	return ip{notIP: true}, eth, agreed
@@ -168,6 +168,7 @@ func oracleOuter(frame []byte) (class vxlan.Class, key vxlan.Key, inner []byte, 
 }
 
 func seed(f *testing.F) {
+	f.Helper()
 	for _, e := range append(streams(), others()...) {
 		f.Add(e.frame)
 	}
@@ -261,6 +262,7 @@ func FuzzWalkInnerAgreesWithGopacket(f *testing.F) {
 // ports compares the ports. gopacket wants a whole TCP header, with options
 // that make sense; four bytes are enough to the walk.
 func ports(t *testing.T, frame []byte, got *vxlan.Inner, want ip) {
+	t.Helper()
 	if got.LaterFragment {
 		return
 	}
