@@ -31,15 +31,22 @@ type row struct {
 
 // judge makes the table. What had to be copied follows from what the kernel of
 // ecs-source received: all that the filter's one rule matches, as long as ecs-target
-// lets copies in, and nothing else. What the verifier counted of the other kinds is what
-// it counted as unexpected or undecided: it does not tell them apart, and each must be 0.
+// lets copies in, and nothing else. The verifier does not tell the other kinds apart: what
+// it counted as unexpected or undecided is their sum, and must be 0. Where it is the sum
+// of what the kernel of ecs-target received of them, each gets its own part, else each
+// shows the sum.
 func judge(m marks, verifier v1alpha1.Counts) []row {
 	open, closed, reopened := m.opened.since(m.began), m.closed.since(m.opened), m.reopened.since(m.closed)
 	all := m.reopened.since(m.began)
 	wrong := uint64(verifier.Unexpected + verifier.Undecided)
 	matching := open.source[requests] + reopened.source[requests]
+	explained := all.target[otherPorts]+all.target[otherClient]+all.target[datagrams]+all.target[replies] == wrong
 	negative := func(id, sent string) row {
-		return row{ID: id, Sent: sent, SourceKernel: all.source[id], TargetKernel: all.target[id], Verifier: wrong}
+		r := row{ID: id, Sent: sent, SourceKernel: all.source[id], TargetKernel: all.target[id], Verifier: wrong}
+		if explained {
+			r.Verifier = r.TargetKernel
+		}
+		return r
 	}
 	rows := []row{
 		{

@@ -19,13 +19,14 @@
 //	rows[]         the table: id, sent, sourceKernel (packets in the kernel of
 //	               ecs-source), expectedCopies, targetKernel (copies in the kernel of
 //	               ecs-target), verifier (copies that the verifier counted), ok
-//	copy           the copy of 12345: line, outerLength, innerLength, vni, outerSourceMAC,
-//	               outerDestinationMAC, outerSource, outerDestination, innerSourceMAC,
-//	               innerDestinationMAC, innerSource, innerDestination, flags, payloadBytes
+//	copy           the copy of 12345: line, outerLength, innerLength, vxlanFlags, vni,
+//	               outerSourceMAC, outerDestinationMAC, outerSource, outerDestination,
+//	               innerSourceMAC, innerDestinationMAC, innerSource, innerDestination,
+//	               flags, payloadBytes
 //	verifier       its entry in the session's status: packets, bytes, unexpected,
 //	               undecided, foreignSource, dropped; lastPacket; as of the table
 //	captureFile    what `verifier read` says of copies.pcap: packets, bytes
-//	forgeries[]    false copies: id, sent, targetKernel, countedAs, ok; only with run
+//	forgeries[]    false copies: id, what, sent, targetKernel, countedAs, ok; only with run
 //	processes[]    name, residentMiB, limitMiB, cpuPercent (of one core, idle)
 //	kubectl        what `kubectl get mirf,mirs -o wide` printed
 //	cloudEmpty     true when the cloud had no filter, rule or session left; only with run
