@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -96,19 +97,16 @@ func Change[T client.Object](w *World, o T, edit func(T)) {
 
 var pokes atomic.Int64
 
-// Ask asks for a look at the object now, which may let the object go, and returns what
-// will be echoed otherwise.
+// Ask asks for a look at the object now, and returns what will be echoed; an object that
+// is gone already, or goes because of it, echoes nothing.
 func (w *World) Ask(o client.Object) string {
 	w.t.Helper()
 	request := fmt.Sprintf("request-%d", pokes.Add(1))
-	Change(w, o, func(o client.Object) {
-		annotations := o.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[v1alpha1.ReconcileRequestedAnnotation] = request
-		o.SetAnnotations(annotations)
-	})
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.ReconcileRequestedAnnotation, request)
+	err := w.Cluster.Client.Patch(w.ctx(), o, client.RawPatch(types.MergePatchType, []byte(patch)))
+	if client.IgnoreNotFound(err) != nil {
+		w.t.Fatalf("annotating the %T %s: %v", o, o.GetName(), err)
+	}
 	return request
 }
 
