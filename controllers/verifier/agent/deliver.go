@@ -13,45 +13,20 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
-// parcel is one thing to do at the API server for one session.
-type parcel struct {
-	to *tracked
-	// session is the one that was tracked when the parcel was made.
-	session *v1alpha1.MirrorSession
-	// read is whether the stored entry is to be read; else entry is to be written.
-	read     bool
-	entry    v1alpha1.Verification
-	at       time.Time
-	interval time.Duration
-}
-
-// deliver does what is worth it now, within the host's budget, the most urgent first
+// deliver writes what is worth it now, within the host's budget, the most urgent first
 // and of the same urgency the one that waits longest.
 func (a *Agent) deliver(ctx context.Context) {
 	for ctx.Err() == nil {
-		p := a.next()
-		if p == nil {
+		t := a.next()
+		if t == nil {
 			return
 		}
-		a.carry(ctx, p)
+		a.carry(ctx, t)
 	}
 }
 
-// carry does one thing and notes what became of it.
-func (a *Agent) carry(ctx context.Context, p *parcel) {
-	call, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	if p.read {
-		stored, err := report.Read(call, a.Reader, p.session, a.Node)
-		a.learned(ctx, p, stored, err)
-		return
-	}
-	a.written(ctx, p, report.Write(call, a.Client, p.session, p.entry))
-}
-
-// next chooses what to do next, nil for nothing. What an earlier run had counted is
-// read before anything is written: without it totals would fall.
-func (a *Agent) next() *parcel {
+// next chooses what to write next, nil for nothing.
+func (a *Agent) next() *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.Clock()
@@ -59,15 +34,11 @@ func (a *Agent) next() *parcel {
 	var best *tracked
 	var urgency report.Urgency
 	for uid, t := range a.tracked {
-		if now.Before(t.retryAt) {
-			continue
-		}
-		if t.stored == nil {
-			return a.parcel(t, now, nil)
-		}
 		l := looks[t.watch]
 		entry, _ := t.entry(a.Node, l)
 		switch {
+		case now.Before(t.retryAt):
+			continue
 		case t.watch == nil && !t.pace.Differs(entry):
 			delete(a.tracked, uid) // it has left, and all is written
 			continue
@@ -85,7 +56,82 @@ func (a *Agent) next() *parcel {
 	if best == nil || !a.budget.AllowN(now, 1) {
 		return nil
 	}
-	return a.parcel(best, now, looks[best.watch])
+	return best
+}
+
+// carry writes a session's entry and notes what became of that.
+func (a *Agent) carry(ctx context.Context, t *tracked) {
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	const attempts = 4 // the manager writes the same object, but seldom
+	var err error
+	for range attempts {
+		if err = a.exchange(call, t); !errors.Is(err, report.ErrChanged) {
+			break
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case err == nil:
+		a.writes.stored++
+		a.succeeded(t)
+	case errors.Is(err, report.ErrGone):
+		a.writes.gone++
+		a.succeeded(t)
+	case ctx.Err() == nil: // the end of the agent is no failure: all is written once more
+		a.writes.failed++
+		a.failed(t, err)
+	}
+}
+
+// exchange reads what the API server has and writes the session's entry over it. What
+// another run has written there since this one looked is taken over first: totals never
+// fall.
+func (a *Agent) exchange(ctx context.Context, t *tracked) error {
+	read, err := report.Read(ctx, a.Reader, a.object(t))
+	if err == nil {
+		entry, made := a.compose(t, read)
+		err = report.Write(ctx, a.Client, read, entry)
+		if err == nil {
+			a.wrote(t, made, entry)
+		}
+	}
+	if errors.Is(err, report.ErrGone) {
+		a.lost(t)
+	}
+	return err
+}
+
+func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return t.session
+}
+
+// compose makes the entry that goes on from what is stored, and says when it was made.
+func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (v1alpha1.Verification, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.looks()[t.watch]
+	t.learn(a.Node, l, report.Own(read, a.Node))
+	entry, totals := t.entry(a.Node, l)
+	entry.LastPacket = totals.LastPacket()
+	return entry, a.Clock()
+}
+
+func (a *Agent) wrote(t *tracked, made time.Time, entry v1alpha1.Verification) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.pace.Written(made, entry, report.Interval(a.sessions))
+}
+
+// lost notes that there is no session any more to write to.
+func (a *Agent) lost(t *tracked) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	entry, _ := t.entry(a.Node, a.looks()[t.watch])
+	t.pace.Written(a.Clock(), entry, report.Interval(a.sessions))
 }
 
 // looks are those of all watches; at the end of the agent, the last ones.
@@ -101,59 +147,14 @@ func (a *Agent) looks() map[*watch]*look {
 	return out
 }
 
-func (a *Agent) parcel(t *tracked, now time.Time, l *look) *parcel {
-	p := &parcel{to: t, session: t.session, read: t.stored == nil, at: now, interval: report.Interval(a.sessions)}
-	if !p.read {
-		entry, totals := t.entry(a.Node, l)
-		entry.LastPacket = totals.LastPacket()
-		p.entry = entry
-	}
-	return p
-}
-
-// learned notes what an earlier run had counted.
-func (a *Agent) learned(ctx context.Context, p *parcel, stored v1alpha1.Verification, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	t := p.to
-	if err != nil && !errors.Is(err, report.ErrGone) {
-		a.failed(ctx, t, err)
-		return
-	}
-	totals := report.TotalsOf(stored)
-	t.stored, t.storedAt = &totals, stored.ObservedAt.Time
-	a.succeeded(t)
-}
-
-// written notes what became of a write. A session that is gone has no entry either.
-func (a *Agent) written(ctx context.Context, p *parcel, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case err == nil:
-		a.writes.stored++
-	case errors.Is(err, report.ErrGone):
-		a.writes.gone++
-	default:
-		a.writes.failed++
-		a.failed(ctx, p.to, err)
-		return
-	}
-	p.to.pace.Written(p.at, p.entry, p.interval)
-	a.succeeded(p.to)
-}
-
 // failed lets a session wait before the next attempt, at most for report.Level, so that
 // an API server that comes back is not met by all at once. The counts stay where they
 // are, and the first failure in a row is logged.
-func (a *Agent) failed(ctx context.Context, t *tracked, err error) {
-	if ctx.Err() != nil {
-		return // the end of the agent is no failure: all is written once more
-	}
+func (a *Agent) failed(t *tracked, err error) {
 	t.failures++
 	t.retryAt = a.Clock().Add(min(tick<<min(t.failures, 8), report.Level))
 	if t.failures == 1 {
-		a.log(t).Error(err, "The API server did not take or tell a session's counts; counting goes on, and it is tried again until it works")
+		a.log(t).Error(err, "The API server did not take a session's counts; counting goes on, and it is tried again until it does")
 	}
 }
 
@@ -171,14 +172,14 @@ func (a *Agent) deliverLast(ctx context.Context) {
 	defer again.Stop()
 	for {
 		waiting := a.last()
-		for _, p := range waiting {
-			a.carry(ctx, p)
-		}
-		switch {
-		case len(waiting) == 0:
+		if len(waiting) == 0 {
 			return
-		case ctx.Err() == nil && !a.failing():
-			continue // what was read is to be written now
+		}
+		for _, t := range waiting {
+			a.carry(ctx, t)
+		}
+		if !a.failing() && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -189,15 +190,14 @@ func (a *Agent) deliverLast(ctx context.Context) {
 	}
 }
 
-// last is what is still to be done for each session.
-func (a *Agent) last() (out []*parcel) {
+// last are the sessions of which something is not written yet.
+func (a *Agent) last() (out []*tracked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	looks := a.looks()
 	for _, t := range a.tracked {
-		l := looks[t.watch]
-		if entry, _ := t.entry(a.Node, l); t.stored == nil || t.pace.Differs(entry) {
-			out = append(out, a.parcel(t, a.Clock(), l))
+		if entry, _ := t.entry(a.Node, looks[t.watch]); t.pace.Differs(entry) {
+			out = append(out, t)
 		}
 	}
 	return out

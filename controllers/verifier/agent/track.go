@@ -141,7 +141,7 @@ func (a *Agent) take(placements []placement, alive map[types.UID]*v1alpha1.Mirro
 		a.enter(p, a.watches[at])
 	}
 	for at, w := range a.watches {
-		a.count(w, lists[at])
+		a.recount(w, lists[at])
 		if len(lists[at]) == 0 {
 			delete(a.watches, at)
 			idle = append(idle, w)
@@ -197,7 +197,7 @@ func (a *Agent) departed(placements []placement, alive map[types.UID]*v1alpha1.M
 }
 
 // leave ends the counting of a session on its watch. What the tally has counted for it
-// comes with the tally's next list, see count.
+// comes with the tally's next list, see recount.
 func (t *tracked) leave() {
 	drops := t.watch.look().stats.Drops - t.drops
 	t.run = t.run.Plus(report.Counted(tally.SessionCounts{}, drops, t.judged))
@@ -220,37 +220,40 @@ func (a *Agent) enter(p *placement, w *watch) {
 		a.log(t).Info("Counting a session", "vni", p.count.VNI, "interface", w.local.Name)
 	}
 	t.id, t.judged, t.problem = p.count.ID, p.judged, p.problem
-	a.compare(t)
+	if a.missed(t) {
+		t.pace = report.Pace{}
+	}
 }
 
-// compare looks whether the entry in the status is still the one that this run knows.
-func (a *Agent) compare(t *tracked) {
-	if t.stored == nil {
-		return
-	}
-	now := a.Clock()
-	own := report.Own(t.session, a.Node)
+// learn takes over what the API server has of this node.
+func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
 	switch {
-	case own == nil:
-		// Gone, and for so long that the cache can't just be behind: it is written anew.
-		if !t.pace.Last().IsZero() && now.Sub(t.pace.Last()) > report.Level {
-			t.pace = report.Pace{}
+	case t.stored == nil:
+		t.stored = new(report.Totals)
+		if own != nil {
+			*t.stored, t.storedAt = report.TotalsOf(*own), own.ObservedAt.Time
 		}
-	case own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
-		// Ours.
+	case own == nil, own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
+		// Removed by somebody, or what this run has written itself.
 	case own.ObservedAt.After(t.storedAt):
 		// Another run has written after this one had read, as a pod that ends while its
 		// successor runs already. Both saw the same packets: the higher counts hold.
-		l := t.watch.look()
-		_, totals := t.entry(a.Node, &l)
+		_, totals := t.entry(node, l)
 		raised := t.stored.Plus(totals.Missing(report.TotalsOf(*own)))
 		t.stored, t.storedAt = &raised, own.ObservedAt.Time
 	}
 }
 
-// count tells a watch its sessions, and keeps what it had counted for those that it
+// missed says whether the entry is gone from the status, and for so long that the cache
+// can't just be behind. It is then written anew.
+func (a *Agent) missed(t *tracked) bool {
+	last := t.pace.Last()
+	return !last.IsZero() && a.Clock().Sub(last) > report.Level && report.Own(t.session, a.Node) == nil
+}
+
+// recount tells a watch its sessions, and keeps what it had counted for those that it
 // has no longer.
-func (a *Agent) count(w *watch, list []tally.Session) {
+func (a *Agent) recount(w *watch, list []tally.Session) {
 	retired, conflicts, err := w.tally.SetSessions(list)
 	if err != nil {
 		// Each session was checked before, so this is a bug. Nothing is lost by it:

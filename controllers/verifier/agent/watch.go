@@ -61,7 +61,11 @@ func (w *watch) run() {
 		if err == nil {
 			return
 		}
-		if w.setProblem("can't capture on " + w.local.Name + ": " + err.Error()) {
+		what := err.Error()
+		if errors.Is(err, capture.ErrInterfaceDown) {
+			what = capture.ErrInterfaceDown.Error() // the rest is for the log
+		}
+		if w.setProblem("can't capture on " + w.local.Name + ": " + what) {
 			w.log.Error(err, "Can't capture; it is tried again every second")
 		}
 		select {

@@ -153,6 +153,13 @@ func inside(pair *frametest.Pair, f func() error) error {
 // step lets the agent look around, count what has come, and tell what is worth it.
 func (h *host) step() {
 	h.w.t.Helper()
+	h.count()
+	h.deliver(h.w.t.Context())
+}
+
+// count lets the agent look around and count what has come.
+func (h *host) count() {
+	h.w.t.Helper()
 	h.place(h.w.t.Context())
 	h.w.until("the rings are open and empty", func() bool {
 		for _, w := range h.watches {
@@ -163,7 +170,6 @@ func (h *host) step() {
 		}
 		return true
 	})
-	h.deliver(h.w.t.Context())
 }
 
 // trail lets so much time pass that all counts are told.
@@ -287,7 +293,7 @@ func (w *world) tells(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) 
 	}
 }
 
-// entry is one of the receiver, with so many packets that the filter accepts.
+// entry is what the receiver, tells of so many packets that the filter accepts.
 func entry(packets int64, edits ...func(*v1alpha1.Verification)) v1alpha1.Verification {
 	e := v1alpha1.Verification{Node: node, Interface: "right", Counts: v1alpha1.Counts{Packets: packets, Bytes: packets * goodBytes}}
 	for _, edit := range edits {

@@ -19,6 +19,9 @@ import (
 // anew with the same name: there is no entry any more, and nothing to write.
 var ErrGone = errors.New("the session is gone")
 
+// ErrChanged is what Write returns when the session has changed since it was read.
+var ErrChanged = errors.New("the session has changed since it was read")
+
 // FieldManager is the node's own field manager in server-side apply. With one that
 // nodes share, one node's apply would delete another's entry.
 func FieldManager(node string) string {
@@ -36,30 +39,31 @@ func Own(s *v1alpha1.MirrorSession, node string) *v1alpha1.Verification {
 	return nil
 }
 
-// Read returns the node's stored entry, the zero value when it has none. The reader
-// must ask the API server, not a cache: a verifier that was just started again would
-// go on from an entry that its predecessor has replaced since, and totals would fall.
-func Read(ctx context.Context, r client.Reader, s *v1alpha1.MirrorSession, node string) (v1alpha1.Verification, error) {
+// Read returns the session as the API server has it now. The reader must ask the API
+// server, not a cache: a verifier that was just started again would go on from an entry
+// that its predecessor has replaced since, and totals would fall.
+func Read(ctx context.Context, r client.Reader, s *v1alpha1.MirrorSession) (*v1alpha1.MirrorSession, error) {
 	var stored v1alpha1.MirrorSession
 	key := client.ObjectKeyFromObject(s)
 	err := r.Get(ctx, key, &stored)
 	switch {
 	case apierrors.IsNotFound(err):
-		return v1alpha1.Verification{}, fmt.Errorf("read the entry of %s in %s: %w: %w", node, key, ErrGone, err)
+		return nil, fmt.Errorf("read the session %s: %w: %w", key, ErrGone, err)
 	case err != nil:
-		return v1alpha1.Verification{}, fmt.Errorf("read the entry of %s in %s: %w", node, key, err)
+		return nil, fmt.Errorf("read the session %s: %w", key, err)
 	case stored.UID != s.UID:
-		return v1alpha1.Verification{}, fmt.Errorf("read the entry of %s in %s: %w: the name is now that of another", node, key, ErrGone)
+		return nil, fmt.Errorf("read the session %s: %w: the name is now that of another", key, ErrGone)
 	}
-	if own := Own(&stored, node); own != nil {
-		return *own, nil
-	}
-	return v1alpha1.Verification{}, nil
+	return &stored, nil
 }
 
-// Write stores the node's own entry, and nothing else, in the session's status. The
-// body carries the UID: a session that was deleted and made anew is not touched.
-func Write(ctx context.Context, c client.Client, s *v1alpha1.MirrorSession, entry v1alpha1.Verification) error {
+// Write stores the node's own entry, and nothing else, in the status of a session that
+// was just read. The body carries the resource version, so that the write fails with
+// ErrChanged when anything has changed since: an entry of another run of this verifier
+// is never overwritten unseen, nor is a session touched that was made anew with the same
+// name. (The UID alone would not do: for the status of custom resources the API server
+// takes all metadata but the version from the stored object.)
+func Write(ctx context.Context, c client.Client, read *v1alpha1.MirrorSession, entry v1alpha1.Verification) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&entry)
 	if err != nil {
 		return fmt.Errorf("encode the entry of %s: %w", entry.Node, err)
@@ -68,18 +72,21 @@ func Write(ctx context.Context, c client.Client, s *v1alpha1.MirrorSession, entr
 		"status": map[string]any{"verification": []any{content}},
 	}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSession"))
-	u.SetNamespace(s.Namespace)
-	u.SetName(s.Name)
-	u.SetUID(s.UID)
+	u.SetNamespace(read.Namespace)
+	u.SetName(read.Name)
+	u.SetUID(read.UID)
+	u.SetResourceVersion(read.ResourceVersion)
 	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
 		client.FieldOwner(FieldManager(entry.Node)), client.ForceOwnership)
+	key := client.ObjectKeyFromObject(read)
 	switch {
 	case err == nil:
 		return nil
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		// Ownership is forced and no version is asked for: only the UID can conflict.
-		return fmt.Errorf("write the entry of %s in %s/%s: %w: %w", entry.Node, s.Namespace, s.Name, ErrGone, err)
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("write the entry of %s in %s: %w: %w", entry.Node, key, ErrGone, err)
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("write the entry of %s in %s: %w: %w", entry.Node, key, ErrChanged, err)
 	default:
-		return fmt.Errorf("write the entry of %s in %s/%s: %w", entry.Node, s.Namespace, s.Name, err)
+		return fmt.Errorf("write the entry of %s in %s: %w", entry.Node, key, err)
 	}
 }

@@ -1,0 +1,265 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/frametest"
+)
+
+// neighbour is a second wire to a second host that also has the target's MAC.
+func (w *world) neighbour() *frametest.Pair {
+	w.t.Helper()
+	other := frametest.NewPair(w.t)
+	other.Receiver.Judge(w.t, 4789)
+	w.setMAC(other, w.pair.Receiver.MAC)
+	return other
+}
+
+func (w *world) setMAC(pair *frametest.Pair, mac [6]byte) {
+	w.t.Helper()
+	if err := pair.Receiver.Netlink.LinkSetHardwareAddr(pair.Receiver.Link(w.t), mac[:]); err != nil {
+		w.t.Fatal(err)
+	}
+	pair.Receiver.MAC = mac
+}
+
+func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
+	w := newWorld(t)
+	f := w.filter("web")
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	w.send(good(10)...)
+	h.trail()
+
+	t.Run("gets its new VNI", func(t *testing.T) {
+		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(77)) })
+		h.step()
+		w.send(copies(77, 5, frametest.Inner("12345\n").Bytes())...)
+		w.send(good(3)...) // the old VNI is nobody's now
+		h.trail()
+		w.tells(s, entry(15))
+	})
+	t.Run("gets its new source", func(t *testing.T) {
+		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+			status.Sources[0].Addresses = []string{frametest.ClientAddr.String(), frametest.SourceAddr.String()}
+		})
+		h.step()
+		w.send(good(2, from(frametest.ClientAddr))...)
+		h.trail()
+		w.tells(s, entry(17))
+	})
+	t.Run("is judged by the old rules until the cloud has the new ones", func(t *testing.T) {
+		f.Spec.Rules[0].Destination.Port = new(int32(22))
+		if err := w.admin.Update(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		h.step()
+		w.send(good(4)...)
+		h.trail()
+		w.tells(s, entry(21))
+
+		w.ready(f)
+		h.step()
+		w.send(good(6)...)
+		h.trail()
+		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Unexpected = 6 }))
+	})
+	t.Run("leaves with its last counts and comes back with its totals", func(t *testing.T) {
+		gone := entry(22, func(e *v1alpha1.Verification) { e.Unexpected = 6 })
+		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.Sessions = nil })
+		ssh := frametest.Inner("12345\n")
+		ssh.DestinationPort = 22
+		w.send(copies(1, 1, ssh.Bytes())...) // before the agent knows
+		h.trail()
+		w.tells(s, gone)
+		w.send(copies(1, 9, ssh.Bytes())...) // nobody counts them
+		h.trail()
+		w.tells(s, gone)
+		if len(h.tracked)+len(h.watches) != 0 {
+			t.Errorf("%d sessions and %d interfaces are still looked at", len(h.tracked), len(h.watches))
+		}
+		w.manage(s)
+		h.step()
+		w.send(copies(1, 2, ssh.Bytes())...)
+		h.trail()
+		gone.Packets += 2
+		gone.Bytes += 2 * goodBytes
+		w.tells(s, gone)
+	})
+}
+
+// ready writes that the cloud has the filter's present rules.
+func (w *world) ready(f *v1alpha1.MirrorFilter) {
+	w.t.Helper()
+	f.Status.ObservedGeneration = f.Generation
+	apimeta.SetStatusCondition(&f.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced", ObservedGeneration: f.Generation,
+	})
+	if err := w.admin.Status().Update(w.t.Context(), f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestWithoutItsFilterASessionsPacketsAreUndecided(t *testing.T) {
+	w := newWorld(t)
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	const message = `the MirrorFilter "web" does not exist, so no packet can be judged: create it`
+	undecided := func(message string) func(*v1alpha1.Verification) {
+		return func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected, e.Message = 5, 1, message }
+	}
+	w.send(good(5)...)
+	w.send(copies(1, 1, frametest.ARP())...) // no filter ever lets that pass
+	h.trail()
+	w.tells(s, entry(0, undecided(message)))
+	w.filter("web")
+	h.trail()
+	w.tells(s, entry(0, undecided("")))
+	w.send(good(7)...)
+	h.trail()
+	w.tells(s, entry(7, undecided("")))
+}
+
+func TestTwoSessionsThatClaimTheSameStream(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	older := w.session("older", "web")
+	w.until("a second has passed: the API server's creation times are no finer", func() bool {
+		return time.Since(older.CreationTimestamp.Time) > 1100*time.Millisecond
+	})
+	younger := w.session("younger", "web")
+	third := w.session("third", "web", func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(3)) })
+	h := w.host(node, w.pair)
+	h.step()
+	loses := func(e *v1alpha1.Verification) {
+		e.Message = `VNI 1 from 192.168.0.230 is also that of the MirrorSession "older", which is older and gets the counts: give one of the two another VNI`
+	}
+	w.send(good(4)...)
+	w.send(copies(3, 6, frametest.Inner("12345\n").Bytes())...)
+	h.trail()
+	w.tells(older, entry(4))
+	w.tells(younger, entry(0, loses))
+	w.tells(third, entry(6))
+
+	w.manage(older, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
+	h.trail()
+	w.send(good(5)...)
+	h.trail()
+	w.tells(older, entry(4))
+	w.tells(younger, entry(5))
+	w.tells(third, entry(6))
+}
+
+func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
+	const gone = "no interface of this host has the target's address or MAC any more"
+	says := func(message string) func(*v1alpha1.Verification) {
+		return func(e *v1alpha1.Verification) { e.Message = message }
+	}
+	t.Run("down and up", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(10)...)
+		link := w.pair.Receiver.Link(t)
+		if err := w.pair.Receiver.Netlink.LinkSetDown(link); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the agent knows that it can't capture", func() bool { return h.only().look().problem != "" })
+		h.trail()
+		w.tells(s, entry(10, says("can't capture on right: the interface is down or gone")))
+		if err := w.pair.Receiver.Netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+		w.until("the agent captures again", func() bool { return h.only().look().problem == "" })
+		w.send(good(5)...)
+		h.trail()
+		w.tells(s, entry(15))
+	})
+
+	t.Run("deleted and made anew", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(10)...)
+		if err := w.pair.Sender.Netlink.LinkDel(w.pair.Sender.Link(t)); err != nil {
+			t.Fatal(err)
+		}
+		h.trail()
+		w.tells(s, entry(10, says(gone)))
+		h.trail()
+		if len(h.tracked)+len(h.watches) != 0 {
+			t.Errorf("%d sessions and %d interfaces are still looked at", len(h.tracked), len(h.watches))
+		}
+		w.join()
+		h.trail()
+		w.tells(s, entry(10))
+		w.send(good(5)...)
+		h.trail()
+		w.tells(s, entry(15))
+	})
+
+	t.Run("made anew before anybody looked", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(10)...)
+		if err := w.pair.Sender.Netlink.LinkDel(w.pair.Sender.Link(t)); err != nil {
+			t.Fatal(err)
+		}
+		w.join()
+		h.step()
+		w.send(good(5)...)
+		h.trail()
+		w.tells(s, entry(15))
+		if len(h.watches) != 1 {
+			t.Errorf("%d interfaces are looked at", len(h.watches))
+		}
+	})
+}
+
+// only is the agent's one watch.
+func (h *host) only() *watch {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.watches) != 1 {
+		h.w.t.Fatalf("%d interfaces are looked at, want 1", len(h.watches))
+	}
+	for _, w := range h.watches {
+		return w
+	}
+	return nil
+}
+
+// join makes the wire anew after it was deleted: same names and MAC, other indexes.
+func (w *world) join() {
+	w.t.Helper()
+	must := func(err error) {
+		w.t.Helper()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	must(w.pair.Sender.Netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: "left"}, PeerName: "right",
+		PeerNamespace: netlink.NsFd(w.pair.Receiver.Handle()), PeerHardwareAddr: w.pair.Receiver.MAC[:],
+	}))
+	for _, side := range []*frametest.Side{&w.pair.Sender, &w.pair.Receiver} {
+		link := side.Link(w.t)
+		side.Index = link.Attrs().Index
+		must(side.Netlink.LinkSetUp(link))
+	}
+}

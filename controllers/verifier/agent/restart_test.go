@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// finish ends a run as Start does.
+func (h *host) finish() {
+	h.w.t.Helper()
+	h.end(h.w.t.Context())
+}
+
+func TestTotalsGoOnOverRestarts(t *testing.T) {
+	t.Run("an orderly end writes the last counts, and the next run goes on from them", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		var total int64
+		for _, n := range []int{100, 1, 0, 250} {
+			h := w.host(node, w.pair)
+			h.step()
+			w.send(good(n)...)
+			total += int64(n)
+			h.finish() // the frames are still in the ring, and no time has passed
+			w.tells(s, entry(total))
+		}
+		if got := w.kernel(); got != uint64(total) {
+			t.Errorf("the kernel counted %d", got)
+		}
+	})
+
+	t.Run("a run that is killed loses only what it had not written", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(10)...)
+		h.trail()
+		w.send(good(5)...)
+		h.kill()
+		h = w.host(node, w.pair)
+		h.step()
+		w.tells(s, entry(10))
+		w.send(good(3)...)
+		h.trail()
+		w.tells(s, entry(13))
+	})
+
+	t.Run("a cache that is behind does not make totals fall", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		old := w.stored(s)
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(10)...)
+		h.finish()
+		h = w.host(node, w.pair)
+		h.Client = stale{h.Client, *old} // as it was before the first run
+		h.step()
+		w.send(good(1)...)
+		h.trail()
+		w.tells(s, entry(11))
+	})
+
+	t.Run("a predecessor that ends after its successor has begun is not undone", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		first := w.host(node, w.pair)
+		first.step()
+		w.send(good(10)...)
+		first.trail()
+		w.send(good(7)...) // counted by the first alone, and not written yet
+		first.count()
+		second := w.host(node, w.pair)
+		second.step()
+		w.tells(s, entry(10))
+		w.send(good(4)...) // counted by both
+		second.count()
+		first.finish()
+		w.tells(s, entry(21))
+		second.trail()
+		w.tells(s, entry(21))
+		w.send(good(2)...)
+		second.trail()
+		w.tells(s, entry(23))
+	})
+}
+
+// stale lists sessions as they once were.
+type stale struct {
+	client.Client
+	was v1alpha1.MirrorSession
+}
+
+func (c stale) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if sessions, ok := list.(*v1alpha1.MirrorSessionList); ok {
+		sessions.Items = []v1alpha1.MirrorSession{c.was}
+		return nil
+	}
+	return c.Client.List(ctx, list, opts...)
+}
+
+func TestASessionThatWasMadeAnewStartsFromNothing(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	w.send(good(10)...)
+	h.trail()
+	w.send(good(5)...)
+	if err := w.admin.Delete(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	s = w.session("web", "web")
+	h.w.later(time.Minute)
+	h.deliver(t.Context()) // the agent knows only the old one, whose counts nobody wants
+	w.tells(s)
+	h.step()
+	w.tells(s, entry(0))
+	w.send(good(2)...)
+	h.trail()
+	w.tells(s, entry(2))
+}
+
+func TestEntriesOfOthersStay(t *testing.T) {
+	t.Run("two nodes keep an entry each", func(t *testing.T) {
+		w := newWorld(t)
+		other := w.neighbour()
+		w.filter("web")
+		s := w.session("web", "web")
+		one, two := w.host(node, w.pair), w.host("other-node", other)
+		for range 3 {
+			w.send(good(2)...)
+			w.sendTo(other, good(3)...)
+			one.trail()
+			two.trail()
+		}
+		w.tells(s, entry(6-2), entry(9-3, func(e *v1alpha1.Verification) { e.Node = "other-node" }))
+	})
+
+	t.Run("the manager's and the verifier's writes leave each other's fields alone", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		sum := func(status *v1alpha1.MirrorSessionStatus) {
+			status.Traffic = &v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: 1}}
+		}
+		w.manage(s, sum)
+		w.tells(s, entry(0))
+		w.send(good(3)...)
+		h.trail()
+		w.tells(s, entry(3))
+		if got := w.stored(s).Status; got.Traffic == nil || got.Traffic.Packets != 1 || got.VNI == nil || *got.VNI != 1 {
+			t.Errorf("the manager's part is now %+v", got)
+		}
+	})
+
+	t.Run("an entry that somebody removed is written again", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.trail()
+		if err := w.admin.Status().Patch(t.Context(), s, client.RawPatch("application/json-patch+json",
+			[]byte(`[{"op":"remove","path":"/status/verification"}]`))); err != nil {
+			t.Fatal(err)
+		}
+		w.tells(s)
+		h.trail()
+		w.tells(s, entry(3))
+	})
+}
