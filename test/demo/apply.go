@@ -119,7 +119,7 @@ func (d *demo) waitReady(ctx context.Context, object client.Object) error {
 		case ready == nil || ready.ObservedGeneration != object.GetGeneration():
 			return errors.New("the manager has not looked at it yet")
 		case ready.Status != "True":
-			return fmt.Errorf("Ready is %s, reason %s: %s", ready.Status, ready.Reason, ready.Message)
+			return fmt.Errorf("its Ready is %s, reason %s: %s", ready.Status, ready.Reason, ready.Message)
 		}
 		return nil
 	})

@@ -92,7 +92,7 @@ func (d *demo) startCloud(ctx context.Context) error {
 	if err := d.until(ctx, "the simulated cloud answers", d.cloud.healthy); err != nil {
 		return err
 	}
-	if err := d.watchHosts(); err != nil {
+	if err := d.watchHosts(ctx); err != nil {
 		return err
 	}
 	for _, s := range []server{ecsSource, ecsTest, ecsTarget} {

@@ -73,7 +73,7 @@ func copiesOf(kinds []kernel.Counter) []kernel.Counter {
 
 // watchHosts lets the kernels of ecs-source and ecs-target count, and captures the
 // copies at ecs-target.
-func (d *demo) watchHosts() error {
+func (d *demo) watchHosts(ctx context.Context) error {
 	var err error
 	if d.source, err = kernel.Watch(d.namespace(ecsSource), tableName, kinds()); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (d *demo) watchHosts() error {
 		return err
 	}
 	d.later("the counters of ecs-target", d.target.Close)
-	if d.capture, err = wire.Open(d.namespace(ecsTarget), device, d.path("copies.pcap")); err != nil {
+	if d.capture, err = wire.Open(ctx, d.namespace(ecsTarget), device, d.path("copies.pcap")); err != nil {
 		return err
 	}
 	d.later("the capture at ecs-target", d.capture.Close)

@@ -44,8 +44,9 @@ type Capture struct {
 	failed error
 }
 
-// Open captures at a device of a host, and writes what it sees to a pcap file.
-func Open(namespace, device, path string) (*Capture, error) {
+// Open captures at a device of a host, and writes what it sees to a pcap file, until it
+// is closed: that ctx ends does not end it.
+func Open(ctx context.Context, namespace, device, path string) (*Capture, error) {
 	conn, err := openSocket(namespace, device)
 	if err != nil {
 		return nil, fmt.Errorf("capturing at %s in %s: %w", device, namespace, err)
@@ -58,7 +59,7 @@ func Open(namespace, device, path string) (*Capture, error) {
 	if err := writer.WriteFileHeader(longest, layers.LinkTypeEthernet); err != nil {
 		return nil, errors.Join(fmt.Errorf("writing the capture file: %w", err), file.Close(), conn.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &Capture{conn: conn, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
@@ -102,11 +103,8 @@ func (c *Capture) read(ctx context.Context, writer *pcapgo.Writer) error {
 	buffer := make([]byte, longest)
 	for {
 		n, from, err := c.conn.Recvfrom(ctx, buffer, 0)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("capturing: %w", err)
+			return failure(ctx, err)
 		}
 		if link, ok := from.(*unix.SockaddrLinklayer); ok && link.Pkttype == unix.PACKET_OUTGOING {
 			continue
@@ -126,6 +124,14 @@ func (c *Capture) read(ctx context.Context, writer *pcapgo.Writer) error {
 		c.copies = append(c.copies, frame)
 		c.mu.Unlock()
 	}
+}
+
+// failure is nil where the capture was closed.
+func failure(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return fmt.Errorf("capturing: %w", err)
+	}
+	return nil
 }
 
 // Copies are those captured so far. It fails when the capture has ended by itself.

@@ -39,8 +39,9 @@ func (f Frame) PushACK() bool { return f.TCP != nil && flags(f.TCP) == "P." }
 // Decode takes a frame apart. isCopy is false for anything but UDP to port 4789 over
 // IPv4; the error says what is wrong inside of such a datagram.
 func Decode(at time.Time, data []byte) (c Copy, isCopy bool, err error) {
-	outer, err := decodeFrame(data)
-	if err != nil || outer.TCP != nil || outer.Destination.Port() != Port {
+	outer, problem := decodeFrame(data)
+	isCopy = problem == nil && outer.TCP == nil && outer.Destination.Port() == Port
+	if !isCopy {
 		return Copy{}, false, nil
 	}
 	c = Copy{At: at, Outer: outer}

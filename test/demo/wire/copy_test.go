@@ -80,7 +80,7 @@ func TestWhatIsNoCopyIsLeftAlone(t *testing.T) {
 
 func TestABrokenCopyIsAnErrorAndNeverAPanic(t *testing.T) {
 	whole := guideCopy(t)
-	for length := range len(whole) {
+	for length := range whole {
 		if c, isCopy, err := Decode(time.Now(), whole[:length]); isCopy && err == nil && len(c.Inner.Payload) == 6 {
 			t.Errorf("a frame cut to %d bytes is read as if it were whole", length)
 		}
