@@ -44,7 +44,7 @@ func (d *demo) converse(ctx context.Context) error {
 	}
 	d.tell("the kernel of ecs-source received %d packets, to ecs-target came %d copies, the verifier counted %d",
 		count.source[requests], count.target[requests], entry.Packets)
-	return d.checkLastPacket(entry.LastPacket)
+	return d.checkLastPacket(entry.LastPacket, *d.report.Copy)
 }
 
 // lookAtCopy takes the copy of 12345 from our own capture and checks all of it.
@@ -115,11 +115,13 @@ func host(addressAndPort string) string {
 	return address
 }
 
-// checkLastPacket looks whether the verifier shows the same packet in the status.
-func (d *demo) checkLastPacket(line string) error {
+// checkLastPacket looks whether the verifier shows the same packet in the status: the
+// ports of both flows tell it from the copies of other conversations.
+func (d *demo) checkLastPacket(line string, c copyFacts) error {
+	dotted := func(from, to string) string { return strings.ReplaceAll(from+" > "+to, ":", ".") }
 	for _, part := range []string{
-		fmt.Sprintf("vni %d", sessionVNI), fmt.Sprintf("length %d", outerLength), fmt.Sprintf("length %d", innerLength),
-		ecsTest.address.String(), fmt.Sprintf("%s.%d", ecsSource.address, servicePort), "[P.]",
+		dotted(c.OuterSource, c.OuterDestination), fmt.Sprintf("length %d", c.OuterLength), fmt.Sprintf("vni %d", c.VNI),
+		dotted(c.InnerSource, c.InnerDestination), fmt.Sprintf("length %d", c.InnerLength), "[P.]",
 	} {
 		if !strings.Contains(line, part) {
 			return fmt.Errorf("the verifier's last packet is to be the copy of 12345, but %q has no %q", line, part)
