@@ -419,3 +419,39 @@ func written(t interface {
 	}
 	return b.Bytes()
 }
+
+func TestAFileLargerThanItsWindowIsReadWhole(t *testing.T) {
+	var records []record
+	for i := range 600 {
+		// Sizes that no power of two divides, up to the largest.
+		records = append(records, record{Data: strings.Repeat(string(rune('a'+i%26)), 1+i*7919%200_000), Length: 262144, Time: int64(i) * 1e9})
+	}
+	for name, file := range map[string][]byte{
+		"pcap":   classic(binary.LittleEndian, 0xa1b2c3d4, 1000, 1, records...),
+		"pcapng": ng(binary.LittleEndian, records...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "capture")
+			if err := os.WriteFile(path, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f, err := capture.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mapped, err := readAll(f)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			piped, err := readBytes(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, r := range records {
+				if i >= len(mapped) || mapped[i] != r || i >= len(piped) || piped[i] != r {
+					t.Fatalf("record %d of a file of %d bytes is not as it was written", i, len(file))
+				}
+			}
+		})
+	}
+}

@@ -161,3 +161,32 @@ func TestARuleThatCannotBeIsRefusedWithItsField(t *testing.T) {
 		})
 	}
 }
+
+func TestEachPrefixLengthEndsWhereItSays(t *testing.T) {
+	// The packet's address differs from the rule's in exactly one bit.
+	for _, own := range []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("2001:db8::1:2:3")} {
+		for bits := range own.BitLen() + 1 {
+			rule := match.Rule{Direction: match.Egress, Accept: true, IPv6: own.Is6(), Source: netip.PrefixFrom(own, bits)}
+			compiled, err := match.Compile([]match.Rule{rule})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for flipped := range own.BitLen() {
+				b := own.AsSlice()
+				b[flipped/8] ^= 0x80 >> (flipped % 8)
+				p := vxlan.Inner{Kind: vxlan.IPv4, HasMACs: true, SourceMAC: frametest.SourceMAC, HasAddresses: true, Destination: own}
+				if own.Is6() {
+					p.Kind = vxlan.IPv6
+				}
+				p.Source, _ = netip.AddrFromSlice(b)
+				want := match.Unexpected
+				if rule.Source.Contains(p.Source) {
+					want = match.Accepted
+				}
+				if got := compiled.Check(&source, &p); got.Verdict != want {
+					t.Errorf("%s in %s: %s, want %s", p.Source, rule.Source, got.Verdict, want)
+				}
+			}
+		}
+	}
+}

@@ -227,3 +227,31 @@ func TestTheBooksOfAFileBalance(t *testing.T) {
 		}
 	})
 }
+
+func TestManyStreamsAreKeptApart(t *testing.T) {
+	var frames [][]byte
+	const streams = 6000 // more than the cache in front of the table holds
+	for i := range streams {
+		p := frametest.Copy(uint32(i%3), []byte("x"))
+		p.Source = netip.AddrFrom4([4]byte{10, 0, byte(i / 3 >> 8), byte(i / 3)})
+		frames = append(frames, p.Bytes())
+	}
+	frames = append(append(frames, frames...), frames[:streams/2]...)
+	report, ok, err := read.File(save(t, "a.pcap", pcap(65535, frames...)), 4789)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if len(report.Streams) != streams {
+		t.Fatalf("%d streams of %d", len(report.Streams), streams)
+	}
+	for i, s := range report.Streams { // sorted as they were made
+		want := read.Stream{Source: netip.AddrFrom4([4]byte{10, 0, byte(i / 3 >> 8), byte(i / 3)}), VNI: uint32(i % 3), Packets: 2}
+		if i < streams/2 {
+			want.Packets++
+		}
+		want.Frames, want.Bytes = want.Packets, want.Packets
+		if s != want {
+			t.Fatalf("stream %d: %+v, want %+v", i, s, want)
+		}
+	}
+}
