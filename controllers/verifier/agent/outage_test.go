@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/frametest"
+)
+
+// link is the way to the API server, and what can be wrong with it.
+type link struct {
+	client.Client
+	down   *atomic.Bool
+	calls  *atomic.Int64 // reads of one object, and writes
+	writes *atomic.Int64
+	// hang, when it is not nil, is closed when a call hangs until its deadline.
+	hang chan struct{}
+}
+
+func newLink() *link {
+	return &link{down: new(atomic.Bool), calls: new(atomic.Int64), writes: new(atomic.Int64)}
+}
+
+func (l *link) wrap(c client.Client) client.Client { l.Client = c; return l }
+
+var errDown = errors.New("connection refused")
+
+func (l *link) call(ctx context.Context) error {
+	l.calls.Add(1)
+	switch {
+	case l.hang != nil:
+		close(l.hang)
+		<-ctx.Done()
+		return ctx.Err()
+	case l.down.Load():
+		return errDown
+	}
+	return nil
+}
+
+func (l *link) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if l.down.Load() {
+		return errDown
+	}
+	return l.Client.List(ctx, list, opts...)
+}
+
+func (l *link) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if _, filter := o.(*v1alpha1.MirrorFilter); !filter { // those come from the cache
+		if err := l.call(ctx); err != nil {
+			return err
+		}
+	}
+	return l.Client.Get(ctx, key, o, opts...)
+}
+
+func (l *link) Status() client.SubResourceWriter { return statusLink{l.Client.Status(), l} }
+
+type statusLink struct {
+	client.SubResourceWriter
+	link *link
+}
+
+func (s statusLink) Apply(ctx context.Context, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
+	if err := s.link.call(ctx); err != nil {
+		return err
+	}
+	s.link.writes.Add(1)
+	return s.SubResourceWriter.Apply(ctx, o, opts...)
+}
+
+func TestWhileTheAPIServerIsAway(t *testing.T) {
+	t.Run("counting goes on, and nothing is lost", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.step()
+		l.down.Store(true)
+		for range 12 {
+			w.send(good(10)...)
+			w.later(5 * time.Second)
+			h.step()
+		}
+		if got := l.calls.Load(); got > 2+12 {
+			t.Errorf("%d calls in a minute without an answer", got)
+		}
+		w.tells(s, entry(0))
+		l.down.Store(false)
+		h.trail()
+		w.tells(s, entry(120))
+	})
+
+	t.Run("attempts become rarer", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.count()
+		l.down.Store(true)
+		for range 240 { // two minutes of ticks
+			w.later(tick)
+			h.deliver(t.Context())
+		}
+		if got := l.calls.Load(); got < 8 || got > 14 {
+			t.Errorf("%d attempts in two minutes, want about one each 15 s after the first few", got)
+		}
+	})
+
+	t.Run("a run that begins then waits for what earlier runs have counted", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		first := w.host(node, w.pair)
+		first.step()
+		w.send(good(10)...)
+		first.finish()
+
+		h := w.host(node, w.pair, l.wrap)
+		h.count()
+		l.down.Store(true) // it knows the session from its cache alone
+		w.send(good(5)...)
+		w.later(time.Minute)
+		h.deliver(t.Context())
+		w.tells(s, entry(10))
+		l.down.Store(false)
+		h.trail()
+		w.tells(s, entry(15))
+	})
+
+	t.Run("neither placing nor a scrape waits for a call that hangs", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.count()
+		l.hang = make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		delivered := make(chan struct{})
+		go func() { defer close(delivered); h.deliver(ctx) }()
+		<-l.hang
+		others := make(chan struct{})
+		go func() {
+			defer close(others)
+			h.place(ctx)
+			metrics := make(chan prometheus.Metric, 100)
+			h.Collect(metrics)
+		}()
+		select {
+		case <-others:
+		case <-delivered:
+			t.Error("the call has ended before placing and scraping did")
+		}
+		cancel()
+		<-delivered
+		<-others
+	})
+
+	t.Run("the last counts are tried for a while, and the end is not held up for ever", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.step()
+		w.send(good(10)...)
+		l.down.Store(true)
+		time.AfterFunc(tick+tick/2, func() { l.down.Store(false) })
+		h.finish()
+		w.tells(s, entry(10))
+	})
+}
+
+func TestTheWritesOfAHostAreBounded(t *testing.T) {
+	t.Run("nothing is written while nothing comes", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.step()
+		w.send(good(10)...)
+		h.trail()
+		before := l.calls.Load()
+		for range 500 {
+			w.later(time.Minute)
+			h.deliver(t.Context())
+		}
+		h.trail()
+		if got := l.calls.Load() - before; got != 0 {
+			t.Errorf("%d calls while nothing came", got)
+		}
+	})
+
+	t.Run("of many sessions each gets its turn, one a second, edges first", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		const sessions = 40
+		var all []*v1alpha1.MirrorSession
+		for i := range sessions {
+			all = append(all, w.session("s"+string(rune('a'+i/26))+string(rune('a'+i%26)), "web",
+				func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(100 + int32(i))) }))
+		}
+		h := w.host(node, w.pair, l.wrap)
+		h.count()
+		h.deliver(t.Context())
+		if got := l.writes.Load(); got != budgetBurst {
+			t.Errorf("%d writes at once, want %d", got, budgetBurst)
+		}
+		for range sessions {
+			w.later(time.Second)
+			h.deliver(t.Context())
+		}
+		for _, s := range all {
+			w.tells(s, entry(0))
+		}
+		// All of them have numbers to tell, and then one a first.
+		for vni := range uint32(sessions - 1) {
+			w.send(copies(100+vni, 1, frametest.Inner("12345\n").Bytes())...)
+		}
+		h.count()
+		for range 2 * sessions {
+			w.later(time.Second)
+			h.deliver(t.Context())
+		}
+		for vni := range uint32(sessions - 1) {
+			w.send(copies(100+vni, 1, frametest.Inner("12345\n").Bytes())...)
+		}
+		w.later(time.Minute)
+		w.send(copies(100+sessions-1, 1, frametest.Inner("12345\n").Bytes())...)
+		h.count()
+		h.deliver(t.Context())
+		w.tells(all[sessions-1], entry(1))
+		for range sessions {
+			w.later(time.Second)
+			h.deliver(t.Context())
+		}
+		for _, s := range all[:sessions-1] {
+			w.tells(s, entry(2))
+		}
+	})
+}
