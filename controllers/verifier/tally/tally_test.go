@@ -269,6 +269,36 @@ func TestAFloodOfUnknownStreamsIsBoundedAndTheLargestIsKept(t *testing.T) {
 	}
 }
 
+func TestOnlyTheExactStreamIsASessions(t *testing.T) {
+	var sessions []tally.Session
+	for i := range 10 {
+		s := walkthrough(uint32(i % 5))
+		s.ID = string(rune('a' + i))
+		s.Sources[0].OuterAddrs = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), netip.AddrFrom16([16]byte{15: byte(i)})}
+		sessions = append(sessions, s)
+	}
+	counts := newTally(t, sessions...)
+	var all [][]byte
+	for vni := range uint32(8) {
+		for last := range byte(30) {
+			all = append(all, copyFrom(netip.AddrFrom4([4]byte{10, 0, 0, last}), vni))
+		}
+	}
+	counts.Count(block(all...))
+	got := snapshot(t, counts)
+	// 10 keys are sessions'; the other 20 sources have 5 known VNIs, and each
+	// session's source 4 that are another's; 3 VNIs are nobody's.
+	want := tally.Frames{Read: 240, Attributed: 10, ForeignSource: 20*5 + 10*4, ForeignVNI: 10 * 3, UnknownStream: 20 * 3}
+	if diff := cmp.Diff(want, got.Frames); diff != "" {
+		t.Error(diff)
+	}
+	for _, s := range got.Sessions {
+		if s.Packets != 1 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 func TestCountingAllocatesNothing(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	all := *block(good, foreign, copyFrom(frametest.TargetAddr, 5), frametest.ARP())
