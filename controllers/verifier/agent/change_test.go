@@ -7,6 +7,7 @@ import (
 	"github.com/vishvananda/netlink"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
@@ -93,6 +94,85 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		gone.Bytes += 2 * goodBytes
 		w.tells(s, gone)
 	})
+}
+
+func TestASessionThatGetsAnotherFilter(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	w.filter("ssh", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(22)) })
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	if err := w.admin.Get(t.Context(), client.ObjectKeyFromObject(s), s); err != nil {
+		t.Fatal(err)
+	}
+	s.Spec.FilterRef.Name = "ssh"
+	if err := w.admin.Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	h.step()
+	w.send(good(3)...) // the cloud still has the old one
+	h.trail()
+	w.tells(s, entry(3))
+	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced"})
+	})
+	h.step()
+	w.send(good(4)...)
+	h.trail()
+	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Unexpected = 4 }))
+}
+
+func TestSessionsOnTwoInterfaces(t *testing.T) {
+	w := newWorld(t)
+	second := *w.pair
+	second.Sender.Name, second.Receiver.Name = "left2", "right2"
+	second.Receiver.MAC = frametest.TargetMAC
+	w.connect(&second)
+	w.filter("web")
+	one := w.session("one", "web")
+	two := w.session("two", "web", func(status *v1alpha1.MirrorSessionStatus) { status.Target.MAC = mac(frametest.TargetMAC) })
+	onRight2 := func(e *v1alpha1.Verification) { e.Interface = "right2" }
+	h := w.host(node, w.pair)
+	h.step()
+	w.send(good(3)...)
+	w.sendTo(&second, good(5)...)
+	h.trail()
+	w.tells(one, entry(3))
+	w.tells(two, entry(5, onRight2))
+
+	t.Run("a session moves with its target and takes its totals along", func(t *testing.T) {
+		w.sendTo(&second, good(2)...) // still in the ring when the target has moved
+		w.manage(two, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
+		h.trail()
+		w.send(copies(2, 4, frametest.Inner("12345\n").Bytes())...)
+		h.trail()
+		w.tells(two, entry(11))
+		if len(h.watches) != 1 {
+			t.Errorf("%d interfaces are still looked at", len(h.watches))
+		}
+	})
+	t.Run("an interface that is renamed goes on under its new name", func(t *testing.T) {
+		w.rename(&w.pair.Receiver, "renamed")
+		h.trail()
+		w.send(good(1)...)
+		h.trail()
+		w.tells(one, entry(4, func(e *v1alpha1.Verification) { e.Interface = "renamed" }))
+	})
+}
+
+// rename gives an interface another name, which needs it to be down for a moment.
+func (w *world) rename(side *frametest.Side, name string) {
+	w.t.Helper()
+	link := side.Link(w.t)
+	for _, err := range []error{
+		side.Netlink.LinkSetDown(link), side.Netlink.LinkSetName(link, name), side.Netlink.LinkSetUp(link),
+	} {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	side.Name = name
 }
 
 // ready writes that the cloud has the filter's present rules.
@@ -247,17 +327,23 @@ func (h *host) only() *watch {
 // join makes the wire anew after it was deleted: same names and MAC, other indexes.
 func (w *world) join() {
 	w.t.Helper()
+	w.connect(w.pair)
+}
+
+// connect makes a wire with the names and the receiver's MAC of the pair.
+func (w *world) connect(pair *frametest.Pair) {
+	w.t.Helper()
 	must := func(err error) {
 		w.t.Helper()
 		if err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	must(w.pair.Sender.Netlink.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: "left"}, PeerName: "right",
-		PeerNamespace: netlink.NsFd(w.pair.Receiver.Handle()), PeerHardwareAddr: w.pair.Receiver.MAC[:],
+	must(pair.Sender.Netlink.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: pair.Sender.Name}, PeerName: pair.Receiver.Name,
+		PeerNamespace: netlink.NsFd(pair.Receiver.Handle()), PeerHardwareAddr: pair.Receiver.MAC[:],
 	}))
-	for _, side := range []*frametest.Side{&w.pair.Sender, &w.pair.Receiver} {
+	for _, side := range []*frametest.Side{&pair.Sender, &pair.Receiver} {
 		link := side.Link(w.t)
 		side.Index = link.Attrs().Index
 		must(side.Netlink.LinkSetUp(link))
