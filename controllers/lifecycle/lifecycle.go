@@ -288,7 +288,7 @@ func (b *Base) Later(after time.Duration) ctrl.Result {
 
 // Save stores the status when it differs from before's, and notes it as stored.
 func (b *Base) Save(ctx context.Context, before, o status.Object) (bool, error) {
-	return status.Write(ctx, b.Client, before, o)
+	return status.Write(ctx, b.Client, b.Reader, before, o)
 }
 
 // FreshSince is how old an answer of the cloud may be: any age up to the resync

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -18,10 +20,15 @@ const FieldManager = "vpcmirror-manager"
 // verificationField is what the manager leaves out of its status.
 const verificationField = "verification"
 
-// Write stores the status of after when it differs from that of before, and says
-// whether it did. The body carries the UID, so that an object that was deleted and
-// made anew meanwhile is not touched.
-func Write(ctx context.Context, c client.Client, before, after Object) (bool, error) {
+// attempts is how often a write is tried while verifiers write their entries beside it.
+const attempts = 5
+
+// Write stores the status of after when it differs from that of before, says whether it
+// did, and moves the resource version of after on. An object that was deleted and made
+// anew meanwhile is not touched; that is a conflict. For the status of custom resources
+// the API server compares no UID, only the version, so the write names the version and
+// is tried again when a verifier's entry came between; reader must read past any cache.
+func Write(ctx context.Context, c client.Client, reader client.Reader, before, after Object) (bool, error) {
 	was, err := statusOf(before)
 	if err != nil {
 		return false, err
@@ -37,17 +44,40 @@ func Write(ctx context.Context, c client.Client, before, after Object) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("find the kind of %T: %w", after, err)
 	}
-	u := &unstructured.Unstructured{Object: map[string]any{"status": is}}
-	u.SetGroupVersionKind(gvk)
-	u.SetNamespace(after.GetNamespace())
-	u.SetName(after.GetName())
-	u.SetUID(after.GetUID())
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
-		client.FieldOwner(FieldManager), client.ForceOwnership)
-	if err != nil {
-		return false, fmt.Errorf("write the status of %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(after), err)
+	for attempt := 1; ; attempt++ {
+		err = apply(ctx, c, gvk, after, is)
+		if err == nil {
+			return true, nil
+		}
+		if !apierrors.IsConflict(err) || attempt == attempts || !catchUp(ctx, reader, after) {
+			return false, fmt.Errorf("write the status of %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(after), err)
+		}
 	}
-	return true, nil
+}
+
+func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o Object, status map[string]any) error {
+	u := &unstructured.Unstructured{Object: map[string]any{"status": status}}
+	u.SetGroupVersionKind(gvk)
+	u.SetNamespace(o.GetNamespace())
+	u.SetName(o.GetName())
+	u.SetResourceVersion(o.GetResourceVersion())
+	err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
+		client.FieldOwner(FieldManager), client.ForceOwnership)
+	if err == nil {
+		o.SetResourceVersion(u.GetResourceVersion())
+	}
+	return err
+}
+
+// catchUp moves the version of o to the present one, unless the name is now that of
+// another object.
+func catchUp(ctx context.Context, reader client.Reader, o Object) bool {
+	now := o.DeepCopyObject().(Object) //nolint:forcetypeassert // a copy has its original's type
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() {
+		return false
+	}
+	o.SetResourceVersion(now.GetResourceVersion())
+	return true
 }
 
 func statusOf(o Object) (map[string]any, error) {
