@@ -213,3 +213,10 @@ func ARP() []byte {
 	}
 	return append([]byte(nil), buffer.Bytes()...)
 }
+
+// Mapped makes an IPv6 address of an IPv4 one, in 2001:db8::/96.
+func Mapped(a netip.Addr) netip.Addr {
+	b := [16]byte{0x20, 0x01, 0x0d, 0xb8}
+	copy(b[12:], a.AsSlice())
+	return netip.AddrFrom16(b)
+}

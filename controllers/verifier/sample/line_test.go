@@ -85,12 +85,3 @@ func TestEveryPrefixOfAPacketIsRendered(t *testing.T) {
 		}
 	}
 }
-
-func FuzzALineIsRenderedOfAnyBytes(f *testing.F) {
-	f.Add(walkthrough(f))
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		if sample.Line(frame, len(frame)) == "" {
-			t.Error("nothing is said")
-		}
-	})
-}
