@@ -75,7 +75,30 @@ func (d *demo) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.until(ctx, "the verifier captures", d.captures); err != nil {
+		return err
+	}
 	d.tell("the verifier of %s looks for copies at %s", ecsTarget.name, device)
+	return nil
+}
+
+// captures says whether a packet socket beside our own is bound to an interface of
+// ecs-target (packet(7): the column Iface of /proc/net/packet). The entry in the status
+// can be there a moment earlier, and a copy that nobody looks for is not counted.
+func (d *demo) captures(context.Context) error {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/packet", d.verifier.PID))
+	if err != nil {
+		return err
+	}
+	bound := 0
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); len(fields) > 4 && fields[4] != "0" && fields[4] != "Iface" {
+			bound++
+		}
+	}
+	if bound < 2 {
+		return fmt.Errorf("%d packet sockets are bound in %s, ours among them", bound, ecsTarget.name)
+	}
 	return nil
 }
 
