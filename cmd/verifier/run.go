@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -50,6 +51,9 @@ func live(args []string) int {
 	return 0
 }
 
+// maxNode is what the status takes as the name of a node.
+const maxNode = 253
+
 func parse(args []string) (options, error) {
 	var o options
 	host, err := os.Hostname()
@@ -80,6 +84,10 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q: verifier run takes flags only, see --help", fs.Arg(0))
 	case o.node == "":
 		return o, errors.New("--node-name is empty and the host has no name: name this host")
+	case len(o.node) > maxNode:
+		return o, fmt.Errorf("--node-name has %d characters: choose a name with at most %d", len(o.node), maxNode)
+	case o.port == 0:
+		return o, errors.New("--port=0: choose the UDP port of the copies, 1 to 65535")
 	case level.UnmarshalText([]byte(o.logLevel)) != nil:
 		return o, fmt.Errorf("--log-level=%q: choose debug, info, warn or error", o.logLevel)
 	case o.logEncoding != "json" && o.logEncoding != "text":
@@ -90,37 +98,19 @@ func parse(args []string) (options, error) {
 
 func run(ctx context.Context, o options) error {
 	log.SetLogger(o.logger())
+	klog.SetLogger(log.Log) // client-go's own words, in the same form as ours
 	// Told now, and not when the first session comes.
-	probe, err := capture.NewSocket(o.port, capture.DefaultSnapLength)
-	if err != nil {
-		return fmt.Errorf("open a packet socket: %w", err)
-	}
-	if err := probe.Close(); err != nil {
-		return fmt.Errorf("close a packet socket: %w", err)
+	if err := tryCapture(o.port); err != nil {
+		return err
 	}
 	config, err := o.rest()
 	if err != nil {
 		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	config.UserAgent = "vpcmirror-verifier"
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return fmt.Errorf("register the API: %w", err)
-	}
-	stop := gracePeriod
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		// Who manages which field is of no use here, and often more than half of an object.
-		Cache:                   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
-		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
-		HealthProbeBindAddress:  o.health,
-		GracefulShutdownTimeout: &stop,
-	})
+	mgr, err := o.manager(config)
 	if err != nil {
-		return fmt.Errorf("set up: %w", err)
-	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the health check: %w", err)
+		return err
 	}
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
@@ -139,6 +129,42 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+// tryCapture opens a packet socket and closes it again: without the right to do so the
+// verifier is of no use.
+func tryCapture(port uint16) error {
+	probe, err := capture.NewSocket(port, capture.DefaultSnapLength)
+	if err != nil {
+		return fmt.Errorf("try to capture: %w", err)
+	}
+	if err := probe.Close(); err != nil {
+		return fmt.Errorf("try to capture: %w", err)
+	}
+	return nil
+}
+
+// manager is what runs the agent: cache, probes, metrics, and an orderly end.
+func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the API: %w", err)
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		// Who manages which field is of no use here, and often more than half of an object.
+		Cache:                   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:  o.health,
+		GracefulShutdownTimeout: new(gracePeriod),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("add the health check: %w", err)
+	}
+	return mgr, nil
 }
 
 // gracePeriod is for the last counts to be written.

@@ -205,7 +205,7 @@ func TestTheWritesOfAHostAreBounded(t *testing.T) {
 		var all []*v1alpha1.MirrorSession
 		for i := range sessions {
 			all = append(all, w.session("s"+string(rune('a'+i/26))+string(rune('a'+i%26)), "web",
-				func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(100 + int32(i))) }))
+				func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(100 + int32(i)) }))
 		}
 		h := w.host(node, w.pair, l.wrap)
 		h.count()

@@ -56,7 +56,9 @@ func (w *world) run() (h *host, end func()) {
 			w.t.Error(err)
 		}
 		endCache()
-		<-done
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
 	}
 	w.t.Cleanup(end)
 	return h, end
