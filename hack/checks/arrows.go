@@ -54,6 +54,7 @@ var rooms = []room{
 	{name: "test/env/need"},
 	{name: "test/integration", may: []string{anything}},
 	{name: "test/e2e", may: []string{anything}},
+	{name: "test/install", tests: []string{"api", "controllers/status", "test/env"}},
 	{name: "test/bench", may: []string{anything}},
 	{name: "test/demo", may: []string{anything}},
 
