@@ -165,7 +165,7 @@ func (l *Lab) startControllers() error {
 	var err error
 	l.controllers, err = l.run("kube-controller-manager", append([]string{
 		"--kubeconfig=" + l.path("kube-controller-manager.kubeconfig"), "--use-service-account-credentials", "--leader-elect=false",
-		"--controllers=*", "--flex-volume-plugin-dir=" + l.path("volume-plugins"), "--root-ca-file=" + l.path("pki/ca.crt"), "--service-account-private-key-file=" + l.path("pki/tokens.key"),
+		"--controllers=*", "--kube-api-qps=200", "--kube-api-burst=400", "--flex-volume-plugin-dir=" + l.path("volume-plugins"), "--root-ca-file=" + l.path("pki/ca.crt"), "--service-account-private-key-file=" + l.path("pki/tokens.key"),
 		"--cert-dir=" + l.path("pki"), "--bind-address=127.0.0.1", "--profiling=false",
 	}, l.options.ControllerManagerArgs...)...)
 	if err != nil {

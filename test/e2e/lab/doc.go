@@ -36,8 +36,8 @@
 //
 // Nothing, once Down has returned. What is made outside of the folder (namespaces,
 // cgroups, folders to mount on, kernel settings that kubelet changes) is written down in
-// the folder before it is made, so that the next Up or Cleanup removes it when the
-// process was killed.
+// /run/vpcmirror-lab before it is made, so that the next Up or Cleanup removes it when
+// the process was killed. Since there are such settings, a machine has one lab at a time.
 //
 // It may import test/cloudsim and test/demo/process of ours.
 package lab

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -34,9 +35,9 @@ type Options struct {
 	// Kube is the folder with the programs of Kubernetes; bin/kube of the project when
 	// empty.
 	Kube string
-	// Prefix begins the names of network namespaces and cgroups, so that several labs
-	// fit on one machine; "vmlab-" when empty.
-	Prefix string
+	// Wait is how long to wait for another lab on this machine to go; with zero, Up fails
+	// at once when there is one.
+	Wait time.Duration
 	// Images are archives to load into every node.
 	Images []string
 	// Simulator changes how the simulated cloud behaves.
@@ -58,6 +59,7 @@ type Lab struct {
 	book         *process.Book
 	authority    *pki.Authority
 	control      *netns.Claim
+	sender       *netns.Claim // nil until Sender
 	cloud        *sim.Sim
 	network      *cloudlab.Lab
 	apiForwarder *forwarder
@@ -73,14 +75,14 @@ type Lab struct {
 	downErr                                 error
 }
 
-// Up starts a lab and returns once its three nodes are Ready (about 10 seconds). What a
-// killed process left in the same folder is removed first. On an error nothing is left
+// Up starts a lab and returns once its three nodes are Ready (5 to 10 seconds). What a
+// killed process left on this machine is removed first. On an error nothing is left
 // running.
 //
 // It fails with a *NeedError when this machine or user lacks something, and with an
-// *InUseError while another process has a lab in the folder.
+// *InUseError while another process has a lab on this machine.
 func Up(ctx context.Context, options Options) (*Lab, error) {
-	l, err := prepare(options)
+	l, err := prepare(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +102,7 @@ func (l *Lab) up(ctx context.Context) error {
 		{"keys and certificates", func(context.Context) error { return l.makeSecrets() }},
 		{"etcd, kube-apiserver and three nodes", l.startCluster},
 		{"nodes are Ready", l.waitForNodes},
+		{"pods can be made", l.waitForAccount},
 		{"file to source", func(context.Context) error { return l.writeEnv() }},
 	} {
 		if err := ctx.Err(); err != nil {
@@ -117,7 +120,7 @@ func (l *Lab) up(ctx context.Context) error {
 // cloud, and the second network between all of them.
 func (l *Lab) startNetwork(ctx context.Context) (err error) {
 	if err := l.ledger.add(
-		change{Kind: claimNamespaces, Name: l.controlNamespace()}, change{Kind: claimNamespaces, Name: l.options.Prefix},
+		change{Kind: claimNamespaces, Name: l.controlNamespace()}, change{Kind: claimNamespaces, Name: prefix},
 	); err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (l *Lab) startNetwork(ctx context.Context) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(l.options.Progress, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if l.network, err = cloudlab.Start(context.WithoutCancel(ctx), l.cloud, l.options.Prefix, log); err != nil {
+	if l.network, err = cloudlab.Start(context.WithoutCancel(ctx), l.cloud, prefix, log); err != nil {
 		return err
 	}
 	for _, host := range sc.Hosts {
@@ -237,6 +240,14 @@ func (l *Lab) waitForNodes(ctx context.Context) error {
 	return together(l.nodes, func(n *Node) error { return l.waitForNode(ctx, n, l.began) })
 }
 
+// waitForAccount waits for what pods of the namespace default need.
+func (l *Lab) waitForAccount(ctx context.Context) error {
+	return poll(ctx, readyPatience, 50*time.Millisecond, "the namespace default has its ServiceAccount", func() error {
+		_, err := l.clients.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+		return err
+	})
+}
+
 // Down ends every process and removes everything the lab made on the machine; logs and
 // the nodes' disks stay in the folder until the next Up. It returns once all is gone, and
 // the same error when it is called again.
@@ -269,8 +280,10 @@ func (l *Lab) takeDown() error {
 	if l.cloud != nil {
 		also(l.cloud.Close())
 	}
-	if l.control != nil {
-		also(l.control.Release())
+	for _, claim := range []*netns.Claim{l.sender, l.control} {
+		if claim != nil {
+			also(claim.Release())
+		}
 	}
 	if failed == nil {
 		also(l.book.Clear())
@@ -278,9 +291,8 @@ func (l *Lab) takeDown() error {
 	_, err := l.ledger.undo()
 	also(err)
 	also(removeIfThere(l.path("env")))
-	also(removeIfThere(l.path("owner")))
 	also(os.RemoveAll(l.path("etcd"))) // large, and of no use without its keys' authority
-	also(l.lock.Close())
+	also(unlockMachine(l.lock))
 	if failed != nil {
 		return fmt.Errorf("take the lab down: %w", failed)
 	}
@@ -297,7 +309,7 @@ func stop(p *process.Process) error {
 func (l *Lab) path(name string) string { return filepath.Join(l.options.Folder, name) }
 
 // controlNamespace is the network namespace of control plane and cloud.
-func (l *Lab) controlNamespace() string { return l.options.Prefix + "control" }
+func (l *Lab) controlNamespace() string { return prefix + "control" }
 
 // Kubeconfig is the path of the administrator's kubeconfig, for use in the machine's own
 // network namespace.

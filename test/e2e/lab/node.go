@@ -38,7 +38,6 @@ type Node struct {
 
 	gateway netip.Addr
 	folder  string
-	prefix  string
 	process *process.Process // nil while it is dead
 }
 
@@ -59,14 +58,14 @@ func (l *Lab) newNode(host scenario.Host, sc *scenario.Scenario) (*Node, error) 
 	return &Node{
 		Name: host.Name, Address: address, Management: netip.AddrFrom4(management), InterfaceID: nic.ID,
 		PodCIDR: netip.PrefixFrom(netip.AddrFrom4(pods), 24), Namespace: l.network.Plane.Namespace(host.Name),
-		gateway: subnet.Gateway, folder: l.path(filepath.Join("nodes", host.Name)), prefix: l.options.Prefix,
+		gateway: subnet.Gateway, folder: l.path(filepath.Join("nodes", host.Name)),
 	}, nil
 }
 
 func (n *Node) path(name string) string { return filepath.Join(n.folder, name) }
 
 // cgroup is the name, in every tree, of the cgroup that holds the node's pods.
-func (n *Node) cgroup() string { return n.prefix + n.Name }
+func (n *Node) cgroup() string { return prefix + n.Name }
 
 // mounts are the standard paths that are the node's own, and where they are kept.
 var mounts = []struct{ from, to string }{

@@ -1,19 +1,25 @@
-// Command probe is the image that the test of the lab runs on every node: it says with
-// which capabilities it runs, opens a packet socket on eth0, and says each VXLAN copy
-// that comes.
+// Command probe is the image that the test of the lab runs in pods:
+//
+//	probe            says with which capabilities it runs, opens a packet socket on eth0,
+//	                 and says each VXLAN copy that comes
+//	probe URL...     says the status that each URL answers with
 //
 // It imports nothing of ours.
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,11 +27,41 @@ import (
 func main() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
-	if err := probe(); err != nil {
+	var err error
+	if len(os.Args) > 1 {
+		err = reach(os.Args[1:])
+	} else if err = probe(); err == nil {
+		<-asked
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)
 		os.Exit(1)
 	}
-	<-asked
+}
+
+// authorityFile is where a pod finds what the API server's certificate is signed by.
+const authorityFile = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+
+// reach asks each URL once.
+func reach(urls []string) error {
+	authority, err := os.ReadFile(authorityFile)
+	if err != nil {
+		return fmt.Errorf("read the cluster's authority: %w", err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(authority)
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	for _, url := range urls {
+		answer, err := client.Get(url)
+		if err != nil {
+			return fmt.Errorf("reach it: %w", err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			return fmt.Errorf("read the answer of %s: %w", url, err)
+		}
+		fmt.Printf("%s answers %d\n", url, answer.StatusCode)
+	}
+	return nil
 }
 
 func probe() error {

@@ -46,8 +46,9 @@ const (
 )
 
 type options struct {
-	folder, kube, prefix string
-	images               []string
+	folder, kube string
+	images       []string
+	wait         time.Duration
 }
 
 func main() {
@@ -63,7 +64,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.folder, "folder", "bin/lab", "`folder` for everything that is written")
 	flags.StringVar(&o.kube, "kube", "bin/kube", "`folder` with the programs of Kubernetes")
-	flags.StringVar(&o.prefix, "prefix", "vmlab-", "`prefix` of network namespaces and cgroups")
+	flags.DurationVar(&o.wait, "wait", 0, "how long to wait for another lab on this machine to go")
 	flags.Func("image", "image `archive` to load into every node; may be repeated", func(path string) error {
 		o.images = append(o.images, path)
 		return nil
@@ -99,7 +100,7 @@ const ready = "The lab is up."
 
 // serve holds a lab until it is asked to stop.
 func serve(ctx context.Context, o options, out io.Writer) error {
-	cluster, err := lab.Up(ctx, lab.Options{Folder: o.folder, Kube: o.kube, Prefix: o.prefix, Images: o.images, Progress: out})
+	cluster, err := lab.Up(ctx, lab.Options{Folder: o.folder, Kube: o.kube, Images: o.images, Wait: o.wait, Progress: out})
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func up(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read the lab's log: %w", err)
 	}
-	args := []string{"serve", "-folder", o.folder, "-kube", o.kube, "-prefix", o.prefix}
+	args := []string{"serve", "-folder", o.folder, "-kube", o.kube, "-wait", o.wait.String()}
 	for _, image := range o.images {
 		args = append(args, "-image", image)
 	}
@@ -201,12 +202,12 @@ const downPatience = time.Minute
 
 // down asks the process that holds the lab to stop, and removes what is left if there is
 // none.
-func down(ctx context.Context, o options, out io.Writer) error {
-	held, err := lab.Stop(ctx, o.folder, downPatience)
+func down(ctx context.Context, _ options, out io.Writer) error {
+	held, err := lab.Stop(ctx, downPatience)
 	if err != nil {
 		return err
 	}
-	removed, err := lab.Cleanup(o.folder)
+	removed, err := lab.Cleanup()
 	if err != nil {
 		return err
 	}
