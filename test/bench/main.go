@@ -5,12 +5,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 )
 
 // Goals of the two ratios.
@@ -25,13 +28,17 @@ func main() {
 	runs := flag.Int("runs", 7, "runs of each program, at least 7 for a verdict")
 	cpu := flag.Int("cpu", 1, "core to pin the measured processes to, -1 for none")
 	flag.Parse()
-	if err := bench(*verifier, *packets, *runs, *cpu); err != nil {
+	// An interrupt ends the run in progress and still removes the file.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := bench(ctx, *verifier, *packets, *runs, *cpu); err != nil {
+		stop()
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(verifier string, packets, runs, cpu int) (err error) {
+func bench(ctx context.Context, verifier string, packets, runs, cpu int) (err error) {
 	if packets < 1 || runs < 1 {
 		return errors.New("--packets and --runs must be at least 1")
 	}
@@ -51,7 +58,7 @@ func bench(verifier string, packets, runs, cpu int) (err error) {
 	if err := generate(file, packets); err != nil {
 		return fmt.Errorf("generate %s: %w", file, err)
 	}
-	if err := checkCounts(verifier, file, packets); err != nil {
+	if err := checkCounts(ctx, verifier, file, packets); err != nil {
 		return err
 	}
 	fmt.Println("counts of the verifier: right in every stream")
@@ -62,7 +69,7 @@ func bench(verifier string, packets, runs, cpu int) (err error) {
 		{name: "tcpdump -nneS -r", argv: []string{"tcpdump", "-nneS", "-r", file}},
 	}
 	fmt.Printf("%d runs of each in turn, after one that is not counted; %s\n", runs, pinned)
-	if err := measure(programs, runs); err != nil {
+	if err := measure(ctx, programs, runs); err != nil {
 		return err
 	}
 	return verdict(programs)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,13 +21,13 @@ type program struct {
 }
 
 // run runs the program once, its output thrown away.
-func (p *program) run() (wall, cpu time.Duration, err error) {
+func (p *program) run(ctx context.Context) (wall, cpu time.Duration, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer null.Close()
-	command := exec.Command(p.argv[0], p.argv[1:]...)
+	command := exec.CommandContext(ctx, p.argv[0], p.argv[1:]...)
 	command.Stdout = null // a file: nothing is copied through this process
 	command.Stderr = null
 	start := time.Now()
@@ -39,10 +40,10 @@ func (p *program) run() (wall, cpu time.Duration, err error) {
 
 // measure runs the programs in turn, so that what disturbs the machine hits
 // all of them. Round 0 does not count.
-func measure(programs []*program, runs int) error {
+func measure(ctx context.Context, programs []*program, runs int) error {
 	for n := range runs + 1 {
 		for _, p := range programs {
-			wall, cpu, err := p.run()
+			wall, cpu, err := p.run(ctx)
 			if err != nil {
 				return err
 			}
@@ -92,8 +93,8 @@ func ms(d time.Duration) string {
 
 // checkCounts compares what the verifier says of the file with what was put
 // into it.
-func checkCounts(verifier, file string, packets int) error {
-	command := exec.Command(verifier, "read", "--output", "json", file)
+func checkCounts(ctx context.Context, verifier, file string, packets int) error {
+	command := exec.CommandContext(ctx, verifier, "read", "--output", "json", file)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
