@@ -92,6 +92,7 @@ func filters(t *testing.T, i *inventory.Inventory, r *reader, notBefore time.Tim
 func TestLists(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *inventory.Inventory, *reader){
 		"one list serves everyone whose age it suits": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.filters = []cloud.Filter{filter("b", ""), filter("a", "")}
 			began := time.Now()
 			same(t, "the list", []cloud.Filter{filter("a", ""), filter("b", "")}, filters(t, i, r, time.Time{}))
@@ -101,6 +102,7 @@ func TestLists(t *testing.T) {
 			same(t, "the calls once it was too old", map[string]int{"ListFilters": 2}, r.calls)
 		},
 		"those who ask while it is read share it": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.slow, r.filters = time.Second, []cloud.Filter{filter("a", "")}
 			asked := time.Now()
 			var wait sync.WaitGroup
@@ -111,6 +113,7 @@ func TestLists(t *testing.T) {
 			same(t, "the calls", map[string]int{"ListFilters": 1}, r.calls)
 		},
 		"a list that began before one's question does not answer it": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.slow = time.Second
 			var wait sync.WaitGroup
 			wait.Go(func() { filters(t, i, r, time.Time{}) })
@@ -120,6 +123,7 @@ func TestLists(t *testing.T) {
 			same(t, "the calls", map[string]int{"ListFilters": 2}, r.calls)
 		},
 		"a list that is there is given out while a new one is read": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			filters(t, i, r, time.Time{})
 			r.slow = time.Hour
 			go func() { _, _ = i.Filters(t.Context(), r, time.Now().Add(1)) }() // it never ends
@@ -129,6 +133,7 @@ func TestLists(t *testing.T) {
 			same(t, "how long it took", 0, time.Since(before))
 		},
 		"one's own write survives a list that began before it": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.slow, r.filters = time.Second, []cloud.Filter{filter("changed", "old"), filter("deleted", ""), filter("other", "")}
 			go func() {
 				time.Sleep(500 * time.Millisecond) // while the list is read
@@ -140,18 +145,21 @@ func TestLists(t *testing.T) {
 			same(t, "the list", want, filters(t, i, r, time.Time{}))
 		},
 		"a list that began after one's own write is believed": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			i.NoteFilter(r.account, filter("a", "mine"))
 			time.Sleep(time.Second)
 			r.filters = []cloud.Filter{filter("a", "theirs")}
 			same(t, "the list", r.filters, filters(t, i, r, time.Time{}))
 		},
 		"a write alone is no list": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			i.NoteFilter(r.account, filter("mine", ""))
 			time.Sleep(time.Second)
 			r.filters = []cloud.Filter{filter("mine", ""), filter("theirs", "")}
 			same(t, "the list", r.filters, filters(t, i, r, time.Time{}))
 		},
 		"a failure is no empty list, and the old list stays": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.filters = []cloud.Filter{filter("a", "")}
 			filters(t, i, r, time.Time{})
 			r.failure, r.filters = errors.New("broken"), nil
@@ -161,6 +169,7 @@ func TestLists(t *testing.T) {
 			same(t, "the old list", []cloud.Filter{filter("a", "")}, filters(t, i, r, time.Time{}))
 		},
 		"who waits for somebody's list goes when its time is up": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.slow = time.Hour
 			go func() { _, _ = i.Filters(t.Context(), r, time.Time{}) }()
 			synctest.Wait()
@@ -171,11 +180,13 @@ func TestLists(t *testing.T) {
 			}
 		},
 		"accounts share nothing": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			other := &reader{account: cloud.Account{Region: "elsewhere"}, filters: []cloud.Filter{filter("x", "")}}
 			filters(t, i, r, time.Time{})
 			same(t, "the other's list", other.filters, filters(t, i, other, time.Time{}))
 		},
 		"sessions have a list of their own": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.sessions = []cloud.Session{{ID: "s"}}
 			for range 2 {
 				all, err := i.Sessions(t.Context(), r, time.Time{})
@@ -223,6 +234,7 @@ func TestSomethingCountsAsSeenForAsLongAsIsAsked(t *testing.T) {
 func TestSingleReads(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *inventory.Inventory, *reader){
 		"an answer serves everyone whose age it suits": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			began := time.Now()
 			for range 3 {
 				got, err := i.Interface(t.Context(), r, "a", began)
@@ -239,6 +251,7 @@ func TestSingleReads(t *testing.T) {
 			same(t, "the calls", map[string]int{"GetInterface a": 2, "GetInterface b": 1}, r.calls)
 		},
 		"those who ask at the same time share the answer": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			r.slow = time.Second
 			began := time.Now()
 			var wait sync.WaitGroup
@@ -253,6 +266,7 @@ func TestSingleReads(t *testing.T) {
 			same(t, "the calls", map[string]int{"GetQuota": 1}, r.calls)
 		},
 		"a failure is not kept": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			address := netip.MustParseAddr("10.0.0.1")
 			r.failure = &cloud.Error{Class: cloud.ClassNotFound}
 			if got, err := i.InterfacesAt(t.Context(), r, address, time.Time{}); !cloud.IsNotFound(err) || got != nil {
@@ -265,6 +279,7 @@ func TestSingleReads(t *testing.T) {
 			same(t, "the calls", map[string]int{"FindInterfaces": 2}, r.calls)
 		},
 		"a failure leaves the old answer to those whom it suits": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
 			if _, err := i.Interface(t.Context(), r, "a", time.Time{}); err != nil {
 				t.Error(err)
 			}

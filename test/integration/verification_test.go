@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -33,12 +34,13 @@ func entry(node string, counts v1alpha1.Counts, first, last time.Duration) v1alp
 // write stores an entry as the verifier of its node does.
 func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
 	t.Helper()
-	harness.Poll(t, "the entry of "+e.Node+" is written", func() error {
-		if err := w.Get(s); err != nil {
+	harness.Until(w, s, "the entry of "+e.Node+" is written over it", func(s *v1alpha1.MirrorSession) bool {
+		err := report.Write(t.Context(), w.Cluster.Client, s, e)
+		if err != nil && !errors.Is(err, report.ErrChanged) {
 			t.Fatal(err)
 		}
-		return report.Write(t.Context(), w.Cluster.Client, s, e)
-	}, func(err error) bool { return err == nil })
+		return err == nil
+	})
 }
 
 // traffic waits until TrafficObserved has the reason and returns the condition.
