@@ -23,6 +23,8 @@ type link struct {
 	writes *atomic.Int64
 	// hang, when it is not nil, is closed when a call hangs until its deadline.
 	hang chan struct{}
+	// before, when it is not nil, happens once between the next read and its write.
+	before func()
 }
 
 func newLink() *link {
@@ -72,6 +74,10 @@ type statusLink struct {
 func (s statusLink) Apply(ctx context.Context, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
 	if err := s.link.call(ctx); err != nil {
 		return err
+	}
+	if between := s.link.before; between != nil {
+		s.link.before = nil
+		between()
 	}
 	s.link.writes.Add(1)
 	return s.SubResourceWriter.Apply(ctx, o, opts...)
@@ -175,6 +181,57 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 		time.AfterFunc(tick+tick/2, func() { l.down.Store(false) })
 		h.finish()
 		w.tells(s, entry(10))
+	})
+}
+
+func TestWhatHappensBetweenAReadAndItsWriteIsNotUndone(t *testing.T) {
+	t.Run("a session that is made anew is not touched", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.step()
+		w.send(good(10)...)
+		l.before = func() {
+			if err := w.admin.Delete(t.Context(), s); err != nil {
+				t.Error(err)
+			}
+			s = w.session("web", "web")
+		}
+		h.trail()
+		w.tells(s)
+		h.step()
+		w.tells(s, entry(0))
+	})
+
+	t.Run("what another run has written is not overwritten", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		other, h := w.host(node, w.pair), w.host(node, w.pair, l.wrap)
+		other.step()
+		w.send(good(10)...)
+		other.count()
+		h.step()
+		w.send(good(5)...)
+		l.before = other.finish
+		h.trail()
+		w.tells(s, entry(15))
+	})
+
+	t.Run("the manager's write only delays it", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		h.step()
+		w.send(good(10)...)
+		l.before = func() { w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(5)) }) }
+		h.trail()
+		w.tells(s, entry(10))
+		if got := w.stored(s).Status.VNI; *got != 5 {
+			t.Errorf("the VNI is %d again", *got)
+		}
 	})
 }
 

@@ -38,6 +38,7 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 		{"the one with any of its addresses", []string{"192.168.0.99", "2001:db8:0::164"}, "", []Interface{eth1, eth0}, "eth0"},
 		{"the one with the MAC, where the address is nowhere", []string{"192.168.0.99"}, "FA:16:3E:00:00:01", []Interface{eth1, eth0}, "eth0"},
 		{"the bridge with the address, not its port with the same MAC", []string{"192.168.1.20"}, "fa:16:3e:00:00:02", []Interface{eth1, bridge}, "br0"},
+		{"the bond with the address, not its member with the MAC", []string{"192.168.1.10"}, "fa:16:3e:00:00:01", []Interface{eth0, eth1}, "eth1"},
 		{"the one with both, where another network of the host uses the address too", []string{"172.17.0.1"}, "fa:16:3e:00:00:07", []Interface{docker, ens}, "ens7"},
 		{"none without address and MAC of the target", []string{"192.168.0.99"}, "fa:16:3e:00:00:99", []Interface{eth0, eth1}, ""},
 		{"none for an interface without MAC when the target's is not known", nil, "", []Interface{{Index: 5, Name: "tun0"}}, ""},

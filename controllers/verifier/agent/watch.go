@@ -50,7 +50,7 @@ const (
 	// earlier was counted, unless the reader can't keep up.
 	settling = 50 * time.Millisecond
 	// settleFor bounds the wait for the last frames.
-	settleFor = 200 * time.Millisecond
+	settleFor = time.Second
 )
 
 // run captures until stop is called.

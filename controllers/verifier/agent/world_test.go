@@ -104,7 +104,12 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 			return all, err
 		},
 		Open: func(local Interface, port uint16) (ring *capture.Ring, err error) {
-			err = inside(pair, func() error { ring, err = OpenRing(local, port); return err })
+			err = inside(pair, func() error {
+				// Frames wait long for their block to be handed over: whoever does not
+				// wait for them loses them.
+				ring, err = capture.OpenRing(local.Index, port, capture.RingOptions{Retire: 100 * time.Millisecond})
+				return err
+			})
 			return ring, err
 		},
 	})}

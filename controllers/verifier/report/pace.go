@@ -11,13 +11,13 @@ const (
 	// Level is the shortest time between two writes for one session that only move
 	// numbers, and between two edges of a kind that can come again and again.
 	Level = 15 * time.Second
-	// Silence is after how long without a packet a stream counts as silent; the last
-	// counts are then written at once, but not more often than every Level.
+	// Silence is after how long without a packet a stream counts as silent; its last
+	// counts are then written at once.
 	Silence = 3 * time.Second
-	// Trailing is after how long without a packet the last counts are written in any
-	// case, also where a large cluster makes the interval long. It leaves a second of
-	// the 15 that are promised for the write itself.
-	Trailing = Level - time.Second
+	// pauses is the shortest time between two writes because of silence. What comes
+	// after such a write is therefore written no later than that, whatever the interval:
+	// a second of the 15 that are promised is left for the write itself.
+	pauses = Level - time.Second
 	// clusterWrites is how many writes that only move numbers the API server gets from
 	// all verifiers together, per second.
 	clusterWrites = 50
@@ -106,8 +106,7 @@ func (p *Pace) silent(now time.Time, entry v1alpha1.Verification) bool {
 	if entry.LastPacketAt == nil || own(p.written.Counts) == own(entry.Counts) {
 		return false
 	}
-	quiet := now.Sub(entry.LastPacketAt.Time)
-	return quiet >= Trailing || (quiet >= Silence && now.Sub(p.silence) >= Level)
+	return now.Sub(entry.LastPacketAt.Time) >= Silence && now.Sub(p.silence) >= pauses
 }
 
 // own are the packets that came from the session's own sources.

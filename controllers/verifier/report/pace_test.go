@@ -150,9 +150,9 @@ func TestWhateverArrivesIsToldInTimeAndWithFewWrites(t *testing.T) {
 		}
 		writes := simulate(arrivals, length, interval)
 		checkPromises(t, arrivals, writes, interval)
-		// Each level interval has at most one write for silence, one that trails, and
-		// one for numbers; the first entry and the first packet come on top.
-		if most := 3*int(traffic/report.Level) + 4; len(writes) > most {
+		// Each level interval has at most one write for silence and one for numbers, and
+		// a second more or less; the first entry and the first packet come on top.
+		if most := 2*int(traffic/(report.Level-time.Second)) + 6; len(writes) > most {
 			t.Errorf("%d writes in %s, want at most %d", len(writes), traffic, most)
 		}
 	})
@@ -194,6 +194,19 @@ func checkPromises(t *rapid.T, arrivals []time.Duration, writes []write, interva
 func TestASteadyNetworkWithoutPacketsIsWrittenOnce(t *testing.T) {
 	if got := len(simulate(nil, 24*time.Hour, report.Level)); got != 1 {
 		t.Errorf("%d writes in a day without a packet, want only the first entry", got)
+	}
+}
+
+func TestAStreamThatPausesAgainAndAgainIsNotWrittenEachTime(t *testing.T) {
+	var arrivals []time.Duration
+	for now := time.Duration(0); now < 10*time.Minute; now += 4 * time.Second {
+		arrivals = append(arrivals, now)
+	}
+	for _, interval := range []time.Duration{report.Level, 100 * time.Second} {
+		// 40 stretches of 15 s: in each one write for silence and one for numbers.
+		if got := len(simulate(arrivals, 10*time.Minute, interval)); got > 82 {
+			t.Errorf("%d writes in 10 minutes with an interval of %s", got, interval)
+		}
 	}
 }
 
