@@ -178,9 +178,9 @@ func TestHealthOfWhatTheManagerWrites(t *testing.T) {
 		}, "Progressing"},
 	}
 	for said, test := range told {
-		for kind, make := range map[string]func() status.Object{"filter": filter, "session": session} {
+		for kind, empty := range map[string]func() status.Object{"filter": filter, "session": session} {
 			t.Run(fmt.Sprintf("a %s of which the manager says that it %s is %s", kind, said, test.want), func(t *testing.T) {
-				o := make()
+				o := empty()
 				test.write(o)
 				if s, ok := o.(*v1alpha1.MirrorSession); ok && len(s.Status.Conditions) > 0 {
 					status.Traffic(s)
