@@ -144,12 +144,14 @@ func TestLists(t *testing.T) {
 			want := []cloud.Filter{filter("changed", "new"), filter("created", ""), filter("other", "")}
 			same(t, "the list", want, filters(t, i, r, time.Time{}))
 		},
-		"a list that began after one's own write is believed": func(t *testing.T, i *inventory.Inventory, r *reader) {
+		"one's own write survives a list that may lag behind it, and no longer": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()
 			i.NoteFilter(r.account, filter("a", "mine"))
-			time.Sleep(time.Second)
+			time.Sleep(inventory.Lag)
 			r.filters = []cloud.Filter{filter("a", "theirs")}
-			same(t, "the list", r.filters, filters(t, i, r, time.Time{}))
+			same(t, "the list", []cloud.Filter{filter("a", "mine")}, filters(t, i, r, time.Time{}))
+			time.Sleep(1)
+			same(t, "a list a moment later", r.filters, filters(t, i, r, time.Now()))
 		},
 		"a write alone is no list": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()

@@ -67,8 +67,11 @@ func (s *shelf[T]) fresh(notBefore time.Time) ([]T, bool) {
 	return all, true
 }
 
-// replace takes a list over, but keeps own notes that were made since it began: the
-// list may or may not show them.
+// Lag is how far the cloud's reads may lag behind this process's writes: a list that
+// began sooner after a write may or may not show it.
+const Lag = 5 * time.Second
+
+// replace takes a list over, but keeps own notes that it may or may not show.
 func (s *shelf[T]) replace(began time.Time, list []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +80,7 @@ func (s *shelf[T]) replace(began time.Time, list []T) {
 		items[s.id(item)] = item
 	}
 	for id, at := range s.noted {
-		if at.Before(began) {
+		if at.Add(Lag).Before(began) {
 			delete(s.noted, id)
 			continue
 		}

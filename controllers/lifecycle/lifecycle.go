@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -50,7 +51,7 @@ type Base struct {
 	// Resync is how often the cloud is compared with the spec when nothing happens.
 	Resync time.Duration
 
-	attempts sync.Map // types.UID -> time.Time of the last create whose ID is not stored
+	attempts sync.Map // types.UID -> attempt, the last create whose ID is not stored
 	clients  sync.Map // types.UID -> cloud.Client that was last used for the object
 }
 
@@ -59,27 +60,85 @@ func (b *Base) Mark(o client.Object) plan.Mark {
 	return plan.Mark{Cluster: b.Cluster, UID: string(o.GetUID())}
 }
 
+// attempt is a create whose outcome is not in the object's status.
+type attempt struct {
+	at time.Time
+	// refused says that the cloud surely made nothing.
+	refused bool
+}
+
 // Attempt notes that a create begins. Until Stored is called a look for the object's
 // own earlier creation needs a list that began after it.
-func (b *Base) Attempt(o client.Object) { b.attempts.Store(o.GetUID(), b.Clock()) }
+func (b *Base) Attempt(o client.Object) { b.attempts.Store(o.GetUID(), attempt{at: b.Clock()}) }
+
+// Attempted returns what came of a create, and notes when surely nothing was made.
+func (b *Base) Attempted(o client.Object, err error) error {
+	if err != nil && !cloud.IsAmbiguous(err) {
+		if a, ok := b.attempts.Load(o.GetUID()); ok {
+			b.attempts.Store(o.GetUID(), attempt{at: a.(attempt).at, refused: true}) //nolint:forcetypeassert // nothing else is stored
+		}
+	}
+	return err
+}
+
+// Lost notes that the object whose ID was stored is gone from the cloud: nothing else was
+// created, and a list that can have seen it go shows what there is.
+func (b *Base) Lost(o client.Object) {
+	b.attempts.Store(o.GetUID(), attempt{at: b.Clock().Add(-inventory.Lag), refused: true})
+}
 
 // Stored notes that the ID of what was created is in the object's status.
 func (b *Base) Stored(o client.Object) { b.attempts.Delete(o.GetUID()) }
 
 // NotBefore is the earliest begin of a list in which the object's own earlier creation
-// can be looked for. Any list of the inventory began after this leader's term.
-func (b *Base) NotBefore(o client.Object) time.Time {
-	if at, ok := b.attempts.Load(o.GetUID()); ok {
-		return at.(time.Time).Add(1)
+// can be looked for, and the earliest begin of one in which its absence is believed:
+// reads may lag behind a create. Any list of the inventory began after this leader's
+// term. An object that is bound to an account, but has no ID, may have been created by
+// a manager that was killed before it could tell.
+func (b *Base) NotBefore(o status.Object) (found, absent time.Time) {
+	stored, ok := b.attempts.Load(o.GetUID())
+	switch {
+	case ok:
+	case o.Common().Account == nil:
+		return time.Time{}, time.Time{}
+	default:
+		stored, _ = b.attempts.LoadOrStore(o.GetUID(), attempt{at: b.Clock()})
 	}
-	return time.Time{}
+	a := stored.(attempt) //nolint:forcetypeassert // nothing else is stored
+	found = a.at.Add(1)
+	if a.refused {
+		return found, found
+	}
+	return found, a.at.Add(inventory.Lag)
 }
 
-// NotBeforeAny is the latest of NotBefore of all objects.
+// Since is how recent a list has to be in which the object's own earlier creation is
+// looked for, and whether its absence from that list can be believed.
+func (b *Base) Since(o status.Object) (since time.Time, conclusive bool) {
+	found, absent := b.NotBefore(o)
+	if b.Clock().Before(absent) {
+		return found, false
+	}
+	return absent, true
+}
+
+// Unsure waits until the absence of an earlier creation can be believed. Why the create
+// had no answer stays in the status meanwhile, where it is there.
+func (b *Base) Unsure(o status.Object) error {
+	p := Retry(v1alpha1.ReasonProgressing,
+		"an earlier create may have taken effect without an answer: looking for what it made before creating again")
+	if c := ready(o); c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == o.GetGeneration() {
+		p.Reason, p.Message = c.Reason, c.Message
+		p.Stalled = meta.IsStatusConditionTrue(o.Common().Conditions, v1alpha1.ConditionStalled)
+	}
+	return p
+}
+
+// NotBeforeAny is the latest begin of a create of any object.
 func (b *Base) NotBeforeAny() time.Time {
 	var latest time.Time
-	b.attempts.Range(func(_, at any) bool {
-		if after := at.(time.Time).Add(1); after.After(latest) {
+	b.attempts.Range(func(_, stored any) bool {
+		if after := stored.(attempt).at.Add(1); after.After(latest) { //nolint:forcetypeassert // nothing else is stored
 			latest = after
 		}
 		return true

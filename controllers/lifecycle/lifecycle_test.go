@@ -17,6 +17,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/credentials"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
@@ -159,17 +160,55 @@ func TestAnAnswerMayBeAsOldAsTheResyncIntervalOnlyInTheSteadyState(t *testing.T)
 
 func TestAListForAnEarlierCreationBeginsAfterTheLastAttempt(t *testing.T) {
 	b, _ := base()
+	now := noon
+	b.Clock = func() time.Time { return now }
+	type since struct {
+		Since      time.Time
+		Conclusive bool
+	}
+	look := func(o status.Object) since {
+		at, conclusive := b.Since(o)
+		return since{at, conclusive}
+	}
 	f, other := filter(), filter()
 	other.UID = "other"
-	same(t, "without an attempt", time.Time{}, b.NotBefore(f))
+	same(t, "without an attempt", since{time.Time{}, true}, look(f))
 	b.Attempt(f)
-	same(t, "after one", noon.Add(1), b.NotBefore(f))
-	same(t, "for another object", time.Time{}, b.NotBefore(other))
+	same(t, "after one without an answer", since{noon.Add(1), false}, look(f))
+	same(t, "for another object", since{time.Time{}, true}, look(other))
 	same(t, "for numbers that all share", noon.Add(1), b.NotBeforeAny())
+	now = noon.Add(inventory.Lag)
+	same(t, "once reads can't lag any more", since{now, true}, look(f))
+
+	now = noon
+	same(t, "the error of a refusal", error(errRefused), b.Attempted(f, errRefused), cmpopts.EquateErrors())
+	same(t, "after a refusal", since{noon.Add(1), false}, look(f))
+	now = noon.Add(1)
+	same(t, "a moment after a refusal", since{noon.Add(1), true}, look(f))
 	b.Stored(f)
-	same(t, "once the ID is stored", time.Time{}, b.NotBefore(f))
-	same(t, "once all IDs are stored", time.Time{}, b.NotBeforeAny())
+	same(t, "once the ID is stored", since{time.Time{}, true}, look(f))
+	same(t, "for numbers, once all IDs are stored", time.Time{}, b.NotBeforeAny())
+
+	now = noon
+	lifecycle.Bind(other, cloud.Account{Region: "r"})
+	same(t, "of an object that another manager may have created", since{noon.Add(1), false}, look(other))
 }
+
+func TestWhileACreateIsInDoubtTheStatusSaysWhy(t *testing.T) {
+	b, _ := base()
+	f := filter()
+	same(t, "for an object without a status", &lifecycle.Problem{
+		Reason: v1alpha1.ReasonProgressing, Retry: true,
+		Message: "an earlier create may have taken effect without an answer: looking for what it made before creating again",
+	}, lifecycle.Diagnose(b.Unsure(f)))
+	status.Waiting(f, v1alpha1.ReasonCloudUnavailable, "503")
+	same(t, "after a fault", &lifecycle.Problem{Reason: v1alpha1.ReasonCloudUnavailable, Message: "503", Retry: true}, lifecycle.Diagnose(b.Unsure(f)))
+	status.Stalled(f, v1alpha1.ReasonPermissionDenied, "403")
+	same(t, "after a refusal, and a restart",
+		&lifecycle.Problem{Reason: v1alpha1.ReasonPermissionDenied, Message: "403", Retry: true, Stalled: true}, lifecycle.Diagnose(b.Unsure(f)))
+}
+
+var errRefused = &cloud.Error{Class: cloud.ClassInvalid}
 
 func TestAnEventFitsTheAPIServersBounds(t *testing.T) {
 	b, recorder := base()

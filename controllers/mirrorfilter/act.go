@@ -19,7 +19,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedFilte
 	}
 	r.Attempt(s.filter)
 	have, err := s.cloud.CreateFilter(ctx, want.Name, want.Description)
-	if err != nil {
+	if err = r.Attempted(s.filter, err); err != nil {
 		return nil, fmt.Errorf("create the filter: %w", err)
 	}
 	r.Inventory.NoteFilter(s.cloud.Account(), have)

@@ -38,6 +38,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope, want plan.WantedFilt
 		r.Event(s.filter, corev1.EventTypeWarning, "DriftCorrected", "Create",
 			"the filter %s is gone from the cloud: making a new one", s.filter.Status.ID)
 		s.filter.Status.ID, s.filter.Status.Rules, s.filter.Status.RuleCount = "", nil, 0
+		r.Lost(s.filter)
 	}
 	return r.byMark(ctx, s)
 }
@@ -85,7 +86,8 @@ func (r *Reconciler) listWhenSteady(ctx context.Context, s *scope) ([]cloud.Filt
 
 // byMark looks for the object's own earlier creation.
 func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Filter, error) {
-	all, err := r.Inventory.Filters(ctx, s.cloud, r.NotBefore(s.filter))
+	since, conclusive := r.Since(s.filter)
+	all, err := r.Inventory.Filters(ctx, s.cloud, since)
 	if err != nil {
 		return nil, fmt.Errorf("look for an earlier creation of this filter: %w", err)
 	}
@@ -98,6 +100,9 @@ func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Filter, error
 	}
 	switch len(own) {
 	case 0:
+		if !conclusive {
+			return nil, r.Unsure(s.filter)
+		}
 		return nil, nil
 	case 1:
 		if err := r.storeID(ctx, s, own[0].ID); err != nil {

@@ -27,7 +27,7 @@ func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSessi
 	}
 	r.Attempt(s.session)
 	have, err := s.cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
-	if err != nil {
+	if err = r.Attempted(s.session, err); err != nil {
 		return fmt.Errorf("create the session: %w", err)
 	}
 	r.Inventory.NoteSession(s.cloud.Account(), have)

@@ -24,6 +24,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) (*cloud.Session, err
 		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", "Create",
 			"the session %s is gone from the cloud: making a new one", s.session.Status.Sessions[0].ID)
 		s.session.Status.Sessions = nil
+		r.Lost(s.session)
 	}
 	return r.byMark(ctx, s)
 }
@@ -64,7 +65,8 @@ func (r *Reconciler) read(ctx context.Context, s *scope, id string) (*cloud.Sess
 
 // byMark looks for the object's own earlier creation.
 func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Session, error) {
-	all, err := r.Inventory.Sessions(ctx, s.cloud, r.NotBefore(s.session))
+	since, conclusive := r.Since(s.session)
+	all, err := r.Inventory.Sessions(ctx, s.cloud, since)
 	if err != nil {
 		return nil, fmt.Errorf("look for an earlier creation of this session: %w", err)
 	}
@@ -77,6 +79,9 @@ func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Session, erro
 	}
 	switch len(own) {
 	case 0:
+		if !conclusive {
+			return nil, r.Unsure(s.session)
+		}
 		return nil, nil
 	case 1:
 		if err := r.storeID(ctx, s, own[0]); err != nil {

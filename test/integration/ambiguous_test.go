@@ -50,6 +50,55 @@ func TestACreateWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestACreateWhoseAnswerIsLostIsNotRepeatedWhileReadsLagBehind(t *testing.T) {
+	t.Parallel()
+	// The second look comes about a second after the first.
+	stale := fault.Fault{Kind: fault.Stale, For: fault.Duration(1500 * time.Millisecond)}
+	noRules := func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = nil }
+	t.Run("a filter", func(t *testing.T) {
+		t.Parallel()
+		w := harness.New(t)
+		w.Fault(fault.ResetAfterEffect("CreateTrafficMirrorFilter", 1))
+		w.Fault(stale)
+		w.Start()
+		filter := w.Filter("lagging", noRules)
+		w.Create(filter)
+		harness.Ready(w, filter)
+		harness.Same(t, "the filters", 1, len(w.Content().Filters))
+	})
+	t.Run("a session", func(t *testing.T) {
+		t.Parallel()
+		w := harness.New(t)
+		w.Start()
+		filter := w.Filter("lagging", noRules)
+		w.Create(filter)
+		harness.Ready(w, filter)
+		w.Fault(fault.ResetAfterEffect("CreateTrafficMirrorSession", 1))
+		w.Fault(stale)
+		session := w.Session("lagging", "lagging")
+		w.Create(session)
+		harness.Ready(w, session)
+		harness.Same(t, "the sessions", 1, len(w.Content().Sessions))
+	})
+}
+
+func TestACreateThatHadNoEffectIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Fault(fault.Fault{Kind: fault.Reset, Operation: "CreateTrafficMirrorFilter", Times: 1})
+	w.Start()
+	filter := w.Filter("repeated")
+	w.Create(filter)
+	creates := func() int { return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"] }
+	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter", "no answer from")
+	harness.Poke(w, filter)
+	harness.Same(t, "the creates while reads may lag behind", 1, creates())
+	w.Clock.Advance(time.Minute)
+	harness.Poke(w, filter)
+	harness.Ready(w, filter)
+	harness.Same(t, "the creates in the end", 2, creates())
+}
+
 // brokenStatus fails the writes of statuses that carry an identity of the cloud, as often
 // as it is told.
 type brokenStatus struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/journal"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -63,8 +64,14 @@ func TestFaultsOfTheCloudAreRetriedUntilTheyEnd(t *testing.T) {
 				w.Fault(f)
 			}
 			w.Start()
-			filter, session := w.Pair("faulty")
-			oneOfEach(w, t, filter, session)
+			filter, session := w.Filter("faulty"), w.Session("faulty", "faulty")
+			w.Create(filter)
+			w.Create(session)
+			harness.Until(w, session, "Ready", func(s *v1alpha1.MirrorSession) bool {
+				w.Clock.Advance(time.Second) // there is no need to wait for reads to catch up
+				return status.IsSynced(s)
+			})
+			oneOfEach(w, t, harness.Ready(w, filter), session)
 		})
 	}
 }
@@ -76,8 +83,10 @@ func TestAFaultThatStaysWritesTheStatusOnce(t *testing.T) {
 	m := w.Start()
 	filter := w.Filter("failing")
 	w.Create(filter)
-	harness.Poll(t, "four attempts", func() int { return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"] },
-		func(n int) bool { return n >= 4 })
+	harness.Poll(t, "three creates", func() int {
+		w.Clock.Advance(time.Second) // there is no need to wait for reads to catch up
+		return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"]
+	}, func(n int) bool { return n >= 3 })
 	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter: CreateTrafficMirrorFilter: 503", "(request ")
 	var statuses int
 	for _, r := range m.Writes() {
