@@ -164,7 +164,7 @@ func (a *Agent) take(placements []placement, alive map[types.UID]*v1alpha1.Mirro
 
 func (a *Agent) newWatch(local Interface) *watch {
 	return &watch{
-		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port),
+		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), latest: a.Clock(),
 		log: a.Log.WithValues("interface", local.Name), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }

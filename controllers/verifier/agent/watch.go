@@ -24,6 +24,11 @@ type watch struct {
 	quit  chan struct{} // closed by stop
 	done  chan struct{} // closed when run has ended
 
+	counting sync.Mutex // held while a block is counted, before mu
+	// latest is when the last frame came that was counted, or the last look at an
+	// empty ring, whichever is later.
+	latest time.Time
+
 	mu   sync.Mutex
 	ring *capture.Ring
 	past capture.Stats // of rings that are closed
@@ -46,9 +51,6 @@ const (
 	ringWait = 500 * time.Millisecond
 	// reopen is how long is waited before a ring that failed is opened again.
 	reopen = time.Second
-	// settling is longer than a frame stays in a block that is not full: what came
-	// earlier was counted, unless the reader can't keep up.
-	settling = 50 * time.Millisecond
 	// settleFor bounds the wait for the last frames.
 	settleFor = time.Second
 )
@@ -107,9 +109,38 @@ func (w *watch) capture() error {
 		if block == nil {
 			continue
 		}
-		w.tally.Count(block)
+		w.count(block)
 		block.Release()
 	}
+}
+
+func (w *watch) count(block *capture.Block) {
+	w.counting.Lock()
+	defer w.counting.Unlock()
+	frames := timed{Block: block}
+	w.tally.Count(&frames)
+	w.notice(time.Unix(0, frames.last))
+}
+
+// notice moves latest forward; counting is held.
+func (w *watch) notice(t time.Time) {
+	if t.After(w.latest) {
+		w.latest = t
+	}
+}
+
+// timed is a block that notes when its last frame came.
+type timed struct {
+	*capture.Block
+	last int64
+}
+
+func (b *timed) Next(f *capture.Frame) bool {
+	if !b.Block.Next(f) {
+		return false
+	}
+	b.last = f.Time
+	return true
 }
 
 func (w *watch) opened(ring *capture.Ring) {
@@ -159,23 +190,19 @@ type look struct {
 
 // look reads the counts of all rings of this interface.
 func (w *watch) look() look {
+	w.counting.Lock()
+	defer w.counting.Unlock()
 	l := look{Snapshot: w.tally.Snapshot(), at: w.clock()}
 	var waiting uint64
 	l.stats, waiting = w.counters(l.Frames.Read)
+	if waiting == 0 {
+		w.notice(l.at) // the ring is empty: nothing came between the snapshot and now
+	} else {
+		l.at = w.latest // the ring is in the order of arrival: all before is counted
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.problem, l.ready = w.problem, w.tried
-	if waiting == 0 {
-		return l // the ring is empty: nothing came between the snapshot and now
-	}
-	exact := l.at.Add(-settling)
-	for i := range l.Sessions {
-		// The ring is in the order of arrival: all before a counted frame is counted.
-		if seen := l.Sessions[i].LastSeen; seen.After(exact) && !seen.After(l.at) {
-			exact = seen
-		}
-	}
-	l.at = exact
 	return l
 }
 
