@@ -56,6 +56,13 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 	if err := s.cloud.DeleteFilter(ctx, id); err != nil && !cloud.IsNotFound(err) {
 		return fmt.Errorf("delete the filter %s: %w", id, err)
 	}
+	// A good status is no proof: something between us and the cloud may have given it.
+	switch _, err := s.cloud.GetFilter(ctx, id); {
+	case err == nil:
+		return lifecycle.Retry(v1alpha1.ReasonDeleting, "the cloud still has the filter %s after it took its deletion", id)
+	case !cloud.IsNotFound(err):
+		return fmt.Errorf("see whether the filter %s is gone: %w", id, err)
+	}
 	r.Inventory.ForgetFilter(s.cloud.Account(), id)
 	r.Event(s.filter, corev1.EventTypeNormal, "Deleted", "Delete", "deleted the filter %s from the cloud", id)
 	return nil

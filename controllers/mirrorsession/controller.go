@@ -222,7 +222,8 @@ func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.R
 
 func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.MirrorSession) bool, where ...client.ListOption) []reconcile.Request {
 	var sessions v1alpha1.MirrorSessionList
-	if err := r.Client.List(ctx, &sessions, where...); err != nil {
+	// The cache's own objects are only read here, and there may be many.
+	if err := r.Client.List(ctx, &sessions, append(where, client.UnsafeDisableDeepCopy)...); err != nil {
 		// The cache answers this; it fails only when it stops, and then so do we.
 		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
 		return nil

@@ -54,6 +54,13 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 		if err := s.cloud.DeleteSession(ctx, id); err != nil && !cloud.IsNotFound(err) {
 			return fmt.Errorf("delete the session %s: %w", id, err)
 		}
+		// A good status is no proof: something between us and the cloud may have given it.
+		switch _, err := s.cloud.GetSession(ctx, id); {
+		case err == nil:
+			return lifecycle.Retry(v1alpha1.ReasonDeleting, "the cloud still has the session %s after it took its deletion", id)
+		case !cloud.IsNotFound(err):
+			return fmt.Errorf("see whether the session %s is gone: %w", id, err)
+		}
 		r.Inventory.ForgetSession(s.cloud.Account(), id)
 		r.Event(s.session, corev1.EventTypeNormal, "Deleted", "Delete", "deleted the session %s from the cloud", id)
 	}

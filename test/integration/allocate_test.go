@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -72,6 +73,35 @@ func TestSessionsMadeAtOnceGetNumbersOfTheirOwnTheOlderOnesFirst(t *testing.T) {
 		want = append(want, given{s.Name, vnis[i], priorities[i]})
 	}
 	harness.Same(t, "the numbers, oldest session first", want, numbersOf(sessions))
+}
+
+func TestSessionsThatKnowNothingOfEachOtherTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.SessionsPerSource = 100 }))
+	w.Fault(fault.Fault{Kind: fault.Slow, Operation: "CreateTrafficMirrorSession", Delay: fault.Duration(300 * time.Millisecond)})
+	w.Start()
+	var sessions []*v1alpha1.MirrorSession
+	for i := range 3 {
+		// Each has a Secret of its own, so nothing tells beforehand that all are for one account.
+		name := fmt.Sprintf("s%d", i)
+		w.Create(w.Secret(name))
+		s := w.Session(name, "shared", func(s *v1alpha1.MirrorSession) { s.Spec.CredentialsRef.Name = name })
+		w.Create(s)
+		sessions = append(sessions, s)
+	}
+	for _, s := range sessions {
+		harness.Because(w, s, v1alpha1.ReasonFilterNotFound)
+	}
+	w.Create(w.Filter("shared"))
+	for _, s := range sessions {
+		harness.Ready(w, s)
+	}
+	got := numbersOf(sessions)
+	slices.SortFunc(got, func(a, b given) int { return cmp.Compare(a.VNI, b.VNI) })
+	for i := range got {
+		got[i].Name = ""
+	}
+	harness.Same(t, "the numbers", []given{{"", 1, 32766}, {"", 2, 32765}, {"", 3, 32764}}, got)
 }
 
 func TestASessionThatCanNotBeMadeKeepsNoNumberFromOthers(t *testing.T) {

@@ -225,3 +225,17 @@ func TestA404ThatIsNotAboutTheObjectNeverLetsItGo(t *testing.T) {
 		})
 	}
 }
+
+func TestADeletionThatOnlySeemedToWorkIsRepeated(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	filter, session := w.Pair("seeming")
+	w.Fault(fault.Fault{Kind: fault.Empty, Operation: "DeleteTrafficMirrorSession", Times: 1})
+	w.Fault(fault.Fault{Kind: fault.Empty, Operation: "DeleteTrafficMirrorFilter", Times: 1})
+	w.Delete(session)
+	w.Gone(session)
+	w.Delete(filter)
+	w.Gone(filter)
+	w.Holds(harness.Content{})
+}

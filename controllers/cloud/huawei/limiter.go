@@ -2,7 +2,6 @@ package huawei
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -55,8 +54,10 @@ func (l *limiters) sweep(now time.Time) {
 // busyError says that the limiter's queue is longer than a call may wait.
 type busyError struct{ delay time.Duration }
 
+// Error does not tell the delay, which is another each time: the same condition would
+// be written anew at each attempt.
 func (e *busyError) Error() string {
-	return fmt.Sprintf("the operator's own limit of calls to this account is used up for %s", e.delay.Round(time.Millisecond))
+	return "the operator's own limit of calls to this account is used up for the moment"
 }
 
 // wait returns when the account's next call may be sent, and how long that took. It
