@@ -135,6 +135,7 @@ type timed struct {
 	last int64
 }
 
+// Next reads the next frame, as that of the block does.
 func (b *timed) Next(f *capture.Frame) bool {
 	if !b.Block.Next(f) {
 		return false
