@@ -416,14 +416,24 @@ func startProgram(t *testing.T, l *Lab) (kill func()) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait() // it was killed, that is no news
+		close(ended)
+	}()
 	kill = sync.OnceFunc(func() {
 		if err := command.Process.Kill(); err != nil {
-			t.Error(err)
+			t.Error(err) // it has ended already, which it must not
 		}
-		_ = command.Wait() // it was killed, that is no news
+		<-ended
 	})
 	t.Cleanup(kill)
 	err := poll(t.Context(), turn, 20*time.Millisecond, "the machine is the program's", func() error {
+		select {
+		case <-ended:
+			return &stopWaiting{errors.New("it has ended by itself")}
+		default:
+		}
 		owners, err := process.OpenBook(ownerPath).Records()
 		if err == nil && (len(owners) != 1 || owners[0].PID != command.Process.Pid) {
 			err = fmt.Errorf("it belongs to %v", owners)

@@ -1,11 +1,13 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -59,7 +61,19 @@ func (l *Lab) Sender(node string, source netip.Addr) (string, error) {
 	if err := l.sender.Create(namespace, func() error { return setUpSender(n, int(inside.Fd()), source, mac) }); err != nil {
 		return "", err
 	}
-	return namespace, netns.In(n.Namespace, redirect)
+	if err := netns.In(n.Namespace, redirect); err != nil {
+		return "", err
+	}
+	// Until the kernel has noticed that both ends are up it drops what is sent.
+	return namespace, poll(context.Background(), dialTimeout, 10*time.Millisecond, "the sender's link is up", func() error {
+		return netns.In(namespace, func() error {
+			link, err := netlink.LinkByName(loadDevice)
+			if err == nil && link.Attrs().OperState != netlink.OperUp {
+				err = fmt.Errorf("it is %s", link.Attrs().OperState)
+			}
+			return err
+		})
+	})
 }
 
 // setUpSender makes the link. It runs inside of the sender's namespace.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -162,10 +163,43 @@ func (r record) remove() error {
 			return fmt.Errorf("unmount network namespace %s: %w", r.Namespace, needs(capSysAdmin, err))
 		}
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = os.Remove(path)
+	if errors.Is(err, unix.EBUSY) {
+		err = removeCovered(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove network namespace %s: %w", r.Namespace, err)
 	}
 	return nil
+}
+
+// removeCovered removes a namespace's file that is still mounted on where no path leads:
+// the first `ip netns add` on a machine mounts the folder over itself, with all that is
+// in it, so that each namespace of before is mounted twice, once below. In a mount
+// namespace of our own the upper ones can be taken away; and a file that is removed in
+// one mount namespace takes its mounts in every other with it.
+func removeCovered(path string) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				return fmt.Errorf("make a mount namespace: %w", needs(capSysAdmin, err))
+			}
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+				return fmt.Errorf("keep mounts to a namespace: %w", err)
+			}
+			for {
+				for unix.Unmount(path, unix.MNT_DETACH) == nil { // until it is no mount any more
+				}
+				err := os.Remove(path)
+				if err == nil || unix.Unmount(Directory, unix.MNT_DETACH) != nil {
+					return err
+				}
+			}
+		}()
+	}()
+	return <-done
 }
 
 // write appends a record.

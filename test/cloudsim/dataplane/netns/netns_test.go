@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -248,5 +249,37 @@ func TestCleanupRemovesWhatAKilledProcessLeft(t *testing.T) {
 	got := map[string]bool{"a": exists(prefix + "a"), "b": exists(prefix + "b"), "stolen": exists(prefix + "stolen")}
 	if diff := cmp.Diff(map[string]bool{"a": false, "b": false, "stolen": true}, got); diff != "" {
 		t.Errorf("what is left (-want +got):\n%s", diff)
+	}
+}
+
+// TestANamespaceThatAnotherMountCovers runs itself again in a mount namespace of its own,
+// where it may mount over the folder of namespaces.
+func TestANamespaceThatAnotherMountCovers(t *testing.T) {
+	const inside = "NETNS_TEST_COVERED"
+	if os.Getenv(inside) == "" {
+		acquire(t, prefixOf(t)) // skips where there are no namespaces
+		again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		again.Env = append(os.Environ(), inside+"=1")
+		again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+		if said, err := again.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, said)
+		}
+		return
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	c := acquire(t, prefixOf(t))
+	name := prefixOf(t) + "covered"
+	create(t, c, name, nil)
+	// As `ip netns add` does once (ip-netns(8)).
+	if err := unix.Mount(netns.Directory, netns.Directory, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if exists(name) {
+		t.Errorf("namespace %s is still there", name)
 	}
 }
