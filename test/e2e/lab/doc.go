@@ -17,9 +17,9 @@
 //	            192.168.0.0/24, the simulated cloud: eth0 of each node is a TAP device on its
 //	            switch; security groups and mirror sessions are obeyed here, copies arrive here
 //	 ┌──────────────┬──────────────┐
-//	eth0           eth0           eth0
+//	eth0 .230      eth0 .161      eth0 .164
 //	ecs-source     ecs-test       ecs-target
-//	mgmt0          mgmt0          mgmt0
+//	mgmt0 .230     mgmt0 .161     mgmt0 .164
 //	 └──────────────┴──────────────┴───── bridge in the control plane's namespace
 //	            10.99.0.0/24, management: kubelet to API server and back, pods to pods of
 //	            other nodes, pods to the cloud's API

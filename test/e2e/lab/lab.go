@@ -87,7 +87,7 @@ func Up(ctx context.Context, options Options) (*Lab, error) {
 		return nil, err
 	}
 	if err := l.up(ctx); err != nil {
-		return nil, errors.Join(needed(err), l.Down())
+		return nil, errors.Join(needed(err), l.Down()) //nolint:contextcheck // what was begun is undone also when the context has ended
 	}
 	return l, nil
 }
@@ -181,7 +181,7 @@ func (l *Lab) startCluster(ctx context.Context) error {
 	if err := l.startEtcd(); err != nil {
 		return err
 	}
-	if err := l.prepareNodes(); err != nil {
+	if err := l.prepareNodes(); err != nil { //nolint:contextcheck // it waits for no more than a busy cgroup
 		return err
 	}
 	return together([]func() error{

@@ -116,6 +116,7 @@ func TestALabFromNothingToNothing(t *testing.T) {
 }
 
 func checkNodes(t *testing.T, l *Lab) {
+	t.Helper()
 	nodes, err := l.clients.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +136,7 @@ func checkNodes(t *testing.T, l *Lab) {
 }
 
 func checkProbes(t *testing.T, l *Lab) {
+	t.Helper()
 	program, image := l.path("probe/probe"), l.path("probe/probe.tar")
 	if err := l.GoBuild(t.Context(), "./test/e2e/probe", program); err != nil {
 		t.Fatal(err)
@@ -156,6 +158,19 @@ func checkProbes(t *testing.T, l *Lab) {
 	for node, mac := range macs {
 		// 0x2000 is CAP_NET_RAW, number 13, and nothing else.
 		waitForLog(t, l, node, "capabilities 0000000000002000, listening on eth0 "+mac)
+	}
+	pods, err := l.clients.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{LabelSelector: "app=probe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pod := range pods.Items {
+		usage, err := l.PodUsage(t.Context(), "default", pod.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if usage.Resident <= 0 || usage.Total < usage.Resident || usage.CPU <= 0 {
+			t.Errorf("the usage of a running pod can't be %+v", usage)
+		}
 	}
 }
 
@@ -195,6 +210,7 @@ func statesOf(pod corev1.Pod) string {
 }
 
 func checkReach(t *testing.T, l *Lab) {
+	t.Helper()
 	err := poll(t.Context(), time.Minute, 200*time.Millisecond, "the pod has ended", func() error {
 		pod, err := l.clients.CoreV1().Pods("default").Get(t.Context(), "reach", metav1.GetOptions{})
 		if err != nil {
@@ -219,6 +235,7 @@ func checkReach(t *testing.T, l *Lab) {
 }
 
 func checkCopies(t *testing.T, l *Lab) {
+	t.Helper()
 	const project = scenario.WalkthroughProject
 	store := l.Cloud().State
 	filter, err := store.CreateFilter(project, state.FilterInput{Name: new("lab")})
@@ -267,6 +284,7 @@ func talk(t *testing.T, l *Lab) {
 }
 
 func checkSender(t *testing.T, l *Lab) {
+	t.Helper()
 	namespace, err := l.Sender("ecs-target", netip.MustParseAddr("192.168.0.230"))
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +306,7 @@ func checkSender(t *testing.T, l *Lab) {
 }
 
 func checkAPIServer(t *testing.T, l *Lab) {
+	t.Helper()
 	if err := l.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
@@ -302,6 +321,7 @@ func checkAPIServer(t *testing.T, l *Lab) {
 }
 
 func checkDeath(t *testing.T, l *Lab) {
+	t.Helper()
 	const node = "ecs-source"
 	if err := l.KillNode(node); err != nil {
 		t.Fatal(err)
@@ -341,15 +361,15 @@ func waitForRestart(t *testing.T, l *Lab, node string) {
 		if err != nil {
 			return err
 		}
-		for _, pod := range pods.Items {
-			for _, c := range pod.Status.ContainerStatuses {
-				if c.RestartCount > 0 && c.State.Running != nil {
-					return nil
-				}
-			}
-			return errors.New(statesOf(pod))
+		if len(pods.Items) != 1 {
+			return fmt.Errorf("there are %d pods", len(pods.Items))
 		}
-		return errors.New("there is no pod")
+		if !slices.ContainsFunc(pods.Items[0].Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+			return c.RestartCount > 0 && c.State.Running != nil
+		}) {
+			return errors.New(statesOf(pods.Items[0]))
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

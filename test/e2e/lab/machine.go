@@ -63,8 +63,8 @@ func prepare(ctx context.Context, options Options) (*Lab, error) {
 		return nil, err
 	}
 	l.began = time.Now()
-	if err := l.settle(); err != nil {
-		return nil, errors.Join(err, l.Down())
+	if err := l.settle(); err != nil { //nolint:contextcheck // what is undone is undone whole
+		return nil, errors.Join(err, l.Down()) //nolint:contextcheck // as in Up
 	}
 	return l, nil
 }

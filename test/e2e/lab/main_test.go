@@ -16,7 +16,7 @@ import (
 // only lab, and a minute.
 func TestMain(m *testing.M) {
 	if os.Getenv("VPCMIRROR_E2E") != "1" {
-		fmt.Println("skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
+		fmt.Fprintln(os.Stdout, "skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
 		return
 	}
 	klog.SetLogger(logr.Discard()) // what client-go would log is told by our own errors

@@ -59,7 +59,7 @@ func reach(urls []string) error {
 		if err := answer.Body.Close(); err != nil {
 			return fmt.Errorf("read the answer of %s: %w", url, err)
 		}
-		fmt.Printf("%s answers %d\n", url, answer.StatusCode)
+		fmt.Fprintf(os.Stdout, "%s answers %d\n", url, answer.StatusCode)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func probe() error {
 	if err := unix.Bind(socket, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: link.Index}); err != nil {
 		return fmt.Errorf("bind the packet socket to eth0: %w", err)
 	}
-	fmt.Printf("capabilities %s, listening on eth0 %s\n", effective, link.HardwareAddr)
+	fmt.Fprintf(os.Stdout, "capabilities %s, listening on eth0 %s\n", effective, link.HardwareAddr)
 	go listen(socket)
 	return nil
 }
@@ -121,6 +121,6 @@ func listen(socket int) {
 		if n < vniAt+4 || frame[protocolAt] != unix.IPPROTO_UDP || binary.BigEndian.Uint16(frame[portAt:]) != vxlanPort {
 			continue
 		}
-		fmt.Printf("copy from %s, VNI %d, %d bytes\n", net.IP(frame[sourceAt:sourceAt+4]), binary.BigEndian.Uint32(frame[vniAt:])>>8, n)
+		fmt.Fprintf(os.Stdout, "copy from %s, VNI %d, %d bytes\n", net.IP(frame[sourceAt:sourceAt+4]), binary.BigEndian.Uint32(frame[vniAt:])>>8, n)
 	}
 }

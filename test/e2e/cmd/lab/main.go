@@ -106,7 +106,7 @@ func serve(ctx context.Context, o options, out io.Writer) error {
 	}
 	fmt.Fprintln(out, ready)
 	<-ctx.Done()
-	err = cluster.Down()
+	err = cluster.Down() //nolint:contextcheck // it comes after the end of the context
 	if err == nil {
 		fmt.Fprintln(out, "The lab is down.")
 	}
@@ -207,7 +207,7 @@ func down(ctx context.Context, _ options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	removed, err := lab.Cleanup()
+	removed, err := lab.Cleanup() //nolint:contextcheck // what is undone is undone whole
 	if err != nil {
 		return err
 	}
