@@ -205,36 +205,17 @@ func (e edit) freeBeside(p int, used map[int]bool) (int, bool) {
 // change as well, every accept goes: without one nothing can be copied, so the
 // rejects can then be exchanged in any order.
 func (e edit) breakBeforeMake() (steps []FilterStep, gap bool) {
-	rejectsChange := slices.ContainsFunc(e.incoming, func(r cloud.RuleSpec) bool { return !r.Accept }) ||
-		slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return !r.Accept || unreadable(r) })
-	gone := e.outgoing
-	back := e.incoming
-	if rejectsChange {
-		gone, back = nil, nil
+	gone, back := slices.Clone(e.outgoing), slices.Clone(e.incoming)
+	if e.rejectsChange() {
 		for _, r := range e.have {
-			if r.Accept || slices.ContainsFunc(e.outgoing, func(o cloud.Rule) bool { return o.ID == r.ID }) {
-				gone = append(gone, r)
-			}
-		}
-		for _, r := range e.want {
-			if r.Accept || slices.Contains(e.incoming, r) {
-				back = append(back, r)
+			if r.Accept && slices.Contains(e.want, r.RuleSpec) {
+				gone, back = append(gone, r), append(back, r.RuleSpec)
 			}
 		}
 	}
-	gone, back = slices.Clone(gone), slices.Clone(back)
-	acceptsFirst := func(a, b bool) int {
-		switch {
-		case a == b:
-			return 0
-		case a:
-			return -1
-		default:
-			return 1
-		}
-	}
-	slices.SortStableFunc(gone, func(a, b cloud.Rule) int { return acceptsFirst(a.Accept, b.Accept) })
-	slices.SortStableFunc(back, func(a, b cloud.RuleSpec) int { return acceptsFirst(b.Accept, a.Accept) })
+	// Both stay in the order of priority otherwise.
+	slices.SortStableFunc(gone, func(a, b cloud.Rule) int { return cmp.Compare(number(b.Accept), number(a.Accept)) })
+	slices.SortStableFunc(back, func(a, b cloud.RuleSpec) int { return cmp.Compare(number(a.Accept), number(b.Accept)) })
 	for _, r := range gone {
 		steps = append(steps, FilterStep{DeleteRule: &r})
 		gap = gap || r.Accept
@@ -243,6 +224,18 @@ func (e edit) breakBeforeMake() (steps []FilterStep, gap bool) {
 		steps = append(steps, FilterStep{CreateRule: &r})
 	}
 	return steps, gap && len(back) > 0
+}
+
+func (e edit) rejectsChange() bool {
+	return slices.ContainsFunc(e.incoming, func(r cloud.RuleSpec) bool { return !r.Accept }) ||
+		slices.ContainsFunc(e.outgoing, func(r cloud.Rule) bool { return !r.Accept || unreadable(r) })
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // unreadable says whether the rule has a field that the adapter can't read. Nobody knows
