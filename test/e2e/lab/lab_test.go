@@ -298,11 +298,32 @@ func checkSender(t *testing.T, l *Lab) {
 		t.Fatal(err)
 	}
 	defer sender.Close()
+	var receiver net.PacketConn
+	err = l.InNode("ecs-target", func() (err error) {
+		receiver, err = net.ListenPacket("udp4", "192.168.0.164:4789")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer receiver.Close()
 	const vni = 5
-	if _, err := sender.Write(append([]byte{0x08, 0, 0, 0, 0, 0, vni, 0}, make([]byte, 60)...)); err != nil {
+	sent := append([]byte{0x08, 0, 0, 0, 0, 0, vni, 0}, make([]byte, 60)...)
+	if _, err := sender.Write(sent); err != nil {
 		t.Fatal(err)
 	}
 	waitForLog(t, l, "ecs-target", "copy from 192.168.0.230, VNI 5, 110 bytes")
+	if err := receiver.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1500)
+	n, from, err := receiver.ReadFrom(got)
+	if err != nil {
+		t.Fatalf("the kernel of ecs-target got nothing: %v", err)
+	}
+	if diff := cmp.Diff(sent, got[:n]); diff != "" || !strings.HasPrefix(from.String(), "192.168.0.230:") {
+		t.Errorf("what came from %s (-want +got):\n%s", from, diff)
+	}
 }
 
 func checkAPIServer(t *testing.T, l *Lab) {

@@ -24,7 +24,8 @@ const loadDevice = "load0"
 // There is one per lab; it goes with the lab.
 //
 // The node gets a veth whose incoming packets tc redirects to the ingress of eth0, so
-// that a packet socket on eth0 sees them (tc-mirred(8)).
+// that packet sockets and programs on eth0 see them (tc-mirred(8)). Only the counters of
+// the device itself, such as rx_packets, don't: its driver counts there.
 func (l *Lab) Sender(node string, source netip.Addr) (string, error) {
 	n, err := l.Node(node)
 	if err != nil {
@@ -124,6 +125,11 @@ func redirect() error {
 	to, err := netlink.LinkByName(publicDevice)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", publicDevice, err)
+	}
+	// Else the kernel takes the packets for somebody else's: it looks at the MAC of the
+	// device that they come in by.
+	if err := netlink.LinkSetHardwareAddr(from, to.Attrs().HardwareAddr); err != nil {
+		return fmt.Errorf("give %s the MAC of %s: %w", loadDevice, publicDevice, err)
 	}
 	clsact := &netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: from.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
