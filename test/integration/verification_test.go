@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -148,8 +150,12 @@ func TestEveryNodeKeepsItsOwnEntryAndTheManagerSumsThem(t *testing.T) {
 	}
 	var owners []string
 	for _, f := range fresh.ManagedFields {
-		if f.Subresource == "status" {
-			owners = append(owners, f.Manager)
+		if f.Subresource != "status" {
+			continue
+		}
+		owners = append(owners, f.Manager)
+		if own, has := f.Manager != status.FieldManager, strings.Contains(string(f.FieldsV1.Raw), "f:verification"); own != has {
+			t.Errorf("%s writes %s", f.Manager, f.FieldsV1.Raw)
 		}
 	}
 	harness.Same(t, "who writes the status", []string{"vpcmirror-manager", report.FieldManager("node-a"), report.FieldManager("node-b")}, owners,
