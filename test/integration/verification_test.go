@@ -154,8 +154,8 @@ func TestEveryNodeKeepsItsOwnEntryAndTheManagerSumsThem(t *testing.T) {
 			continue
 		}
 		owners = append(owners, f.Manager)
-		if own, has := f.Manager != status.FieldManager, strings.Contains(string(f.FieldsV1.Raw), "f:verification"); own != has {
-			t.Errorf("%s writes %s", f.Manager, f.FieldsV1.Raw)
+		if own, has := f.Manager != status.FieldManager, strings.Contains(f.FieldsV1.GetRawString(), "f:verification"); own != has {
+			t.Errorf("%s writes %s", f.Manager, f.FieldsV1.GetRawString())
 		}
 	}
 	harness.Same(t, "who writes the status", []string{"vpcmirror-manager", report.FieldManager("node-a"), report.FieldManager("node-b")}, owners,
