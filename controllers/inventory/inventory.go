@@ -6,6 +6,10 @@
 // write never hides it. The manager starts with an empty inventory and reconciles
 // only while it leads, so every list in it began after this leader's term did.
 //
+// Only who may read is served from what others read: the first read of each kind by a
+// client is always its own. Otherwise a Secret with another tenant's project ID and a
+// made-up key would show that tenant's network.
+//
 // It may import controllers/cloud.
 package inventory
 
@@ -60,7 +64,7 @@ func (i *Inventory) account(a cloud.Account) *account {
 // Filters returns every filter of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
-	return i.account(c.Account()).filters.list(ctx, notBefore, c.ListFilters)
+	return i.account(c.Account()).filters.list(ctx, c, notBefore, c.ListFilters)
 }
 
 // NoteFilter records what this process has just read or written.
@@ -72,7 +76,7 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filt
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
-	return i.account(c.Account()).sessions.list(ctx, notBefore, c.ListSessions)
+	return i.account(c.Account()).sessions.list(ctx, c, notBefore, c.ListSessions)
 }
 
 // NoteSession records what this process has just read or written.
@@ -94,17 +98,17 @@ func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bo
 
 // Interface returns an elastic network interface as read at or after notBefore.
 func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
-	return i.account(c.Account()).interfaces.get(ctx, id, notBefore, c.GetInterface)
+	return i.account(c.Account()).interfaces.get(ctx, c, id, notBefore, c.GetInterface)
 }
 
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
-	return i.account(c.Account()).addresses.get(ctx, address, notBefore, c.FindInterfaces)
+	return i.account(c.Account()).addresses.get(ctx, c, address, notBefore, c.FindInterfaces)
 }
 
 // Quota returns the account's limits as read at or after notBefore.
 func (i *Inventory) Quota(ctx context.Context, c cloud.Client, notBefore time.Time) (cloud.Quota, error) {
-	return i.account(c.Account()).quota.get(ctx, struct{}{}, notBefore, func(ctx context.Context, _ struct{}) (cloud.Quota, error) {
+	return i.account(c.Account()).quota.get(ctx, c, struct{}{}, notBefore, func(ctx context.Context, _ struct{}) (cloud.Quota, error) {
 		return c.GetQuota(ctx)
 	})
 }

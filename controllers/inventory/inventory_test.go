@@ -187,6 +187,23 @@ func TestLists(t *testing.T) {
 			filters(t, i, r, time.Time{})
 			same(t, "the other's list", other.filters, filters(t, i, other, time.Time{}))
 		},
+		"who has never read for himself is not served what others read": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
+			r.filters = []cloud.Filter{filter("f", "")}
+			filters(t, i, r, time.Time{})
+			stranger := &reader{account: r.account, failure: errors.New("the cloud refused the signature")}
+			for range 2 {
+				if all, err := i.Filters(t.Context(), stranger, time.Time{}); !errors.Is(err, stranger.failure) {
+					t.Errorf("a stranger got %v and %v", all, err)
+				}
+			}
+			stranger.failure, stranger.filters = nil, r.filters
+			filters(t, i, stranger, time.Time{})
+			filters(t, i, stranger, time.Time{})
+			filters(t, i, r, time.Time{})
+			same(t, "the stranger's calls", map[string]int{"ListFilters": 3}, stranger.calls)
+			same(t, "the owner's calls", map[string]int{"ListFilters": 1}, r.calls)
+		},
 		"sessions have a list of their own": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()
 			r.sessions = []cloud.Session{{ID: "s"}}
@@ -266,6 +283,16 @@ func TestSingleReads(t *testing.T) {
 			}
 			wait.Wait()
 			same(t, "the calls", map[string]int{"GetQuota": 1}, r.calls)
+		},
+		"who has never asked for himself is not served what others were told": func(t *testing.T, i *inventory.Inventory, r *reader) {
+			t.Helper()
+			if _, err := i.Interface(t.Context(), r, "a", time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			stranger := &reader{account: r.account, failure: errors.New("the cloud refused the signature")}
+			if got, err := i.Interface(t.Context(), stranger, "a", time.Time{}); !errors.Is(err, stranger.failure) {
+				t.Errorf("a stranger got %v and %v", got, err)
+			}
 		},
 		"a failure is not kept": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()

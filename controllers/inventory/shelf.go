@@ -19,6 +19,8 @@ type shelf[T any] struct {
 	// listing lets one list run at a time; the others wait for it and share it.
 	listing chan struct{}
 
+	proof proof
+
 	mu    sync.Mutex
 	began time.Time // of the list, zero when there is none
 	items map[string]T
@@ -30,9 +32,10 @@ func newShelf[T any](clock cloud.Clock, id func(T) string) *shelf[T] {
 }
 
 // list returns everything. It asks the cloud only when the list it has began before
-// notBefore. A failed list is an error and leaves the old one as it was.
-func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
-	if all, ok := s.fresh(notBefore); ok {
+// notBefore, or who asks has never read one. A failed list is an error and leaves the
+// old one as it was.
+func (s *shelf[T]) list(ctx context.Context, who cloud.Client, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
+	if all, ok := s.fresh(notBefore); ok && s.proof.has(who) {
 		return all, nil
 	}
 	select {
@@ -41,7 +44,7 @@ func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(cont
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for a list that is under way: %w", ctx.Err())
 	}
-	if all, ok := s.fresh(notBefore); ok {
+	if all, ok := s.fresh(notBefore); ok && s.proof.has(who) {
 		return all, nil
 	}
 	began := s.clock()
@@ -49,6 +52,7 @@ func (s *shelf[T]) list(ctx context.Context, notBefore time.Time, read func(cont
 	if err != nil {
 		return nil, err
 	}
+	s.proof.give(who)
 	s.replace(began, items)
 	all, _ := s.fresh(time.Time{})
 	return all, nil
@@ -115,9 +119,34 @@ func (s *shelf[T]) notedSince(id string, since time.Time) bool {
 	return there && s.noted[id].After(since)
 }
 
+// proof knows which clients have read for themselves. The zero value knows none.
+type proof struct {
+	mu      sync.Mutex
+	clients map[cloud.Client]bool
+}
+
+// maxProven bounds what is known; when it is reached everyone reads for himself again.
+const maxProven = 1024
+
+func (p *proof) has(c cloud.Client) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.clients[c]
+}
+
+func (p *proof) give(c cloud.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.clients == nil || len(p.clients) >= maxProven {
+		p.clients = make(map[cloud.Client]bool)
+	}
+	p.clients[c] = true
+}
+
 // lookups keeps answers to single questions. A failure, "not found" too, is not kept.
 type lookups[K comparable, V any] struct {
 	clock cloud.Clock
+	proof proof
 	mu    sync.Mutex
 	known map[K]*answer[V]
 }
@@ -140,11 +169,11 @@ func newLookups[K comparable, V any](clock cloud.Clock) *lookups[K, V] {
 }
 
 // get returns the answer that was asked for at or after notBefore, and asks when there
-// is none.
-func (l *lookups[K, V]) get(ctx context.Context, key K, notBefore time.Time, ask func(context.Context, K) (V, error)) (V, error) {
+// is none, or when who asks has never had an answer of this kind of his own.
+func (l *lookups[K, V]) get(ctx context.Context, who cloud.Client, key K, notBefore time.Time, ask func(context.Context, K) (V, error)) (V, error) {
 	var none V
 	a := l.about(key)
-	if value, ok := l.fresh(a, notBefore); ok {
+	if value, ok := l.fresh(a, notBefore); ok && l.proof.has(who) {
 		return value, nil
 	}
 	select {
@@ -153,7 +182,7 @@ func (l *lookups[K, V]) get(ctx context.Context, key K, notBefore time.Time, ask
 	case <-ctx.Done():
 		return none, fmt.Errorf("wait for an answer of the cloud that is under way: %w", ctx.Err())
 	}
-	if value, ok := l.fresh(a, notBefore); ok {
+	if value, ok := l.fresh(a, notBefore); ok && l.proof.has(who) {
 		return value, nil
 	}
 	at := l.clock()
@@ -161,6 +190,7 @@ func (l *lookups[K, V]) get(ctx context.Context, key K, notBefore time.Time, ask
 	if err != nil {
 		return none, err
 	}
+	l.proof.give(who)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a.value, a.at = value, at

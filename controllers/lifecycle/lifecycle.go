@@ -216,6 +216,15 @@ func Bind(o status.Object, account cloud.Account) {
 	o.Common().Account = &v1alpha1.Account{Region: account.Region, ProjectID: account.ProjectID, Endpoint: account.Endpoint}
 }
 
+// Unbind takes the account out of the status again (not stored yet) when err says that
+// the object's very first create surely had no effect: it has nothing in the cloud then,
+// and can go without credentials.
+func Unbind(o status.Object, err error) {
+	if cloud.ClassOf(err) != "" && !cloud.IsAmbiguous(err) {
+		o.Common().Account = nil
+	}
+}
+
 // SameAccount says whether a recorded account is the given one.
 func SameAccount(bound *v1alpha1.Account, account cloud.Account) bool {
 	return bound != nil && accountOf(bound) == account

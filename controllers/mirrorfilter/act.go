@@ -14,12 +14,16 @@ import (
 
 // create makes the filter, without rules yet, and stores its ID at once.
 func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedFilter) (*cloud.Filter, error) {
+	first := s.filter.Status.Account == nil
 	if err := r.storeAccount(ctx, s); err != nil {
 		return nil, err
 	}
 	r.Attempt(s.filter)
 	have, err := s.cloud.CreateFilter(ctx, want.Name, want.Description)
 	if err = r.Attempted(s.filter, err); err != nil {
+		if first {
+			lifecycle.Unbind(s.filter, err)
+		}
 		return nil, fmt.Errorf("create the filter: %w", err)
 	}
 	r.Inventory.NoteFilter(s.cloud.Account(), have)

@@ -18,7 +18,8 @@ import (
 
 // create makes the session and stores its identity at once.
 func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSession) error {
-	if s.session.Status.Account == nil {
+	first := s.session.Status.Account == nil
+	if first {
 		// An object without a recorded account has nothing in the cloud.
 		lifecycle.Bind(s.session, s.cloud.Account())
 		if err := r.store(ctx, s); err != nil {
@@ -28,6 +29,9 @@ func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSessi
 	r.Attempt(s.session)
 	have, err := s.cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
 	if err = r.Attempted(s.session, err); err != nil {
+		if first {
+			lifecycle.Unbind(s.session, err)
+		}
 		return fmt.Errorf("create the session: %w", err)
 	}
 	r.Inventory.NoteSession(s.cloud.Account(), have)

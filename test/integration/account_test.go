@@ -117,6 +117,38 @@ func TestAWrongSecretKeyIsSaidAndShownNowhere(t *testing.T) {
 	}
 }
 
+func TestAnObjectWhoseKeyWasAlwaysRefusedGoesWithoutTheCloud(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	secret := w.Secret("wrong")
+	secret.Data["secretKey"] = []byte("refused")
+	w.Create(secret)
+	m := w.Start()
+	// Another object of the account has read the cloud already, with the right key.
+	filter, session := w.Pair("served")
+	refused := w.Filter("refused", func(f *v1alpha1.MirrorFilter) { f.Spec.CredentialsRef.Name = "wrong" })
+	w.Create(refused)
+	harness.Because(w, refused, v1alpha1.ReasonAuthenticationFailed)
+	if refused.Status.Account != nil {
+		t.Errorf("it is bound to %+v, where nothing of it is", refused.Status.Account)
+	}
+	late := w.Session("late", "served")
+	late.Spec.CredentialsRef.Name = "wrong"
+	w.Create(late)
+	harness.Because(w, late, v1alpha1.ReasonAuthenticationFailed)
+	if late.Status.Target != nil || late.Status.Sources != nil {
+		t.Errorf("a refused key shows interfaces: %+v", late.Status)
+	}
+	m.Stop(w)
+	w.Start() // it has nothing in memory
+	w.Delete(late)
+	w.Delete(refused)
+	w.Gone(late)
+	w.Gone(refused)
+	harness.Ready(w, filter)
+	harness.Ready(w, session)
+}
+
 func TestWhatIsWrongWithASecretIsSaidWithTheRemedy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
