@@ -35,6 +35,7 @@ COMMANDS := $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
 
 .PHONY: help
 help: ## List the targets
+	@command -v awk >/dev/null || { echo "make help needs awk: install the Debian package mawk or gawk" >&2; exit 1; }
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

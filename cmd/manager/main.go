@@ -56,7 +56,7 @@ func main() {
 	}
 	log.SetLogger(o.logger(os.Stderr))
 	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
-		log.Log.Error(err, "The manager stops")
+		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(1)
 	}
 }

@@ -75,6 +75,9 @@ func (s *shelf[T]) fresh(notBefore time.Time) ([]T, bool) {
 // began sooner after a write may or may not show it.
 const Lag = 5 * time.Second
 
+// remembered is how long an own note can be asked for; longer than anybody does.
+const remembered = 2 * time.Minute
+
 // replace takes a list over, but keeps own notes that it may or may not show.
 func (s *shelf[T]) replace(began time.Time, list []T) {
 	s.mu.Lock()
@@ -84,8 +87,10 @@ func (s *shelf[T]) replace(began time.Time, list []T) {
 		items[s.id(item)] = item
 	}
 	for id, at := range s.noted {
-		if at.Add(Lag).Before(began) {
+		if at.Add(remembered).Before(began) {
 			delete(s.noted, id)
+		}
+		if at.Add(Lag).Before(began) {
 			continue
 		}
 		if own, there := s.items[id]; there {

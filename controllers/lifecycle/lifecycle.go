@@ -81,10 +81,16 @@ func (b *Base) Attempted(o client.Object, err error) error {
 	return err
 }
 
-// Lost notes that the object whose ID was stored is gone from the cloud: nothing else was
-// created, and a list that can have seen it go shows what there is.
+// Lost notes that a read said that the object whose ID was stored is gone. One read can
+// be wrong: a list that begins after it has to agree before another one is made.
 func (b *Base) Lost(o client.Object) {
-	b.attempts.Store(o.GetUID(), attempt{at: b.Clock().Add(-inventory.Lag), refused: true})
+	b.attempts.Store(o.GetUID(), attempt{at: b.Clock(), refused: true})
+}
+
+// Contradiction is what a list says that still shows an object which a read has just
+// said to be gone: nobody knows, so nothing is done until they agree.
+func Contradiction(what, id string) error {
+	return Retry(v1alpha1.ReasonCloudUnavailable, "the cloud says that the %s %s does not exist, and lists it all the same: waiting until it is sure", what, id)
 }
 
 // Stored notes that the ID of what was created is in the object's status.

@@ -30,17 +30,23 @@ func (r *Reconciler) want(s *scope) (plan.WantedFilter, error) {
 // observe finds the cloud's filter: by the ID in the status, else by the ownership
 // mark. It returns nil only when the cloud surely has none; not knowing is an error.
 func (r *Reconciler) observe(ctx context.Context, s *scope, want plan.WantedFilter) (*cloud.Filter, error) {
-	if s.filter.Status.ID != "" {
+	lost := s.filter.Status.ID
+	if lost != "" {
 		have, err := r.byID(ctx, s, want)
 		if have != nil || err != nil {
 			return have, err
 		}
-		r.Event(s.filter, corev1.EventTypeWarning, "DriftCorrected", "Create",
-			"the filter %s is gone from the cloud: making a new one", s.filter.Status.ID)
-		s.filter.Status.ID, s.filter.Status.Rules, s.filter.Status.RuleCount = "", nil, 0
 		r.Lost(s.filter)
 	}
-	return r.byMark(ctx, s)
+	have, err := r.byMark(ctx, s)
+	if have != nil || err != nil {
+		return have, err
+	}
+	if lost != "" {
+		r.Event(s.filter, corev1.EventTypeWarning, "DriftCorrected", "Create", "the filter %s is gone from the cloud: making a new one", lost)
+		s.filter.Status.ID, s.filter.Status.Rules, s.filter.Status.RuleCount = "", nil, 0
+	}
+	return nil, nil
 }
 
 // byID believes the shared list while it agrees with the spec, and asks for the filter
@@ -62,7 +68,6 @@ func (r *Reconciler) byID(ctx context.Context, s *scope, want plan.WantedFilter)
 		if r.Inventory.FilterNoted(account, id, r.Clock().Add(-lifecycle.Settled)) {
 			return nil, fmt.Errorf("the filter %s was there a moment ago: %w", id, err)
 		}
-		r.Inventory.ForgetFilter(account, id)
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the filter %s: %w", id, err)
@@ -105,6 +110,9 @@ func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Filter, error
 		}
 		return nil, nil
 	case 1:
+		if own[0].ID == s.filter.Status.ID {
+			return nil, lifecycle.Contradiction("filter", own[0].ID)
+		}
 		if err := r.storeID(ctx, s, own[0].ID); err != nil {
 			return nil, err
 		}

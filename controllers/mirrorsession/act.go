@@ -111,8 +111,10 @@ func (r *Reconciler) act(ctx context.Context, s *scope, id string, p plan.Sessio
 	}
 	for _, step := range p.Steps {
 		if err := do(ctx, s.cloud, id, step); err != nil {
-			if now, failed := r.read(ctx, s, id); failed == nil && now != nil {
-				record(s, *now)
+			// VNI and priority stay as they were chosen: a drift that was not mended must
+			// not become what is wanted.
+			if now, failed := r.read(ctx, s, id); failed == nil && now != nil && hasSession(s) {
+				s.session.Status.Sessions[0].Sources = sorted(now.Sources)
 			}
 			return err
 		}

@@ -16,17 +16,24 @@ import (
 // observe finds the cloud's session: by the ID in the status, else by the ownership
 // mark. It returns nil only when the cloud surely has none; not knowing is an error.
 func (r *Reconciler) observe(ctx context.Context, s *scope) (*cloud.Session, error) {
+	lost := ""
 	if hasSession(s) {
-		have, err := r.byID(ctx, s, s.session.Status.Sessions[0].ID)
+		lost = s.session.Status.Sessions[0].ID
+		have, err := r.byID(ctx, s, lost)
 		if have != nil || err != nil {
 			return have, err
 		}
-		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", "Create",
-			"the session %s is gone from the cloud: making a new one", s.session.Status.Sessions[0].ID)
-		s.session.Status.Sessions = nil
 		r.Lost(s.session)
 	}
-	return r.byMark(ctx, s)
+	have, err := r.byMark(ctx, s)
+	if have != nil || err != nil {
+		return have, err
+	}
+	if lost != "" {
+		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", "Create", "the session %s is gone from the cloud: making a new one", lost)
+		s.session.Status.Sessions = nil
+	}
+	return nil, nil
 }
 
 // byID reads the shared list in the steady state and the session itself otherwise.
@@ -54,7 +61,6 @@ func (r *Reconciler) read(ctx context.Context, s *scope, id string) (*cloud.Sess
 		if r.Inventory.SessionNoted(account, id, r.Clock().Add(-lifecycle.Settled)) {
 			return nil, fmt.Errorf("the session %s was there a moment ago: %w", id, err)
 		}
-		r.Inventory.ForgetSession(account, id)
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the session %s: %w", id, err)
@@ -84,6 +90,9 @@ func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Session, erro
 		}
 		return nil, nil
 	case 1:
+		if hasSession(s) && own[0].ID == s.session.Status.Sessions[0].ID {
+			return nil, lifecycle.Contradiction("session", own[0].ID)
+		}
 		if err := r.storeID(ctx, s, own[0]); err != nil {
 			return nil, err
 		}

@@ -116,7 +116,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (v1alpha1.Veri
 	l := a.looks()[t.watch]
 	t.learn(a.Node, l, report.Own(read, a.Node))
 	entry, totals := t.entry(a.Node, l)
-	entry.LastPacket = totals.LastPacket()
+	entry.LastPacket = totals.LastPacket(a.Port)
 	return entry, a.Clock()
 }
 

@@ -15,7 +15,7 @@ var (
 		"Packets of a mirror session that reached this host, by what the session's filter says about them.",
 		[]string{"namespace", "session", "verdict"}, nil)
 	bytesMetric = prometheus.NewDesc("vpcmirror_verifier_bytes_total",
-		"Bytes of the inner frames of a mirror session's packets.", []string{"namespace", "session"}, nil)
+		"Bytes of the inner frames of a mirror session's accepted packets.", []string{"namespace", "session"}, nil)
 	lastMetric = prometheus.NewDesc("vpcmirror_verifier_last_packet_timestamp_seconds",
 		"When the last packet of a mirror session came, in seconds since 1970.", []string{"namespace", "session"}, nil)
 	framesMetric = prometheus.NewDesc("vpcmirror_verifier_frames_total",
@@ -67,7 +67,7 @@ func collectSession(out chan<- prometheus.Metric, namespace, name string, c tall
 	counter(out, packetsMetric, c.Malformed, namespace, name, "malformed")
 	counter(out, packetsMetric, c.DirectionUnknown, namespace, name, "direction-unknown")
 	counter(out, packetsMetric, c.ForeignSource, namespace, name, "foreign-source")
-	counter(out, bytesMetric, c.Bytes, namespace, name)
+	counter(out, bytesMetric, c.AcceptedBytes, namespace, name)
 	if !c.LastSeen.IsZero() {
 		out <- prometheus.MustNewConstMetric(lastMetric, prometheus.GaugeValue,
 			float64(c.LastSeen.UnixMicro())/1e6, namespace, name)

@@ -24,9 +24,9 @@ func TestMetricsTellWhatWasCounted(t *testing.T) {
 	w.send(copies(9, 4, frametest.Inner("x").Bytes())...)
 	h.trail()
 	want := strings.NewReplacer("NAMESPACE", s.Namespace).Replace(`
-# HELP vpcmirror_verifier_bytes_total Bytes of the inner frames of a mirror session's packets.
+# HELP vpcmirror_verifier_bytes_total Bytes of the inner frames of a mirror session's accepted packets.
 # TYPE vpcmirror_verifier_bytes_total counter
-vpcmirror_verifier_bytes_total{namespace="NAMESPACE",session="web"} 720
+vpcmirror_verifier_bytes_total{namespace="NAMESPACE",session="web"} 600
 # HELP vpcmirror_verifier_frames_total Frames that were read from an interface, each in exactly one class.
 # TYPE vpcmirror_verifier_frames_total counter
 vpcmirror_verifier_frames_total{class="attributed",interface="right"} 12

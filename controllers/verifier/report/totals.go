@@ -98,12 +98,13 @@ func (t Totals) times(u Totals) Totals {
 	return out
 }
 
-// LastPacket is the last packet as one line, empty for none.
-func (t Totals) LastPacket() string {
+// LastPacket is the last packet as one line, empty for none; port is the UDP port of the
+// copies.
+func (t Totals) LastPacket(port uint16) string {
 	if t.packet == nil {
 		return t.line
 	}
-	return cut(sample.Line(t.packet.Data, t.packet.Length))
+	return cut(sample.Line(t.packet.Data, t.packet.Length, port))
 }
 
 // Sight is the rest of an entry: where and when was looked.

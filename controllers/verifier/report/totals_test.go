@@ -51,10 +51,10 @@ func TestWhatAnEntryTells(t *testing.T) {
 	t.Run("the last packet is one line, and the stored one until another comes", func(t *testing.T) {
 		stored := v1alpha1.Verification{LastPacketAt: at(0), LastPacket: "the one before"}
 		lines := []string{
-			report.Totals{}.LastPacket(),
-			report.TotalsOf(stored).LastPacket(),
-			report.TotalsOf(stored).Plus(report.Counted(tally.SessionCounts{}, 1, true)).LastPacket(),
-			report.TotalsOf(stored).Plus(report.Counted(counted, 0, true)).LastPacket(),
+			report.Totals{}.LastPacket(4789),
+			report.TotalsOf(stored).LastPacket(4789),
+			report.TotalsOf(stored).Plus(report.Counted(tally.SessionCounts{}, 1, true)).LastPacket(4789),
+			report.TotalsOf(stored).Plus(report.Counted(counted, 0, true)).LastPacket(4789),
 		}
 		want := []string{"", "the one before", "the one before",
 			"fa:16:3e:d1:6b:5d > fa:16:3e:7e:d6:7a, IPv4, length 110: 192.168.0.230.32838 > 192.168.0.164.4789: VXLAN, flags [I] (0x08), vni 1: " +

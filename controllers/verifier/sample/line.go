@@ -20,21 +20,22 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
-// Line renders a captured outer frame that was length bytes long on the wire. What
+// Line renders a captured outer frame that was length bytes long on the wire; port is the
+// UDP port of the copies. What
 // can't be read is said, never guessed, and a decoder that panics costs only its part
 // of the line.
 //
 // The line reads like:
 //
 //	fa:16:3e:d1:6b:5d > fa:16:3e:7e:d6:7a, IPv4, length 122: 192.168.0.230.32838 > 192.168.0.164.4789: VXLAN, flags [I] (0x08), vni 1: fa:16:3e:7e:d6:77 > fa:16:3e:7e:d6:bc, IPv4, length 72: 192.168.0.161.38944 > 192.168.0.230.1234: Flags [P.], length 6
-func Line(frame []byte, length int) string {
+func Line(frame []byte, length int, port uint16) string {
 	var outer vxlan.Outer
-	if class := vxlan.Walk(frame, length, vxlan.Port, &outer); class != vxlan.Stream {
+	if class := vxlan.Walk(frame, length, port, &outer); class != vxlan.Stream {
 		return fmt.Sprintf("%s, length %d: %s", ethernet(frame), length, class)
 	}
 	inner := frame[outer.InnerOffset:outer.InnerEnd]
 	return fmt.Sprintf("%s, length %d: %s.%d > %s.%d: VXLAN, flags [I] (0x%02x), vni %d: %s",
-		ethernet(frame), length, outer.Key.Source(), outer.SourcePort, outer.Destination(frame), vxlan.Port, outer.Flags, outer.Key.VNI(),
+		ethernet(frame), length, outer.Key.Source(), outer.SourcePort, outer.Destination(frame), port, outer.Flags, outer.Key.VNI(),
 		describe(inner, outer.InnerLength))
 }
 

@@ -3,6 +3,7 @@ package sample_test
 import (
 	"encoding/binary"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,7 +60,7 @@ const outerText = "fa:16:3e:d1:6b:5d > fa:16:3e:7e:d6:7a, IPv4, length 122: 192.
 func TestTheWalkthroughsPacketReadsAsTcpdumpShowsIt(t *testing.T) {
 	frame := walkthrough(t)
 	want := outerText + "fa:16:3e:7e:d6:77 > fa:16:3e:7e:d6:bc, IPv4, length 72: 192.168.0.161.38944 > 192.168.0.230.1234: Flags [P.], seq 7, length 6"
-	if diff := cmp.Diff(want, sample.Line(frame, len(frame))); diff != "" {
+	if diff := cmp.Diff(want, sample.Line(frame, len(frame), 4789)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -72,7 +73,7 @@ func TestACutCopySaysHowMuchOfItIsThere(t *testing.T) {
 	binary.BigEndian.PutUint16(cut[38:], uint16(len(cut)-34))
 	want := "fa:16:3e:d1:6b:5d > fa:16:3e:7e:d6:7a, IPv4, length 100: 192.168.0.230.32838 > 192.168.0.164.4789: VXLAN, flags [I] (0x08), vni 1: " +
 		"fa:16:3e:7e:d6:77 > fa:16:3e:7e:d6:bc, IPv4, length 50 of 72: 192.168.0.161.38944 > 192.168.0.230.1234: Flags [P.], [|tcp]"
-	if diff := cmp.Diff(want, sample.Line(cut, len(cut))); diff != "" {
+	if diff := cmp.Diff(want, sample.Line(cut, len(cut), 4789)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -80,8 +81,17 @@ func TestACutCopySaysHowMuchOfItIsThere(t *testing.T) {
 func TestEveryPrefixOfAPacketIsRendered(t *testing.T) {
 	frame := walkthrough(t)
 	for n := range frame {
-		if sample.Line(frame[:n], len(frame)) == "" {
+		if sample.Line(frame[:n], len(frame), 4789) == "" {
 			t.Errorf("nothing is said of the first %d bytes", n)
 		}
+	}
+}
+
+func TestCopiesOnAnotherPortAreRendered(t *testing.T) {
+	frame := walkthrough(t)
+	binary.BigEndian.PutUint16(frame[36:], 8472)
+	want := strings.Replace(outerText, ".4789:", ".8472:", 1)
+	if got := sample.Line(frame, len(frame), 8472); !strings.HasPrefix(got, want) {
+		t.Errorf("got %s", got)
 	}
 }
