@@ -22,6 +22,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -42,6 +43,8 @@ type Base struct {
 	Clients ClientSource
 	// Inventory shares reads of the cloud.
 	Inventory *inventory.Inventory
+	// Liveness tells which verifiers are alive; nil when they hold no leases.
+	Liveness *liveness.Watcher
 	// Recorder tells transitions as events.
 	Recorder events.EventRecorder
 	// Cluster is this cluster's name in the ownership mark, see plan.ClusterID.
@@ -196,6 +199,11 @@ func (b *Base) Connect(ctx context.Context, o status.Object) (cloud.Client, erro
 		return nil, err
 	}
 	b.clients.Store(o.GetUID(), c)
+	if o.GetDeletionTimestamp().IsZero() {
+		if err := b.GuardSecret(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 

@@ -71,31 +71,41 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 			s.sources = append(s.sources, found)
 		}
 	}
-	show(s)
-	return nil
+	return r.show(ctx, s)
 }
 
 // show puts the resolved interfaces into the status, where the verifiers read them.
-func show(s *scope) {
-	target := resolved(s.target)
+func (r *Reconciler) show(ctx context.Context, s *scope) error {
+	nodes, err := r.nodesByIP(ctx)
+	if err != nil {
+		return err
+	}
+	target := resolved(s.target, nodes)
 	s.session.Status.Target = &target
 	s.session.Status.Sources = nil
 	for _, i := range s.sources {
-		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i))
+		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i, nodes))
 	}
+	return nil
 }
 
-func resolved(i cloud.Interface) v1alpha1.ResolvedInterface {
+func resolved(i cloud.Interface, nodes map[netip.Addr]string) v1alpha1.ResolvedInterface {
 	out := v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
 	for _, a := range i.Addresses {
 		out.Addresses = append(out.Addresses, a.String())
+		if out.NodeName == "" {
+			out.NodeName = nodes[a]
+		}
 	}
 	return out
 }
 
 func (r *Reconciler) interfaceOf(ctx context.Context, s *scope, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
-	if selector.Address != nil {
+	switch {
+	case selector.Address != nil:
 		return r.interfaceAt(ctx, s, field, *selector.Address, since)
+	case selector.NodeName != "":
+		return r.interfaceOfNode(ctx, s, field, selector.NodeName, since)
 	}
 	found, err := r.Inventory.Interface(ctx, s.cloud, selector.InterfaceID, since)
 	switch {
