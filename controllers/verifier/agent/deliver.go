@@ -123,6 +123,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (v1alpha1.Veri
 func (a *Agent) wrote(t *tracked, made time.Time, entry v1alpha1.Verification) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	t.told = report.TotalsOf(entry)
 	t.pace.Written(made, entry, report.Interval(a.sessions))
 }
 

@@ -167,7 +167,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		}
 	})
 
-	t.Run("an entry that somebody removed is written again", func(t *testing.T) {
+	t.Run("an entry that the manager retired is written again with what came since", func(t *testing.T) {
 		w := newWorld(t)
 		w.filter("web")
 		s := w.session("web", "web")
@@ -181,6 +181,26 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		}
 		w.tells(s)
 		h.trail()
-		w.tells(s, entry(3))
+		w.tells(s, entry(0))
+		w.send(good(2)...)
+		h.trail()
+		w.tells(s, entry(2))
+	})
+
+	t.Run("an entry is ended when the target is on another host now", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.trail()
+		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+			status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.0.2.1"}}
+		})
+		h.trail()
+		w.tells(s, entry(3, func(e *v1alpha1.Verification) {
+			e.Ended, e.Message = true, "no interface of this host has the target's address or MAC any more"
+		}))
 	})
 }

@@ -33,6 +33,10 @@ type tracked struct {
 	// stored is what earlier runs had counted, as of storedAt; nil until it is read.
 	stored   *report.Totals
 	storedAt time.Time
+	// target is the interface, in the cloud, whose copies are counted.
+	target string
+	// told is what the entry at the API server tells.
+	told report.Totals
 	// run is what this run has counted before watch and id became what they are.
 	run     report.Totals
 	started time.Time
@@ -54,7 +58,7 @@ func (t *tracked) entry(node string, l *look) (v1alpha1.Verification, report.Tot
 	if t.stored != nil {
 		totals = t.stored.Plus(totals)
 	}
-	sight := report.Sight{Node: node, Interface: t.wasOn, At: t.leftAt, Started: t.started, Message: t.problem}
+	sight := report.Sight{Node: node, Interface: t.wasOn, At: t.leftAt, Started: t.started, Message: t.problem, Ended: t.ended()}
 	if t.watch != nil {
 		counts, _ := l.Session(t.id)
 		totals = totals.Plus(report.Counted(counts, l.stats.Drops-t.drops, t.judged))
@@ -64,6 +68,13 @@ func (t *tracked) entry(node string, l *look) (v1alpha1.Verification, report.Tot
 		}
 	}
 	return totals.Entry(sight), totals
+}
+
+// ended says that the target is another interface now: what this host has counted is
+// then complete. An interface that is only missing here may come back.
+func (t *tracked) ended() bool {
+	target := t.session.Status.Target
+	return t.watch == nil && target != nil && target.InterfaceID != t.target
 }
 
 // place brings what is counted in line with the sessions and the interfaces.
@@ -211,7 +222,7 @@ func (a *Agent) enter(p *placement, w *watch) {
 		t = &tracked{started: a.Clock()}
 		a.tracked[p.session.UID] = t
 	}
-	t.session = p.session
+	t.session, t.target = p.session, p.session.Status.Target.InterfaceID
 	if t.watch != w {
 		if t.watch != nil {
 			t.leave()
@@ -227,14 +238,23 @@ func (a *Agent) enter(p *placement, w *watch) {
 
 // learn takes over what the API server has of this node.
 func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
-	switch {
-	case t.stored == nil:
+	if t.stored == nil {
 		t.stored = new(report.Totals)
 		if own != nil {
 			*t.stored, t.storedAt = report.TotalsOf(*own), own.ObservedAt.Time
 		}
-	case own == nil, own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
-		// Removed by somebody, or what this run has written itself.
+	}
+	if own == nil {
+		// The manager has added what it told to traffic.retired: told again it would
+		// count twice.
+		rest := t.stored.Minus(t.told)
+		t.stored, t.told = &rest, report.Totals{}
+		return
+	}
+	t.told = report.TotalsOf(*own)
+	switch {
+	case own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
+		// What this run has written itself.
 	case own.ObservedAt.After(t.storedAt):
 		// Another run has written after this one had read, as a pod that ends while its
 		// successor runs already. Both saw the same packets: the higher counts hold.
