@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -51,8 +52,7 @@ func secretOf(o status.Object) string {
 // ReleaseSecret takes the finalizer off the Secret when no other object needs it. It
 // must come before the object's own finalizer goes, so that a crash in between leaves
 // nobody who would never do it. It returns a time to wait when others that use the
-// Secret are going at the same moment: of those the one with the greatest UID goes
-// last, and takes it off.
+// Secret are going at the same moment: of those the one that goes last takes it off.
 func (b *Base) ReleaseSecret(ctx context.Context, o status.Object) (wait time.Duration, err error) {
 	names := []string{o.Common().SecretName}
 	// A crash can have come between the guard and the note of it.
@@ -93,7 +93,7 @@ func (b *Base) release(ctx context.Context, o status.Object, name string) (time.
 		if other.GetDeletionTimestamp().IsZero() {
 			return 0, nil // it is still needed, and will be released by another
 		}
-		last = last && other.GetUID() < o.GetUID()
+		last = last && goesBefore(other, o)
 	}
 	switch {
 	case len(others) == 0:
@@ -104,6 +104,17 @@ func (b *Base) release(ctx context.Context, o status.Object, name string) (time.
 	default:
 		return 0, nil
 	}
+}
+
+// goesBefore orders those that go at the same moment: sessions before filters, because a
+// filter waits for its sessions anyway, and then by UID.
+func goesBefore(a, b status.Object) bool {
+	_, filterA := a.(*v1alpha1.MirrorFilter)
+	_, filterB := b.(*v1alpha1.MirrorFilter)
+	if filterA != filterB {
+		return filterB
+	}
+	return a.GetUID() < b.GetUID()
 }
 
 // usersOf returns the objects, except the given one, that need a Secret to clean up. It
@@ -136,20 +147,25 @@ func (b *Base) usersOf(ctx context.Context, namespace, secret string, except typ
 
 // changeSecret adds or removes our finalizer; there is false when no such Secret exists.
 func (b *Base) changeSecret(ctx context.Context, namespace, name string, change func(client.Object, string) bool) (there bool, err error) {
-	var secret corev1.Secret
-	if err := b.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
-		return false, client.IgnoreNotFound(err)
+	// A filter and its session are often made together, and both want to.
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		var secret corev1.Secret
+		if err := b.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
+			there = false
+			return client.IgnoreNotFound(err)
+		}
+		there = true
+		before := secret.DeepCopy()
+		if !secret.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(&secret, v1alpha1.SecretFinalizer) {
+			return nil // the API server takes no new finalizer on what is being deleted
+		}
+		if !change(&secret, v1alpha1.SecretFinalizer) {
+			return nil
+		}
+		return client.IgnoreNotFound(b.Client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+	})
+	if err != nil {
+		return there, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)
 	}
-	before := secret.DeepCopy()
-	if !secret.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(&secret, v1alpha1.SecretFinalizer) {
-		return true, nil // the API server takes no new finalizer on what is being deleted
-	}
-	if !change(&secret, v1alpha1.SecretFinalizer) {
-		return true, nil
-	}
-	err = b.Client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if err = client.IgnoreNotFound(err); err != nil {
-		return true, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)
-	}
-	return true, nil
+	return there, nil
 }
