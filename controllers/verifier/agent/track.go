@@ -35,7 +35,8 @@ type tracked struct {
 	storedAt time.Time
 	// target is the interface, in the cloud, whose copies are counted.
 	target string
-	// told is what the entry at the API server tells.
+	// told is what the entry at the API server tells, or the most that it can tell after
+	// a write without an answer.
 	told report.Totals
 	// run is what this run has counted before watch and id became what they are.
 	run     report.Totals
@@ -102,6 +103,7 @@ func (a *Agent) place(ctx context.Context) {
 	for _, w := range a.losing(placements) {
 		w.settle(ctx)
 	}
+	a.inherit(alive, local)
 	for _, w := range a.take(placements, alive) {
 		w.stop()
 		w.log.Info("No longer capturing: no session needs it")
@@ -199,13 +201,38 @@ func (a *Agent) departed(placements []placement, alive map[types.UID]*v1alpha1.M
 			t.leave()
 			t.session, t.problem = now, ""
 			if resolved(now) {
-				t.problem = "no interface of this host has the target's address or MAC any more"
+				t.problem = departed
 			}
 			a.log(t).Info("No longer counting a session; its last counts are written")
 		}
 	}
 	return left
 }
+
+// inherit takes over the entries that an earlier run has left of sessions whose target
+// has gone to another host since: nobody else would end them. Should the target's
+// interface only be missing here for a while, a new entry goes on beside traffic.retired.
+func (a *Agent) inherit(alive map[types.UID]*v1alpha1.MirrorSession, local []Interface) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for uid, s := range alive {
+		own, target := report.Own(s, a.Node), s.Status.Target
+		if own == nil || own.Ended || a.tracked[uid] != nil || target == nil || target.NodeName == a.Node {
+			continue
+		}
+		if _, here := find(*target, local); here {
+			continue
+		}
+		t := &tracked{session: s, started: a.Clock(), wasOn: own.Interface, leftAt: own.ObservedAt.Time, problem: departed}
+		if own.StartedAt != nil {
+			t.started = own.StartedAt.Time
+		}
+		a.tracked[uid] = t
+	}
+}
+
+// departed is what an entry says that has ended.
+const departed = "no interface of this host has the target's address or MAC any more"
 
 // leave ends the counting of a session on its watch. What the tally has counted for it
 // comes with the tally's next list, see recount.
@@ -262,6 +289,12 @@ func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
 		raised := t.stored.Plus(totals.Missing(report.TotalsOf(*own)))
 		t.stored, t.storedAt = &raised, own.ObservedAt.Time
 	}
+}
+
+// nothing says of a session that has left that there is nothing to be told of it: the
+// manager has added its entry to traffic.retired already.
+func (t *tracked) nothing(own *v1alpha1.Verification, entry v1alpha1.Verification) bool {
+	return t.watch == nil && own == nil && entry.Counts == v1alpha1.Counts{}
 }
 
 // missed says whether the entry is gone from the status, and for so long that the cache
