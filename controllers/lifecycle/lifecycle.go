@@ -56,6 +56,8 @@ type Base struct {
 
 	attempts sync.Map // types.UID -> attempt, the last create whose ID is not stored
 	clients  sync.Map // types.UID -> cloud.Client that was last used for the object
+	// secrets is held while an object begins or ends to need a Secret.
+	secrets sync.Mutex
 }
 
 // Mark is the ownership mark of an object.
@@ -183,8 +185,8 @@ func (b *Base) RemoveFinalizer(ctx context.Context, o client.Object) error {
 }
 
 // Connect gets the cloud client for an object and checks that it is for the object's
-// account. When a namespace is deleted its Secrets go first, because nothing holds
-// them; an object that is being deleted is then served with the client it had before.
+// account. When the Secret was removed by force, an object that is being deleted is
+// served with the client it had before.
 func (b *Base) Connect(ctx context.Context, o status.Object) (cloud.Client, error) {
 	c, err := b.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud())
 	if err != nil {
