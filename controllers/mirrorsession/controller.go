@@ -56,6 +56,10 @@ type scope struct {
 	target  cloud.Interface
 }
 
+func scopeOf(session *v1alpha1.MirrorSession) *scope {
+	return &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
+}
+
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions/status,verbs=patch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch
@@ -69,15 +73,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	session, err := r.retire(ctx, session)
-	if err != nil {
+	if !session.DeletionTimestamp.IsZero() {
+		return r.delete(ctx, scopeOf(session))
+	}
+	if err := r.retire(ctx, session); err != nil {
 		return ctrl.Result{}, err
 	}
-	s := &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
+	s := scopeOf(session)
 	var result ctrl.Result
+	var err error
 	switch {
-	case !session.DeletionTimestamp.IsZero():
-		return r.delete(ctx, s)
 	case session.Spec.Suspend:
 		status.Suspended(session)
 	default:

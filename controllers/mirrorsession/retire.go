@@ -3,6 +3,7 @@ package mirrorsession
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -15,27 +16,48 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
+// errChanged is what fold returns when somebody wrote to the session since it was read.
+var errChanged = errors.New("the session has changed since it was read")
+
 // retire folds entries that no verifier will ever write again into traffic.retired: those
 // whose verifier has ended them, because the target is on another node now, and those
 // of a node that has left the cluster. One patch removes the entry and adds its counts,
 // and only if nobody wrote in between, so the totals neither fall nor double.
 //
-// It comes first in a look, while the session is as the API server has it, and returns
-// the session as it is then.
-func (r *Reconciler) retire(ctx context.Context, session *v1alpha1.MirrorSession) (*v1alpha1.MirrorSession, error) {
+// It comes first in a look, while the session is as the API server has it, and leaves the
+// session as it is then.
+func (r *Reconciler) retire(ctx context.Context, session *v1alpha1.MirrorSession) error {
+	const attempts = 10 // several verifiers may be writing beside us
+	for attempt := 1; ; attempt++ {
+		err := r.retireAll(ctx, session)
+		if !errors.Is(err, errChanged) || attempt == attempts {
+			return err
+		}
+		var now v1alpha1.MirrorSession
+		if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(session), &now); err != nil {
+			return fmt.Errorf("read the session again: %w", err)
+		}
+		if now.UID != session.UID {
+			return err // it was deleted and made anew, which is another look
+		}
+		*session = now
+	}
+}
+
+func (r *Reconciler) retireAll(ctx context.Context, session *v1alpha1.MirrorSession) error {
 	for i := len(session.Status.Verification) - 1; i >= 0; i-- {
 		over, err := r.over(ctx, session.Status.Verification[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !over {
 			continue
 		}
-		if session, err = r.fold(ctx, session, i); err != nil {
-			return nil, err
+		if err := r.fold(ctx, session, i); err != nil {
+			return err
 		}
 	}
-	return session, nil
+	return nil
 }
 
 // over says whether an entry gets no more counts. A verifier whose lease ran out may
@@ -45,7 +67,7 @@ func (r *Reconciler) over(ctx context.Context, e v1alpha1.Verification) (bool, e
 	if e.Ended {
 		return true, nil
 	}
-	if !r.Liveness.Lost(e.Node) {
+	if !r.Liveness.Lost(e.Node, false) {
 		return false, nil
 	}
 	var nodes corev1.NodeList
@@ -70,8 +92,8 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// fold takes entry i out and returns the session without it.
-func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) (*v1alpha1.MirrorSession, error) {
+// fold takes entry i out of the session.
+func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) error {
 	entry := session.Status.Verification[i]
 	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
 	retired := entry.Counts
@@ -85,13 +107,18 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 		{Op: "add", Path: "/status/traffic", Value: traffic},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encode the end of the entry of %s: %w", entry.Node, err)
+		return fmt.Errorf("encode the end of the entry of %s: %w", entry.Node, err)
 	}
 	now := session.DeepCopy()
-	if err := r.Client.Status().Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return nil, fmt.Errorf("fold the entry of %s into traffic.retired: %w", entry.Node, err)
+	err = r.Client.Status().Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(status.FieldManager))
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsConflict(err): // a test that fails is the former
+		return fmt.Errorf("fold the entry of %s into traffic.retired: %w: %w", entry.Node, errChanged, err)
+	case err != nil:
+		return fmt.Errorf("fold the entry of %s into traffic.retired: %w", entry.Node, err)
 	}
+	*session = *now
 	r.Event(session, corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
 		"the verifier of %s counts this session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
-	return now, nil
+	return nil
 }
