@@ -26,7 +26,7 @@ type State string
 
 // The states.
 const (
-	// Unknown: it holds no lease, or nobody watches leases.
+	// Unknown: it holds no lease, or nobody has watched it for long enough.
 	Unknown State = "Unknown"
 	// Alive: it has renewed its lease in time.
 	Alive State = "Alive"
@@ -46,7 +46,7 @@ type Watcher struct {
 	Changed chan event.TypedGenericEvent[*v1alpha1.MirrorSession]
 
 	mu     sync.Mutex
-	leases map[string]seen // by the name of the lease
+	leases map[string]seen // by the name of the lease; nil before the first look
 }
 
 type seen struct {
@@ -56,8 +56,12 @@ type seen struct {
 	state   State
 }
 
-// look is how often the leases are looked at.
-const look = 5 * time.Second
+const (
+	// look is how often the leases are looked at.
+	look = 5 * time.Second
+	// memory is how long a lease that was deleted is remembered: its verifier is lost.
+	memory = 24 * time.Hour
+)
 
 // Start looks until ctx ends.
 func (w *Watcher) Start(ctx context.Context) error {
@@ -108,7 +112,8 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// take notes the leases and returns the names of those whose state changed.
+// take notes the leases and returns the names of those whose state changed. A lease seen
+// for the first time says nothing yet: it may be an old one.
 func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,23 +122,27 @@ func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
 		if l.Spec.RenewTime == nil || l.Spec.LeaseDurationSeconds == nil {
 			continue
 		}
-		was, before := w.leases[l.Name]
-		is := was
-		if !before || !l.Spec.RenewTime.Time.Equal(was.renewed) {
-			is = seen{renewed: l.Spec.RenewTime.Time, at: now}
+		is, before := w.leases[l.Name]
+		switch {
+		case !before:
+			is = seen{renewed: l.Spec.RenewTime.Time, at: now, state: Unknown}
+		case !l.Spec.RenewTime.Time.Equal(is.renewed):
+			is = seen{renewed: l.Spec.RenewTime.Time, at: now, state: Alive}
 		}
 		is.lasts = time.Duration(*l.Spec.LeaseDurationSeconds) * time.Second
-		is.state = Alive
-		if now.Sub(is.at) > is.lasts {
-			is.state = Lost
-		}
 		known[l.Name] = is
-		if was.state != is.state {
-			changed[l.Name] = true
+	}
+	for name, was := range w.leases {
+		if _, there := known[name]; !there && now.Sub(was.at) < memory {
+			known[name] = was
 		}
 	}
-	for name := range w.leases {
-		if _, still := known[name]; !still {
+	for name, is := range known {
+		if now.Sub(is.at) > is.lasts {
+			is.state = Lost
+			known[name] = is
+		}
+		if was, before := w.leases[name]; before && was.state != is.state {
 			changed[name] = true
 		}
 	}
@@ -141,8 +150,22 @@ func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
 	return changed
 }
 
-// Lost says whether a node's verifier has stopped renewing its lease.
-func (w *Watcher) Lost(node string) bool { return w.Of(node) == Lost }
+// Lost says whether a node's verifier has stopped renewing its lease. While that is not
+// known, because the manager has just been started, it is what was said last.
+func (w *Watcher) Lost(node string, said bool) bool {
+	if w == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.leases[v1alpha1.VerifierLeaseName(node)]
+	switch {
+	case w.leases == nil, ok && l.state == Unknown:
+		return said
+	default:
+		return ok && l.state == Lost
+	}
+}
 
 // Of returns the state of a node's verifier.
 func (w *Watcher) Of(node string) State {
