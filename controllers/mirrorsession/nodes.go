@@ -29,7 +29,7 @@ func internalIPs(n *corev1.Node) []netip.Addr {
 			continue
 		}
 		if ip, err := netip.ParseAddr(a.Address); err == nil {
-			out = append(out, ip)
+			out = append(out, ip.Unmap())
 		}
 	}
 	return out
@@ -49,33 +49,27 @@ func (r *Reconciler) interfaceOfNode(ctx context.Context, s *scope, field, name 
 	ips := internalIPs(&node)
 	if len(ips) == 0 {
 		return cloud.Interface{}, lifecycle.Wait(v1alpha1.ReasonNodeNotFound,
-			"%s.nodeName names %q, but that node has no InternalIP yet", field, name)
+			"%s.nodeName names %q, but that node has no InternalIP: wait until its kubelet has told one, or name the interface by its ID", field, name)
 	}
 	// With two families both addresses belong to one interface; the first decides.
-	found, err := r.interfaceAt(ctx, s, field, v1alpha1.InterfaceAddress{IP: ips[0].String()}, since)
-	if err != nil {
-		return found, ofNode(err, field, name)
+	found, err := r.interfacesAt(ctx, s, field, v1alpha1.InterfaceAddress{IP: ips[0].String()}, since)
+	switch {
+	case err != nil:
+		return cloud.Interface{}, err
+	case len(found) == 0:
+		return cloud.Interface{}, absent(nil, "%s.nodeName names %q, but no elastic network interface of %s has its InternalIP %s: name the interface by its ID, or wait until it is there",
+			field, name, place(s), ips[0])
+	case len(found) > 1:
+		// A node's name can't say which VPC is meant.
+		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
+			"%s.nodeName names %q, but several interfaces have its InternalIP %s: %s. Put %s.address with that ip and the vpcID that is meant in place of nodeName",
+			field, name, ips[0], candidates(found), field)
 	}
-	return found, nil
+	return found[0], nil
 }
 
-// ofNode says of a problem with an address whose address it is, and what settles an
-// ambiguity: a node name can't say which VPC is meant.
-func ofNode(err error, field, node string) error {
-	p := lifecycle.Diagnose(err)
-	if p == nil {
-		return err
-	}
-	out := *p
-	out.Message = fmt.Sprintf("the InternalIP of node %q: %s", node, p.Message)
-	if p.Reason == v1alpha1.ReasonAmbiguousAddress {
-		out.Message = fmt.Sprintf("the InternalIP of node %q is not unique: %s; for that, write %s.address in place of %s.nodeName",
-			node, p.Message, field, field)
-	}
-	return &out
-}
-
-// nodesByIP tells which node has an InternalIP.
+// nodesByIP tells which node has an InternalIP. Where several have it, as in several VPCs,
+// nobody can tell, and none is named.
 func (r *Reconciler) nodesByIP(ctx context.Context) (map[netip.Addr]string, error) {
 	var nodes corev1.NodeList
 	if err := r.Client.List(ctx, &nodes); err != nil {
@@ -84,6 +78,10 @@ func (r *Reconciler) nodesByIP(ctx context.Context) (map[netip.Addr]string, erro
 	out := make(map[netip.Addr]string, len(nodes.Items))
 	for i := range nodes.Items {
 		for _, ip := range internalIPs(&nodes.Items[i]) {
+			if _, taken := out[ip]; taken {
+				out[ip] = ""
+				continue
+			}
 			out[ip] = nodes.Items[i].Name
 		}
 	}
@@ -99,7 +97,8 @@ func nodeMatters() predicate.Predicate {
 	}}
 }
 
-// usersOfNode wakes the sessions that name a node, run over it, or have an entry of it.
+// usersOfNode wakes the sessions that name a node, run over it, or have an entry of it. (A
+// node that changed its address comes as it was, and as it is.)
 func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconcile.Request {
 	var sessions v1alpha1.MirrorSessionList
 	if err := r.Client.List(ctx, &sessions); err != nil {
@@ -107,20 +106,26 @@ func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconci
 		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken by a node", "node", o.GetName())
 		return nil
 	}
+	node, ok := o.(*corev1.Node)
 	var requests []reconcile.Request
 	for i := range sessions.Items {
-		if concerns(&sessions.Items[i], o.GetName()) {
+		if ok && concerns(&sessions.Items[i], node) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
 		}
 	}
 	return requests
 }
 
-func concerns(s *v1alpha1.MirrorSession, node string) bool {
-	if s.Spec.Target.NodeName == node || (s.Status.Target != nil && s.Status.Target.NodeName == node) {
-		return true
+func concerns(s *v1alpha1.MirrorSession, node *corev1.Node) bool {
+	ips := internalIPs(node)
+	over := func(i v1alpha1.ResolvedInterface) bool {
+		return i.NodeName == node.Name || slices.ContainsFunc(i.Addresses, func(a string) bool {
+			ip, err := netip.ParseAddr(a)
+			return err == nil && slices.Contains(ips, ip.Unmap())
+		})
 	}
-	return slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.InterfaceSelector) bool { return i.NodeName == node }) ||
-		slices.ContainsFunc(s.Status.Sources, func(i v1alpha1.ResolvedInterface) bool { return i.NodeName == node }) ||
-		slices.ContainsFunc(s.Status.Verification, func(e v1alpha1.Verification) bool { return e.Node == node })
+	return s.Spec.Target.NodeName == node.Name || (s.Status.Target != nil && over(*s.Status.Target)) ||
+		slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.InterfaceSelector) bool { return i.NodeName == node.Name }) ||
+		slices.ContainsFunc(s.Status.Sources, over) ||
+		slices.ContainsFunc(s.Status.Verification, func(e v1alpha1.Verification) bool { return e.Node == node.Name })
 }
