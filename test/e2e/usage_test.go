@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// usage is what a pod's cgroup says.
+type usage struct {
+	component, node string
+	// memory in use now, in bytes: resident, and what the kernel keeps for the pod.
+	memory uint64
+	cpu    time.Duration
+
+	memoryFile, cpuFile string
+}
+
+// usageOf finds a pod's cgroup below /sys/fs/cgroup, in version 1 or 2, and reads it.
+func usageOf(uid string) (usage, error) {
+	u := usage{}
+	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil // cgroups come and go
+		}
+		if d.Name() != "pod"+uid {
+			return nil
+		}
+		for _, f := range []struct {
+			name string
+			into *string
+		}{
+			{"memory.usage_in_bytes", &u.memoryFile}, {"memory.current", &u.memoryFile},
+			{"cpuacct.usage", &u.cpuFile}, {"cpu.stat", &u.cpuFile},
+		} {
+			if _, err := os.Stat(filepath.Join(path, f.name)); err == nil && *f.into == "" {
+				*f.into = filepath.Join(path, f.name)
+			}
+		}
+		return fs.SkipDir
+	})
+	if err != nil {
+		return u, fmt.Errorf("find the cgroup of pod %s: %w", uid, err)
+	}
+	if u.memoryFile == "" || u.cpuFile == "" {
+		return u, fmt.Errorf("pod %s has no cgroup that counts memory and CPU", uid)
+	}
+	return u.again()
+}
+
+// again reads the numbers now.
+func (u usage) again() (usage, error) {
+	memory, err := os.ReadFile(u.memoryFile)
+	if err != nil {
+		return u, fmt.Errorf("read a pod's memory: %w", err)
+	}
+	if u.memory, err = strconv.ParseUint(strings.TrimSpace(string(memory)), 10, 64); err != nil {
+		return u, fmt.Errorf("read a pod's memory: %w", err)
+	}
+	cpu, err := os.ReadFile(u.cpuFile)
+	if err != nil {
+		return u, fmt.Errorf("read a pod's CPU time: %w", err)
+	}
+	fields, unit := strings.Fields(string(cpu)), time.Nanosecond
+	if fields[0] == "usage_usec" { // version 2
+		fields, unit = fields[1:], time.Microsecond
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return u, fmt.Errorf("read a pod's CPU time: %w", err)
+	}
+	u.cpu = time.Duration(n) * unit
+	return u, nil
+}
+
+// compareUsage holds the pods to their bounds and returns a line for each.
+func compareUsage(t *testing.T, before map[string]usage, most map[string]uint64, took time.Duration) []string {
+	t.Helper()
+	var lines []string
+	for name, u := range before {
+		now, err := u.again()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		bound := uint64(managerBound)
+		if u.component == "verifier" {
+			bound = verifierBound
+		}
+		if most[name] == 0 || most[name] > bound {
+			t.Errorf("the %s on %s used %.1f MiB, wanted are at most %d", u.component, u.node, mib(most[name]), bound>>20)
+		}
+		lines = append(lines, fmt.Sprintf("%-8s on %-10s %6.1f MiB of %d, %5.1f %% of a core",
+			u.component, u.node, mib(most[name]), bound>>20, 100*(now.cpu-u.cpu).Seconds()/took.Seconds()))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func mib(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
