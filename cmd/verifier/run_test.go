@@ -7,7 +7,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
+
+func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A client can't patch what is not registered together with the options of a patch.
+	parameters := runtime.NewParameterCodec(scheme)
+	for _, group := range []schema.GroupVersion{v1alpha1.GroupVersion, coordinationv1.SchemeGroupVersion} {
+		if _, err := parameters.EncodeParameters(&metav1.PatchOptions{}, group); err != nil {
+			t.Errorf("%s: %v", group, err)
+		}
+	}
+}
 
 func TestTheFlagsOfRun(t *testing.T) {
 	t.Setenv("NODE_NAME", "node-7")
