@@ -39,7 +39,9 @@ func usageOf(uid string) (usage, error) {
 			{"memory.usage_in_bytes", &u.memoryFile}, {"memory.current", &u.memoryFile},
 			{"cpuacct.usage", &u.cpuFile}, {"cpu.stat", &u.cpuFile},
 		} {
-			if _, err := os.Stat(filepath.Join(path, f.name)); err == nil && *f.into == "" {
+			content, err := os.ReadFile(filepath.Join(path, f.name))
+			// Version 1 has a file cpu.stat too, with other things in it.
+			if err == nil && *f.into == "" && !strings.HasPrefix(string(content), "nr_periods") {
 				*f.into = filepath.Join(path, f.name)
 			}
 		}

@@ -13,6 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/cloudsim/state"
+	"vpcmirror.io/operator/test/demo/kernel"
 	"vpcmirror.io/operator/test/demo/wire"
 )
 
@@ -51,10 +54,12 @@ func (w *world) walk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What must not be copied: it reaches ecs-source, which may or may not listen.
-	w.sendUDP(t, ecsTest, "192.168.0.230:1234", 3, []byte("no copy of this"))
 	l.hangUp(t)
+	w.sendUncopied(t)
 	counted := w.agree(t, p, j, 0)
+	if all := j.at(t)[all4789]; all != uint64(counted) {
+		t.Errorf("ecs-target received %d datagrams on UDP 4789, only %d are copies of what the filter accepts", all, counted)
+	}
 	// Three of the handshake and the end at least, and the two lines.
 	if counted < 5 {
 		t.Errorf("only %d packets were counted", counted)
@@ -63,6 +68,39 @@ func (w *world) walk(t *testing.T) {
 	w.checkLastPacket(t, p)
 	w.checkOthersSilent(t, p)
 	w.checked(t, "%d copies: kernel of ecs-source = kernel of ecs-target = verifier pod of ecs-target; bytes, unexpected and drops too", counted)
+}
+
+// uncopied is how many datagrams are sent that must not be copied.
+const uncopied = 13
+
+// sendUncopied sends what the filter does not accept, and sees to it that it reaches
+// ecs-source: its security group is opened for it, and the kernel there counts it.
+func (w *world) sendUncopied(t *testing.T) {
+	t.Helper()
+	rule, err := w.Cloud().State.CreateGroupRule(scenario.WalkthroughProject, state.GroupRuleInput{
+		GroupID: new(scenario.WalkthroughSourceGroup), Direction: new("ingress"), EtherType: new("IPv4"), Protocol: new("udp"),
+		Multiport: new("1234"), RemotePrefix: new("192.168.0.161/32"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.Cloud().State.DeleteGroupRule(scenario.WalkthroughProject, rule.ID); err != nil {
+			t.Error(err)
+		}
+	}()
+	arrived := w.kernel(t, ecsSource, "e2e-uncopied", []kernel.Counter{{Name: "datagrams", Fields: []kernel.Field{
+		kernel.Protocol(udp), kernel.Source(w.address(t, ecsTest)), kernel.DestinationPort(servicePort),
+	}}})
+	w.sendUDP(t, ecsTest, "192.168.0.230:1234", uncopied, []byte("no copy of this"))
+	until(t, patience, "ecs-source has received what must not be copied", func(context.Context) error {
+		counts, err := arrived.Read()
+		if err == nil && counts["datagrams"] != uncopied {
+			err = fmt.Errorf("%d of %d", counts["datagrams"], uncopied)
+		}
+		return err
+	})
+	w.checked(t, "%d UDP datagrams and all answers reached their hosts and were not copied", uncopied)
 }
 
 func (w *world) checkLastPacket(t *testing.T, p pair) {
