@@ -32,11 +32,12 @@ func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
 func TestTheFlagsOfRun(t *testing.T) {
 	t.Setenv("NODE_NAME", "node-7")
 	t.Setenv("KUBECONFIG", "/etc/verifier.kubeconfig")
+	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
 
 	t.Run("have defaults for a pod", func(t *testing.T) {
 		got, err := parse(nil)
 		want := options{
-			kubeconfig: "/etc/verifier.kubeconfig", node: "node-7", port: 4789, metrics: "0", health: "0", logLevel: "info", logEncoding: "json",
+			kubeconfig: "/etc/verifier.kubeconfig", node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0", logLevel: "info", logEncoding: "json",
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -44,7 +45,7 @@ func TestTheFlagsOfRun(t *testing.T) {
 	})
 	t.Run("are taken as given", func(t *testing.T) {
 		got, err := parse([]string{"--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8",
-			"--log-level=debug", "--log-encoding=text", "--kubeconfig=k"})
+			"--log-level=debug", "--log-encoding=text", "--kubeconfig=k", "--lease-namespace="})
 		want := options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8", logLevel: "debug", logEncoding: "text"}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coordinationv1 "k8s.io/client-go/applyconfigurations/coordination/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	applycoordinationv1 "k8s.io/client-go/applyconfigurations/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -24,6 +26,9 @@ const (
 	// as lost.
 	Duration = 40 * time.Second
 )
+
+// AddToScheme registers what the client of a Renewer has to know.
+func AddToScheme(scheme *runtime.Scheme) error { return coordinationv1.AddToScheme(scheme) }
 
 // Renewer renews one Lease until its context ends. The Lease then runs out by itself,
 // so that a pod that is replaced in time is never reported as lost.
@@ -42,12 +47,18 @@ func (r *Renewer) NeedLeaderElection() bool { return false }
 func (r *Renewer) Start(ctx context.Context) error {
 	ticks := time.NewTicker(Interval)
 	defer ticks.Stop()
+	r.keep(ctx, ticks.C)
+	return nil
+}
+
+// keep renews at once and at each tick.
+func (r *Renewer) keep(ctx context.Context, ticks <-chan time.Time) {
 	failing := false
 	for {
-		err := r.renew(ctx)
+		err := r.Renew(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return
 		case err != nil && !failing:
 			r.Log.Error(err, "The lease of this verifier is not renewed; it is tried every "+Interval.String())
 		case err == nil && failing:
@@ -56,20 +67,20 @@ func (r *Renewer) Start(ctx context.Context) error {
 		failing = err != nil
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-ticks.C:
+			return
+		case <-ticks:
 		}
 	}
 }
 
-// renew stores the Lease as held now, whether it is there or not.
-func (r *Renewer) renew(ctx context.Context) error {
+// Renew stores the Lease as held now, whether it is there or not.
+func (r *Renewer) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Interval/2)
 	defer cancel()
 	name := v1alpha1.VerifierLeaseName(r.Node)
-	apply := coordinationv1.Lease(name, r.Namespace).
+	apply := applycoordinationv1.Lease(name, r.Namespace).
 		WithLabels(map[string]string{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}).
-		WithSpec(coordinationv1.LeaseSpec().
+		WithSpec(applycoordinationv1.LeaseSpec().
 			WithHolderIdentity(r.Node).
 			WithLeaseDurationSeconds(int32(Duration / time.Second)).
 			WithRenewTime(metav1.NewMicroTime(r.Clock())))
