@@ -9,6 +9,7 @@
 package liveness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -42,6 +43,8 @@ type Watcher struct {
 	Namespace string
 	// Clock tells the time.
 	Clock func() time.Time
+	// Every is how often the leases are looked at; zero stands for 5 s.
+	Every time.Duration
 	// Changed gets the sessions that have an entry of a verifier whose state changed.
 	Changed chan event.TypedGenericEvent[*v1alpha1.MirrorSession]
 
@@ -65,7 +68,7 @@ const (
 
 // Start looks until ctx ends.
 func (w *Watcher) Start(ctx context.Context) error {
-	ticks := time.NewTicker(look)
+	ticks := time.NewTicker(cmp.Or(w.Every, look))
 	defer ticks.Stop()
 	for {
 		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
