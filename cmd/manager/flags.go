@@ -128,5 +128,5 @@ func (o options) logger(out io.Writer) logr.Logger {
 	if o.logEncoding == "text" {
 		handler = slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})
 	}
-	return logr.FromSlogHandler(handler)
+	return logr.FromSlogHandler(quiet{handler})
 }
