@@ -87,6 +87,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	rest.UserAgent = "vpcmirror-manager"
+	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
 	lease, renew := leaseDuration, renewDeadline
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                        scheme(),

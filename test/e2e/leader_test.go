@@ -79,7 +79,7 @@ func playLeader(t *testing.T, w *world) {
 		return err
 	})
 	w.waitForPods(t)
-	w.checked(t, "Ready %.1f s after the kill; the cloud has one session, which is the one that was made before it ; it was asked for one create", took.Seconds())
+	w.checked(t, "Ready %.1f s after the kill; the cloud has one session, which is the one that was made before the kill; the cloud was asked for one create", took.Seconds())
 }
 
 // killContainer ends a pod's process at once.
