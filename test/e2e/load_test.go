@@ -138,19 +138,22 @@ func (w *world) measure(t *testing.T) map[string]usage {
 }
 
 // watchPods does something, and notes the memory and the CPU of the pods meanwhile. The
-// memory is that of the pod's cgroup at its largest in readings of every 200 ms.
+// memory is that of the pod's cgroup, and of its processes, at its largest in readings of
+// every 200 ms.
 func (w *world) watchPods(t *testing.T, when string, before map[string]usage, do func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	largest := make(chan map[string]uint64, 1)
+	largest := make(chan map[string]usage, 1)
 	go func() {
-		most := map[string]uint64{}
+		most := map[string]usage{}
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			for name, u := range before {
 				if now, err := u.again(); err == nil {
-					most[name] = max(most[name], now.memory)
+					peak := most[name]
+					now.memory, now.resident = max(now.memory, peak.memory), max(now.resident, peak.resident)
+					most[name] = now
 				}
 			}
 			select {

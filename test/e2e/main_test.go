@@ -60,9 +60,8 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 	w := newWorld(t)
 	for _, s := range stories {
 		t.Run(s.sentence, func(t *testing.T) {
-			began := time.Now()
 			w.begin(t, s.sentence)
-			defer func() { w.end(t, time.Since(began)) }()
+			defer w.explainFailure(t)
 			if !s.bare {
 				w.ensureInstalled(t)
 			}

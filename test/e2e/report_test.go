@@ -57,6 +57,8 @@ func (r *report) String() string {
 func (w *world) begin(t *testing.T, sentence string) {
 	t.Helper()
 	w.report.rows = append(w.report.rows, row{sentence: sentence})
+	began := time.Now()
+	t.Cleanup(func() { w.end(t, time.Since(began)) }) // the last of the test's: its own cleaning up counts
 }
 
 // checked notes a fact that was seen, for the table.
@@ -76,15 +78,17 @@ func (w *world) end(t *testing.T, took time.Duration) {
 		last.outcome = "skip"
 	case t.Failed():
 		last.outcome = "FAIL"
-		w.explain(t)
 	default:
 		last.outcome = "ok"
 	}
 }
 
-// explain shows what one would look at first.
-func (w *world) explain(t *testing.T) {
+// explainFailure shows what one would look at first, while it is still there.
+func (w *world) explainFailure(t *testing.T) {
 	t.Helper()
+	if !t.Failed() {
+		return
+	}
 	for _, args := range [][]string{
 		{"get", "pods", "-n", system, "-o", "wide"},
 		{"get", "mirf,mirs", "-A", "-o", "wide"},

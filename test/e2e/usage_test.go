@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vpcmirror.io/operator/test/demo/process"
 )
 
 // usage is what a pod's cgroup says.
@@ -17,7 +19,10 @@ type usage struct {
 	component, node string
 	// memory in use now, in bytes: resident, and what the kernel keeps for the pod.
 	memory uint64
-	cpu    time.Duration
+	// resident is what its processes have in RAM, in bytes: the memory of packet rings,
+	// which no cgroup is charged for, is in it.
+	resident uint64
+	cpu      time.Duration
 
 	memoryFile, cpuFile string
 }
@@ -65,6 +70,9 @@ func (u usage) again() (usage, error) {
 	if u.memory, err = strconv.ParseUint(strings.TrimSpace(string(memory)), 10, 64); err != nil {
 		return u, fmt.Errorf("read a pod's memory: %w", err)
 	}
+	if u.resident, err = residentBelow(filepath.Dir(u.memoryFile)); err != nil {
+		return u, err
+	}
 	cpu, err := os.ReadFile(u.cpuFile)
 	if err != nil {
 		return u, fmt.Errorf("read a pod's CPU time: %w", err)
@@ -81,8 +89,37 @@ func (u usage) again() (usage, error) {
 	return u, nil
 }
 
+// residentBelow sums the processes of a cgroup and of those in it.
+func residentBelow(cgroup string) (sum uint64, err error) {
+	err = filepath.WalkDir(cgroup, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "cgroup.procs" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, field := range strings.Fields(string(content)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				return err
+			}
+			bytes, err := process.Resident(pid)
+			if err != nil {
+				return err
+			}
+			sum += bytes
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sum the memory of a pod's processes: %w", err)
+	}
+	return sum, nil
+}
+
 // compareUsage holds the pods to their bounds and returns a line for each.
-func compareUsage(t *testing.T, before map[string]usage, most map[string]uint64, took time.Duration) []string {
+func compareUsage(t *testing.T, before map[string]usage, most map[string]usage, took time.Duration) []string {
 	t.Helper()
 	var lines []string
 	for name, u := range before {
@@ -95,11 +132,12 @@ func compareUsage(t *testing.T, before map[string]usage, most map[string]uint64,
 		if u.component == "verifier" {
 			bound = verifierBound
 		}
-		if most[name] == 0 || most[name] > bound {
-			t.Errorf("the %s on %s used %.1f MiB, wanted are at most %d", u.component, u.node, mib(most[name]), bound>>20)
+		peak := most[name]
+		if peak.memory == 0 || max(peak.memory, peak.resident) > bound {
+			t.Errorf("the %s on %s used %.1f MiB, wanted are at most %d", u.component, u.node, mib(max(peak.memory, peak.resident)), bound>>20)
 		}
-		lines = append(lines, fmt.Sprintf("%-8s on %-10s %6.1f MiB of %d, %5.1f %% of a core",
-			u.component, u.node, mib(most[name]), bound>>20, 100*(now.cpu-u.cpu).Seconds()/took.Seconds()))
+		lines = append(lines, fmt.Sprintf("%-8s on %-10s cgroup %5.1f MiB, resident %5.1f MiB (bound %d), %4.1f %% of a core",
+			u.component, u.node, mib(peak.memory), mib(peak.resident), bound>>20, 100*(now.cpu-u.cpu).Seconds()/took.Seconds()))
 	}
 	slices.Sort(lines)
 	return lines
