@@ -1,11 +1,15 @@
 package integration_test
 
 import (
+	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/liveness"
@@ -248,6 +252,48 @@ func counting(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, node st
 			}
 		}
 	}
+}
+
+// The target comes back to the node at the very moment at which its entry is folded.
+func TestAVerifierThatGoesOnWhileItsEntryIsFoldedLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	e := entry("node-a", v1alpha1.Counts{Packets: 3, Bytes: 300}, time.Second, 2*time.Second)
+	e.Ended = true
+	var between func()
+	w.Start(harness.WithClient(func(c client.Client) client.Client { return folding{c, sync.OnceFunc(func() { between() })} }))
+	_, session := w.Pair("back")
+	between = func() {
+		e.Ended, e.Packets = false, 5
+		write(t, w, session.DeepCopy(), e)
+	}
+	write(t, w, session, e)
+	harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic != nil && s.Status.Traffic.Packets == 5 })
+	harness.Same(t, "the entries", []v1alpha1.Verification{e}, session.Status.Verification, times)
+	e.Ended = true
+	write(t, w, session, e)
+	retired(w, session, 5, 5)
+	neverOff(t, w, session, 5)
+}
+
+// folding calls a function before each JSON patch of a status, which is a fold.
+type folding struct {
+	client.Client
+	before func()
+}
+
+func (c folding) Status() client.SubResourceWriter { return foldingStatus{c.Client.Status(), c.before} }
+
+type foldingStatus struct {
+	client.SubResourceWriter
+	before func()
+}
+
+func (c foldingStatus) Patch(ctx context.Context, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+	if patch.Type() == types.JSONPatchType {
+		c.before()
+	}
+	return c.SubResourceWriter.Patch(ctx, o, patch, opts...)
 }
 
 func TestASumThatWasComputedBeforeAFoldDoesNotUndoIt(t *testing.T) {

@@ -216,6 +216,23 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		w.tells(s)
 	})
 
+	t.Run("an entry that was retired meanwhile is not made again by a cache that is behind", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.finish()
+		w.moves(s, "elsewhere")
+		old := w.stored(s)
+		w.retires(s)
+		h = w.host(node, w.pair)
+		h.Client = stale{h.Client, *old}
+		h.trail()
+		w.tells(s)
+	})
+
 	t.Run("an entry stays as it is while the session is only not in the cloud", func(t *testing.T) {
 		w := newWorld(t)
 		w.filter("web")

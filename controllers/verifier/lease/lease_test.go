@@ -64,7 +64,7 @@ func roleOf(t *testing.T) *rbacv1.Role {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	documents := yaml.NewYAMLOrJSONDecoder(file, 4096)
 	for {
 		var role rbacv1.Role
