@@ -31,7 +31,7 @@ func playLoad(t *testing.T, w *world) {
 	w.watchPods(t, "idle", idle, func() { w.quiet(t, loadDuration) })
 
 	s := w.mustSession(t, p)
-	datagram, err := wire.Forgery{VNI: p.vni, Inner: innerFrame(s, w, t)}.Datagram()
+	datagram, err := wire.Forgery{VNI: p.vni, Inner: w.innerFrame(t, s)}.Datagram()
 	if err != nil {
 		t.Fatal(err)
 	}

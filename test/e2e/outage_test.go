@@ -23,6 +23,13 @@ func playOutage(t *testing.T, w *world) {
 	}
 	talk := w.chat(t)
 	w.waitPackets(t, p, 1)
+	t.Cleanup(func() { // what follows needs it, also when this fails
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		if err := w.StartAPIServer(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := w.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func playOverlay(t *testing.T, w *world) {
 		kernel.Protocol(udp), kernel.DestinationPort(vxlanPort), kernel.VNI(overlayVNI),
 	}}})
 	const strangers = 37
-	datagram, err := wire.Forgery{VNI: overlayVNI, Inner: innerFrame(w.mustSession(t, p), w, t)}.Datagram()
+	datagram, err := wire.Forgery{VNI: overlayVNI, Inner: w.innerFrame(t, w.mustSession(t, p))}.Datagram()
 	if err != nil {
 		t.Fatal(err)
 	}

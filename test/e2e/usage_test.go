@@ -31,11 +31,8 @@ type usage struct {
 func usageOf(uid string) (usage, error) {
 	u := usage{}
 	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil // cgroups come and go
-		}
-		if d.Name() != "pod"+uid {
-			return nil
+		if err != nil || d.Name() != "pod"+uid {
+			return nil //nolint:nilerr // cgroups come and go while we walk
 		}
 		for _, f := range []struct {
 			name string

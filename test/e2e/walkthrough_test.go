@@ -42,6 +42,7 @@ func playWalkthrough(t *testing.T, w *world) { w.walk(t) }
 
 // walk plays the cloud's own guide on the installed product.
 func (w *world) walk(t *testing.T) {
+	t.Helper()
 	p := walkthrough
 	w.makeNamespace(t, p.namespace)
 	w.apply(t, w.samples(t), "-n", p.namespace)
@@ -150,7 +151,7 @@ func (w *world) checkOthersSilent(t *testing.T, p pair) {
 }
 
 // innerFrame is the packet of the walkthrough, as the switch would copy it.
-func innerFrame(s *v1alpha1.MirrorSession, w *world, t *testing.T) wire.Frame {
+func (w *world) innerFrame(t *testing.T, s *v1alpha1.MirrorSession) wire.Frame {
 	t.Helper()
 	return wire.Frame{
 		SourceMAC: "fa:16:3e:7e:d6:77", DestinationMAC: s.Status.Sources[0].MAC,
