@@ -50,6 +50,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"the node has a VXLAN device on UDP 4789 of its own and the verifier counts all the same", playOverlay, false},
 		{"manifests applied twice give no diff and kstatus judges live objects", playGitOps, false},
 		{"fifty thousand copies per second are counted within the bounds of memory", playLoad, false},
+		{"the definitions are deleted first and the manager cleans up", playDefinitionsFirst, false},
 		{"uninstalled in the wrong order it waits and the documented way out works", playWrongOrder, false},
 		{"uninstalled in the right order nothing is left", playRightOrder, false},
 		{"installed by Helm the walkthrough is counted on ecs-target and nowhere else", playHelm, true},

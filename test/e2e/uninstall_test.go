@@ -27,6 +27,24 @@ func playRightOrder(t *testing.T, w *world) {
 	w.checked(t, "kubectl delete mirs,mirf --all -A, then kubectl delete -k: both end, nothing is left in cluster and cloud")
 }
 
+// playDefinitionsFirst removes the definitions while a manager runs: the API server then
+// deletes every object, and the manager cleans up.
+func playDefinitionsFirst(t *testing.T, w *world) {
+	p := pair{namespace: "definitions-first", vni: 105}
+	w.makePair(t, p)
+	w.kubectl(t, "delete", "crd", "mirrorsessions.vpcmirror.io", "mirrorfilters.vpcmirror.io", "--timeout=80s")
+	if err := w.cloudHolds(0, 0); err != nil {
+		t.Error(err)
+	}
+	finalizers := w.kubectl(t, "get", "-n", p.namespace, "secret/huawei-cloud", "-o", "jsonpath={.metadata.finalizers}")
+	if finalizers != "" {
+		t.Errorf("the Secret still has the finalizers %s", finalizers)
+	}
+	w.uninstall(t)
+	w.checkUninstalled(t)
+	w.checked(t, "kubectl delete crd with a running manager ends, the cloud is empty, the Secret is let go")
+}
+
 // uninstall is what the README says to do last.
 func (w *world) uninstall(t *testing.T) {
 	t.Helper()
