@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -111,7 +113,7 @@ func (b *Base) needed(ctx context.Context, namespace, secret string, except type
 			(o.Common().SecretName == secret || secretOf(o) == secret)
 	}
 	var sessions v1alpha1.MirrorSessionList
-	if err := b.Reader.List(ctx, &sessions, client.InNamespace(namespace)); err != nil {
+	if err := b.listAll(ctx, &sessions, namespace); err != nil {
 		return false, fmt.Errorf("find the sessions that use the Secret %s: %w", secret, err)
 	}
 	for i := range sessions.Items {
@@ -120,7 +122,7 @@ func (b *Base) needed(ctx context.Context, namespace, secret string, except type
 		}
 	}
 	var filters v1alpha1.MirrorFilterList
-	if err := b.Reader.List(ctx, &filters, client.InNamespace(namespace)); err != nil {
+	if err := b.listAll(ctx, &filters, namespace); err != nil {
 		return false, fmt.Errorf("find the filters that use the Secret %s: %w", secret, err)
 	}
 	for i := range filters.Items {
@@ -129,6 +131,17 @@ func (b *Base) needed(ctx context.Context, namespace, secret string, except type
 		}
 	}
 	return false, nil
+}
+
+// listAll lists the objects of a kind. Of a kind whose definition is gone there is none:
+// who deletes the definitions deletes the objects, and the last of them still has to let
+// go of its Secret.
+func (b *Base) listAll(ctx context.Context, list client.ObjectList, namespace string) error {
+	err := b.Reader.List(ctx, list, client.InNamespace(namespace))
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // changeSecret adds or removes our finalizer, and says whether the Secret is being
