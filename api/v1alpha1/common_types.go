@@ -8,6 +8,14 @@ import (
 // before the first call that could create something there.
 const Finalizer = "vpcmirror.io/cloud"
 
+// VerifierLeasePrefix begins the name of each verifier's Lease; a hash of the node's
+// name follows.
+const VerifierLeasePrefix = "vpcmirror-verifier-"
+
+// SecretFinalizer keeps a Secret until no object needs it any more to clean up in the
+// cloud: when a namespace is deleted its Secrets would otherwise go first.
+const SecretFinalizer = "vpcmirror.io/credentials-in-use"
+
 // ReconcileRequestedAnnotation asks for a reconcile now, whatever the reason a
 // failed object waits for. Any new value works; the manager echoes it in
 // status.lastHandledReconcileAt when it has looked at the cloud again.
@@ -125,6 +133,12 @@ type CommonStatus struct {
 	// account is where the object lives in the cloud.
 	// +optional
 	Account *Account `json:"account,omitempty"`
+
+	// secretName is the Secret that this object's credentials come from. The Secret
+	// carries a finalizer while an object needs it.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	SecretName string `json:"secretName,omitempty"`
 
 	// lastHandledReconcileAt echoes the annotation vpcmirror.io/reconcile-requested-at
 	// once the request has been handled.

@@ -39,6 +39,8 @@ const (
 	ReasonInterfaceNotFound = "InterfaceNotFound"
 	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
+	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
+	ReasonNodeNotFound = "NodeNotFound"
 	// ReasonSourceIsTarget: an interface is named as source and as target.
 	ReasonSourceIsTarget = "SourceIsTarget"
 	// ReasonPriorityTaken: another session of the account has the wanted priority.
@@ -79,6 +81,8 @@ const (
 	ReasonNoPackets = "NoPackets"
 	// ReasonNoVerifier: no verifier runs on the host that owns the target.
 	ReasonNoVerifier = "NoVerifier"
+	// ReasonVerifierLost: the verifier of the target's node has not renewed its lease.
+	ReasonVerifierLost = "VerifierLost"
 	// ReasonNotReady: the session is not in the cloud yet.
 	ReasonNotReady = "NotReady"
 	// ReasonDisabled: spec.enabled is false, so no copies are made.

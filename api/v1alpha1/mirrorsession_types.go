@@ -29,8 +29,8 @@ type InterfaceAddress struct {
 	VPCID string `json:"vpcID,omitempty"`
 }
 
-// InterfaceSelector names one elastic network interface in one of two ways.
-// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) != has(self.address)",message="set exactly one of interfaceID and address: remove one, or add the one that is missing"
+// InterfaceSelector names one elastic network interface in one of three ways.
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() == 1",message="set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing"
 type InterfaceSelector struct {
 	// interfaceID is the ID of the elastic network interface (the port ID), a UUID.
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces"
@@ -41,6 +41,12 @@ type InterfaceSelector struct {
 	// address finds the interface by a private address.
 	// +optional
 	Address *InterfaceAddress `json:"address,omitempty"`
+
+	// nodeName finds the interface of a node of this cluster, by the node's InternalIP.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
 }
 
 // MirrorSessionSpec says which interfaces are mirrored to where.
@@ -111,6 +117,11 @@ type ResolvedInterface struct {
 	// +kubebuilder:validation:MaxLength=17
 	// +optional
 	MAC string `json:"mac,omitempty"`
+	// nodeName is the node of this cluster that has one of the addresses as its
+	// InternalIP, if there is one.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
 }
 
 // CloudSession is one mirror session in the cloud.
@@ -135,8 +146,8 @@ type Counts struct {
 	// packets that came from a source of this session and that the filter accepts.
 	// +required
 	Packets int64 `json:"packets"`
-	// bytes of the inner frames of all packets that came from a source of this
-	// session, as they were on the wire of the copies.
+	// bytes of the inner frames of those packets, as they were on the wire of the
+	// copies.
 	// +required
 	Bytes int64 `json:"bytes"`
 	// unexpected packets came from a source of this session, but the filter does
@@ -188,15 +199,25 @@ type Verification struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	LastPacket string `json:"lastPacket,omitempty"`
+	// ended says that this verifier counts the session no more, because the target is
+	// no longer on its node. The manager then adds the entry to traffic.retired and
+	// removes it.
+	// +optional
+	Ended bool `json:"ended,omitempty"`
 	// message says what keeps the verifier from counting, when something does.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// Traffic is the sum over all verifiers.
+// Traffic is the sum over all verifiers, those that have gone included.
 type Traffic struct {
 	Counts `json:",inline"`
+
+	// retired is what entries had counted whose node is gone or no longer has the
+	// target. It is part of the sum.
+	// +optional
+	Retired *Counts `json:"retired,omitempty"`
 
 	// firstPacketAt is when the first packet was seen on any node.
 	// +optional

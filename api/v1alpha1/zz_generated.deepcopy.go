@@ -519,6 +519,11 @@ func (in *SecretReference) DeepCopy() *SecretReference {
 func (in *Traffic) DeepCopyInto(out *Traffic) {
 	*out = *in
 	out.Counts = in.Counts
+	if in.Retired != nil {
+		in, out := &in.Retired, &out.Retired
+		*out = new(Counts)
+		**out = **in
+	}
 	if in.FirstPacketAt != nil {
 		in, out := &in.FirstPacketAt, &out.FirstPacketAt
 		*out = (*in).DeepCopy()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -18,6 +19,7 @@ type options struct {
 	metrics, health       string
 	leaderElect           bool
 	namespace             string
+	verifierNamespace     string
 	resync                time.Duration
 	workers               int
 	callsPerSecond        float64
@@ -34,7 +36,7 @@ type group struct {
 }
 
 var groups = []group{
-	{"Kubernetes", []string{"kubeconfig", "leader-elect", "leader-election-namespace"}},
+	{"Kubernetes", []string{"kubeconfig", "leader-elect", "leader-election-namespace", "verifier-namespace"}},
 	{"Cloud", []string{"resync-interval", "workers", "cloud-calls-per-second", "cloud-burst", "cloud-call-deadline"}},
 	{"Serving", []string{"metrics-bind-address", "health-probe-bind-address"}},
 	{"Logging", []string{"log-level", "log-encoding"}},
@@ -58,6 +60,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
 	fs.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several managers work and the others stand by; needed with more than one replica")
 	fs.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease; by default the manager's own")
+	fs.StringVar(&o.verifierNamespace, "verifier-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the verifiers' leases, by which a lost verifier is told from a quiet network; POD_NAMESPACE sets it too, empty switches it off")
 	fs.DurationVar(&o.resync, "resync-interval", 10*time.Minute, "how often the cloud is compared with the specs when nothing happens; at least 10s")
 	fs.IntVar(&o.workers, "workers", 4, "how many filters, and how many sessions, are looked at in parallel")
 	fs.Float64Var(&o.callsPerSecond, "cloud-calls-per-second", huawei.DefaultCallsPerSecond, "calls to one account and region, on average")
@@ -125,5 +128,5 @@ func (o options) logger(out io.Writer) logr.Logger {
 	if o.logEncoding == "text" {
 		handler = slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})
 	}
-	return logr.FromSlogHandler(handler)
+	return logr.FromSlogHandler(quiet{handler})
 }

@@ -13,14 +13,19 @@ import (
 	"os"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -33,6 +38,7 @@ import (
 	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
@@ -81,6 +87,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	rest.UserAgent = "vpcmirror-manager"
+	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
 	lease, renew := leaseDuration, renewDeadline
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                        scheme(),
@@ -95,6 +102,7 @@ func run(ctx context.Context, o options) error {
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
 		}},
+		Cache:      cached(o.verifierNamespace),
 		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
 	})
 	if err != nil {
@@ -124,11 +132,16 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 	})
+	alive, err := addLiveness(mgr, o.verifierNamespace)
+	if err != nil {
+		return err
+	}
 	base := &lifecycle.Base{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
 		Inventory: inventory.New(time.Now),
+		Liveness:  alive,
 		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   cluster,
 		Clock:     time.Now,
@@ -141,6 +154,46 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		return fmt.Errorf("set up the session controller: %w", err)
 	}
 	return nil
+}
+
+// addLiveness watches the leases of the verifiers. Without a namespace there are none,
+// and no verifier is ever called lost.
+func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, error) {
+	if namespace == "" {
+		return nil, nil //nolint:nilnil // a nil Watcher is one that knows of no lease
+	}
+	w := &liveness.Watcher{
+		Client: mgr.GetClient(), Namespace: namespace, Clock: time.Now,
+		Changed: make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession]),
+	}
+	if err := mgr.Add(w); err != nil {
+		return nil, fmt.Errorf("add the watch of the verifiers' leases: %w", err)
+	}
+	return w, nil
+}
+
+// cached says what the cache holds of kinds that are not ours: of nodes only names and
+// addresses, and of leases only the verifiers'.
+func cached(verifierNamespace string) cache.Options {
+	leases := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"})}
+	if verifierNamespace != "" {
+		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
+	}
+	return cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&corev1.Node{}:          {Transform: slimNode},
+		&coordinationv1.Lease{}: leases,
+	}}
+}
+
+func slimNode(o any) (any, error) {
+	node, ok := o.(*corev1.Node)
+	if !ok {
+		return o, nil
+	}
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
+		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}, nil
 }
 
 // clusterID names this cluster in the ownership marks, see plan.ClusterID.

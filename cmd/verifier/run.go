@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -24,11 +25,13 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/agent"
 	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/lease"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 type options struct {
 	kubeconfig, node      string
+	leaseNamespace        string
 	port                  uint16
 	metrics, health       string
 	logLevel, logEncoding string
@@ -67,6 +70,7 @@ func parse(args []string) (options, error) {
 	fs.SortFlags = false
 	fs.StringVar(&o.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "file that says how to reach the API server; in a pod it is not needed")
 	fs.StringVar(&o.node, "node-name", host, "this host's name in the status of the sessions; NODE_NAME sets it too")
+	fs.StringVar(&o.leaseNamespace, "lease-namespace", os.Getenv("POD_NAMESPACE"), "namespace of the lease that shows that this verifier is alive; POD_NAMESPACE sets it too, empty means none")
 	fs.Uint16Var(&o.port, "port", vxlan.Port, "UDP port of the copies")
 	fs.StringVar(&o.metrics, "metrics-bind-address", "0", "address of the Prometheus metrics; 0 switches them off")
 	fs.StringVar(&o.health, "health-probe-bind-address", "0", "address of /healthz and /readyz; 0 switches them off")
@@ -122,6 +126,13 @@ func run(ctx context.Context, o options) error {
 	if err := mgr.Add(a); err != nil {
 		return fmt.Errorf("add the agent: %w", err)
 	}
+	if o.leaseNamespace != "" {
+		if err := mgr.Add(&lease.Renewer{
+			Client: mgr.GetClient(), Namespace: o.leaseNamespace, Node: o.node, Clock: time.Now, Log: log.Log,
+		}); err != nil {
+			return fmt.Errorf("add the lease: %w", err)
+		}
+	}
 	if err := metrics.Registry.Register(a); err != nil {
 		return fmt.Errorf("register the metrics: %w", err)
 	}
@@ -144,11 +155,22 @@ func tryCapture(port uint16) error {
 	return nil
 }
 
+// newScheme has what the verifier reads and writes: our own kinds, and its lease.
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, coordinationv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register the API: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
 // manager is what runs the agent: cache, probes, metrics, and an orderly end.
 func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("register the API: %w", err)
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,

@@ -7,16 +7,37 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
+
+func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A client can't patch what is not registered together with the options of a patch.
+	parameters := runtime.NewParameterCodec(scheme)
+	for _, group := range []schema.GroupVersion{v1alpha1.GroupVersion, coordinationv1.SchemeGroupVersion} {
+		if _, err := parameters.EncodeParameters(&metav1.PatchOptions{}, group); err != nil {
+			t.Errorf("%s: %v", group, err)
+		}
+	}
+}
 
 func TestTheFlagsOfRun(t *testing.T) {
 	t.Setenv("NODE_NAME", "node-7")
 	t.Setenv("KUBECONFIG", "/etc/verifier.kubeconfig")
+	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
 
 	t.Run("have defaults for a pod", func(t *testing.T) {
 		got, err := parse(nil)
 		want := options{
-			kubeconfig: "/etc/verifier.kubeconfig", node: "node-7", port: 4789, metrics: "0", health: "0", logLevel: "info", logEncoding: "json",
+			kubeconfig: "/etc/verifier.kubeconfig", node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0", logLevel: "info", logEncoding: "json",
 		}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -24,7 +45,7 @@ func TestTheFlagsOfRun(t *testing.T) {
 	})
 	t.Run("are taken as given", func(t *testing.T) {
 		got, err := parse([]string{"--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8",
-			"--log-level=debug", "--log-encoding=text", "--kubeconfig=k"})
+			"--log-level=debug", "--log-encoding=text", "--kubeconfig=k", "--lease-namespace="})
 		want := options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8", logLevel: "debug", logEncoding: "text"}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)

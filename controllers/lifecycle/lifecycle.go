@@ -22,6 +22,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -42,6 +43,8 @@ type Base struct {
 	Clients ClientSource
 	// Inventory shares reads of the cloud.
 	Inventory *inventory.Inventory
+	// Liveness tells which verifiers are alive; nil when they hold no leases.
+	Liveness *liveness.Watcher
 	// Recorder tells transitions as events.
 	Recorder events.EventRecorder
 	// Cluster is this cluster's name in the ownership mark, see plan.ClusterID.
@@ -53,6 +56,8 @@ type Base struct {
 
 	attempts sync.Map // types.UID -> attempt, the last create whose ID is not stored
 	clients  sync.Map // types.UID -> cloud.Client that was last used for the object
+	// secrets is held while an object begins or ends to need a Secret.
+	secrets sync.Mutex
 }
 
 // Mark is the ownership mark of an object.
@@ -186,8 +191,8 @@ func (b *Base) RemoveFinalizer(ctx context.Context, o client.Object) error {
 }
 
 // Connect gets the cloud client for an object and checks that it is for the object's
-// account. When a namespace is deleted its Secrets go first, because nothing holds
-// them; an object that is being deleted is then served with the client it had before.
+// account. When the Secret was removed by force, an object that is being deleted is
+// served with the client it had before.
 func (b *Base) Connect(ctx context.Context, o status.Object) (cloud.Client, error) {
 	c, err := b.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud())
 	if err != nil {
@@ -202,6 +207,11 @@ func (b *Base) Connect(ctx context.Context, o status.Object) (cloud.Client, erro
 		return nil, err
 	}
 	b.clients.Store(o.GetUID(), c)
+	if o.GetDeletionTimestamp().IsZero() {
+		if err := b.GuardSecret(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 

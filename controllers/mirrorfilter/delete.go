@@ -24,7 +24,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (ctrl.Result, error) 
 	}
 	err := r.remove(ctx, s)
 	if err == nil {
-		return ctrl.Result{}, r.RemoveFinalizer(ctx, s.filter)
+		return ctrl.Result{}, r.LetGo(ctx, s.filter)
 	}
 	result, err := r.Conclude(ctx, s.stored, s.filter, lifecycle.Stuck(err), "")
 	if _, failed := r.Save(ctx, s.stored, s.filter); failed != nil {

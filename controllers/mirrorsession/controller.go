@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -54,10 +56,15 @@ type scope struct {
 	target  cloud.Interface
 }
 
+func scopeOf(session *v1alpha1.MirrorSession) *scope {
+	return &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
+}
+
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions/status,verbs=patch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;patch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile looks at one session and its counterpart in the cloud.
@@ -66,19 +73,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
+	if !session.DeletionTimestamp.IsZero() {
+		return r.delete(ctx, scopeOf(session))
+	}
+	if err := r.retire(ctx, session); err != nil {
+		return ctrl.Result{}, err
+	}
+	s := scopeOf(session)
 	var result ctrl.Result
 	var err error
 	switch {
-	case !session.DeletionTimestamp.IsZero():
-		return r.delete(ctx, s)
 	case session.Spec.Suspend:
 		status.Suspended(session)
 	default:
 		err = r.sync(ctx, s)
 		result, err = r.Conclude(ctx, s.stored, session, err, describe(session))
 	}
-	status.Traffic(session)
+	status.Traffic(session, r.Liveness.Lost)
 	r.tellTraffic(s)
 	if _, failed := r.Save(ctx, s.stored, session); failed != nil {
 		return ctrl.Result{}, failed
@@ -162,10 +173,15 @@ func names(interfaces ...v1alpha1.ResolvedInterface) string {
 // poke or a verifier's entry changes, when its filter does, and when another session
 // frees the priority or the quota that it waits for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr)
+	if r.Liveness != nil {
+		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
+	}
+	return b.
 		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
 		Complete(r)

@@ -21,7 +21,7 @@ func (r *Reconciler) delete(ctx context.Context, s *scope) (ctrl.Result, error) 
 	}
 	err := r.remove(ctx, s)
 	if err == nil {
-		return ctrl.Result{}, r.RemoveFinalizer(ctx, s.session)
+		return ctrl.Result{}, r.LetGo(ctx, s.session)
 	}
 	result, err := r.Conclude(ctx, s.stored, s.session, lifecycle.Stuck(err), "")
 	if _, failed := r.Save(ctx, s.stored, s.session); failed != nil {

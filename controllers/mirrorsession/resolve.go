@@ -71,31 +71,41 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 			s.sources = append(s.sources, found)
 		}
 	}
-	show(s)
-	return nil
+	return r.show(ctx, s)
 }
 
 // show puts the resolved interfaces into the status, where the verifiers read them.
-func show(s *scope) {
-	target := resolved(s.target)
+func (r *Reconciler) show(ctx context.Context, s *scope) error {
+	nodes, err := r.nodesByIP(ctx)
+	if err != nil {
+		return err
+	}
+	target := resolved(s.target, nodes)
 	s.session.Status.Target = &target
 	s.session.Status.Sources = nil
 	for _, i := range s.sources {
-		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i))
+		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i, nodes))
 	}
+	return nil
 }
 
-func resolved(i cloud.Interface) v1alpha1.ResolvedInterface {
+func resolved(i cloud.Interface, nodes map[netip.Addr]string) v1alpha1.ResolvedInterface {
 	out := v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
 	for _, a := range i.Addresses {
 		out.Addresses = append(out.Addresses, a.String())
+		if out.NodeName == "" {
+			out.NodeName = nodes[a]
+		}
 	}
 	return out
 }
 
 func (r *Reconciler) interfaceOf(ctx context.Context, s *scope, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
-	if selector.Address != nil {
+	switch {
+	case selector.Address != nil:
 		return r.interfaceAt(ctx, s, field, *selector.Address, since)
+	case selector.NodeName != "":
+		return r.interfaceOfNode(ctx, s, field, selector.NodeName, since)
 	}
 	found, err := r.Inventory.Interface(ctx, s.cloud, selector.InterfaceID, since)
 	switch {
@@ -109,13 +119,34 @@ func (r *Reconciler) interfaceOf(ctx context.Context, s *scope, field string, se
 }
 
 func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at v1alpha1.InterfaceAddress, since time.Time) (cloud.Interface, error) {
+	found, err := r.interfacesAt(ctx, s, field, at, since)
+	switch {
+	case err != nil:
+		return cloud.Interface{}, err
+	case len(found) == 0:
+		in := ""
+		if at.VPCID != "" {
+			in = " in VPC " + at.VPCID
+		}
+		return cloud.Interface{}, absent(nil, "%s.address.ip names %s, but no elastic network interface of %s has that address%s: correct it, or wait until the server is there",
+			field, at.IP, place(s), in)
+	case len(found) > 1:
+		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
+			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
+			field, at.IP, candidates(found), field)
+	}
+	return found[0], nil
+}
+
+// interfacesAt are the interfaces that have an address.
+func (r *Reconciler) interfacesAt(ctx context.Context, s *scope, field string, at v1alpha1.InterfaceAddress, since time.Time) ([]cloud.Interface, error) {
 	ip, err := netip.ParseAddr(at.IP)
 	if err != nil {
-		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s.address.ip: %s", field, err)
+		return nil, lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s.address.ip: %s", field, err)
 	}
 	all, err := r.Inventory.InterfacesAt(ctx, s.cloud, ip, since)
 	if err != nil {
-		return cloud.Interface{}, fmt.Errorf("find the interface with address %s of %s: %w", ip, field, err)
+		return nil, fmt.Errorf("find the interface with address %s of %s: %w", ip, field, err)
 	}
 	var found []cloud.Interface
 	for _, i := range all {
@@ -123,25 +154,17 @@ func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at
 			found = append(found, i)
 		}
 	}
-	switch len(found) {
-	case 0:
-		in := ""
-		if at.VPCID != "" {
-			in = " in VPC " + at.VPCID
-		}
-		return cloud.Interface{}, absent(nil, "%s.address.ip names %s, but no elastic network interface of %s has that address%s: correct it, or wait until the server is there",
-			field, ip, place(s), in)
-	case 1:
-		return found[0], nil
-	default:
-		candidates := make([]string, 0, len(found))
-		for _, i := range found {
-			candidates = append(candidates, fmt.Sprintf("%s (VPC %s)", i.ID, i.VPCID))
-		}
-		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
-			field, ip, strings.Join(candidates, ", "), field)
+	return found, nil
+}
+
+// candidates lists interfaces for a person to choose from.
+func candidates(all []cloud.Interface) string {
+	out := make([]string, 0, len(all))
+	for _, i := range all {
+		out = append(out, fmt.Sprintf("%s (VPC %s)", i.ID, i.VPCID))
 	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
 }
 
 // absent waits for a thing in the cloud that nobody tells us about.

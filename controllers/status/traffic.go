@@ -11,19 +11,23 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// SumTraffic returns the sum of the verifiers' entries, or nil when there is none.
-func SumTraffic(entries []v1alpha1.Verification) *v1alpha1.Traffic {
-	if len(entries) == 0 {
+// SumTraffic returns the sum of the verifiers' entries and of what is retired, or nil
+// when there is nothing to add up. before is the sum so far: its retired part stays,
+// and so do its first and last packet when the entry they came from is gone.
+func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1alpha1.Traffic {
+	if len(entries) == 0 && (before == nil || before.Retired == nil) {
 		return nil
 	}
 	var sum v1alpha1.Traffic
+	if before != nil {
+		sum.FirstPacketAt, sum.LastPacketAt = before.FirstPacketAt.DeepCopy(), before.LastPacketAt.DeepCopy()
+		if before.Retired != nil {
+			sum.Retired = before.Retired.DeepCopy()
+			sum.Counts = *before.Retired
+		}
+	}
 	for _, e := range entries {
-		sum.Packets += e.Packets
-		sum.Bytes += e.Bytes
-		sum.Unexpected += e.Unexpected
-		sum.Undecided += e.Undecided
-		sum.ForeignSource += e.ForeignSource
-		sum.Dropped += e.Dropped
+		sum.Counts = Add(sum.Counts, e.Counts)
 		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
 			sum.FirstPacketAt = seconds(e.FirstPacketAt)
 		}
@@ -34,6 +38,18 @@ func SumTraffic(entries []v1alpha1.Verification) *v1alpha1.Traffic {
 	return &sum
 }
 
+// Add returns the sum of two counts.
+func Add(a, b v1alpha1.Counts) v1alpha1.Counts {
+	return v1alpha1.Counts{
+		Packets:       a.Packets + b.Packets,
+		Bytes:         a.Bytes + b.Bytes,
+		Unexpected:    a.Unexpected + b.Unexpected,
+		Undecided:     a.Undecided + b.Undecided,
+		ForeignSource: a.ForeignSource + b.ForeignSource,
+		Dropped:       a.Dropped + b.Dropped,
+	}
+}
+
 // seconds cuts a time to what the API server keeps of a Time, so that comparing with
 // what was read back finds no difference.
 func seconds(t *metav1.MicroTime) *metav1.Time {
@@ -41,47 +57,73 @@ func seconds(t *metav1.MicroTime) *metav1.Time {
 }
 
 // Traffic sets the sum of the verifiers' entries and TrafficObserved. It must come
-// after the conditions about the cloud.
-func Traffic(s *v1alpha1.MirrorSession) {
-	s.Status.Traffic = SumTraffic(s.Status.Verification)
-	value, reason, message := observed(s)
+// after the conditions about the cloud. lost says of a node whether its verifier has
+// stopped renewing its lease, given what was said of it before.
+func Traffic(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) {
+	s.Status.Traffic = SumTraffic(s.Status.Traffic, s.Status.Verification)
+	value, reason, message := observed(s, lost)
 	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }
 
-// observed decides TrafficObserved. What was counted comes first: a packet that was
-// seen stays seen, whatever happens to the session later.
-func observed(s *v1alpha1.MirrorSession) (metav1.ConditionStatus, string, string) {
-	t := s.Status.Traffic
+// observed decides TrafficObserved by those verifiers that look now. What they counted
+// comes first: a packet that was seen stays seen, whatever happens to the session later.
+func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) (metav1.ConditionStatus, string, string) {
+	entries, gone := looking(s, lost)
+	if len(entries) == 0 && len(gone) > 0 {
+		return metav1.ConditionUnknown, v1alpha1.ReasonVerifierLost,
+			"the verifier " + where(gone) + " has stopped renewing its lease: the counts are as of its last report. Is its pod running, and can it reach the API server?"
+	}
+	var t v1alpha1.Counts
+	for _, e := range entries {
+		t = Add(t, e.Counts)
+	}
 	switch {
-	case t != nil && t.Packets > 0:
+	case t.Packets > 0:
 		return metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved,
-			"copies that the filter accepts arrive " + where(s.Status.Verification)
-	case t != nil && t.Unexpected > 0:
+			"copies that the filter accepts arrive " + where(entries)
+	case t.Unexpected > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonUnexpectedPackets,
-			"only packets that the filter does not accept arrive " + where(s.Status.Verification) +
+			"only packets that the filter does not accept arrive " + where(entries) +
 				": look at the last packet in status.verification, and at the filter's directions, addresses and ports"
-	case t != nil && t.ForeignSource > 0:
+	case t.ForeignSource > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonForeignSource,
-			"packets with this session's VNI arrive " + where(s.Status.Verification) +
+			"packets with this session's VNI arrive " + where(entries) +
 				", but from an address that is no source of it: another session may use the same VNI for this target"
-	case t != nil && t.Undecided > 0:
+	case t.Undecided > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonUndecided,
-			"packets arrive " + where(s.Status.Verification) +
+			"packets arrive " + where(entries) +
 				", but whether the filter accepts them can't be told: raise spec.packetLength, or look at the last packet in status.verification"
 	case !hasSession(s):
 		return metav1.ConditionUnknown, v1alpha1.ReasonNotReady, "the session is not in the cloud yet"
 	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
 		return metav1.ConditionUnknown, v1alpha1.ReasonDisabled, "spec.enabled is false: the cloud makes no copies"
-	case len(s.Status.Verification) == 0:
+	case len(entries) == 0:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoVerifier,
 			"no verifier has reported from the host that owns the target " + targetName(s) + ": run one there"
-	case firstMessage(s.Status.Verification) != "":
-		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, firstMessage(s.Status.Verification)
+	case firstMessage(entries) != "":
+		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, firstMessage(entries)
 	default:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoPackets,
-			"no packet has arrived " + where(s.Status.Verification) +
+			"no packet has arrived " + where(entries) +
 				" yet: is there traffic that the filter accepts, and does the target's security group allow UDP 4789 from the sources?"
 	}
+}
+
+// looking are the entries of the verifiers that count the session now, and gone those of
+// the ones that are lost. Nobody is missed while the session is not in the cloud.
+func looking(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) (now, gone []v1alpha1.Verification) {
+	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+	said := c != nil && c.Reason == v1alpha1.ReasonVerifierLost
+	for _, e := range s.Status.Verification {
+		switch {
+		case e.Ended:
+		case hasSession(s) && lost(e.Node, said):
+			gone = append(gone, e)
+		default:
+			now = append(now, e)
+		}
+	}
+	return now, gone
 }
 
 func hasSession(s *v1alpha1.MirrorSession) bool { return len(s.Status.Sessions) > 0 }

@@ -37,7 +37,7 @@ func TestTheSumOfTheEntries(t *testing.T) {
 			},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(c.entries)) })
+		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(nil, c.entries)) })
 	}
 }
 
@@ -97,9 +97,9 @@ func TestTrafficObserved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 4}, Spec: c.spec, Status: c.status}
-			status.Traffic(s)
+			status.Traffic(s, func(string, bool) bool { return false })
 			same(t, "the conditions", []metav1.Condition{c.want}, s.Status.Conditions, noTimes)
-			same(t, "the sum", status.SumTraffic(c.status.Verification), s.Status.Traffic)
+			same(t, "the sum", status.SumTraffic(nil, c.status.Verification), s.Status.Traffic)
 			same(t, "TrafficIs", c.want.Status, status.TrafficIs(s))
 		})
 	}

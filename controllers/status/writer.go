@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // FieldManager is the manager's name in server-side apply. It never applies
@@ -70,14 +72,23 @@ func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o 
 }
 
 // catchUp moves the version of o to the present one, unless the name is now that of
-// another object.
+// another object, or an entry was folded that o still has: its sum would be wrong.
 func catchUp(ctx context.Context, reader client.Reader, o Object) bool {
 	now := o.DeepCopyObject().(Object) //nolint:forcetypeassert // a copy has its original's type
-	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() {
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() ||
+		!equality.Semantic.DeepEqual(retired(now), retired(o)) {
 		return false
 	}
 	o.SetResourceVersion(now.GetResourceVersion())
 	return true
+}
+
+// retired is what a session's entries had counted that are gone.
+func retired(o Object) *v1alpha1.Counts {
+	if s, ok := o.(*v1alpha1.MirrorSession); ok && s.Status.Traffic != nil {
+		return s.Status.Traffic.Retired
+	}
+	return nil
 }
 
 func statusOf(o Object) (map[string]any, error) {

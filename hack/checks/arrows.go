@@ -39,6 +39,7 @@ var rooms = []room{
 	{name: "controllers/plan", may: []string{"api", "controllers/cloud"}},
 	{name: "controllers/status", may: []string{"api"}, tests: []string{"test/env"}},
 	{name: "controllers/inventory", may: []string{"controllers/cloud!"}},
+	{name: "controllers/liveness", may: []string{"api"}, tests: []string{"test/env"}},
 	{name: "controllers/lifecycle", may: reconcilers, tests: []string{"test/env"}},
 	{name: "controllers/mirrorfilter", may: reconcilers, tests: []string{"controllers", "test"}},
 	{name: "controllers/mirrorsession", may: reconcilers, tests: []string{"controllers", "test"}},
@@ -64,7 +65,7 @@ var rooms = []room{
 // reconcilers know the cloud by its port alone, never by its adapter.
 var reconcilers = []string{
 	"api", "controllers/cloud!", "controllers/credentials", "controllers/inventory", "controllers/lifecycle",
-	"controllers/plan", "controllers/status",
+	"controllers/liveness", "controllers/plan", "controllers/status",
 }
 
 // closures are what must not be in a program or package at all, by whatever detour.

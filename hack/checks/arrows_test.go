@@ -29,7 +29,7 @@ func TestArrows(t *testing.T) {
 				XTestImports: []string{module + "/controllers/cloud/huawei", module + "/test/cloudsim/api"},
 			},
 			want: []string{"controllers/mirrorfilter imports controllers/cloud/huawei: controllers/mirrorfilter may import only " +
-				"api, controllers/cloud!, controllers/credentials, controllers/inventory, controllers/lifecycle, " +
+				"api, controllers/cloud!, controllers/credentials, controllers/inventory, controllers/lifecycle, controllers/liveness, " +
 				"controllers/plan, controllers/status"},
 		},
 		{

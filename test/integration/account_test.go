@@ -248,7 +248,9 @@ func TestDeletionPolicy(t *testing.T) {
 		first.Stop(w)
 		want := w.Content()
 		w.Start() // it never saw the Secret
-		w.Delete(w.Secret(harness.SecretName))
+		secret := w.Secret(harness.SecretName)
+		w.Delete(secret)
+		harness.Change(w, secret, func(s *corev1.Secret) { s.Finalizers = nil }) // by force
 		w.Delete(session)
 		harness.Until(w, session, "the way out", func(s *v1alpha1.MirrorSession) bool {
 			m := s.Status.Conditions[0].Message

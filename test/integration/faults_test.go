@@ -94,8 +94,8 @@ func TestAFaultThatStaysWritesTheStatusOnce(t *testing.T) {
 			statuses++
 		}
 	}
-	// One for the account before the first attempt, one for the failure.
-	harness.Same(t, "writes of the status", 2, statuses)
+	// One for the Secret, one for the account before the first attempt, one for the failure.
+	harness.Same(t, "writes of the status", 3, statuses)
 }
 
 func TestAUsedUpQuotaIsWaitedForAndHealsWhenThereIsRoom(t *testing.T) {

@@ -62,7 +62,7 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 
 	harness.Same(t, "the filter's status", v1alpha1.MirrorFilterStatus{
 		CommonStatus: v1alpha1.CommonStatus{
-			ObservedGeneration: 1, Account: account(w),
+			ObservedGeneration: 1, Account: account(w), SecretName: harness.SecretName,
 			Conditions: []metav1.Condition{synced(1, "the cloud has the filter with every rule of the spec (1)")},
 		},
 		ID: filter.Status.ID, RuleCount: 1,
@@ -70,7 +70,7 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 	}, filter.Status, noTimes)
 	harness.Same(t, "the session's status", v1alpha1.MirrorSessionStatus{
 		CommonStatus: v1alpha1.CommonStatus{
-			ObservedGeneration: 1, Account: account(w),
+			ObservedGeneration: 1, Account: account(w), SecretName: harness.SecretName,
 			Conditions: []metav1.Condition{
 				synced(1, "the cloud copies from 192.168.0.230 to 192.168.0.164 with VNI 1"),
 				{

@@ -223,12 +223,12 @@ var sessionRefusals = []refusal[*v1alpha1.MirrorSession]{
 	{
 		"a source with both members set", func(s *v1alpha1.MirrorSession) { s.Spec.Sources[0].Address = harness.At("10.0.0.1").Address },
 		sources(harness.At("10.0.0.1")),
-		"set exactly one of interfaceID and address: remove one, or add the one that is missing",
+		"set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing",
 	},
 	{
 		"a target with no member set", func(s *v1alpha1.MirrorSession) { s.Spec.Target = v1alpha1.InterfaceSelector{} },
 		func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("10.0.0.1") },
-		"set exactly one of interfaceID and address: remove one, or add the one that is missing",
+		"set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing",
 	},
 	{
 		"an interface ID that is no UUID", sources(v1alpha1.InterfaceSelector{InterfaceID: "../filters"}),

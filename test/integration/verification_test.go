@@ -33,12 +33,14 @@ func entry(node string, counts v1alpha1.Counts, first, last time.Duration) v1alp
 	return e
 }
 
+func isChanged(err error) bool { return errors.Is(err, report.ErrChanged) }
+
 // write stores an entry as the verifier of its node does.
 func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
 	t.Helper()
 	harness.Until(w, s, "the entry of "+e.Node+" is written over it", func(s *v1alpha1.MirrorSession) bool {
 		err := report.Write(t.Context(), w.Cluster.Client, s, e)
-		if err != nil && !errors.Is(err, report.ErrChanged) {
+		if err != nil && !isChanged(err) {
 			t.Fatal(err)
 		}
 		return err == nil

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -91,10 +93,17 @@ func (a *Agent) carry(ctx context.Context, t *tracked) {
 func (a *Agent) exchange(ctx context.Context, t *tracked) error {
 	read, err := report.Read(ctx, a.Reader, a.object(t))
 	if err == nil {
-		entry, made := a.compose(t, read)
-		err = report.Write(ctx, a.Client, read, entry)
-		if err == nil {
+		entry, made, needed := a.compose(t, read)
+		if needed {
+			err = report.Write(ctx, a.Client, read, entry)
+		}
+		switch {
+		case err == nil:
 			a.wrote(t, made, entry)
+		case unanswered(err):
+			// If it took effect, and the manager retires the entry, what it told must
+			// not be told again.
+			a.maybeTold(t, entry)
 		}
 	}
 	if errors.Is(err, report.ErrGone) {
@@ -109,20 +118,35 @@ func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
 	return t.session
 }
 
-// compose makes the entry that goes on from what is stored, and says when it was made.
-func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (v1alpha1.Verification, time.Time) {
+// unanswered says whether a write may have taken effect although it failed.
+func unanswered(err error) bool {
+	var answer apierrors.APIStatus
+	return !errors.As(err, &answer) || answer.Status().Code >= http.StatusInternalServerError
+}
+
+func (a *Agent) maybeTold(t *tracked, entry v1alpha1.Verification) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t.told = report.TotalsOf(entry)
+}
+
+// compose makes the entry that goes on from what is stored, and says when it was made and
+// whether it has to be written.
+func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := a.looks()[t.watch]
-	t.learn(a.Node, l, report.Own(read, a.Node))
+	own := report.Own(read, a.Node)
+	t.learn(a.Node, l, own)
 	entry, totals := t.entry(a.Node, l)
 	entry.LastPacket = totals.LastPacket(a.Port)
-	return entry, a.Clock()
+	return entry, a.Clock(), !t.nothing(own, entry)
 }
 
 func (a *Agent) wrote(t *tracked, made time.Time, entry v1alpha1.Verification) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	t.told = report.TotalsOf(entry)
 	t.pace.Written(made, entry, report.Interval(a.sessions))
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -167,7 +168,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		}
 	})
 
-	t.Run("an entry that somebody removed is written again", func(t *testing.T) {
+	t.Run("an entry that the manager retired is written again with what came since", func(t *testing.T) {
 		w := newWorld(t)
 		w.filter("web")
 		s := w.session("web", "web")
@@ -175,12 +176,194 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		h.step()
 		w.send(good(3)...)
 		h.trail()
-		if err := w.admin.Status().Patch(t.Context(), s, client.RawPatch("application/json-patch+json",
-			[]byte(`[{"op":"remove","path":"/status/verification"}]`))); err != nil {
-			t.Fatal(err)
-		}
+		w.retires(s)
 		w.tells(s)
+		h.trail()
+		w.tells(s, entry(0))
+		w.send(good(2)...)
+		h.trail()
+		w.tells(s, entry(2))
+	})
+
+	t.Run("an entry is ended when the target is on another host now", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.trail()
+		w.moves(s, "elsewhere")
+		h.trail()
+		w.tells(s, entry(3, ended))
+	})
+
+	t.Run("an entry of an earlier run is ended when the target went to another host meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.finish()
+		w.moves(s, "elsewhere")
+		h = w.host(node, w.pair)
+		h.trail()
+		w.tells(s, entry(3, ended))
+		w.retires(s)
+		h.trail()
+		h.trail()
+		w.tells(s)
+	})
+
+	t.Run("an entry that was retired meanwhile is not made again by a cache that is behind", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.finish()
+		w.moves(s, "elsewhere")
+		old := w.stored(s)
+		w.retires(s)
+		h = w.host(node, w.pair)
+		h.Client = stale{h.Client, *old}
+		h.trail()
+		w.tells(s)
+	})
+
+	t.Run("an entry stays as it is while the session is only not in the cloud", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.finish()
+		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.Sessions = nil })
+		h = w.host(node, w.pair)
 		h.trail()
 		w.tells(s, entry(3))
 	})
+
+	t.Run("a run that begins after its entry was retired begins at nothing", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		h.step()
+		w.send(good(3)...)
+		h.finish()
+		w.retires(s)
+		h = w.host(node, w.pair)
+		h.step()
+		w.tells(s, entry(0))
+		w.send(good(2)...)
+		h.trail()
+		w.tells(s, entry(2))
+	})
+
+	t.Run("a target that goes to another host and comes back keeps the total", func(t *testing.T) {
+		for name, late := range map[string]bool{"with the entry retired meanwhile": false, "before the entry is retired": true} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t)
+				w.filter("web")
+				s := w.session("web", "web")
+				h := w.host(node, w.pair)
+				h.step()
+				var sent, retired int64
+				for round := range 3 {
+					n := round*2 + 1
+					w.send(good(n)...)
+					sent += int64(n)
+					h.trail()
+					w.moves(s, "elsewhere")
+					h.trail()
+					if !late {
+						retired += w.retires(s)
+					}
+					w.manage(s)
+					h.trail()
+					if late && round == 1 {
+						retired += w.retires(s) // as if it had been seen late
+					}
+				}
+				w.send(good(4)...)
+				h.trail()
+				w.tells(s, entry(sent+4-retired))
+			})
+		}
+	})
+
+	t.Run("what a write without an answer told is not told again after the entry was retired", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		line := &cut{}
+		h := w.host(node, w.pair, func(c client.Client) client.Client { line.Client = c; return line })
+		h.step()
+		w.send(good(3)...)
+		h.trail()
+		w.send(good(2)...)
+		line.cut = true
+		h.trail()
+		line.cut = false
+		retired := w.retires(s)
+		h.trail()
+		w.send(good(1)...)
+		h.trail()
+		w.tells(s, entry(6-retired))
+		if retired != 5 {
+			t.Errorf("the write without an answer told %d, want 5", retired)
+		}
+	})
+}
+
+// ended is what an entry says of a target that went elsewhere.
+func ended(e *v1alpha1.Verification) {
+	e.Ended, e.Message = true, "no interface of this host has the target's address or MAC any more"
+}
+
+// moves gives the session another target, as the manager does.
+func (w *world) moves(s *v1alpha1.MirrorSession, id string) {
+	w.t.Helper()
+	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+		status.Target = &v1alpha1.ResolvedInterface{InterfaceID: id, Addresses: []string{"192.0.2.1"}}
+	})
+}
+
+// retires removes all entries, as the manager does when it adds them to traffic.retired,
+// and returns how many packets they told.
+func (w *world) retires(s *v1alpha1.MirrorSession) (packets int64) {
+	w.t.Helper()
+	for _, e := range w.stored(s).Status.Verification {
+		packets += e.Packets
+	}
+	if err := w.admin.Status().Patch(w.t.Context(), s, client.RawPatch("application/json-patch+json",
+		[]byte(`[{"op":"remove","path":"/status/verification"}]`))); err != nil {
+		w.t.Fatal(err)
+	}
+	return packets
+}
+
+// cut is a line to the API server that brings what is written, and no answer.
+type cut struct {
+	client.Client
+	cut bool
+}
+
+func (c *cut) Status() client.SubResourceWriter { return cutStatus{c.Client.Status(), c} }
+
+type cutStatus struct {
+	client.SubResourceWriter
+	line *cut
+}
+
+func (c cutStatus) Apply(ctx context.Context, o kruntime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
+	err := c.SubResourceWriter.Apply(ctx, o, opts...)
+	if c.line.cut {
+		return context.DeadlineExceeded
+	}
+	return err
 }

@@ -33,6 +33,11 @@ type tracked struct {
 	// stored is what earlier runs had counted, as of storedAt; nil until it is read.
 	stored   *report.Totals
 	storedAt time.Time
+	// target is the interface, in the cloud, whose copies are counted.
+	target string
+	// told is what the entry at the API server tells, or the most that it can tell after
+	// a write without an answer.
+	told report.Totals
 	// run is what this run has counted before watch and id became what they are.
 	run     report.Totals
 	started time.Time
@@ -54,7 +59,7 @@ func (t *tracked) entry(node string, l *look) (v1alpha1.Verification, report.Tot
 	if t.stored != nil {
 		totals = t.stored.Plus(totals)
 	}
-	sight := report.Sight{Node: node, Interface: t.wasOn, At: t.leftAt, Started: t.started, Message: t.problem}
+	sight := report.Sight{Node: node, Interface: t.wasOn, At: t.leftAt, Started: t.started, Message: t.problem, Ended: t.ended()}
 	if t.watch != nil {
 		counts, _ := l.Session(t.id)
 		totals = totals.Plus(report.Counted(counts, l.stats.Drops-t.drops, t.judged))
@@ -64,6 +69,13 @@ func (t *tracked) entry(node string, l *look) (v1alpha1.Verification, report.Tot
 		}
 	}
 	return totals.Entry(sight), totals
+}
+
+// ended says that the target is another interface now: what this host has counted is
+// then complete. An interface that is only missing here may come back.
+func (t *tracked) ended() bool {
+	target := t.session.Status.Target
+	return t.watch == nil && target != nil && target.InterfaceID != t.target
 }
 
 // place brings what is counted in line with the sessions and the interfaces.
@@ -91,6 +103,7 @@ func (a *Agent) place(ctx context.Context) {
 	for _, w := range a.losing(placements) {
 		w.settle(ctx)
 	}
+	a.inherit(alive, local)
 	for _, w := range a.take(placements, alive) {
 		w.stop()
 		w.log.Info("No longer capturing: no session needs it")
@@ -188,13 +201,38 @@ func (a *Agent) departed(placements []placement, alive map[types.UID]*v1alpha1.M
 			t.leave()
 			t.session, t.problem = now, ""
 			if resolved(now) {
-				t.problem = "no interface of this host has the target's address or MAC any more"
+				t.problem = departed
 			}
 			a.log(t).Info("No longer counting a session; its last counts are written")
 		}
 	}
 	return left
 }
+
+// inherit takes over the entries that an earlier run has left of sessions whose target
+// has gone to another host since: nobody else would end them. Should the target's
+// interface only be missing here for a while, a new entry goes on beside traffic.retired.
+func (a *Agent) inherit(alive map[types.UID]*v1alpha1.MirrorSession, local []Interface) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for uid, s := range alive {
+		own, target := report.Own(s, a.Node), s.Status.Target
+		if own == nil || own.Ended || a.tracked[uid] != nil || target == nil || target.NodeName == a.Node {
+			continue
+		}
+		if _, here := find(*target, local); here {
+			continue
+		}
+		t := &tracked{session: s, started: a.Clock(), wasOn: own.Interface, leftAt: own.ObservedAt.Time, problem: departed}
+		if own.StartedAt != nil {
+			t.started = own.StartedAt.Time
+		}
+		a.tracked[uid] = t
+	}
+}
+
+// departed is what an entry says that has ended.
+const departed = "no interface of this host has the target's address or MAC any more"
 
 // leave ends the counting of a session on its watch. What the tally has counted for it
 // comes with the tally's next list, see recount.
@@ -211,7 +249,7 @@ func (a *Agent) enter(p *placement, w *watch) {
 		t = &tracked{started: a.Clock()}
 		a.tracked[p.session.UID] = t
 	}
-	t.session = p.session
+	t.session, t.target = p.session, p.session.Status.Target.InterfaceID
 	if t.watch != w {
 		if t.watch != nil {
 			t.leave()
@@ -227,14 +265,23 @@ func (a *Agent) enter(p *placement, w *watch) {
 
 // learn takes over what the API server has of this node.
 func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
-	switch {
-	case t.stored == nil:
+	if t.stored == nil {
 		t.stored = new(report.Totals)
 		if own != nil {
 			*t.stored, t.storedAt = report.TotalsOf(*own), own.ObservedAt.Time
 		}
-	case own == nil, own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
-		// Removed by somebody, or what this run has written itself.
+	}
+	if own == nil {
+		// The manager has added what it told to traffic.retired: told again it would
+		// count twice.
+		rest := t.stored.Minus(t.told)
+		t.stored, t.told = &rest, report.Totals{}
+		return
+	}
+	t.told = report.TotalsOf(*own)
+	switch {
+	case own.StartedAt != nil && own.StartedAt.Time.Equal(t.started.Truncate(time.Microsecond)):
+		// What this run has written itself.
 	case own.ObservedAt.After(t.storedAt):
 		// Another run has written after this one had read, as a pod that ends while its
 		// successor runs already. Both saw the same packets: the higher counts hold.
@@ -242,6 +289,12 @@ func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
 		raised := t.stored.Plus(totals.Missing(report.TotalsOf(*own)))
 		t.stored, t.storedAt = &raised, own.ObservedAt.Time
 	}
+}
+
+// nothing says of a session that has left that there is nothing to be told of it: the
+// manager has added its entry to traffic.retired already.
+func (t *tracked) nothing(own *v1alpha1.Verification, entry v1alpha1.Verification) bool {
+	return t.watch == nil && own == nil && entry.Counts == v1alpha1.Counts{}
 }
 
 // missed says whether the entry is gone from the status, and for so long that the cache

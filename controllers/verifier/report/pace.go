@@ -97,7 +97,7 @@ func (p *Pace) Differs(entry v1alpha1.Verification) bool {
 }
 
 func (p *Pace) changed(entry v1alpha1.Verification) bool {
-	return p.written.Message != entry.Message || p.written.Interface != entry.Interface
+	return p.written.Message != entry.Message || p.written.Interface != entry.Interface || p.written.Ended != entry.Ended
 }
 
 // silent says whether the session's own packets have stopped and some of them are not

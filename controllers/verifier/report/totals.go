@@ -70,6 +70,20 @@ func (t Totals) Plus(u Totals) Totals {
 	return sum
 }
 
+// Minus has the counts of t without those of u.
+func (t Totals) Minus(u Totals) Totals {
+	rest := t
+	rest.Counts = v1alpha1.Counts{
+		Packets:       t.Counts.Packets - u.Counts.Packets,
+		Bytes:         t.Counts.Bytes - u.Counts.Bytes,
+		Unexpected:    t.Counts.Unexpected - u.Counts.Unexpected,
+		Undecided:     t.Counts.Undecided - u.Counts.Undecided,
+		ForeignSource: t.Counts.ForeignSource - u.Counts.ForeignSource,
+		Dropped:       t.Counts.Dropped - u.Counts.Dropped,
+	}
+	return rest
+}
+
 // Missing is what has to be added to t so that no count is below u's: what another run
 // wrote that saw the same packets, and some before.
 func (t Totals) Missing(u Totals) Totals {
@@ -114,6 +128,8 @@ type Sight struct {
 	At, Started time.Time
 	// Message says what keeps the verifier from counting.
 	Message string
+	// Ended says that it counts the session no more.
+	Ended bool
 }
 
 // Entry is the status entry, except the line of the last packet, which costs more than
@@ -128,6 +144,7 @@ func (t Totals) Entry(s Sight) v1alpha1.Verification {
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
 		Message:       cut(s.Message),
+		Ended:         s.Ended,
 	}
 }
 

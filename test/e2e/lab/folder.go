@@ -15,6 +15,9 @@ import (
 // freshFolder empties the folder, so that no fact of an earlier lab is taken for one of
 // this. The log of `lab up`, which is being written, stays.
 func (l *Lab) freshFolder() error {
+	if err := os.MkdirAll(l.options.Folder, 0o755); err != nil {
+		return fmt.Errorf("make the lab's folder: %w", err)
+	}
 	entries, err := os.ReadDir(l.options.Folder)
 	if err != nil {
 		return fmt.Errorf("empty the lab's folder: %w", err)

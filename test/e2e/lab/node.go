@@ -39,6 +39,7 @@ type Node struct {
 	gateway netip.Addr
 	folder  string
 	process *process.Process // nil while it is dead
+	began   time.Time        // when it was brought back last; zero while it never died
 }
 
 // newNode makes the node of a host with one interface.
@@ -175,22 +176,28 @@ func (l *Lab) StartNode(ctx context.Context, name string) error {
 		return err
 	}
 	began := time.Now()
-	if err := l.revive(n); err != nil {
+	revived, err := l.revive(n)
+	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
+	}
+	if !revived {
+		began = n.began // a heartbeat since then is good; the next may take 5 minutes
 	}
 	return l.waitForNode(ctx, n, began)
 }
 
-func (l *Lab) revive(n *Node) error {
+// revive says whether the node was dead.
+func (l *Lab) revive(n *Node) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n.process != nil {
-		return nil
+		return false, nil
 	}
+	n.began = time.Now()
 	if err := netns.In(n.Namespace, func() error { return l.setUpNode(n) }); err != nil {
-		return err
+		return false, err
 	}
-	return l.startProcess(n)
+	return true, l.startProcess(n)
 }
 
 // readyPatience bounds the wait for a node; 7 s is usual from nothing, 2 s for one that

@@ -13,11 +13,13 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -27,6 +29,7 @@ import (
 	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 )
@@ -55,6 +58,8 @@ func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.
 type Manager struct {
 	// Log is everything that it logged.
 	Log *text
+	// Liveness is what it knows of the verifiers' leases, which are in the namespace too.
+	Liveness *liveness.Watcher
 
 	cancel   context.CancelFunc
 	done     chan error
@@ -73,7 +78,14 @@ func (w *World) Start(change ...Setting) *Manager {
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
-	if err := w.addControllers(mgr, s); err != nil {
+	m.Liveness = &liveness.Watcher{
+		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Every: 20 * time.Millisecond,
+		Changed: make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession]),
+	}
+	if err := mgr.Add(m.Liveness); err != nil {
+		w.t.Fatalf("setting the watch of the leases up: %v", err)
+	}
+	if err := w.addControllers(mgr, m.Liveness, s); err != nil {
 		w.t.Fatalf("setting the controllers up: %v", err)
 	}
 	ctx, cancel := context.WithCancel(w.ctx())
@@ -97,7 +109,11 @@ func (w *World) options(log *text) ctrl.Options {
 		Scheme:  w.Cluster.Client.Scheme(),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		Logger:  logr.FromSlogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: everything})),
-		Cache:   cache.Options{DefaultNamespaces: map[string]cache.Config{w.Namespace: {}}},
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{w.Namespace: {}},
+			// Nodes are in no namespace, and those of other tests are none of this one's.
+			ByObject: map[client.Object]cache.ByObject{&corev1.Node{}: {Label: labels.SelectorFromSet(w.ours())}},
+		},
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
 		}},
@@ -107,7 +123,7 @@ func (w *World) options(log *text) ctrl.Options {
 	}
 }
 
-func (w *World) addControllers(mgr manager.Manager, s settings) error {
+func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s settings) error {
 	w.t.Helper()
 	writer := mgr.GetClient()
 	if s.wrap != nil {
@@ -118,6 +134,7 @@ func (w *World) addControllers(mgr manager.Manager, s settings) error {
 		Reader:    mgr.GetAPIReader(),
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}),
 		Inventory: inventory.New(w.Clock.Now),
+		Liveness:  alive,
 		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
 		Clock:     w.Clock.Now,

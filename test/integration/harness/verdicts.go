@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,7 +26,7 @@ var failing = []string{
 // waiting are the reasons of Ready with which the manager goes on by itself.
 var waiting = []string{
 	v1alpha1.ReasonProgressing, v1alpha1.ReasonSuspended, v1alpha1.ReasonFilterInUse, v1alpha1.ReasonFilterNotFound,
-	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonPriorityTaken,
+	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonNodeNotFound, v1alpha1.ReasonPriorityTaken,
 	v1alpha1.ReasonCredentialsNotFound, v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonThrottled,
 	v1alpha1.ReasonConflict, v1alpha1.ReasonCloudUnavailable,
 }
@@ -48,11 +50,13 @@ func (w *World) watchStatuses() {
 			cancel()
 			w.t.Fatalf("watching %s: %v", kind, err)
 		}
-		seen := make(chan []unstructured.Unstructured, 1)
-		go func() { seen <- collect(stream) }()
+		seen := &history{done: make(chan struct{})}
+		w.seen[kind] = seen
+		go seen.collect(stream)
 		w.t.Cleanup(func() {
 			cancel()
-			for _, u := range <-seen {
+			<-seen.done
+			for _, u := range seen.copy() {
 				if problem := misjudged(&u); problem != "" {
 					w.t.Errorf("%s %s, version %s: %s", u.GetKind(), u.GetName(), u.GetResourceVersion(), problem)
 				}
@@ -61,14 +65,48 @@ func (w *World) watchStatuses() {
 	}
 }
 
-func collect(stream watch.Interface) []unstructured.Unstructured {
-	var seen []unstructured.Unstructured
+// history is every version of every object of a kind.
+type history struct {
+	mu   sync.Mutex
+	all  []unstructured.Unstructured
+	done chan struct{}
+}
+
+func (h *history) collect(stream watch.Interface) {
+	defer close(h.done)
 	for e := range stream.ResultChan() {
 		if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Error {
-			seen = append(seen, *u)
+			h.mu.Lock()
+			h.all = append(h.all, *u)
+			h.mu.Unlock()
 		}
 	}
-	return seen
+}
+
+func (h *history) copy() []unstructured.Unstructured {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.all)
+}
+
+// Versions returns every version of a session that there ever was, up to the one given.
+func (w *World) Versions(s *v1alpha1.MirrorSession) []v1alpha1.MirrorSession {
+	w.t.Helper()
+	return Poll(w.t, "the watch has seen version "+s.ResourceVersion, func() (all []v1alpha1.MirrorSession) {
+		for _, u := range w.seen["MirrorSession"].copy() {
+			if u.GetUID() != s.UID {
+				continue
+			}
+			var version v1alpha1.MirrorSession
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &version); err != nil {
+				w.t.Fatalf("reading version %s of %s: %v", u.GetResourceVersion(), u.GetName(), err)
+			}
+			all = append(all, version)
+		}
+		return all
+	}, func(all []v1alpha1.MirrorSession) bool {
+		return slices.ContainsFunc(all, func(v v1alpha1.MirrorSession) bool { return v.ResourceVersion == s.ResourceVersion })
+	})
 }
 
 // misjudged says how kstatus's verdict differs from what the object means.

@@ -39,6 +39,8 @@ type World struct {
 	Cloud *sim.Sim
 	// Clock is the manager's; it can be moved forward.
 	Clock *Clock
+
+	seen map[string]*history // by kind
 }
 
 // New makes a namespace with a Secret for a simulated cloud of the walkthrough. When the
@@ -46,7 +48,7 @@ type World struct {
 func New(t testing.TB, options ...sim.Option) *World {
 	t.Helper()
 	cluster := env.Start(t)
-	w := &World{t: t, Cluster: cluster, Namespace: cluster.Namespace(t), Cloud: sim.ForTest(t, options...), Clock: &Clock{}}
+	w := &World{t: t, Cluster: cluster, Namespace: cluster.Namespace(t), Cloud: sim.ForTest(t, options...), Clock: &Clock{}, seen: map[string]*history{}}
 	w.watchStatuses()
 	w.Create(w.Secret(SecretName))
 	return w

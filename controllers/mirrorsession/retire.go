@@ -1,0 +1,124 @@
+package mirrorsession
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// errChanged is what fold returns when somebody wrote to the session since it was read.
+var errChanged = errors.New("the session has changed since it was read")
+
+// retire folds entries that no verifier will ever write again into traffic.retired: those
+// whose verifier has ended them, because the target is on another node now, and those
+// of a node that has left the cluster. One patch removes the entry and adds its counts,
+// and only if nobody wrote in between, so the totals neither fall nor double.
+//
+// It comes first in a look, while the session is as the API server has it, and leaves the
+// session as it is then.
+func (r *Reconciler) retire(ctx context.Context, session *v1alpha1.MirrorSession) error {
+	const attempts = 10 // several verifiers may be writing beside us
+	for attempt := 1; ; attempt++ {
+		err := r.retireAll(ctx, session)
+		if !errors.Is(err, errChanged) || attempt == attempts {
+			return err
+		}
+		var now v1alpha1.MirrorSession
+		if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(session), &now); err != nil {
+			return fmt.Errorf("read the session again: %w", err)
+		}
+		if now.UID != session.UID {
+			return err // it was deleted and made anew, which is another look
+		}
+		*session = now
+	}
+}
+
+func (r *Reconciler) retireAll(ctx context.Context, session *v1alpha1.MirrorSession) error {
+	for i := len(session.Status.Verification) - 1; i >= 0; i-- {
+		over, err := r.over(ctx, session.Status.Verification[i])
+		if err != nil {
+			return err
+		}
+		if !over {
+			continue
+		}
+		if err := r.fold(ctx, session, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// over says whether an entry gets no more counts. A verifier whose lease ran out may
+// come back as long as its node is there; where the cluster does not know the node at
+// all, nobody can tell.
+func (r *Reconciler) over(ctx context.Context, e v1alpha1.Verification) (bool, error) {
+	if e.Ended {
+		return true, nil
+	}
+	if !r.Liveness.Lost(e.Node, false) {
+		return false, nil
+	}
+	var nodes corev1.NodeList
+	if err := r.Client.List(ctx, &nodes, client.Limit(1)); err != nil {
+		return false, fmt.Errorf("list the nodes: %w", err)
+	}
+	if len(nodes.Items) == 0 {
+		return false, nil // verifiers run as processes here, beside any cluster
+	}
+	var node corev1.Node
+	err := r.Client.Get(ctx, client.ObjectKey{Name: e.Node}, &node)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("read the node %q: %w", e.Node, err)
+	}
+	return err != nil, nil
+}
+
+// operation is one of a JSON patch (RFC 6902).
+type operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// fold takes entry i out of the session.
+func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) error {
+	entry := session.Status.Verification[i]
+	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
+	retired := entry.Counts
+	if traffic.Retired != nil {
+		retired = status.Add(retired, *traffic.Retired)
+	}
+	traffic.Retired = &retired
+	patch, err := json.Marshal([]operation{
+		{Op: "test", Path: "/metadata/resourceVersion", Value: session.ResourceVersion},
+		{Op: "remove", Path: "/status/verification/" + strconv.Itoa(i)},
+		{Op: "add", Path: "/status/traffic", Value: traffic},
+	})
+	if err != nil {
+		return fmt.Errorf("encode the end of the entry of %s: %w", entry.Node, err)
+	}
+	now := session.DeepCopy()
+	err = r.Client.Status().Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(status.FieldManager))
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsConflict(err): // a test that fails is the former
+		return fmt.Errorf("fold the entry of %s into traffic.retired: %w: %w", entry.Node, errChanged, err)
+	case err != nil:
+		return fmt.Errorf("fold the entry of %s into traffic.retired: %w", entry.Node, err)
+	}
+	*session = *now
+	r.Event(session, corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
+		"the verifier of %s counts this session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
+	return nil
+}

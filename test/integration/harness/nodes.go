@@ -1,0 +1,87 @@
+package harness
+
+import (
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/liveness"
+	"vpcmirror.io/operator/controllers/verifier/lease"
+)
+
+// ours are the labels of what belongs to this test and is in no namespace.
+func (w *World) ours() labels.Set { return labels.Set{"world": w.Namespace} }
+
+// NodeName is the name of the test's own node of that name: nodes are in no namespace.
+func (w *World) NodeName(name string) string { return name + "." + w.Namespace }
+
+// Node makes a node that the test's manager sees, as a kubelet would, with the InternalIPs.
+func (w *World) Node(name string, ips ...string) *corev1.Node {
+	w.t.Helper()
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.NodeName(name), Labels: w.ours()}}
+	w.Create(n)
+	w.t.Cleanup(func() {
+		if err := client.IgnoreNotFound(w.Cluster.Client.Delete(w.ctx(), n)); err != nil {
+			w.t.Errorf("deleting the node %s: %v", n.Name, err)
+		}
+	})
+	w.Readdress(n, ips...)
+	return n
+}
+
+// Readdress gives a node other InternalIPs, beside a name that is no address.
+func (w *World) Readdress(n *corev1.Node, ips ...string) {
+	w.t.Helper()
+	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: n.Name}}
+	for _, ip := range ips {
+		n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip})
+	}
+	if err := w.Cluster.Client.Status().Update(w.ctx(), n); err != nil {
+		w.t.Fatalf("writing the addresses of the node %s: %v", n.Name, err)
+	}
+}
+
+// Renew renews the lease of a node's verifier once, as the verifier does.
+func (w *World) Renew(node string) {
+	w.t.Helper()
+	renewer := lease.Renewer{Client: w.Cluster.Client, Namespace: w.Namespace, Node: node, Clock: w.Clock.Now}
+	if err := renewer.Renew(w.ctx()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Alive renews the lease of a node's verifier until the manager takes it for alive.
+func (m *Manager) Alive(w *World, node string) {
+	w.t.Helper()
+	_ = Poll(w.t, "the verifier of "+node+" is alive", func() liveness.State {
+		w.Renew(node)
+		return m.Liveness.Of(node)
+	}, func(s liveness.State) bool { return s == liveness.Alive })
+}
+
+// Lease is the lease of a node's verifier, to be deleted.
+func (w *World) Lease(node string) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: v1alpha1.VerifierLeaseName(node)}}
+}
+
+// Expire lets so much time pass that the lease of a node's verifier runs out. (What was
+// renewed before may be seen only after the clock was moved, and then holds on.)
+func (m *Manager) Expire(w *World, node string) {
+	w.t.Helper()
+	_ = Poll(w.t, "the lease of the verifier of "+node+" runs out", func() liveness.State {
+		if m.Liveness.Of(node) != liveness.Lost {
+			w.Clock.Advance(lease.Duration + time.Second)
+		}
+		return m.Liveness.Of(node)
+	}, func(s liveness.State) bool { return s == liveness.Lost })
+}
+
+// OnNode selects the interface of one of the test's nodes.
+func (w *World) OnNode(name string) v1alpha1.InterfaceSelector {
+	return v1alpha1.InterfaceSelector{NodeName: w.NodeName(name)}
+}
