@@ -56,27 +56,28 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		h.trail()
 		w.tells(s, entry(17))
 	})
-	t.Run("is judged by the old rules until the cloud has the new ones", func(t *testing.T) {
+	ssh := frametest.Inner("12345\n")
+	ssh.DestinationPort = 22
+	t.Run("counts what only one of two filters accepts as undecided until the cloud has the new one", func(t *testing.T) {
 		f.Spec.Rules[0].Destination.Port = new(int32(22))
 		if err := w.admin.Update(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		h.step()
 		w.send(good(4)...)
+		w.send(copies(1, 3, ssh.Bytes())...) // the cloud has a new rule already
 		h.trail()
-		w.tells(s, entry(21))
+		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
 
 		w.ready(f)
 		h.step()
 		w.send(good(6)...)
 		h.trail()
-		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Unexpected = 6 }))
+		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 6 }))
 	})
 	t.Run("leaves with its last counts and comes back with its totals", func(t *testing.T) {
-		gone := entry(22, func(e *v1alpha1.Verification) { e.Unexpected = 6 })
+		gone := entry(22, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 6 })
 		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.Sessions = nil })
-		ssh := frametest.Inner("12345\n")
-		ssh.DestinationPort = 22
 		w.send(copies(1, 1, ssh.Bytes())...) // before the agent knows
 		h.trail()
 		w.tells(s, gone)

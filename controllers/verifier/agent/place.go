@@ -35,14 +35,15 @@ type placement struct {
 const (
 	maxVNI = 1<<24 - 1
 	// unjudged ends the ID under which a session is counted while its filter is not
-	// known, so that those packets can be told from the ones that were judged.
+	// known, or is being changed, so that those packets can be told from the ones that
+	// were judged.
 	unjudged = "/unjudged"
 )
 
 // place finds the sessions whose target is here, the oldest first: of two sessions that
-// claim one stream the older gets its counts. rulesOf returns a session's rules; an
-// error is one sentence for the status.
-func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]match.Rule, error)) []placement {
+// claim one stream the older gets its counts. rulesOf returns a session's rules
+// and whether the cloud has just these; an error is one sentence for the status.
+func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]match.Rule, bool, error)) []placement {
 	var out []placement
 	for i := range sessions {
 		s := &sessions[i]
@@ -55,9 +56,12 @@ func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v
 		}
 		p := placement{session: s, local: at, judged: true}
 		p.count = tally.Session{ID: string(s.UID), VNI: uint32(*s.Status.VNI), Sources: sources(s)}
-		rules, err := rulesOf(s)
+		rules, settled, err := rulesOf(s)
 		if err != nil {
-			p.judged, p.problem = false, err.Error()
+			p.problem = err.Error()
+		}
+		if !settled {
+			p.judged = false
 			p.count.ID += unjudged
 		}
 		p.count.Rules = rules

@@ -89,11 +89,11 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 		placedSession("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 	}
 	var got []string
-	for _, p := range place(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]match.Rule, error) {
+	for _, p := range place(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]match.Rule, bool, error) {
 		if s.Spec.FilterRef.Name == "missing" {
-			return nil, errors.New("no such filter")
+			return nil, false, errors.New("no such filter")
 		}
-		return []match.Rule{{Direction: match.Ingress, Accept: true}}, nil
+		return []match.Rule{{Direction: match.Ingress, Accept: true}}, true, nil
 	}) {
 		got = append(got, fmt.Sprintf("%s on %s as %s: vni %d, %d rules, judged %t, from %v %x: %s", p.session.Name, p.local.Name, p.count.ID,
 			p.count.VNI, len(p.count.Rules), p.judged, p.count.Sources[0].OuterAddrs, p.count.Sources[0].MAC, p.problem))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,9 +17,9 @@ import (
 )
 
 // ruleBook keeps the rules by which each session's packets are judged: those that the
-// cloud has. While a filter is being changed, or a session gets another one, they stay
-// as they were, because the copies that arrive were made by the old ones. It is not
-// safe for concurrent use.
+// cloud has. While a filter is being changed, or a session gets another one, the cloud
+// works with a mixture; the old rules then stay, and what they don't accept is undecided.
+// It is not safe for concurrent use.
 type ruleBook struct {
 	reader client.Reader
 	known  map[types.UID]page
@@ -34,33 +35,31 @@ func newRuleBook(reader client.Reader) *ruleBook {
 	return &ruleBook{reader: reader, known: make(map[types.UID]page)}
 }
 
-// of returns the rules of a session's filter. An error says why they are not known and
-// never were; it is a sentence for the session's status.
-func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) ([]match.Rule, error) {
+// of returns the rules of a session's filter, and whether the cloud has just these. An
+// error says why they are not known and never were; it is a sentence for the session's
+// status.
+func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []match.Rule, settled bool, err error) {
 	known, before := b.known[s.UID]
 	name := s.Spec.FilterRef.Name
 	if before && known.filter != name && !inCloud(s.Status.Conditions, s.Status.ObservedGeneration, s.Generation) {
-		return known.rules, nil
+		return known.rules, false, nil
 	}
 	var f v1alpha1.MirrorFilter
-	err := b.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f)
-	if err == nil && before && known.filter == name && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation) {
-		return known.rules, nil
-	}
-	var rules []match.Rule
-	if err == nil {
+	if err = b.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
 		rules, err = rulesFrom(&f)
 	}
 	switch {
+	case err == nil && before && known.filter == name && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation):
+		return known.rules, slices.Equal(known.rules, rules), nil
 	case err == nil:
 		b.known[s.UID] = page{filter: name, rules: rules}
-		return rules, nil
+		return rules, true, nil
 	case before:
-		return known.rules, nil
+		return known.rules, true, nil
 	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("the MirrorFilter %q does not exist, so no packet can be judged: create it", name)
+		return nil, false, fmt.Errorf("the MirrorFilter %q does not exist, so no packet can be judged: create it", name)
 	default:
-		return nil, fmt.Errorf("the MirrorFilter %q can't be used to judge packets: %w", name, err)
+		return nil, false, fmt.Errorf("the MirrorFilter %q can't be used to judge packets: %w", name, err)
 	}
 }
 

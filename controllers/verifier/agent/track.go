@@ -97,7 +97,7 @@ func (a *Agent) place(ctx context.Context) {
 		alive[sessions.Items[i].UID] = &sessions.Items[i]
 	}
 	a.rules.keep(alive)
-	placements := place(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]match.Rule, error) { return a.rules.of(ctx, s) })
+	placements := place(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]match.Rule, bool, error) { return a.rules.of(ctx, s) })
 
 	// Their last frames may still be in the ring.
 	for _, w := range a.losing(placements) {
@@ -119,17 +119,19 @@ func (a *Agent) trouble(ctx context.Context, err error, message string) {
 	}
 }
 
-// losing returns the watches from which a session goes away.
+// losing returns the watches from which a session goes away, or on which one is judged
+// from now on: what was copied before must not be judged by the rules of afterwards.
 func (a *Agent) losing(placements []placement) []*watch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	stays := make(map[types.UID]spot, len(placements))
+	stays := make(map[types.UID]*placement, len(placements))
 	for i := range placements {
-		stays[placements[i].session.UID] = placements[i].local.spot()
+		stays[placements[i].session.UID] = &placements[i]
 	}
 	var out []*watch
 	for uid, t := range a.tracked {
-		if at, here := stays[uid]; t.watch != nil && (!here || at != t.watch.local.spot()) {
+		p := stays[uid]
+		if t.watch != nil && (p == nil || p.local.spot() != t.watch.local.spot() || (p.judged && !t.judged)) {
 			out = append(out, t.watch)
 		}
 	}
