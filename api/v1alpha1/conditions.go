@@ -75,7 +75,7 @@ const (
 
 // Reasons of TrafficObserved.
 const (
-	// ReasonPacketsObserved: packets of this session arrive.
+	// ReasonPacketsObserved: packets of the session arrive.
 	ReasonPacketsObserved = "PacketsObserved"
 	// ReasonNoPackets: a verifier looks, but no packet has come yet.
 	ReasonNoPackets = "NoPackets"

@@ -143,23 +143,24 @@ type CloudSession struct {
 
 // Counts are totals of mirrored packets. They never fall.
 type Counts struct {
-	// packets that came from a source of this session and that the filter accepts.
+	// packets that came from a source of the session and that the filter accepts.
 	// +required
 	Packets int64 `json:"packets"`
 	// bytes of the inner frames of those packets, as they were on the wire of the
 	// copies.
 	// +required
 	Bytes int64 `json:"bytes"`
-	// unexpected packets came from a source of this session, but the filter does
+	// unexpected packets came from a source of the session, but the filter does
 	// not accept them: it rejects them, no rule matches, or they are not IP.
 	// +required
 	Unexpected int64 `json:"unexpected"`
-	// undecided packets came from a source of this session, but whether the filter
+	// undecided packets came from a source of the session, but whether the filter
 	// accepts them can't be told: cut or fragmented before the needed field,
-	// malformed, or neither to nor from the source.
+	// malformed, neither to nor from the source, or not accepted by the old rules
+	// while the filter was being changed.
 	// +required
 	Undecided int64 `json:"undecided"`
-	// foreignSource packets carried this session's VNI, but came from an address
+	// foreignSource packets carried the session's VNI, but came from an address
 	// that is no source of it.
 	// +required
 	ForeignSource int64 `json:"foreignSource"`
@@ -169,7 +170,7 @@ type Counts struct {
 	Dropped int64 `json:"dropped"`
 }
 
-// Verification is what the verifier of one node has seen of this session. Only that
+// Verification is what the verifier of one node has seen of the session. Only that
 // verifier writes it.
 type Verification struct {
 	Counts `json:",inline"`
@@ -186,7 +187,7 @@ type Verification struct {
 	// observedAt is when the counts were read; they are exact as of then.
 	// +required
 	ObservedAt metav1.MicroTime `json:"observedAt"`
-	// startedAt is when this verifier began to watch for this session.
+	// startedAt is when this verifier began to watch for the session.
 	// +optional
 	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
 	// firstPacketAt is when the first packet of the session came.

@@ -74,7 +74,7 @@ func (r *Reconciler) byMark(ctx context.Context, s *scope) (*cloud.Session, erro
 	since, conclusive := r.Since(s.session)
 	all, err := r.Inventory.Sessions(ctx, s.cloud, since)
 	if err != nil {
-		return nil, fmt.Errorf("look for an earlier creation of this session: %w", err)
+		return nil, fmt.Errorf("look for an earlier creation of the session: %w", err)
 	}
 	mark := r.Mark(s.session)
 	var own []cloud.Session

@@ -41,7 +41,7 @@ func (r *Reconciler) findFilter(ctx context.Context, s *scope) error {
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
 	case !lifecycle.SameAccount(filter.Status.Account, s.cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
-			"the MirrorFilter %q lives in another account or region than this session: give both the same credentials, region and project", name)
+			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name)
 	}
 	s.filter = filter
 	return nil

@@ -119,6 +119,6 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 	}
 	*session = *now
 	r.Event(session, corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
-		"the verifier of %s counts this session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
+		"the verifier of %s counts the session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
 	return nil
 }

@@ -87,7 +87,7 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool)
 				": look at the last packet in status.verification, and at the filter's directions, addresses and ports"
 	case t.ForeignSource > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonForeignSource,
-			"packets with this session's VNI arrive " + where(entries) +
+			"packets with the session's VNI arrive " + where(entries) +
 				", but from an address that is no source of it: another session may use the same VNI for this target"
 	case t.Undecided > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonUndecided,

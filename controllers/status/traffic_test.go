@@ -79,7 +79,7 @@ func TestTrafficObserved(t *testing.T) {
 		},
 		"is false when only foreign packets came": {
 			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: seen(v1alpha1.Counts{ForeignSource: 1, Undecided: 1})},
-			want: condition("TrafficObserved", "False", "ForeignSource", "packets with this session's VNI arrive on n1 (eth0), n2, but from an address that is no source of it: "+
+			want: condition("TrafficObserved", "False", "ForeignSource", "packets with the session's VNI arrive on n1 (eth0), n2, but from an address that is no source of it: "+
 				"another session may use the same VNI for this target"),
 		},
 		"is false when only unexpected packets came": {

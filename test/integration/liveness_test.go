@@ -133,7 +133,7 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	sum.Retired = &a.Counts
 	harness.Same(t, "the traffic", sum, session.Status.Traffic, times)
 	harness.Same(t, "the entries", []v1alpha1.Verification{b}, session.Status.Verification, times)
-	w.EventSays(session, "Retired", "the verifier of node-a counts this session no more; its 3 packets are kept in traffic.retired")
+	w.EventSays(session, "Retired", "the verifier of node-a counts the session no more; its 3 packets are kept in traffic.retired")
 
 	// The same node again, and again over: both are kept.
 	a.Counts = v1alpha1.Counts{Packets: 7, Bytes: 700}

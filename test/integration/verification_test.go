@@ -87,7 +87,7 @@ func TestTrafficObservedFollowsWhatTheVerifierTells(t *testing.T) {
 		}},
 		{v1alpha1.Counts{Undecided: 1, ForeignSource: 1}, "", metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForeignSource,
-			Message: "packets with this session's VNI arrive " + on + ", but from an address that is no source of it: another session may use the same VNI for this target",
+			Message: "packets with the session's VNI arrive " + on + ", but from an address that is no source of it: another session may use the same VNI for this target",
 		}},
 		{v1alpha1.Counts{Undecided: 1, ForeignSource: 1, Unexpected: 1}, "", metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUnexpectedPackets,

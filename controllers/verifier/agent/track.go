@@ -317,7 +317,7 @@ func (a *Agent) recount(w *watch, list []tally.Session) {
 		retired, _, _ = w.tally.SetSessions(nil) // an empty list is always good
 		for _, s := range list {
 			if t, _ := a.counted(s.ID); t != nil {
-				t.problem = "this session can't be counted: " + err.Error()
+				t.problem = "the session can't be counted: " + err.Error()
 			}
 		}
 	}

@@ -83,7 +83,7 @@ type SessionCounts struct {
 	// Rules are the packets decided by each rule, by its index in the
 	// session's list. They start again when the list changes.
 	Rules []uint64 `json:"rules"`
-	// ForeignSource are packets with this session's VNI from an address that
+	// ForeignSource are packets with the session's VNI from an address that
 	// is none of its sources. They are in none of the counts above.
 	ForeignSource uint64 `json:"foreignSource"`
 	// FirstSeen and LastSeen are the kernel's times of the first and the last

@@ -75,7 +75,7 @@ type SessionStats struct {
 	NoRoute uint64
 	// DeviceDropped counts copies that the target's device did not take.
 	DeviceDropped uint64
-	// Rejected counts packets that a reject rule of this session decided.
+	// Rejected counts packets that a reject rule of the session decided.
 	Rejected uint64
 }
 

@@ -269,7 +269,7 @@ func (s *Store) checkSource(w *World, n Session, id string) error {
 	return nil
 }
 
-// checkRoles keeps an interface from being a source and a target, of this session or of two.
+// checkRoles keeps an interface from being a source and a target, of the session or of two.
 func (s *Store) checkRoles(w *World, n Session) error {
 	if slices.Contains(n.Sources, n.TargetID) {
 		return invalid("traffic_mirror_target_id", "'%s' is also a source of the session", n.TargetID)
