@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/capture"
 )
 
 // finish ends a run as Start does.
@@ -183,6 +184,26 @@ func TestEntriesOfOthersStay(t *testing.T) {
 		w.send(good(2)...)
 		h.trail()
 		w.tells(s, entry(2))
+	})
+
+	t.Run("a run says that it began when its ring was open, not before", func(t *testing.T) {
+		w := newWorld(t)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair)
+		var opened time.Time
+		open := h.Open
+		h.Open = func(local Interface, port uint16) (*capture.Ring, error) {
+			w.later(time.Second) // the kernel takes its time
+			ring, err := open(local, port)
+			opened = w.now()
+			return ring, err
+		}
+		h.step()
+		h.trail()
+		if got := w.stored(s).Status.Verification; len(got) != 1 || got[0].StartedAt.Time.Before(opened.Truncate(time.Microsecond)) {
+			t.Errorf("the ring was open at %s; told is %+v", opened, got)
+		}
 	})
 
 	t.Run("an entry is ended when the target is on another host now", func(t *testing.T) {

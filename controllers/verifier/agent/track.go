@@ -55,6 +55,9 @@ type tracked struct {
 // entry is what is to be told of a session, without the line of its last packet, and
 // its totals.
 func (t *tracked) entry(node string, l *look) (v1alpha1.Verification, report.Totals) {
+	if t.watch != nil && t.pace.Last().IsZero() && l.since.After(t.started) {
+		t.started = l.since // nothing that came while the ring was being opened was seen
+	}
 	totals := t.run
 	if t.stored != nil {
 		totals = t.stored.Plus(totals)

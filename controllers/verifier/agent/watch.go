@@ -34,8 +34,10 @@ type watch struct {
 	past capture.Stats // of rings that are closed
 	// unread are frames that were delivered to rings that were closed before they
 	// were read.
-	unread  uint64
-	tried   bool // a ring was opened, or could not be
+	unread uint64
+	tried  bool // a ring was opened, or could not be
+	// since is when the first ring was open: what came before was not seen.
+	since   time.Time
 	problem string
 	ended   bool // quit is closed
 }
@@ -148,6 +150,9 @@ func (w *watch) opened(ring *capture.Ring) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ring, w.problem, w.tried = ring, "", true
+	if w.since.IsZero() {
+		w.since = w.clock()
+	}
 	if w.ended {
 		ring.Stop()
 	}
@@ -187,6 +192,7 @@ type look struct {
 	// that nothing does, is known.
 	problem string
 	ready   bool
+	since   time.Time // when the first ring was open, zero before
 }
 
 // look reads the counts of all rings of this interface.
@@ -203,7 +209,7 @@ func (w *watch) look() look {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.problem, l.ready = w.problem, w.tried
+	l.problem, l.ready, l.since = w.problem, w.tried, w.since
 	return l
 }
 
