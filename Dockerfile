@@ -14,7 +14,7 @@ FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 ARG GOPROXY
 ARG GOSUMDB
 ARG GOMODCACHE
-ARG GOCACHE
+ARG GOCACHE=/go/build-cache
 ENV CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false" GOTOOLCHAIN=local
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -24,7 +24,7 @@ COPY controllers controllers
 COPY cmd cmd
 ARG TARGETARCH
 ARG VERSION=unknown
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     GOOS=linux GOARCH=$TARGETARCH go build -ldflags "-s -w -X main.version=$VERSION" -o /out/ ./cmd/manager ./cmd/verifier
 
 FROM scratch AS manager

@@ -80,6 +80,9 @@ func same[T any](t *testing.T, what string, want, got T) {
 func filter(id, name string) cloud.Filter { return cloud.Filter{ID: id, Name: name} }
 
 // filters reads the filters and fails the test on an error.
+// pass lets the bubble's time go on; no real time passes.
+func pass(d time.Duration) { <-time.After(d) }
+
 func filters(t *testing.T, i *inventory.Inventory, r *reader, notBefore time.Time) []cloud.Filter {
 	t.Helper()
 	all, err := i.Filters(t.Context(), r, notBefore)
@@ -117,7 +120,7 @@ func TestLists(t *testing.T) {
 			r.slow = time.Second
 			var wait sync.WaitGroup
 			wait.Go(func() { filters(t, i, r, time.Time{}) })
-			time.Sleep(500 * time.Millisecond)
+			pass(500 * time.Millisecond)
 			wait.Go(func() { filters(t, i, r, time.Now()) })
 			wait.Wait()
 			same(t, "the calls", map[string]int{"ListFilters": 2}, r.calls)
@@ -136,7 +139,7 @@ func TestLists(t *testing.T) {
 			t.Helper()
 			r.slow, r.filters = time.Second, []cloud.Filter{filter("changed", "old"), filter("deleted", ""), filter("other", "")}
 			go func() {
-				time.Sleep(500 * time.Millisecond) // while the list is read
+				pass(500 * time.Millisecond) // while the list is read
 				i.NoteFilter(r.account, filter("changed", "new"))
 				i.NoteFilter(r.account, filter("created", ""))
 				i.ForgetFilter(r.account, "deleted")
@@ -147,16 +150,16 @@ func TestLists(t *testing.T) {
 		"one's own write survives a list that may lag behind it, and no longer": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()
 			i.NoteFilter(r.account, filter("a", "mine"))
-			time.Sleep(inventory.Lag)
+			pass(inventory.Lag)
 			r.filters = []cloud.Filter{filter("a", "theirs")}
 			same(t, "the list", []cloud.Filter{filter("a", "mine")}, filters(t, i, r, time.Time{}))
-			time.Sleep(time.Nanosecond)
+			pass(time.Nanosecond)
 			same(t, "a list a moment later", r.filters, filters(t, i, r, time.Now()))
 		},
 		"a write alone is no list": func(t *testing.T, i *inventory.Inventory, r *reader) {
 			t.Helper()
 			i.NoteFilter(r.account, filter("mine", ""))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			r.filters = []cloud.Filter{filter("mine", ""), filter("theirs", "")}
 			same(t, "the list", r.filters, filters(t, i, r, time.Time{}))
 		},
@@ -240,9 +243,9 @@ func TestSomethingCountsAsSeenForAsLongAsIsAsked(t *testing.T) {
 		same(t, "at first", []bool{false, false}, seen())
 		i.NoteFilter(account, filter("f", ""))
 		i.NoteSession(account, cloud.Session{ID: "s"})
-		time.Sleep(29 * time.Second)
+		pass(29 * time.Second)
 		same(t, "29 s later", []bool{true, true}, seen())
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		same(t, "31 s later", []bool{false, false}, seen())
 		i.NoteFilter(account, filter("f", ""))
 		i.ForgetFilter(account, "f")
@@ -263,7 +266,7 @@ func TestSingleReads(t *testing.T) {
 			if _, err := i.Interface(t.Context(), r, "b", began); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if _, err := i.Interface(t.Context(), r, "a", time.Now()); err != nil {
 				t.Error(err)
 			}
