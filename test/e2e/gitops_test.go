@@ -44,7 +44,7 @@ func playGitOps(t *testing.T, w *world) {
 	w.apply(t, objects, "--server-side", gitops)
 	w.waitReady(t, p)
 	verdicts.wait(t, "repair", kstatus.CurrentStatus)
-	w.kubectl(t, "delete", "-n", p.namespace, "mirs/source-to-target", "--timeout=60s")
+	w.kubectl(t, "delete", "-n", p.namespace, "mirs/source-to-target", "--timeout=170s")
 	verdicts.wait(t, "deletion", kstatus.TerminatingStatus)
 
 	w.noDiffOfInstallation(t)

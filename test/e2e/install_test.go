@@ -46,7 +46,7 @@ func (w *world) ensureInstalled(t *testing.T) {
 func (w *world) waitForPods(t *testing.T) {
 	t.Helper()
 	for _, workload := range []string{"deployment/vpcmirror-manager", "daemonset/vpcmirror-verifier"} {
-		w.kubectl(t, "rollout", "status", "-n", system, workload, "--timeout=80s")
+		w.kubectl(t, "rollout", "status", "-n", system, workload, "--timeout=170s")
 	}
 }
 

@@ -23,7 +23,7 @@ func playNamespace(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	w.kubectl(t, "delete", "namespace", p.namespace, "--timeout=80s")
+	w.kubectl(t, "delete", "namespace", p.namespace, "--timeout=170s")
 	until(t, patience, "the namespace is gone", func(ctx context.Context) error {
 		return w.gone(ctx, &corev1.Namespace{}, client.ObjectKey{Name: p.namespace})
 	})

@@ -77,7 +77,7 @@ func (w *world) makeNamespace(t *testing.T, name string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
-		if _, err := w.Kubectl(ctx, "delete", "namespace", name, "--ignore-not-found", "--timeout=80s"); err != nil {
+		if _, err := w.Kubectl(ctx, "delete", "namespace", name, "--ignore-not-found", "--timeout=170s"); err != nil {
 			t.Errorf("removing what the scenario made: %v", err)
 		}
 	})

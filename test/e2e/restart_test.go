@@ -206,7 +206,7 @@ func (w *world) settled(t *testing.T, p pair, j *judge) v1alpha1.Verification {
 		}
 		last = *entry
 		switch {
-		case entry.LastPacketAt == nil || time.Since(quiet) < 20*time.Second && !entry.ObservedAt.After(quiet):
+		case entry.LastPacketAt == nil || time.Since(quiet) < 30*time.Second && !entry.ObservedAt.After(quiet):
 			return errors.New("it may not be the last entry yet")
 		case s.Status.Traffic == nil || s.Status.Traffic.Packets != entry.Packets:
 			return fmt.Errorf("traffic is not the sum of the entries: %+v", s.Status.Traffic)

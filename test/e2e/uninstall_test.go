@@ -18,7 +18,7 @@ import (
 func playRightOrder(t *testing.T, w *world) {
 	p := pair{namespace: "right-order", vni: 100}
 	w.makePair(t, p)
-	w.kubectl(t, "delete", "mirs,mirf", "--all", "-A", "--timeout=60s")
+	w.kubectl(t, "delete", "mirs,mirf", "--all", "-A", "--timeout=170s")
 	if err := w.cloudHolds(0, 0); err != nil {
 		t.Error(err)
 	}
@@ -32,7 +32,7 @@ func playRightOrder(t *testing.T, w *world) {
 func playDefinitionsFirst(t *testing.T, w *world) {
 	p := pair{namespace: "definitions-first", vni: 105}
 	w.makePair(t, p)
-	w.kubectl(t, "delete", "crd", "mirrorsessions.vpcmirror.io", "mirrorfilters.vpcmirror.io", "--timeout=80s")
+	w.kubectl(t, "delete", "crd", "mirrorsessions.vpcmirror.io", "mirrorfilters.vpcmirror.io", "--timeout=170s")
 	if err := w.cloudHolds(0, 0); err != nil {
 		t.Error(err)
 	}
@@ -48,7 +48,7 @@ func playDefinitionsFirst(t *testing.T, w *world) {
 // uninstall is what the README says to do last.
 func (w *world) uninstall(t *testing.T) {
 	t.Helper()
-	w.kubectl(t, "delete", "-k", w.overlay, "--ignore-not-found", "--timeout=80s")
+	w.kubectl(t, "delete", "-k", w.overlay, "--ignore-not-found", "--timeout=170s")
 	w.by = ""
 }
 
@@ -84,7 +84,7 @@ func playWrongOrder(t *testing.T, w *world) {
 	w.apply(t, w.manifests(q, bySourceAddress, byTargetAddress))
 	w.waitReady(t, q)
 
-	w.kubectl(t, "delete", "-n", system, "deployment/vpcmirror-manager", "--timeout=60s")
+	w.kubectl(t, "delete", "-n", system, "deployment/vpcmirror-manager", "--timeout=170s")
 	until(t, patience, "no manager runs", func(ctx context.Context) error {
 		pods, err := w.pods(ctx, "manager")
 		if err == nil && len(pods) > 0 {
@@ -148,7 +148,7 @@ func (w *world) giveUp(t *testing.T, p pair) {
 	for _, object := range []string{"mirs/source-to-target", "mirf/to-service", "secret/huawei-cloud"} {
 		w.kubectl(t, "patch", "-n", p.namespace, object, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
 	}
-	w.kubectl(t, "delete", "namespace", p.namespace, "--timeout=60s")
+	w.kubectl(t, "delete", "namespace", p.namespace, "--timeout=170s")
 	until(t, patience, "the namespace is gone", func(ctx context.Context) error {
 		return w.gone(ctx, &corev1.Namespace{}, client.ObjectKey{Name: p.namespace})
 	})
@@ -165,7 +165,7 @@ func (w *world) giveUp(t *testing.T, p pair) {
 // playHelm installs the chart and plays the walkthrough again.
 func playHelm(t *testing.T, w *world) {
 	w.helm(t, "install", "vpcmirror", root+"/config/chart", "-n", system, "--create-namespace",
-		"--set-string", "image.tag="+w.tag, "--wait", "--timeout=80s")
+		"--set-string", "image.tag="+w.tag, "--wait", "--timeout=170s")
 	w.by = "Helm"
 	w.kubectl(t, "label", "namespace", system, "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
 	w.waitForPods(t)
@@ -174,8 +174,8 @@ func playHelm(t *testing.T, w *world) {
 	if !strings.Contains(said, "Succeeded") {
 		t.Errorf("helm test says: %s", said)
 	}
-	w.kubectl(t, "delete", "mirs,mirf", "--all", "-A", "--timeout=60s")
-	w.helm(t, "uninstall", "vpcmirror", "-n", system, "--wait", "--timeout=80s")
+	w.kubectl(t, "delete", "mirs,mirf", "--all", "-A", "--timeout=170s")
+	w.helm(t, "uninstall", "vpcmirror", "-n", system, "--wait", "--timeout=170s")
 	w.by = ""
 	for _, name := range []string{"mirrorfilters.vpcmirror.io", "mirrorsessions.vpcmirror.io"} {
 		if err := w.api.Get(t.Context(), client.ObjectKey{Name: name}, definition()); err != nil {

@@ -83,8 +83,9 @@ func archives(t *testing.T) []string {
 	return out
 }
 
-// patience is the deadline of what should take seconds.
-const patience = 90 * time.Second
+// patience is the deadline of what should take seconds; waits that are handed to kubectl
+// and helm end a little before. It is long because a busy machine is no failure.
+const patience = 3 * time.Minute
 
 // until asks again and again, and fails the test when the answer stays an error.
 func until(t *testing.T, limit time.Duration, what string, look func(context.Context) error) {
