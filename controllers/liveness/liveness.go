@@ -18,6 +18,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -37,7 +38,7 @@ const (
 
 // Watcher looks at the leases from time to time. A nil Watcher knows of none.
 type Watcher struct {
-	// Client reads leases and sessions, from a cache.
+	// Client reads leases, sessions and nodes, from a cache, and deletes leases.
 	Client client.Client
 	// Namespace of the leases.
 	Namespace string
@@ -50,6 +51,7 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	leases map[string]seen // by the name of the lease; nil before the first look
+	tidied time.Time       // when old leases were last looked for
 }
 
 type seen struct {
@@ -62,8 +64,11 @@ type seen struct {
 const (
 	// look is how often the leases are looked at.
 	look = 5 * time.Second
-	// memory is how long a lease that was deleted is remembered: its verifier is lost.
+	// memory is how long a lease that was deleted is remembered, its verifier being lost,
+	// and how long one of a node that is gone is kept.
 	memory = 24 * time.Hour
+	// tidying is the time between two attempts to delete what is not needed any more.
+	tidying = time.Hour
 )
 
 // Start looks until ctx ends.
@@ -93,6 +98,9 @@ func (w *Watcher) Look(ctx context.Context) error {
 		return fmt.Errorf("list the leases of the verifiers: %w", err)
 	}
 	changed := w.take(list.Items)
+	if err := w.tidy(ctx, list.Items); err != nil && ctx.Err() == nil {
+		log.FromContext(ctx).Error(err, "Leases of nodes that are gone stay for now; it is tried again in "+tidying.String())
+	}
 	if len(changed) == 0 {
 		return nil
 	}

@@ -30,6 +30,8 @@ type User struct {
 	ClusterRoles []string
 	// Rules are granted cluster-wide by a ClusterRole of the user's own.
 	Rules []rbacv1.PolicyRule
+	// Within are granted in the namespaces named, by a Role of the user's own.
+	Within map[string][]rbacv1.PolicyRule
 }
 
 // AddUser makes a user of the control plane that was started in dir, with a client
@@ -54,7 +56,7 @@ func AddUser(ctx context.Context, dir string, user User) (kubeconfigPath string,
 	return path, err
 }
 
-// grant makes the user's own role and binds each of its roles.
+// grant makes the user's own roles and binds each of its roles.
 func grant(ctx context.Context, admin *rest.Config, user User) error {
 	api, err := client.New(admin, client.Options{})
 	if err != nil {
@@ -74,6 +76,14 @@ func grant(ctx context.Context, admin *rest.Config, user User) error {
 		objects = append(objects, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: "user:" + user.Name + ":" + role},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user.Name}},
+		})
+	}
+	for namespace, rules := range user.Within {
+		place := metav1.ObjectMeta{Namespace: namespace, Name: "user:" + user.Name}
+		objects = append(objects, &rbacv1.Role{ObjectMeta: place, Rules: rules}, &rbacv1.RoleBinding{
+			ObjectMeta: place,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: place.Name},
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user.Name}},
 		})
 	}

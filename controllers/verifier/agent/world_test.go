@@ -4,8 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -15,13 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netns"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
@@ -56,21 +52,8 @@ func newWorld(t *testing.T) *world {
 	w.kernel = w.pair.Receiver.Judge(t, vxlan.Port)
 	cluster := env.Start(t)
 	w.admin, w.namespace = cluster.Client, cluster.Namespace(t)
-	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: verifierRules(t)})
+	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: env.Granted(t, "ClusterRole", "verifier_role.yaml")})
 	return w
-}
-
-func verifierRules(t *testing.T) []rbacv1.PolicyRule {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "rbac", "verifier_role.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict(content, &role); err != nil {
-		t.Fatal(err)
-	}
-	return role.Rules
 }
 
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.late.Load())) }

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +15,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -33,20 +29,9 @@ const node = "ecs-target"
 // and with the types that the verifier knows.
 func verifier(t *testing.T, cluster *env.Cluster, namespace string) client.Client {
 	t.Helper()
-	user := "lease-" + namespace
-	config := cluster.User(t, env.User{Name: user})
-	role := roleOf(t)
-	role.Namespace = namespace
-	binding := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}
-	for _, o := range []client.Object{role, binding} {
-		if err := cluster.Client.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
-	}
+	config := cluster.User(t, env.User{
+		Name: "lease-" + namespace, Within: map[string][]rbacv1.PolicyRule{namespace: env.Granted(t, "Role", "verifier.yaml")},
+	})
 	scheme := runtime.NewScheme()
 	if err := AddToScheme(scheme); err != nil {
 		t.Fatal(err)
@@ -56,27 +41,6 @@ func verifier(t *testing.T, cluster *env.Cluster, namespace string) client.Clien
 		t.Fatal(err)
 	}
 	return c
-}
-
-func roleOf(t *testing.T) *rbacv1.Role {
-	t.Helper()
-	file, err := os.Open(filepath.Join("..", "..", "..", "config", "rbac", "verifier.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	documents := yaml.NewYAMLOrJSONDecoder(file, 4096)
-	for {
-		var role rbacv1.Role
-		switch err := documents.Decode(&role); {
-		case errors.Is(err, io.EOF):
-			t.Fatal("config/rbac/verifier.yaml has no Role")
-		case err != nil:
-			t.Fatal(err)
-		case role.Kind == "Role":
-			return &role
-		}
-	}
 }
 
 func TestTheVerifierRenewsItsLeaseWithTheRightsItHas(t *testing.T) {
