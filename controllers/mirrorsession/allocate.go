@@ -32,6 +32,12 @@ type numbers struct {
 	priorities, vnis map[int]bool
 	// priorityRank and vniRank are how many older MirrorSessions are about to choose too.
 	priorityRank, vniRank int
+	// asks are the priorities that MirrorSessions are to get, by the ID of what they have
+	// in the cloud.
+	asks map[string]int
+	// aside is who holds the priority that the spec names, when this session steps aside
+	// for it: priority is then another for a short time.
+	aside *cloud.Session
 }
 
 // kept returns the numbers that the session has already. A number that was once
@@ -75,16 +81,21 @@ func (r *Reconciler) turn(ctx context.Context, account cloud.Account) (end func(
 	}
 }
 
-// choose settles VNI and priority. What the spec names is never replaced: a priority is
-// waited for, and a VNI may be shared on purpose. What was allocated earlier is replaced
-// when somebody else has taken it meanwhile.
+// choose settles VNI and priority. What the spec names is never replaced for good: a
+// priority is waited for, where sessions wait for each other one steps aside, and a VNI
+// may be shared on purpose. What was allocated earlier is replaced when somebody else has
+// taken it meanwhile.
 func (r *Reconciler) choose(ctx context.Context, s *scope, n *numbers) error {
 	if err := r.readNumbers(ctx, s, n); err != nil {
 		return err
 	}
 	if holder, taken := plan.PriorityHolder(n.sessions, n.priority, n.ownID); taken {
 		if s.session.Spec.Priority != nil {
-			return priorityTaken(n.priority, holder)
+			n.asks[n.ownID] = n.priority
+			if !plan.PriorityRing(n.sessions, n.asks, n.ownID) {
+				return priorityTaken(n.priority, holder)
+			}
+			n.aside = &holder
 		}
 		n.priority = -1
 	}
@@ -130,21 +141,25 @@ func (r *Reconciler) readNumbers(ctx context.Context, s *scope, n *numbers) erro
 	if err := r.Client.List(ctx, &others); err != nil {
 		return fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
-	made := make(map[plan.Mark]bool, len(sessions))
+	made := make(map[plan.Mark]string, len(sessions)) // the ID of what the object has
 	for _, have := range sessions {
 		if mark, ok := plan.MarkOf(have.Description); ok {
-			made[mark] = true
+			made[mark] = have.ID
 		}
 	}
-	n.sessions, n.priorities, n.vnis = sessions, map[int]bool{}, map[int]bool{}
+	n.sessions, n.priorities, n.vnis, n.asks = sessions, map[int]bool{}, map[int]bool{}, map[string]int{}
 	for i := range others.Items {
 		o := &others.Items[i]
 		if o.UID == s.session.UID {
 			continue
 		}
 		n.reserve(s, o)
-		if !made[r.Mark(o)] && precedes(o, s.session) {
+		id := made[r.Mark(o)]
+		switch {
+		case id == "" && precedes(o, s.session):
 			n.rank(s, o)
+		case id != "" && o.Spec.Priority != nil && moves(o):
+			n.asks[id] = int(*o.Spec.Priority)
 		}
 	}
 	return nil
@@ -181,8 +196,8 @@ func (n *numbers) rank(s *scope, o *v1alpha1.MirrorSession) {
 // precedes says whether o is older than s and about to choose numbers of the same
 // account: nothing else keeps it from being made.
 func precedes(o, s *v1alpha1.MirrorSession) bool {
-	if len(o.Status.Sessions) > 0 || !o.DeletionTimestamp.IsZero() || o.Spec.Suspend || len(o.Spec.Sources) == 0 ||
-		o.Namespace != s.Namespace || !equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) || !older(o, s) {
+	if len(o.Status.Sessions) > 0 || !moves(o) || o.Namespace != s.Namespace ||
+		!equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) || !older(o, s) {
 		return false
 	}
 	ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
@@ -196,11 +211,25 @@ func precedes(o, s *v1alpha1.MirrorSession) bool {
 	}
 }
 
+// moves says whether a session is brought in line with its spec.
+func moves(o *v1alpha1.MirrorSession) bool {
+	return o.DeletionTimestamp.IsZero() && !o.Spec.Suspend && len(o.Spec.Sources) > 0
+}
+
 func older(a, b *v1alpha1.MirrorSession) bool {
 	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.UID < b.UID
 	}
 	return a.CreationTimestamp.Before(&b.CreationTimestamp)
+}
+
+// stepped waits, with another priority, until the holder has moved on.
+func (n *numbers) stepped(s *scope) error {
+	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken,
+		"priority %d is still used by the cloud's session %s (%s), and sessions exchange their priorities: this one has stepped aside to priority %d until the others have theirs",
+		*s.session.Spec.Priority, n.aside.ID, n.aside.Name, n.priority)
+	p.After = lifecycle.AbsentProbe
+	return p
 }
 
 // priorityTaken waits until the holder gives the priority up or the spec names another.

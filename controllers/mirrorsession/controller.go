@@ -132,7 +132,10 @@ func (r *Reconciler) sync(ctx context.Context, s *scope) error {
 	if have == nil {
 		return r.create(ctx, s, r.want(s, n))
 	}
-	return r.converge(ctx, s, r.want(s, n), *have)
+	if err := r.converge(ctx, s, r.want(s, n), *have); err != nil || n.aside == nil {
+		return err
+	}
+	return n.stepped(s)
 }
 
 // want is what the spec asks of the cloud, with references resolved and numbers chosen.

@@ -40,6 +40,28 @@ func PriorityHolder(sessions []cloud.Session, priority int, ownID string) (cloud
 	return cloud.Session{}, false
 }
 
+// PriorityRing says whether sessions wait for each other's priorities: the session with
+// ownID asks for one whose holder asks for one, and so on, whose holder has ownID. asks
+// has by the session's ID which priority it is to get.
+func PriorityRing(sessions []cloud.Session, asks map[string]int, ownID string) bool {
+	id := ownID
+	for range sessions { // a ring that own is not in has no end
+		wanted, moves := asks[id]
+		if !moves {
+			return false
+		}
+		holder, taken := PriorityHolder(sessions, wanted, id)
+		if !taken {
+			return false
+		}
+		if holder.ID == ownID {
+			return true
+		}
+		id = holder.ID
+	}
+	return false
+}
+
 // ChooseVNI returns the smallest VNI from 1 that no other session to the target has,
 // foreign ones included, and that is not reserved; the rank-th of them, see
 // ChoosePriority. The cloud itself would give VNI 1 to everyone, and two sessions to
