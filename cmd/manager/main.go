@@ -87,6 +87,7 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	rest.UserAgent = "vpcmirror-manager"
+	log.Log.Info("This is the manager of vpcmirror", "version", version)
 	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
 	lease, renew := leaseDuration, renewDeadline
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
@@ -142,7 +143,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
-		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
+		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,

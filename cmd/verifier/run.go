@@ -103,6 +103,7 @@ func parse(args []string) (options, error) {
 func run(ctx context.Context, o options) error {
 	log.SetLogger(o.logger())
 	klog.SetLogger(log.Log) // client-go's own words, in the same form as ours
+	log.Log.Info("This is a verifier of vpcmirror", "version", version, "node", o.node, "port", o.port)
 	// Told now, and not when the first session comes.
 	if err := tryCapture(o.port); err != nil {
 		return err

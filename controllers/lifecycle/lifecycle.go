@@ -305,7 +305,7 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 		kind = corev1.EventTypeWarning
 	}
 	b.tell(before, o, kind)
-	log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	log.FromContext(ctx).V(1).Info("Not synced", "reason", p.Reason, "message", p.Message)
 	if p.Retry {
 		return ctrl.Result{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -48,7 +47,7 @@ type Options struct {
 type Agent struct {
 	Options
 	wake   chan struct{}
-	placed atomic.Bool
+	placed chan struct{} // closed once the sessions of this host are counted
 	// rules and lastTrouble belong to the goroutine that places.
 	rules       *ruleBook
 	lastTrouble string
@@ -80,6 +79,9 @@ const (
 	tick = 500 * time.Millisecond
 	// callTimeout bounds one call to the API server.
 	callTimeout = 5 * time.Second
+	// readyWait is how long a question whether the agent is ready may wait for the answer,
+	// below the timeout of the pod's probe.
+	readyWait = 2 * time.Second
 	// endTimeout bounds the last writes, below the grace period of a pod.
 	endTimeout = 8 * time.Second
 )
@@ -89,6 +91,7 @@ func New(o Options) *Agent {
 	return &Agent{
 		Options: o,
 		wake:    make(chan struct{}, 1),
+		placed:  make(chan struct{}),
 		budget:  rate.NewLimiter(budgetPerSecond, budgetBurst),
 		watches: make(map[spot]*watch),
 		tracked: make(map[types.UID]*tracked),
@@ -102,13 +105,18 @@ func New(o Options) *Agent {
 // NeedLeaderElection is false: every host has an agent of its own.
 func (a *Agent) NeedLeaderElection() bool { return false }
 
-// Ready is nil once the sessions are known and those of this host are counted. It is a
-// healthz.Checker.
-func (a *Agent) Ready(*http.Request) error {
-	if !a.placed.Load() {
+// Ready is nil once the sessions are known and those of this host are counted. It waits
+// up to 2 s for that, so that a start that goes as usual is no failure in any log. It is
+// a healthz.Checker.
+func (a *Agent) Ready(request *http.Request) error {
+	ctx, cancel := context.WithTimeout(request.Context(), readyWait)
+	defer cancel()
+	select {
+	case <-a.placed:
+		return nil
+	case <-ctx.Done():
 		return errors.New("the sessions have not been read from the API server yet")
 	}
-	return nil
 }
 
 // Start runs the agent until ctx ends. What was counted last is then written.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/klog/v2"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/report"
@@ -240,5 +240,5 @@ func (a *Agent) failing() bool {
 }
 
 func (a *Agent) log(t *tracked) logr.Logger {
-	return a.Log.WithValues("session", client.ObjectKeyFromObject(t.session))
+	return a.Log.WithValues("session", klog.KObj(t.session))
 }

@@ -3,9 +3,12 @@ package agent
 import (
 	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"runtime/pprof"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,7 +78,7 @@ func (w *world) untilTold(s *v1alpha1.MirrorSession, what string, told func(v1al
 func TestARunFromStartToEnd(t *testing.T) {
 	w := newWorld(t)
 	h, end := w.run()
-	w.until("the agent is ready", func() bool { return h.Ready(nil) == nil })
+	w.until("the agent is ready", func() bool { return h.Ready(asked(t.Context())) == nil })
 	w.filter("web")
 	s := w.session("web", "web") // made while it runs: its watch has to see it
 	w.untilTold(s, "there is a first entry", func(e v1alpha1.Verification) bool { return e.Message == "" })
@@ -113,10 +116,32 @@ func (h *host) startedOf(s *v1alpha1.MirrorSession) time.Time {
 	return time.Time{}
 }
 
+// asked is a probe's question.
+func asked(ctx context.Context) *http.Request {
+	return httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil)
+}
+
 func TestAnAgentIsNotReadyBeforeItHasSeenTheSessions(t *testing.T) {
-	if err := New(Options{}).Ready(nil); err == nil {
-		t.Error("an agent that was not started says that it is ready")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a := New(Options{})
+		began := time.Now()
+		if err := a.Ready(asked(t.Context())); err == nil || time.Since(began) != readyWait {
+			t.Errorf("an agent that was not started says %v after %s", err, time.Since(began))
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		began = time.Now()
+		if err := a.Ready(asked(gone)); err == nil || time.Since(began) != 0 {
+			t.Errorf("whoever asked is gone; said is %v after %s", err, time.Since(began))
+		}
+		answer := make(chan error)
+		go func() { answer <- a.Ready(asked(t.Context())) }()
+		synctest.Wait()
+		close(a.placed)
+		if err := <-answer; err != nil {
+			t.Errorf("once they are known it says %v", err)
+		}
+	})
 }
 
 func TestWhichUpdatesMatter(t *testing.T) {

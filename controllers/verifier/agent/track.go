@@ -111,7 +111,12 @@ func (a *Agent) place(ctx context.Context) {
 		w.stop()
 		w.log.Info("No longer capturing: no session needs it")
 	}
-	a.placed.Store(true)
+	select {
+	case <-a.placed:
+	default:
+		close(a.placed) // by this goroutine alone
+		a.Log.Info("The sessions are known, and those whose target is on this host are counted", "sessions", len(alive), "here", len(placements))
+	}
 }
 
 // trouble logs what is in the way, once until it is another or gone.
