@@ -51,8 +51,9 @@ var rooms = []room{
 
 	// The simulated cloud shares no line with what it tests.
 	{name: "test/cloudsim", tests: []string{"test/env/need"}},
-	{name: "test/env", may: []string{"api", "test/env/need"}},
+	{name: "test/env", may: []string{"api", "test/env/need", "test/env/pki"}},
 	{name: "test/env/need"},
+	{name: "test/env/pki"},
 	{name: "test/integration", may: []string{anything}},
 	{name: "test/e2e", may: []string{anything}},
 	{name: "test/install", tests: []string{"api", "controllers/status", "test/env"}},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"vpcmirror.io/operator/test/env/pki"
 )
 
 const (
@@ -66,7 +68,7 @@ type plane struct {
 	dir        string
 	kubeconfig string // path
 	config     *rest.Config
-	authority  *authority
+	authority  *pki.Authority
 	etcd       *process
 	apiserver  *process
 }
@@ -132,28 +134,35 @@ func (p *plane) start(ctx context.Context, assets string, opts Options) error {
 // secrets makes the authority and its files: all of them are new for each start.
 func (p *plane) secrets() error {
 	var err error
-	if p.authority, err = newAuthority(); err != nil {
+	if p.authority, err = pki.New(); err != nil {
 		return err
 	}
-	server, err := p.authority.server()
+	server, err := p.authority.Server("kube-apiserver",
+		[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
+		net.IPv4(127, 0, 0, 1), net.IPv6loopback)
 	if err != nil {
 		return err
 	}
-	tokens, err := serviceAccountKey()
+	tokens, err := pki.TokenKey()
 	if err != nil {
 		return err
 	}
-	authorityKey, err := encodeKey(p.authority.key)
+	authorityKey, err := p.authority.KeyPEM()
 	if err != nil {
 		return err
 	}
-	return writeFiles(map[string][]byte{
-		p.file("ca.crt"):             p.authority.certPEM,
-		p.file("ca.key"):             authorityKey,
-		p.file("server.crt"):         server.cert,
-		p.file("server.key"):         server.key,
-		p.file("serviceaccount.key"): tokens,
-	})
+	for name, content := range map[string][]byte{
+		"ca.crt":             p.authority.CertPEM,
+		"ca.key":             authorityKey,
+		"server.crt":         server.Cert,
+		"server.key":         server.Key,
+		"serviceaccount.key": tokens,
+	} {
+		if err := os.WriteFile(p.file(name), content, 0o600); err != nil { // some are keys
+			return fmt.Errorf("writing %s: %w", p.file(name), err)
+		}
+	}
+	return nil
 }
 
 func (p *plane) startAPIServer(assets, etcdURL string, port int, opts Options) error {

@@ -2,9 +2,6 @@ package env
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +14,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"vpcmirror.io/operator/test/env/pki"
 )
 
 // User is someone who may do only what RBAC grants.
@@ -113,16 +112,16 @@ func createOrReplace(ctx context.Context, api client.Client, object client.Objec
 
 // writeKubeconfig signs a client certificate for the user and writes a kubeconfig
 // that needs no other file.
-func writeKubeconfig(dir string, signer *authority, user User, server string) (*rest.Config, string, error) {
-	signed, err := signer.client(user.Name, user.Groups...)
+func writeKubeconfig(dir string, signer *pki.Authority, user User, server string) (*rest.Config, string, error) {
+	signed, err := signer.Client(user.Name, user.Groups...)
 	if err != nil {
 		return nil, "", err
 	}
 	const name = "vpcmirror-local"
 	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: signer.certPEM}
+	kubeconfig.Clusters[name] = &clientcmdapi.Cluster{Server: server, CertificateAuthorityData: signer.CertPEM}
 	kubeconfig.AuthInfos[user.Name] = &clientcmdapi.AuthInfo{
-		ClientCertificateData: signed.cert, ClientKeyData: signed.key,
+		ClientCertificateData: signed.Cert, ClientKeyData: signed.Key,
 	}
 	kubeconfig.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: user.Name}
 	kubeconfig.CurrentContext = name
@@ -141,27 +140,18 @@ func writeKubeconfig(dir string, signer *authority, user User, server string) (*
 }
 
 // loadAuthority reads back what plane.secrets wrote.
-func loadAuthority(dir string) (*authority, error) {
-	certPEM, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
+func loadAuthority(dir string) (*pki.Authority, error) {
+	cert, err := os.ReadFile(filepath.Join(dir, "ca.crt"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate authority: %w", err)
 	}
-	keyPEM, err := os.ReadFile(filepath.Join(dir, "ca.key"))
+	key, err := os.ReadFile(filepath.Join(dir, "ca.key"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate authority's key: %w", err)
 	}
-	certBlock, _ := pem.Decode(certPEM)
-	keyBlock, _ := pem.Decode(keyPEM)
-	if certBlock == nil || keyBlock == nil {
-		return nil, errors.New("the certificate authority's files ca.crt and ca.key are no PEM: start the control plane again")
-	}
-	parsed, err := x509.ParseCertificate(certBlock.Bytes)
+	authority, err := pki.Load(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("reading the certificate authority: %w", err)
+		return nil, fmt.Errorf("reading ca.crt and ca.key of %s (start the control plane again): %w", dir, err)
 	}
-	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("reading the certificate authority's key: %w", err)
-	}
-	return &authority{key: key, certificate: parsed, certPEM: certPEM}, nil
+	return authority, nil
 }

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"vpcmirror.io/operator/test/e2e/lab/pki"
+	"vpcmirror.io/operator/test/env/pki"
 )
 
 // pauseImage is what holds the namespaces of a pod.

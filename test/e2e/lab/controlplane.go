@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"vpcmirror.io/operator/test/demo/process"
-	"vpcmirror.io/operator/test/e2e/lab/pki"
+	"vpcmirror.io/operator/test/env/pki"
 )
 
 const (

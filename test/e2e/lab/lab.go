@@ -25,7 +25,7 @@ import (
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/demo/process"
-	"vpcmirror.io/operator/test/e2e/lab/pki"
+	"vpcmirror.io/operator/test/env/pki"
 )
 
 // Options changes how Up does its work. The zero value is good.

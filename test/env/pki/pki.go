@@ -1,5 +1,5 @@
-// Package pki makes the certificates of the lab's cluster: one authority, the API
-// server's certificate, and one for each component and each node.
+// Package pki makes the certificates of a cluster for tests: one authority, the API
+// server's certificate, and one for each component, node and user.
 //
 // It imports nothing of ours.
 package pki
@@ -11,17 +11,18 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"time"
 )
 
-// validity bounds every certificate. A lab lives for minutes, one that somebody keeps
-// up for some days.
+// validity bounds every certificate. What is tested lives for minutes, a lab or a demo
+// that somebody keeps up for some days.
 const validity = 14 * 24 * time.Hour
 
-// Authority signs. Its key never leaves the process.
+// Authority signs.
 type Authority struct {
 	// CertPEM is its own certificate.
 	CertPEM []byte
@@ -39,7 +40,7 @@ func New() (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the key of the certificate authority: %w", err)
 	}
-	template, err := template(pkix.Name{CommonName: "vpcmirror-lab"})
+	template, err := template(pkix.Name{CommonName: "vpcmirror-test-ca"})
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +56,27 @@ func New() (*Authority, error) {
 	}
 	return &Authority{CertPEM: encode("CERTIFICATE", der), key: key, certificate: parsed}, nil
 }
+
+// Load reads an authority back from its certificate and the key that KeyPEM returned.
+func Load(certPEM, keyPEM []byte) (*Authority, error) {
+	certBlock, _ := pem.Decode(certPEM)
+	keyBlock, _ := pem.Decode(keyPEM)
+	if certBlock == nil || keyBlock == nil {
+		return nil, errors.New("certificate or key of the certificate authority is no PEM")
+	}
+	parsed, err := x509.ParseCertificate(certBlock.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate of the certificate authority: %w", err)
+	}
+	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read the key of the certificate authority: %w", err)
+	}
+	return &Authority{CertPEM: certPEM, key: key, certificate: parsed}, nil
+}
+
+// KeyPEM is its key, for a later Load.
+func (a *Authority) KeyPEM() ([]byte, error) { return encodeKey(a.key) }
 
 // Server makes a server's certificate for names and addresses.
 func (a *Authority) Server(name string, names []string, addresses ...net.IP) (Pair, error) {
