@@ -56,6 +56,7 @@ type Base struct {
 
 	attempts sync.Map // types.UID -> attempt, the last create whose ID is not stored
 	clients  sync.Map // types.UID -> cloud.Client that was last used for the object
+	logged   sync.Map // types.UID -> string, what the log has of why it is not synced
 	// secrets is held while an object begins or ends to need a Secret.
 	secrets sync.Mutex
 }
@@ -187,6 +188,7 @@ func (b *Base) RemoveFinalizer(ctx context.Context, o client.Object) error {
 	}
 	b.Stored(o)
 	b.clients.Delete(o.GetUID())
+	b.logged.Delete(o.GetUID())
 	return nil
 }
 
@@ -283,6 +285,7 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 		Handled(o)
 		status.Synced(o, synced)
 		b.tell(before, o, corev1.EventTypeNormal)
+		b.logged.Delete(o.GetUID())
 		return b.Later(0), nil
 	}
 	p := Diagnose(err)
@@ -304,8 +307,10 @@ func (b *Base) Conclude(ctx context.Context, before, o status.Object, err error,
 	if p.Stalled || p.Retry {
 		kind = corev1.EventTypeWarning
 	}
-	b.tell(before, o, kind)
-	log.FromContext(ctx).V(1).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	told := b.tell(before, o, kind) // events are logged, too
+	if was, _ := b.logged.Swap(o.GetUID(), p.Reason+": "+p.Message); !told && was != p.Reason+": "+p.Message {
+		log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	}
 	if p.Retry {
 		return ctrl.Result{}, err
 	}
@@ -320,13 +325,14 @@ func sameButRequest(a, b string) bool {
 	return requestID.ReplaceAllString(a, "") == requestID.ReplaceAllString(b, "")
 }
 
-// tell makes an event when the reason or the truth of Ready changed.
-func (b *Base) tell(before, o status.Object, kind string) {
+// tell makes an event when the reason or the truth of Ready changed, and says whether.
+func (b *Base) tell(before, o status.Object, kind string) bool {
 	was, is := ready(before), ready(o)
 	if is == nil || (was != nil && was.Reason == is.Reason && was.Status == is.Status) {
-		return
+		return false
 	}
 	b.Event(o, kind, is.Reason, "Reconcile", "%s", is.Message)
+	return true
 }
 
 func ready(o status.Object) *metav1.Condition {

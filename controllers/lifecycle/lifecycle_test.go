@@ -3,16 +3,19 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -130,6 +133,36 @@ func TestANewRequestIDAloneIsNoNews(t *testing.T) {
 	third, _, _ := conclude(t, b, second, failed("in arrears", "r3"))
 	same(t, "another message", "List: 403: in arrears (request r3)", third.Status.Conditions[0].Message)
 	same(t, "the events", []string{"Warning PermissionDenied List: 403: frozen (request r1)"}, told(recorder))
+}
+
+func TestTheLogSaysOnceWhatNoEventTells(t *testing.T) {
+	var lines []string
+	ctx := log.IntoContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
+	b, recorder := base()
+	look := func(b *lifecycle.Base, before *v1alpha1.MirrorFilter, message string) *v1alpha1.MirrorFilter {
+		after := before.DeepCopy()
+		if _, err := b.Conclude(ctx, before, after, lifecycle.Wait("FilterNotReady", "%s", message), ""); err != nil {
+			t.Fatal(err)
+		}
+		return after
+	}
+	line := func(message string) string {
+		return fmt.Sprintf(`"level"=0 "msg"="Not synced" "reason"="FilterNotReady" "message"=%q`, message)
+	}
+	f := look(b, filter(), "not yet")
+	same(t, "the log after a look that an event tells of", nil, lines)
+	f = look(b, f, "not yet")
+	same(t, "the log after another look", nil, lines)
+	f = look(b, f, "nor now")
+	f = look(b, f, "nor now")
+	same(t, "the log after looks with another message", []string{line("nor now")}, lines)
+
+	lines = nil
+	next, _ := base()
+	f = look(next, f, "nor now")
+	look(next, f, "nor now")
+	same(t, "the log of the next leader", []string{line("nor now")}, lines)
+	same(t, "the events", []string{"Normal FilterNotReady not yet"}, told(recorder))
 }
 
 func TestAPokeIsEchoedOnceSomebodyLooked(t *testing.T) {

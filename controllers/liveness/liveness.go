@@ -67,8 +67,10 @@ const (
 	// memory is how long a lease that was deleted is remembered, its verifier being lost,
 	// and how long one of a node that is gone is kept.
 	memory = 24 * time.Hour
-	// tidying is the time between two attempts to delete what is not needed any more.
-	tidying = time.Hour
+	// tidying is the time between two attempts to delete what is not needed any more, and
+	// tidyTimeout bounds one: looking comes first.
+	tidying     = time.Hour
+	tidyTimeout = 5 * time.Second
 )
 
 // Start looks until ctx ends.
@@ -97,10 +99,17 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if err := w.Client.List(ctx, &list, client.InNamespace(w.Namespace)); err != nil {
 		return fmt.Errorf("list the leases of the verifiers: %w", err)
 	}
-	changed := w.take(list.Items)
+	if err := w.wake(ctx, w.take(list.Items)); err != nil {
+		return err
+	}
 	if err := w.tidy(ctx, list.Items); err != nil && ctx.Err() == nil {
 		log.FromContext(ctx).Error(err, "Leases of nodes that are gone stay for now; it is tried again in "+tidying.String())
 	}
+	return nil
+}
+
+// wake has the sessions looked at that have an entry of one of these verifiers.
+func (w *Watcher) wake(ctx context.Context, changed map[string]bool) error {
 	if len(changed) == 0 {
 		return nil
 	}

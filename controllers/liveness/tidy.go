@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,8 @@ func (w *Watcher) tidy(ctx context.Context, leases []coordinationv1.Lease) error
 	if len(old) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, tidyTimeout)
+	defer cancel()
 	var nodes corev1.NodeList
 	if err := w.Client.List(ctx, &nodes); err != nil {
 		return fmt.Errorf("list the nodes: %w", err)
@@ -57,8 +60,9 @@ func (w *Watcher) tidy(ctx context.Context, leases []coordinationv1.Lease) error
 	return errors.Join(failed...)
 }
 
-// old are the leases that were not renewed for as long as memory lasts; none where they
-// were looked for a short time ago.
+// old are the verifiers' leases that ran out under our eyes, and that by their own word
+// were not renewed for as long as memory lasts: clocks agree well enough for that, and a
+// leader need not be that old. There are none where they were looked for a short time ago.
 func (w *Watcher) old(leases []coordinationv1.Lease) (out []coordinationv1.Lease) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,7 +72,8 @@ func (w *Watcher) old(leases []coordinationv1.Lease) (out []coordinationv1.Lease
 	}
 	w.tidied = now
 	for _, l := range leases {
-		if is := w.leases[l.Name]; is.state == Lost && now.Sub(is.at) >= memory {
+		lost := w.leases[l.Name].state == Lost && strings.HasPrefix(l.Name, v1alpha1.VerifierLeasePrefix)
+		if lost && l.Spec.RenewTime != nil && now.Sub(l.Spec.RenewTime.Time) >= memory {
 			out = append(out, l)
 		}
 	}

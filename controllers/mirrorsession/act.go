@@ -104,9 +104,13 @@ func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSes
 
 // act does the steps of a plan. On a failure the status shows how far it came.
 func (r *Reconciler) act(ctx context.Context, s *scope, id string, p plan.SessionPlan) error {
-	if s.wasSynced {
+	switch {
+	case s.aside != nil:
+		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Step aside",
+			"%s: stepping aside until the session %s has left priority %d", plan.Summary(p.Changes), s.aside.ID, s.aside.Priority)
+	case s.wasSynced:
 		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(p.Changes), "changed outside: %s; restoring", plan.Summary(p.Changes))
-	} else {
+	default:
 		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Update", "%s", plan.Summary(p.Changes))
 	}
 	for _, step := range p.Steps {

@@ -32,12 +32,10 @@ type numbers struct {
 	priorities, vnis map[int]bool
 	// priorityRank and vniRank are how many older MirrorSessions are about to choose too.
 	priorityRank, vniRank int
-	// asks are the priorities that MirrorSessions are to get, by the ID of what they have
-	// in the cloud.
-	asks map[string]int
-	// aside is who holds the priority that the spec names, when this session steps aside
-	// for it: priority is then another for a short time.
-	aside *cloud.Session
+	// has is the priority of the session's own in the cloud.
+	has int
+	// others are the MirrorSessions of the account whose specs name a priority.
+	others exchange
 }
 
 // kept returns the numbers that the session has already. A number that was once
@@ -45,7 +43,7 @@ type numbers struct {
 func kept(s *scope, have *cloud.Session) numbers {
 	n := numbers{vni: -1, priority: -1}
 	if have != nil {
-		n.ownID, n.vni, n.priority = have.ID, have.VNI, have.Priority
+		n.ownID, n.vni, n.priority, n.has = have.ID, have.VNI, have.Priority, have.Priority
 	}
 	if st := s.stored.Status; st.VNI != nil {
 		n.vni = int(*st.VNI)
@@ -91,11 +89,10 @@ func (r *Reconciler) choose(ctx context.Context, s *scope, n *numbers) error {
 	}
 	if holder, taken := plan.PriorityHolder(n.sessions, n.priority, n.ownID); taken {
 		if s.session.Spec.Priority != nil {
-			n.asks[n.ownID] = n.priority
-			if !plan.PriorityRing(n.sessions, n.asks, n.ownID) {
-				return priorityTaken(n.priority, holder)
+			if !n.others.stepAside(n) {
+				return n.priorityTaken(s, holder)
 			}
-			n.aside = &holder
+			s.aside = &holder
 		}
 		n.priority = -1
 	}
@@ -141,25 +138,22 @@ func (r *Reconciler) readNumbers(ctx context.Context, s *scope, n *numbers) erro
 	if err := r.Client.List(ctx, &others); err != nil {
 		return fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
-	made := make(map[plan.Mark]string, len(sessions)) // the ID of what the object has
+	made := make(map[plan.Mark]bool, len(sessions))
 	for _, have := range sessions {
 		if mark, ok := plan.MarkOf(have.Description); ok {
-			made[mark] = have.ID
+			made[mark] = true
 		}
 	}
-	n.sessions, n.priorities, n.vnis, n.asks = sessions, map[int]bool{}, map[int]bool{}, map[string]int{}
+	n.sessions, n.priorities, n.vnis, n.others = sessions, map[int]bool{}, map[int]bool{}, exchange{}
 	for i := range others.Items {
 		o := &others.Items[i]
 		if o.UID == s.session.UID {
 			continue
 		}
 		n.reserve(s, o)
-		id := made[r.Mark(o)]
-		switch {
-		case id == "" && precedes(o, s.session):
+		n.others.note(s, o)
+		if !made[r.Mark(o)] && precedes(o, s.session) {
 			n.rank(s, o)
-		case id != "" && o.Spec.Priority != nil && moves(o):
-			n.asks[id] = int(*o.Spec.Priority)
 		}
 	}
 	return nil
@@ -211,32 +205,9 @@ func precedes(o, s *v1alpha1.MirrorSession) bool {
 	}
 }
 
-// moves says whether a session is brought in line with its spec.
-func moves(o *v1alpha1.MirrorSession) bool {
-	return o.DeletionTimestamp.IsZero() && !o.Spec.Suspend && len(o.Spec.Sources) > 0
-}
-
 func older(a, b *v1alpha1.MirrorSession) bool {
 	if a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.UID < b.UID
 	}
 	return a.CreationTimestamp.Before(&b.CreationTimestamp)
-}
-
-// stepped waits, with another priority, until the holder has moved on.
-func (n *numbers) stepped(s *scope) error {
-	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken,
-		"priority %d is still used by the cloud's session %s (%s), and sessions exchange their priorities: this one has stepped aside to priority %d until the others have theirs",
-		*s.session.Spec.Priority, n.aside.ID, n.aside.Name, n.priority)
-	p.After = lifecycle.AbsentProbe
-	return p
-}
-
-// priorityTaken waits until the holder gives the priority up or the spec names another.
-func priorityTaken(priority int, holder cloud.Session) error {
-	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken,
-		"priority %d is already used by the cloud's session %s (%s); a priority is unique in account and region: choose another in spec.priority, or leave it out",
-		priority, holder.ID, holder.Name)
-	p.After = lifecycle.AbsentProbe
-	return p
 }

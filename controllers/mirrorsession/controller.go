@@ -54,6 +54,9 @@ type scope struct {
 	// sources and target are set once they are resolved.
 	sources []cloud.Interface
 	target  cloud.Interface
+	// aside is who has the priority that the spec names, when this look gives the session
+	// another one for a while, see exchange.
+	aside *cloud.Session
 }
 
 func scopeOf(session *v1alpha1.MirrorSession) *scope {
@@ -132,10 +135,11 @@ func (r *Reconciler) sync(ctx context.Context, s *scope) error {
 	if have == nil {
 		return r.create(ctx, s, r.want(s, n))
 	}
-	if err := r.converge(ctx, s, r.want(s, n), *have); err != nil || n.aside == nil {
+	if err := r.converge(ctx, s, r.want(s, n), *have); err != nil || s.aside == nil {
 		return err
 	}
-	return n.stepped(s)
+	n.has = n.priority
+	return n.priorityTaken(s, *s.aside)
 }
 
 // want is what the spec asks of the cloud, with references resolved and numbers chosen.
@@ -212,25 +216,33 @@ func filterMatters() predicate.Predicate {
 	}}
 }
 
-// givesRoom passes what can free a number: that a session of the cloud goes, or changes.
+// givesRoom passes what can free a number: that a session of the cloud goes, or changes;
+// and that one begins to wait for a priority, because two can wait for each other's.
 func givesRoom() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
 			after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
-			return ok1 && ok2 && len(before.Status.Sessions) > 0 &&
-				!equality.Semantic.DeepEqual(before.Status.Sessions, after.Status.Sessions)
+			return ok1 && ok2 && (waitsFor(after, v1alpha1.ReasonPriorityTaken) && !waitsFor(before, v1alpha1.ReasonPriorityTaken) ||
+				len(before.Status.Sessions) > 0 && !equality.Semantic.DeepEqual(before.Status.Sessions, after.Status.Sessions))
 		},
 	}
 }
 
-// waitingForRoom wakes the sessions that wait for a priority or a quota.
-func (r *Reconciler) waitingForRoom(ctx context.Context, _ client.Object) []reconcile.Request {
+// waitingForRoom wakes the other sessions that wait for a priority or a quota, and those
+// that may be about to: what they found taken may be free by now.
+func (r *Reconciler) waitingForRoom(ctx context.Context, o client.Object) []reconcile.Request {
 	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool {
-		ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
-		return ready != nil && (ready.Reason == v1alpha1.ReasonPriorityTaken || ready.Reason == v1alpha1.ReasonQuotaExceeded)
+		return s.UID != o.GetUID() &&
+			(waitsFor(s, v1alpha1.ReasonPriorityTaken) || waitsFor(s, v1alpha1.ReasonQuotaExceeded) || s.Status.ObservedGeneration != s.Generation)
 	})
+}
+
+// waitsFor says whether the last look at the present spec ended with a reason.
+func waitsFor(s *v1alpha1.MirrorSession, reason string) bool {
+	ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == reason && ready.ObservedGeneration == s.Generation
 }
 
 // usersOf wakes the sessions that use a filter.

@@ -179,63 +179,6 @@ func TestAPriorityThatSomebodyElseHasIsWaitedForByName(t *testing.T) {
 	})
 }
 
-func TestSessionsThatExchangeTheirPrioritiesAllGetThem(t *testing.T) {
-	t.Parallel()
-	for name, wanted := range map[string][]int32{ // session i had i+1
-		"two, and a third stays": {2, 1, 3},
-		"three in a ring":        {2, 3, 1},
-		"the first and the last": {3, 2, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := harness.New(t)
-			w.Start()
-			w.Create(w.Filter("swap"))
-			var sessions []*v1alpha1.MirrorSession
-			for i := range wanted {
-				s := w.Session(fmt.Sprintf("s%d", i), "swap", func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(i + 1)) })
-				w.Create(s)
-				harness.Ready(w, s)
-				sessions = append(sessions, s)
-			}
-			var want []given
-			for i, s := range sessions {
-				harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(wanted[i]) })
-				want = append(want, given{s.Name, *s.Status.VNI, wanted[i]})
-			}
-			for _, s := range sessions {
-				harness.Ready(w, s)
-			}
-			harness.Same(t, "the numbers", want, numbersOf(sessions))
-			for _, s := range sessions {
-				harness.Same(t, "the priority in the cloud", int(*s.Spec.Priority), w.Cloud.State.Snapshot().Sessions[s.Status.Sessions[0].ID].Priority)
-			}
-		})
-	}
-}
-
-func TestASessionStepsAsideOnlyForOneThatWillMove(t *testing.T) {
-	t.Parallel()
-	for name, edit := range map[string]func(*v1alpha1.MirrorSession){
-		"not while the other is suspended": func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.Suspend = new(int32(1)), true },
-		"not for one that stays":           func(*v1alpha1.MirrorSession) {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := harness.New(t)
-			w.Start()
-			_, a := w.Pair("a", func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(1)) })
-			b := w.Session("b", "a", func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(2)) })
-			w.Create(b)
-			harness.Ready(w, b)
-			harness.Change(w, b, edit)
-			harness.Change(w, a, func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(2)) })
-			harness.Because(w, a, v1alpha1.ReasonPriorityTaken, b.Status.Sessions[0].ID)
-			harness.Same(t, "the priority", int32(1), a.Status.Sessions[0].Priority)
-		})
-	}
-}
-
 func TestAnAllocatedPriorityThatSomebodyTookIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
