@@ -53,7 +53,7 @@ func (n *numbers) priorityTaken(s *scope, holder cloud.Session) error {
 	}
 	then := "a priority is unique in account and region: choose another in spec.priority, or leave it out"
 	if o, ours := n.others[holder.ID]; ours && o.priority != holder.Priority {
-		then = fmt.Sprintf("which is to get priority %d: this session waits for that", o.priority)
+		then = fmt.Sprintf("which is to get priority %d: this one waits for that", o.priority)
 		if n.ownID != "" {
 			then += fmt.Sprintf(" and has priority %d until then", n.has)
 		}

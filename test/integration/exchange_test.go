@@ -176,7 +176,7 @@ func TestAHolderThatIsToMoveIsWaitedForInTrueWords(t *testing.T) {
 	harness.Because(w, sessions[1], v1alpha1.ReasonFilterNotFound)
 	harness.Change(w, sessions[0], priority(2))
 	harness.Because(w, sessions[0], v1alpha1.ReasonPriorityTaken,
-		"priority 2 is already used by the cloud's session "+sessions[1].Status.Sessions[0].ID, "which is to get priority 7: this session waits for that and has priority 1 until then")
+		"priority 2 is already used by the cloud's session "+sessions[1].Status.Sessions[0].ID, "which is to get priority 7: this one waits for that and has priority 1 until then")
 	w.Create(w.Filter("none"))
 	have(t, w, sessions...)
 }

@@ -245,11 +245,7 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 		return func(e *v1alpha1.Verification) { e.Message = message }
 	}
 	t.Run("down and up", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(10)...)
 		link := w.pair.Receiver.Link(t)
 		if err := w.pair.Receiver.Netlink.LinkSetDown(link); err != nil {
@@ -268,11 +264,7 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 	})
 
 	t.Run("deleted and made anew", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(10)...)
 		if err := w.pair.Sender.Netlink.LinkDel(w.pair.Sender.Link(t)); err != nil {
 			t.Fatal(err)
@@ -292,11 +284,7 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 	})
 
 	t.Run("made anew before anybody looked", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(10)...)
 		if err := w.pair.Sender.Netlink.LinkDel(w.pair.Sender.Link(t)); err != nil {
 			t.Fatal(err)

@@ -13,11 +13,7 @@ import (
 )
 
 func TestCopiesAreToldInTheStatusAsTheKernelCountedThem(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	s := w.session("web", "web")
-	h := w.host(node, w.pair)
-	h.step()
+	w, s, h := counting(t)
 	w.tells(s, entry(0))
 
 	wrongPort, answer, cutShort := frametest.Inner("x"), frametest.Inner("x"), frametest.Inner("x").Bytes()[:30]
@@ -57,11 +53,7 @@ func TestCopiesAreToldInTheStatusAsTheKernelCountedThem(t *testing.T) {
 }
 
 func TestTheLastPacketIsShown(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	s := w.session("web", "web")
-	h := w.host(node, w.pair)
-	h.step()
+	w, s, h := counting(t)
 	w.send(good(1)...)
 	h.step()
 	want := "fa:16:3e:d1:6b:5d > " + mac(w.pair.Receiver.MAC) + ", IPv4, length 110: 192.168.0.230.32838 > 192.168.0.164.4789: VXLAN, flags [I] (0x08), vni 1: " +

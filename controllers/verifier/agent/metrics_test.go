@@ -11,11 +11,7 @@ import (
 )
 
 func TestMetricsTellWhatWasCounted(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	s := w.session("web", "web")
-	h := w.host(node, w.pair)
-	h.step()
+	w, s, h := counting(t)
 	wrongPort := frametest.Inner("12345\n")
 	wrongPort.DestinationPort = 22
 	w.send(good(10)...)

@@ -38,11 +38,7 @@ func TestTotalsGoOnOverRestarts(t *testing.T) {
 	})
 
 	t.Run("a run that is killed loses only what it had not written", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(10)...)
 		h.trail()
 		w.send(good(5)...)
@@ -112,11 +108,7 @@ func (c stale) List(ctx context.Context, list client.ObjectList, opts ...client.
 }
 
 func TestASessionThatWasMadeAnewStartsFromNothing(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	s := w.session("web", "web")
-	h := w.host(node, w.pair)
-	h.step()
+	w, s, h := counting(t)
 	w.send(good(10)...)
 	h.trail()
 	w.send(good(5)...)
@@ -151,11 +143,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("the manager's and the verifier's writes leave each other's fields alone", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		sum := func(status *v1alpha1.MirrorSessionStatus) {
 			status.Traffic = &v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: 1}}
 		}
@@ -170,11 +158,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("an entry that the manager retired is written again with what came since", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.trail()
 		w.retires(s)
@@ -207,11 +191,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("an entry is ended when the target is on another host now", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.trail()
 		w.moves(s, "elsewhere")
@@ -220,11 +200,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("an entry of an earlier run is ended when the target went to another host meanwhile", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.finish()
 		w.moves(s, "elsewhere")
@@ -238,11 +214,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("an entry that was retired meanwhile is not made again by a cache that is behind", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.finish()
 		w.moves(s, "elsewhere")
@@ -255,11 +227,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("an entry stays as it is while the session is only not in the cloud", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.finish()
 		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.Sessions = nil })
@@ -269,11 +237,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	})
 
 	t.Run("a run that begins after its entry was retired begins at nothing", func(t *testing.T) {
-		w := newWorld(t)
-		w.filter("web")
-		s := w.session("web", "web")
-		h := w.host(node, w.pair)
-		h.step()
+		w, s, h := counting(t)
 		w.send(good(3)...)
 		h.finish()
 		w.retires(s)
@@ -288,11 +252,7 @@ func TestEntriesOfOthersStay(t *testing.T) {
 	t.Run("a target that goes to another host and comes back keeps the total", func(t *testing.T) {
 		for name, late := range map[string]bool{"with the entry retired meanwhile": false, "before the entry is retired": true} {
 			t.Run(name, func(t *testing.T) {
-				w := newWorld(t)
-				w.filter("web")
-				s := w.session("web", "web")
-				h := w.host(node, w.pair)
-				h.step()
+				w, s, h := counting(t)
 				var sent, retired int64
 				for round := range 3 {
 					n := round*2 + 1

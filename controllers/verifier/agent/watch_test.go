@@ -19,11 +19,7 @@ type mark struct {
 }
 
 func TestCountsAreExactAsOfTheTimeOfTheLook(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	s := w.session("web", "web")
-	h := w.host(node, w.pair)
-	h.step()
+	w, s, h := counting(t)
 	watch := h.only()
 
 	var came []mark  // by then at least so many had come

@@ -104,6 +104,17 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 	return h
 }
 
+// counting is a host that counts a session of a filter, both called web.
+func counting(t *testing.T) (*world, *v1alpha1.MirrorSession, *host) {
+	t.Helper()
+	w := newWorld(t)
+	w.filter("web")
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	return w, s, h
+}
+
 // kill ends a run without its last writes.
 func (h *host) kill() {
 	h.mu.Lock()
