@@ -97,6 +97,30 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 	})
 }
 
+func TestARunThatBeginsWhileTheFilterIsBeingEditedFindsNothingUnexpected(t *testing.T) {
+	w := newWorld(t)
+	f := w.filter("web")
+	s := w.session("web", "web")
+	f.Spec.Rules[0].Destination.Port = new(int32(22))
+	if err := w.admin.Update(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	h := w.host(node, w.pair)
+	h.step()
+	w.send(good(4)...) // the cloud has the old rule still, and nobody here knows that one
+	ssh := frametest.Inner("12345\n")
+	ssh.DestinationPort = 22
+	w.send(copies(1, 3, ssh.Bytes())...)
+	h.trail()
+	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided = 4 }))
+
+	w.ready(f)
+	h.step()
+	w.send(good(5)...)
+	h.trail()
+	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 4, 5 }))
+}
+
 func TestASessionThatGetsAnotherFilter(t *testing.T) {
 	w := newWorld(t)
 	w.filter("web")

@@ -103,7 +103,7 @@ func (a *Agent) exchange(ctx context.Context, t *tracked) error {
 		case unanswered(err):
 			// If it took effect, and the manager retires the entry, what it told must
 			// not be told again.
-			a.maybeTold(t, entry)
+			a.maybeTold(t, read, entry)
 		}
 	}
 	if errors.Is(err, report.ErrGone) {
@@ -124,10 +124,21 @@ func unanswered(err error) bool {
 	return !errors.As(err, &answer) || answer.Status().Code >= http.StatusInternalServerError
 }
 
-func (a *Agent) maybeTold(t *tracked, entry v1alpha1.Verification) {
+func (a *Agent) maybeTold(t *tracked, read *v1alpha1.MirrorSession, entry v1alpha1.Verification) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t.told = report.TotalsOf(entry)
+	if report.Own(read, a.Node) == nil {
+		t.doubt = new(retired(read))
+	}
+}
+
+// retired are the counts of entries that the manager has folded together.
+func retired(s *v1alpha1.MirrorSession) v1alpha1.Counts {
+	if s.Status.Traffic == nil || s.Status.Traffic.Retired == nil {
+		return v1alpha1.Counts{}
+	}
+	return *s.Status.Traffic.Retired
 }
 
 // compose makes the entry that goes on from what is stored, and says when it was made and
@@ -137,7 +148,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	defer a.mu.Unlock()
 	l := a.looks()[t.watch]
 	own := report.Own(read, a.Node)
-	t.learn(a.Node, l, own)
+	t.learn(a.Node, l, own, retired(read))
 	entry, totals := t.entry(a.Node, l)
 	entry.LastPacket = totals.LastPacket(a.Port)
 	return entry, a.Clock(), !t.nothing(own, entry)

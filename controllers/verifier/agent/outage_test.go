@@ -21,6 +21,8 @@ type link struct {
 	down   *atomic.Bool
 	calls  *atomic.Int64 // reads of one object, and writes
 	writes *atomic.Int64
+	// readOnly lets writes fail, and nobody knows whether they took effect.
+	readOnly *atomic.Bool
 	// hang, when it is not nil, is closed when a call hangs until its deadline.
 	hang chan struct{}
 	// before, when it is not nil, happens once between the next read and its write.
@@ -28,7 +30,7 @@ type link struct {
 }
 
 func newLink() *link {
-	return &link{down: new(atomic.Bool), calls: new(atomic.Int64), writes: new(atomic.Int64)}
+	return &link{down: new(atomic.Bool), calls: new(atomic.Int64), writes: new(atomic.Int64), readOnly: new(atomic.Bool)}
 }
 
 func (l *link) wrap(c client.Client) client.Client { l.Client = c; return l }
@@ -75,6 +77,9 @@ func (s statusLink) Apply(ctx context.Context, o runtime.ApplyConfiguration, opt
 	if err := s.link.call(ctx); err != nil {
 		return err
 	}
+	if s.link.readOnly.Load() {
+		return errDown
+	}
 	if between := s.link.before; between != nil {
 		s.link.before = nil
 		between()
@@ -103,6 +108,23 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 		l.down.Store(false)
 		h.trail()
 		w.tells(s, entry(120))
+	})
+
+	t.Run("nothing is lost either when it answers reads and no write, from the first on", func(t *testing.T) {
+		w, l := newWorld(t), newLink()
+		l.readOnly.Store(true)
+		w.filter("web")
+		s := w.session("web", "web")
+		h := w.host(node, w.pair, l.wrap)
+		for range 4 {
+			w.later(20 * time.Second)
+			h.step()
+			w.send(good(10)...)
+		}
+		w.tells(s)
+		l.readOnly.Store(false)
+		h.trail()
+		w.tells(s, entry(40))
 	})
 
 	t.Run("attempts become rarer", func(t *testing.T) {

@@ -48,9 +48,12 @@ func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []m
 	if err = b.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
 		rules, err = rulesFrom(&f)
 	}
+	changing := err == nil && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation)
 	switch {
-	case err == nil && before && known.filter == name && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation):
+	case changing && before && known.filter == name:
 		return known.rules, slices.Equal(known.rules, rules), nil
+	case changing && !before:
+		return rules, false, nil // what the cloud has meanwhile is not known
 	case err == nil:
 		b.known[s.UID] = page{filter: name, rules: rules}
 		return rules, true, nil

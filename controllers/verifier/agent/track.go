@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,9 @@ type tracked struct {
 	// told is what the entry at the API server tells, or the most that it can tell after
 	// a write without an answer.
 	told report.Totals
+	// doubt is what the manager had retired when a first entry was written without an
+	// answer, nil otherwise: as long as it is the same, that write had no effect.
+	doubt *v1alpha1.Counts
 	// run is what this run has counted before watch and id became what they are.
 	run     report.Totals
 	started time.Time
@@ -136,14 +141,14 @@ func (a *Agent) losing(placements []placement) []*watch {
 	for i := range placements {
 		stays[placements[i].session.UID] = &placements[i]
 	}
-	var out []*watch
+	out := make(map[*watch]bool) // each waits, so each once
 	for uid, t := range a.tracked {
 		p := stays[uid]
 		if t.watch != nil && (p == nil || p.local.spot() != t.watch.local.spot() || (p.judged && !t.judged)) {
-			out = append(out, t.watch)
+			out[t.watch] = true
 		}
 	}
-	return out
+	return slices.Collect(maps.Keys(out))
 }
 
 // take makes the placements so, and returns the watches that no session needs.
@@ -273,8 +278,10 @@ func (a *Agent) enter(p *placement, w *watch) {
 	}
 }
 
-// learn takes over what the API server has of this node.
-func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
+// learn takes over what the API server has of this node, and of what was retired.
+func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification, retired v1alpha1.Counts) {
+	doubt := t.doubt
+	t.doubt = nil
 	if t.stored == nil {
 		t.stored = new(report.Totals)
 		if own != nil {
@@ -282,6 +289,9 @@ func (t *tracked) learn(node string, l *look, own *v1alpha1.Verification) {
 		}
 	}
 	if own == nil {
+		if doubt != nil && *doubt == retired {
+			t.told = report.Totals{}
+		}
 		// The manager has added what it told to traffic.retired: told again it would
 		// count twice.
 		rest := t.stored.Minus(t.told)

@@ -189,7 +189,7 @@ func (w *world) until(what string, done func() bool) {
 	}
 }
 
-// filter creates the walkthrough's filter.
+// filter creates the walkthrough's filter, which the cloud has.
 func (w *world) filter(name string, edits ...func(*v1alpha1.MirrorFilter)) *v1alpha1.MirrorFilter {
 	w.t.Helper()
 	f := &v1alpha1.MirrorFilter{
@@ -205,6 +205,7 @@ func (w *world) filter(name string, edits ...func(*v1alpha1.MirrorFilter)) *v1al
 		edit(f)
 	}
 	w.create(f)
+	w.ready(f)
 	return f
 }
 
