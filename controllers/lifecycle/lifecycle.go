@@ -353,7 +353,7 @@ func (b *Base) Event(o client.Object, kind, reason, action, format string, args 
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
 	}
-	b.Recorder.Eventf(o, nil, kind, reason, action, "%s", note)
+	b.Recorder.Eventf(o, nil, kind, reason, cut(action), "%s", note)
 }
 
 // Restoring is the action of an event about drift. It names the fields, because events

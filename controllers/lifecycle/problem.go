@@ -104,11 +104,18 @@ func Doing(what string, err error) error {
 	return nil
 }
 
-// Stuck adds to a problem that keeps an object from being deleted, and that does not end
+// Stuck adds to a problem that keeps an object from being deleted, and that may never end
 // by itself, the way out.
 func Stuck(err error) error {
 	p := Diagnose(err)
-	if p == nil || !p.Stalled && p.Reason != v1alpha1.ReasonCredentialsNotFound {
+	switch {
+	case p == nil:
+		return err
+	case p.Stalled:
+	case p.Reason == v1alpha1.ReasonCredentialsNotFound:
+	case p.Reason == v1alpha1.ReasonConflict: // a session of somebody else uses the filter
+	case p.Reason == v1alpha1.ReasonCloudUnavailable: // it may be gone for good
+	default:
 		return err
 	}
 	out := *p

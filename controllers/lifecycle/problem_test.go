@@ -88,7 +88,9 @@ func TestTheWayOutIsSaidWhereNothingEndsByItself(t *testing.T) {
 		"credentials that are missing": {&credentials.Error{Reason: credentials.NotFound, Message: "gone"}, "gone" + way},
 		"a refused signature":          {&cloud.Error{Class: cloud.ClassAuthentication, Op: "Delete", Message: "no"}, "Delete: no" + way},
 		"another account":              {lifecycle.Stall(v1alpha1.ReasonAccountChanged, "moved"), "moved" + way},
-		"a fault of the cloud":         {&cloud.Error{Class: cloud.ClassServer, Op: "Delete", Message: "503"}, "Delete: 503"},
+		"a cloud that does not answer": {&cloud.Error{Class: cloud.ClassServer, Op: "Delete", Message: "503"}, "Delete: 503" + way},
+		"somebody else's use of it":    {&cloud.Error{Class: cloud.ClassConflict, Op: "Delete", Message: "in use"}, "Delete: in use" + way},
+		"a cloud that is busy":         {&cloud.Error{Class: cloud.ClassThrottled, Op: "Delete", Message: "429"}, "Delete: 429"},
 		"sessions that use a filter":   {lifecycle.Wait(v1alpha1.ReasonFilterInUse, "in use"), "in use"},
 	} {
 		t.Run(name, func(t *testing.T) {
