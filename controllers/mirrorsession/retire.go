@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,7 +110,8 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 	if err != nil {
 		return fmt.Errorf("encode the end of the entry of %s: %w", entry.Node, err)
 	}
-	now := session.DeepCopy()
+	// A fresh object, so that nothing of what was read can stay where the answer is silent.
+	now := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Namespace: session.Namespace, Name: session.Name}}
 	err = r.Client.Status().Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(status.FieldManager))
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsConflict(err): // a test that fails is the former

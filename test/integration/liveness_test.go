@@ -135,6 +135,16 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	harness.Same(t, "the entries", []v1alpha1.Verification{b}, session.Status.Verification, times)
 	w.EventSays(session, "Retired", "the verifier of node-a counts the session no more; its 3 packets are kept in traffic.retired")
 
+	// The one that goes on looks all the time.
+	seen := false
+	for _, version := range w.Versions(session) {
+		c := meta.FindStatusCondition(version.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+		seen = seen || c != nil && c.Reason == v1alpha1.ReasonPacketsObserved
+		if seen && c.Reason != v1alpha1.ReasonPacketsObserved {
+			t.Errorf("version %s says %s: %s", version.ResourceVersion, c.Reason, c.Message)
+		}
+	}
+
 	// The same node again, and again over: both are kept.
 	a.Counts = v1alpha1.Counts{Packets: 7, Bytes: 700}
 	write(t, w, session, a)
