@@ -53,6 +53,7 @@ func TestChart(t *testing.T) {
 				"ServiceAccount vpcmirror-system/vpcmirror-verifier", "ClusterRole vpcmirror-verifier", "ClusterRoleBinding vpcmirror-verifier",
 				"Role vpcmirror-system/vpcmirror-verifier", "RoleBinding vpcmirror-system/vpcmirror-verifier",
 				"DaemonSet vpcmirror-system/vpcmirror-verifier", "PodMonitor vpcmirror-system/vpcmirror-verifier",
+				"ValidatingAdmissionPolicy vpcmirror-verifier", "ValidatingAdmissionPolicyBinding vpcmirror-verifier",
 			},
 		} {
 			want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(gone, name) })
