@@ -148,6 +148,41 @@ func TestASessionThatGetsAnotherFilter(t *testing.T) {
 	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Unexpected = 4 }))
 }
 
+func TestASessionThatGetsAFilterThatIsBeingEditedFindsNothingUnexpected(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	f := w.filter("ssh", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(22)) })
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.step()
+	if err := w.admin.Get(t.Context(), client.ObjectKeyFromObject(s), s); err != nil {
+		t.Fatal(err)
+	}
+	s.Spec.FilterRef.Name = "ssh"
+	if err := w.admin.Update(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	f.Spec.Rules[0].Destination.Port = new(int32(23))
+	if err := w.admin.Update(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced"})
+	})
+	h.step()
+	ssh := frametest.Inner("12345\n")
+	ssh.DestinationPort = 22
+	w.send(copies(1, 3, ssh.Bytes())...) // the cloud has that filter, and its old rule still
+	h.trail()
+	w.tells(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
+
+	w.ready(f)
+	h.step()
+	w.send(copies(1, 5, ssh.Bytes())...)
+	h.trail()
+	w.tells(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 5 }))
+}
+
 func TestSessionsOnTwoInterfaces(t *testing.T) {
 	w := newWorld(t)
 	second := *w.pair

@@ -52,13 +52,13 @@ func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []m
 	switch {
 	case changing && before && known.filter == name:
 		return known.rules, slices.Equal(known.rules, rules), nil
-	case changing && !before:
+	case changing:
 		return rules, false, nil // what the cloud has meanwhile is not known
 	case err == nil:
 		b.known[s.UID] = page{filter: name, rules: rules}
 		return rules, true, nil
 	case before:
-		return known.rules, true, nil
+		return known.rules, known.filter == name, nil
 	case apierrors.IsNotFound(err):
 		return nil, false, fmt.Errorf("the MirrorFilter %q does not exist, so no packet can be judged: create it", name)
 	default:
