@@ -40,7 +40,7 @@ help: ## List the targets
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "The first make test or make demo on a machine also builds a local Kubernetes (9 to 12 minutes on 2 cores)."
+	@echo "The first make test or make demo on a machine also builds a local Kubernetes (7 to 12 minutes on 2 cores)."
 
 # Flags for demo-play, such as DEMO_FLAGS=--cloud-port=8700.
 DEMO_FLAGS ?=
@@ -105,7 +105,7 @@ lab-down: $(BIN)/lab-program ## Take down what lab-up left running, or what a ki
 	@$(STEP) "Taking the lab down" $(BIN)/lab-program down
 
 .PHONY: e2e
-e2e: ## Install the product on three real nodes and play the scenarios (12 minutes once built; Linux, root)
+e2e: ## Install the product on three real nodes and play the scenarios (10 minutes once built; Linux, root)
 	@hack/e2e
 
 ##@ Now and then
