@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 )
 
-// VerifierLeaseName is the name of the Lease that the verifier of a node renews.
-func VerifierLeaseName(node string) string {
+// VerifierName is the name of the verifier of a node at the API server: that of the Lease
+// that it renews, and that of its field manager in server-side apply. A node's name can
+// be longer than either may be, so a hash stands for it.
+func VerifierName(node string) string {
 	sum := sha256.Sum256([]byte(node))
-	return VerifierLeasePrefix + hex.EncodeToString(sum[:8])
+	return VerifierPrefix + hex.EncodeToString(sum[:8])
 }
 
 // Cloud returns what every kind says about the cloud alike.

@@ -8,9 +8,8 @@ import (
 // before the first call that could create something there.
 const Finalizer = "vpcmirror.io/cloud"
 
-// VerifierLeasePrefix begins the name of each verifier's Lease; a hash of the node's
-// name follows.
-const VerifierLeasePrefix = "vpcmirror-verifier-"
+// VerifierPrefix begins the name of each verifier at the API server, see VerifierName.
+const VerifierPrefix = "vpcmirror-verifier-"
 
 // SecretFinalizer keeps a Secret until no object needs it any more to clean up in the
 // cloud: when a namespace is deleted its Secrets would otherwise go first.

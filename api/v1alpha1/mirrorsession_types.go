@@ -29,8 +29,20 @@ type InterfaceAddress struct {
 	VPCID string `json:"vpcID,omitempty"`
 }
 
-// InterfaceSelector names one elastic network interface in one of three ways.
+// SourceSelector names an elastic network interface that is mirrored.
 // +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() == 1",message="set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing"
+type SourceSelector struct {
+	InterfaceSelector `json:",inline"`
+}
+
+// TargetSelector names what receives the copies.
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() == 1",message="set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing"
+type TargetSelector struct {
+	InterfaceSelector `json:",inline"`
+}
+
+// InterfaceSelector is what sources and target have alike: the ways to name one elastic
+// network interface. At most one is set.
 type InterfaceSelector struct {
 	// interfaceID is the ID of the elastic network interface (the port ID), a UUID.
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces"
@@ -49,6 +61,14 @@ type InterfaceSelector struct {
 	NodeName string `json:"nodeName,omitempty"`
 }
 
+const (
+	// MaxVNI is the largest VXLAN network identifier: it has 24 bits (RFC 7348 section 5).
+	MaxVNI = 1<<24 - 1
+	// MaxSessionPriority is the largest priority of a session in the cloud; the smallest
+	// is 1.
+	MaxSessionPriority = 32766
+)
+
 // MirrorSessionSpec says which interfaces are mirrored to where.
 // +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\")))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",fieldPath=".target"
 type MirrorSessionSpec struct {
@@ -66,13 +86,13 @@ type MirrorSessionSpec struct {
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one"
 	// +optional
-	Sources []InterfaceSelector `json:"sources,omitempty"`
+	Sources []SourceSelector `json:"sources,omitempty"`
 
 	// target is the elastic network interface that receives the copies, as VXLAN on
 	// UDP port 4789. Its security group must allow that port from the sources'
 	// addresses.
 	// +required
-	Target InterfaceSelector `json:"target"`
+	Target TargetSelector `json:"target"`
 
 	// vni is the VXLAN network identifier of the copies, 0 to 16777215. Without it
 	// one is allocated that no other session to this target has.

@@ -119,7 +119,7 @@ func (w *Watcher) wake(ctx context.Context, changed map[string]bool) error {
 	}
 	for i := range sessions.Items {
 		for _, e := range sessions.Items[i].Status.Verification {
-			if changed[v1alpha1.VerifierLeaseName(e.Node)] {
+			if changed[v1alpha1.VerifierName(e.Node)] {
 				select {
 				case w.Changed <- event.TypedGenericEvent[*v1alpha1.MirrorSession]{Object: &sessions.Items[i]}:
 				case <-ctx.Done():
@@ -178,7 +178,7 @@ func (w *Watcher) Lost(node string, said bool) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l, ok := w.leases[v1alpha1.VerifierLeaseName(node)]
+	l, ok := w.leases[v1alpha1.VerifierName(node)]
 	switch {
 	case w.leases == nil, ok && l.state == Unknown:
 		return said
@@ -194,7 +194,7 @@ func (w *Watcher) Of(node string) State {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if l, ok := w.leases[v1alpha1.VerifierLeaseName(node)]; ok {
+	if l, ok := w.leases[v1alpha1.VerifierName(node)]; ok {
 		return l.state
 	}
 	return Unknown

@@ -38,11 +38,11 @@ func (w *Watcher) tidy(ctx context.Context, leases []coordinationv1.Lease) error
 	}
 	needed := make(map[string]bool)
 	for _, n := range nodes.Items {
-		needed[v1alpha1.VerifierLeaseName(n.Name)] = true
+		needed[v1alpha1.VerifierName(n.Name)] = true
 	}
 	for _, s := range sessions.Items {
 		for _, e := range s.Status.Verification {
-			needed[v1alpha1.VerifierLeaseName(e.Node)] = true
+			needed[v1alpha1.VerifierName(e.Node)] = true
 		}
 	}
 	// The others are tried too when one can't be deleted.
@@ -72,7 +72,7 @@ func (w *Watcher) old(leases []coordinationv1.Lease) (out []coordinationv1.Lease
 	}
 	w.tidied = now
 	for _, l := range leases {
-		lost := w.leases[l.Name].state == Lost && strings.HasPrefix(l.Name, v1alpha1.VerifierLeasePrefix)
+		lost := w.leases[l.Name].state == Lost && strings.HasPrefix(l.Name, v1alpha1.VerifierPrefix)
 		if lost && l.Spec.RenewTime != nil && now.Sub(l.Spec.RenewTime.Time) >= memory {
 			out = append(out, l)
 		}

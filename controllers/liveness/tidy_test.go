@@ -59,7 +59,7 @@ func (c *cluster) lease(t *testing.T, node string) {
 func (c *cluster) renew(t *testing.T, node string) {
 	t.Helper()
 	var l coordinationv1.Lease
-	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: c.namespace, Name: v1alpha1.VerifierLeaseName(node)}, &l); err != nil {
+	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: c.namespace, Name: v1alpha1.VerifierName(node)}, &l); err != nil {
 		t.Fatal(err)
 	}
 	l.Spec.RenewTime = new(metav1.NewMicroTime(c.now))
@@ -88,8 +88,8 @@ func (c *cluster) session(t *testing.T, node string) *v1alpha1.MirrorSession {
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "web"},
 		Spec: v1alpha1.MirrorSessionSpec{
 			FilterRef: v1alpha1.FilterReference{Name: "web"},
-			Sources:   []v1alpha1.InterfaceSelector{{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.230"}}},
-			Target:    v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.164"}},
+			Sources:   []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.230"}}}},
+			Target:    v1alpha1.TargetSelector{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.164"}}},
 		},
 	}
 	if err := c.Client.Create(t.Context(), s); err != nil {
@@ -121,7 +121,7 @@ func (c *cluster) want(t *testing.T, nodes ...string) {
 		got = append(got, l.Name)
 	}
 	for _, n := range nodes {
-		want = append(want, v1alpha1.VerifierLeaseName(n))
+		want = append(want, v1alpha1.VerifierName(n))
 	}
 	slices.Sort(got)
 	slices.Sort(want)

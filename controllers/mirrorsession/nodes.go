@@ -125,7 +125,7 @@ func concerns(s *v1alpha1.MirrorSession, node *corev1.Node) bool {
 		})
 	}
 	return s.Spec.Target.NodeName == node.Name || (s.Status.Target != nil && over(*s.Status.Target)) ||
-		slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.InterfaceSelector) bool { return i.NodeName == node.Name }) ||
+		slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.SourceSelector) bool { return i.NodeName == node.Name }) ||
 		slices.ContainsFunc(s.Status.Sources, over) ||
 		slices.ContainsFunc(s.Status.Verification, func(e v1alpha1.Verification) bool { return e.Node == node.Name })
 }

@@ -52,14 +52,14 @@ func hasSession(s *scope) bool { return len(s.session.Status.Sessions) > 0 }
 // resolve finds the interfaces that the spec names.
 func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 	since := r.FreshSince(s.session)
-	target, err := r.interfaceOf(ctx, s, "spec.target", s.session.Spec.Target, since)
+	target, err := r.interfaceOf(ctx, s, "spec.target", s.session.Spec.Target.InterfaceSelector, since)
 	if err != nil {
 		return err
 	}
 	s.target = target
 	for i, source := range s.session.Spec.Sources {
 		field := fmt.Sprintf("spec.sources[%d]", i)
-		found, err := r.interfaceOf(ctx, s, field, source, since)
+		found, err := r.interfaceOf(ctx, s, field, source.InterfaceSelector, since)
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
 	retired := entry.Counts
 	if traffic.Retired != nil {
-		retired = status.Add(retired, *traffic.Retired)
+		retired = retired.Plus(*traffic.Retired)
 	}
 	traffic.Retired = &retired
 	patch, err := json.Marshal([]operation{

@@ -1,10 +1,8 @@
 package plan
 
-import "vpcmirror.io/operator/controllers/cloud"
-
-const (
-	maxPriority = 32766
-	maxVNI      = 1<<24 - 1
+import (
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
 )
 
 // ChoosePriority returns a session priority that no session of the account has:
@@ -18,7 +16,7 @@ func ChoosePriority(sessions []cloud.Session, reserved map[int]bool, rank int) (
 		taken[s.Priority] = true
 	}
 	last := 0
-	for p := maxPriority; p >= 1; p-- {
+	for p := v1alpha1.MaxSessionPriority; p >= 1; p-- {
 		if taken[p] || reserved[p] {
 			continue
 		}
@@ -73,7 +71,7 @@ func ChooseVNI(sessions []cloud.Session, targetID, ownID string, reserved map[in
 			taken[s.VNI] = true
 		}
 	}
-	for v := 1; v <= maxVNI; v++ {
+	for v := 1; v <= v1alpha1.MaxVNI; v++ {
 		if taken[v] || reserved[v] {
 			continue
 		}

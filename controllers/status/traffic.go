@@ -27,7 +27,7 @@ func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1al
 		}
 	}
 	for _, e := range entries {
-		sum.Counts = Add(sum.Counts, e.Counts)
+		sum.Counts = sum.Plus(e.Counts)
 		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
 			sum.FirstPacketAt = seconds(e.FirstPacketAt)
 		}
@@ -36,18 +36,6 @@ func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1al
 		}
 	}
 	return &sum
-}
-
-// Add returns the sum of two counts.
-func Add(a, b v1alpha1.Counts) v1alpha1.Counts {
-	return v1alpha1.Counts{
-		Packets:       a.Packets + b.Packets,
-		Bytes:         a.Bytes + b.Bytes,
-		Unexpected:    a.Unexpected + b.Unexpected,
-		Undecided:     a.Undecided + b.Undecided,
-		ForeignSource: a.ForeignSource + b.ForeignSource,
-		Dropped:       a.Dropped + b.Dropped,
-	}
 }
 
 // seconds cuts a time to what the API server keeps of a Time, so that comparing with
@@ -75,7 +63,7 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool)
 	}
 	var t v1alpha1.Counts
 	for _, e := range entries {
-		t = Add(t, e.Counts)
+		t = t.Plus(e.Counts)
 	}
 	switch {
 	case t.Packets > 0:

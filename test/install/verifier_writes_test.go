@@ -44,8 +44,8 @@ func reported(t *testing.T, cluster *env.Cluster) *v1alpha1.MirrorSession {
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace(t), Name: "web"},
 		Spec: v1alpha1.MirrorSessionSpec{
 			FilterRef: v1alpha1.FilterReference{Name: "web"},
-			Sources:   []v1alpha1.InterfaceSelector{{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.230"}}},
-			Target:    v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.164"}},
+			Sources:   []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.230"}}}},
+			Target:    v1alpha1.TargetSelector{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "192.168.0.164"}}},
 		},
 	}
 	if err := cluster.Client.Create(t.Context(), s); err != nil {
@@ -134,7 +134,7 @@ func TestAVerifierWritesTheEntryAndTheLeaseOfItsOwnNodeAlone(t *testing.T) {
 			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder},
 		}
 	}
-	mine, theirs := v1alpha1.VerifierLeaseName("node-a"), v1alpha1.VerifierLeaseName("node-b")
+	mine, theirs := v1alpha1.VerifierName("node-a"), v1alpha1.VerifierName("node-b")
 	if err := cluster.Client.Create(t.Context(), lease(theirs, "node-b")); err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func TestASessionThatCanNotBeMadeKeepsNoNumberFromOthers(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	stuck := w.Session("stuck", "shared", func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{{InterfaceID: "5a1f0c7e-0000-4000-8000-00000000dead"}}
+		s.Spec.Sources = harness.Sources(harness.ID("5a1f0c7e-0000-4000-8000-00000000dead"))
 	})
 	w.Create(w.Filter("shared"))
 	w.Create(stuck)
@@ -196,7 +196,7 @@ func TestAnAllocatedVNIMovesOnlyWhenTheNewTargetHasItAlready(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	other := v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTest}
+	other := harness.Target(harness.ID(scenario.WalkthroughTest))
 	filter, first := w.Pair("first", func(s *v1alpha1.MirrorSession) { s.Spec.Target = other })
 	second := w.Session("second", filter.Name)
 	w.Create(second)

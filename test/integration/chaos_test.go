@@ -68,7 +68,7 @@ func TestNothingIsMadeTwiceOrLeftBehindWhateverGoesWrong(t *testing.T) {
 				})
 				harness.Change(w, sessions[0], func(s *v1alpha1.MirrorSession) {
 					s.Spec.PacketLength = new(int32(100 + r.IntN(100)))
-					s.Spec.Sources = []v1alpha1.InterfaceSelector{{InterfaceID: []string{scenario.WalkthroughSource, scenario.WalkthroughTest}[r.IntN(2)]}}
+					s.Spec.Sources = harness.Sources(harness.ID([]string{scenario.WalkthroughSource, scenario.WalkthroughTest}[r.IntN(2)]))
 				})
 			}
 			manager = interrupted(w, manager, r)

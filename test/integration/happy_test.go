@@ -97,8 +97,8 @@ func TestInterfacesAreFoundByAddressAsWellAsByID(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	_, session := w.Pair("by-address", func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{harness.At("192.168.0.230"), {InterfaceID: scenario.WalkthroughTest}}
-		s.Spec.Target = harness.At("192.168.0.164")
+		s.Spec.Sources = harness.Sources(harness.At("192.168.0.230"), harness.ID(scenario.WalkthroughTest))
+		s.Spec.Target = harness.Target(harness.At("192.168.0.164"))
 	})
 	got := w.Content().Sessions[0]
 	harness.Same(t, "the sources", []string{scenario.WalkthroughTest, scenario.WalkthroughSource}, session.Status.Sessions[0].Sources)

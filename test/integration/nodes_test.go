@@ -10,11 +10,11 @@ import (
 
 // fromNode and toNode put a node in place of the walkthrough's source and target.
 func fromNode(w *harness.World, name string) func(*v1alpha1.MirrorSession) {
-	return func(s *v1alpha1.MirrorSession) { s.Spec.Sources = []v1alpha1.InterfaceSelector{w.OnNode(name)} }
+	return func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(w.OnNode(name)) }
 }
 
 func toNode(w *harness.World, name string) func(*v1alpha1.MirrorSession) {
-	return func(s *v1alpha1.MirrorSession) { s.Spec.Target = w.OnNode(name) }
+	return func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(w.OnNode(name)) }
 }
 
 func TestANodeIsASourceAndATargetByItsInternalIP(t *testing.T) {
@@ -39,7 +39,7 @@ func TestTheStatusNamesTheNodeWhenTheTargetIsGivenByAddress(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	_, session := w.Pair("by-address", func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("192.168.0.164") })
+	_, session := w.Pair("by-address", func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("192.168.0.164")) })
 	named := func(what, want string) {
 		t.Helper()
 		harness.Until(w, session, what, func(s *v1alpha1.MirrorSession) bool { return s.Status.Target.NodeName == want })
@@ -87,7 +87,7 @@ func TestANodeWhoseAddressTwoVPCsHaveIsRefusedNamingTheCandidatesAndTheRemedy(t 
 		"Put spec.sources[0].address with that ip and the vpcID that is meant in place of nodeName")
 	harness.Same(t, "the sessions in the cloud", 0, len(w.Content().Sessions))
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{harness.At("192.168.0.230")}
+		s.Spec.Sources = harness.Sources(harness.At("192.168.0.230"))
 		s.Spec.Sources[0].Address.VPCID = scenario.WalkthroughVPC
 	})
 	harness.Ready(w, session)

@@ -28,7 +28,7 @@ func withTwin(w *harness.World) {
 func TestWhatASpecNamesWronglyIsSaidAndHealsWhenItIsThere(t *testing.T) {
 	t.Parallel()
 	source := func(s v1alpha1.InterfaceSelector) func(*v1alpha1.MirrorSession) {
-		return func(m *v1alpha1.MirrorSession) { m.Spec.Sources = []v1alpha1.InterfaceSelector{s} }
+		return func(m *v1alpha1.MirrorSession) { m.Spec.Sources = harness.Sources(s) }
 	}
 	inVPC := func(ip, vpc string) v1alpha1.InterfaceSelector {
 		s := harness.At(ip)
@@ -42,7 +42,7 @@ func TestWhatASpecNamesWronglyIsSaidAndHealsWhenItIsThere(t *testing.T) {
 		heal   func(*harness.World, *v1alpha1.MirrorSession)
 	}{
 		"an unknown source ID": {
-			source(v1alpha1.InterfaceSelector{InterfaceID: nobody}), v1alpha1.ReasonInterfaceNotFound,
+			source(harness.ID(nobody)), v1alpha1.ReasonInterfaceNotFound,
 			[]string{"spec.sources[0].interfaceID names " + nobody, "project " + scenario.WalkthroughProject + " in region cn-north-4", "correct the ID"},
 			func(w *harness.World, _ *v1alpha1.MirrorSession) {
 				w.Edit(func(world *state.World) {
@@ -53,10 +53,10 @@ func TestWhatASpecNamesWronglyIsSaidAndHealsWhenItIsThere(t *testing.T) {
 			},
 		},
 		"an unknown target address": {
-			func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("10.9.8.7") }, v1alpha1.ReasonInterfaceNotFound,
+			func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("10.9.8.7")) }, v1alpha1.ReasonInterfaceNotFound,
 			[]string{"spec.target.address.ip names 10.9.8.7", "has that address"},
 			func(w *harness.World, s *v1alpha1.MirrorSession) {
-				harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("192.168.0.164") })
+				harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("192.168.0.164")) })
 			},
 		},
 		"an address in the wrong VPC": {
@@ -116,7 +116,7 @@ func TestASourceThatIsNamedTwiceInDifferentWaysIsOneSource(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	_, session := w.Pair("double", func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{harness.At("192.168.0.230"), {InterfaceID: scenario.WalkthroughSource}}
+		s.Spec.Sources = harness.Sources(harness.At("192.168.0.230"), harness.ID(scenario.WalkthroughSource))
 	})
 	harness.Same(t, "the sources", []string{scenario.WalkthroughSource}, session.Status.Sessions[0].Sources)
 }
@@ -133,7 +133,7 @@ func TestASessionThatLosesItsSourcesIsSwitchedOffAndComesBack(t *testing.T) {
 	w.Holds(want)
 	w.EventSays(session, v1alpha1.ReasonNoSources, "switched the session")
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{{InterfaceID: scenario.WalkthroughTest}}
+		s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughTest))
 	})
 	harness.Ready(w, session)
 	want.Sessions[0].Enabled, want.Sessions[0].Sources = true, []string{scenario.WalkthroughTest}

@@ -49,12 +49,12 @@ func TestAnEditOfEachFieldOfASessionReachesTheCloudWithOneCall(t *testing.T) {
 			func(s *state.Session) { s.Enabled = false }, []string{update},
 		},
 		"target": {
-			func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("192.168.0.161") },
+			func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("192.168.0.161")) },
 			func(s *state.Session) { s.TargetID = scenario.WalkthroughTest }, []string{update},
 		},
 		"sources": {
 			func(s *v1alpha1.MirrorSession) {
-				s.Spec.Sources = []v1alpha1.InterfaceSelector{harness.At("192.168.0.161")}
+				s.Spec.Sources = harness.Sources(harness.At("192.168.0.161"))
 			},
 			func(s *state.Session) { s.Sources = []string{scenario.WalkthroughTest} },
 			[]string{"AddSourcesToTrafficMirrorSession", "RemoveSourcesFromTrafficMirrorSession"},
@@ -180,11 +180,11 @@ func TestNewSourcesAreAddedBeforeOldOnesGo(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	_, session := w.Pair("moving", func(s *v1alpha1.MirrorSession) {
-		s.Spec.Target = v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTarget}
+		s.Spec.Target = harness.Target(harness.ID(scenario.WalkthroughTarget))
 	})
 	asked := w.Cloud.Journal.Last()
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
-		s.Spec.Sources = []v1alpha1.InterfaceSelector{{InterfaceID: scenario.WalkthroughTest}}
+		s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughTest))
 	})
 	harness.Ready(w, session)
 	var bodies []string

@@ -188,7 +188,7 @@ var filterRefusals = []refusal[*v1alpha1.MirrorFilter]{
 }
 
 func sources(all ...v1alpha1.InterfaceSelector) func(*v1alpha1.MirrorSession) {
-	return func(s *v1alpha1.MirrorSession) { s.Spec.Sources = all }
+	return func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(all...) }
 }
 
 func numbered(count int) []v1alpha1.InterfaceSelector {
@@ -226,13 +226,13 @@ var sessionRefusals = []refusal[*v1alpha1.MirrorSession]{
 		"set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing",
 	},
 	{
-		"a target with no member set", func(s *v1alpha1.MirrorSession) { s.Spec.Target = v1alpha1.InterfaceSelector{} },
-		func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.At("10.0.0.1") },
+		"a target with no member set", func(s *v1alpha1.MirrorSession) { s.Spec.Target = v1alpha1.TargetSelector{} },
+		func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("10.0.0.1")) },
 		"set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing",
 	},
 	{
-		"an interface ID that is no UUID", sources(v1alpha1.InterfaceSelector{InterfaceID: "../filters"}),
-		sources(v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTest}),
+		"an interface ID that is no UUID", sources(harness.ID("../filters")),
+		sources(harness.ID(scenario.WalkthroughTest)),
 		"interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces",
 	},
 	{
@@ -241,25 +241,27 @@ var sessionRefusals = []refusal[*v1alpha1.MirrorSession]{
 	},
 	{
 		"a VPC that is no UUID", func(s *v1alpha1.MirrorSession) {
-			s.Spec.Sources = numbered(1)
+			s.Spec.Sources = harness.Sources(numbered(1)...)
 			s.Spec.Sources[0].Address.VPCID = "vpc-1"
 		},
 		func(s *v1alpha1.MirrorSession) {
-			s.Spec.Sources = numbered(1)
+			s.Spec.Sources = harness.Sources(numbered(1)...)
 			s.Spec.Sources[0].Address.VPCID = scenario.WalkthroughVPC
 		},
 		"vpcID must be a UUID in lower case, as the console shows it",
 	},
 	{
-		"a target that is a source by ID", sources(v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTarget}),
-		sources(v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTest}),
+		"a target that is a source by ID", sources(harness.ID(scenario.WalkthroughTarget)),
+		sources(harness.ID(scenario.WalkthroughTest)),
 		"the target is one of the sources: the cloud takes no interface as both, so choose another target",
 	},
 	{
 		"a target that is a source by address", func(s *v1alpha1.MirrorSession) {
-			s.Spec.Sources, s.Spec.Target = numbered(3), harness.At("10.0.0.2")
+			s.Spec.Sources, s.Spec.Target = harness.Sources(numbered(3)...), harness.Target(harness.At("10.0.0.2"))
 		},
-		func(s *v1alpha1.MirrorSession) { s.Spec.Sources, s.Spec.Target = numbered(3), harness.At("10.0.0.4") },
+		func(s *v1alpha1.MirrorSession) {
+			s.Spec.Sources, s.Spec.Target = harness.Sources(numbered(3)...), harness.Target(harness.At("10.0.0.4"))
+		},
 		"the target is one of the sources: the cloud takes no interface as both, so choose another target",
 	},
 	{

@@ -160,7 +160,7 @@ func TestEveryNodeKeepsItsOwnEntryAndTheManagerSumsThem(t *testing.T) {
 			t.Errorf("%s writes %s", f.Manager, f.FieldsV1.GetRawString())
 		}
 	}
-	harness.Same(t, "who writes the status", []string{"vpcmirror-manager", report.FieldManager("node-a"), report.FieldManager("node-b")}, owners,
+	harness.Same(t, "who writes the status", []string{"vpcmirror-manager", v1alpha1.VerifierName("node-a"), v1alpha1.VerifierName("node-b")}, owners,
 		cmpopts.SortSlices(func(a, b string) bool { return a < b }))
 }
 

@@ -32,13 +32,9 @@ type placement struct {
 	problem string
 }
 
-const (
-	maxVNI = 1<<24 - 1
-	// unjudged ends the ID under which a session is counted while its filter is not
-	// known, or is being changed, so that those packets can be told from the ones that
-	// were judged.
-	unjudged = "/unjudged"
-)
+// unjudged ends the ID under which a session is counted while its filter is not known,
+// or is being changed, so that those packets can be told from the ones that were judged.
+const unjudged = "/unjudged"
 
 // place finds the sessions whose target is here, the oldest first: of two sessions that
 // claim one stream the older gets its counts. rulesOf returns a session's rules
@@ -77,7 +73,7 @@ func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v
 
 // resolved says whether the cloud has the session, and its numbers are known.
 func resolved(s *v1alpha1.MirrorSession) bool {
-	return s.Status.VNI != nil && *s.Status.VNI >= 0 && *s.Status.VNI <= maxVNI &&
+	return s.Status.VNI != nil && *s.Status.VNI >= 0 && *s.Status.VNI <= v1alpha1.MaxVNI &&
 		s.Status.Target != nil && len(s.Status.Sessions) > 0
 }
 

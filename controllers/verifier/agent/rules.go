@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -82,25 +81,25 @@ func inCloud(conditions []metav1.Condition, observed, generation int64) bool {
 
 // rulesFrom translates a filter's rules and checks that they can be followed.
 func rulesFrom(f *v1alpha1.MirrorFilter) ([]match.Rule, error) {
-	out := make([]match.Rule, 0, len(f.Spec.Rules))
-	for i := range f.Spec.Rules {
-		r := &f.Spec.Rules[i]
+	read, err := f.Spec.ReadRules()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]match.Rule, 0, len(read))
+	for _, r := range read {
 		rule := match.Rule{
-			Direction: match.Ingress,
-			Priority:  int(r.Priority),
-			Accept:    r.Action == v1alpha1.ActionAccept,
-			IPv6:      r.EtherType == v1alpha1.EtherTypeIPv6,
-			Protocol:  protocols[r.Protocol],
+			Direction:        match.Ingress,
+			Priority:         r.Priority,
+			Accept:           r.Accept,
+			IPv6:             r.IPv6,
+			Protocol:         protocols[r.Protocol],
+			Source:           r.Source.Prefix,
+			Destination:      r.Destination.Prefix,
+			SourcePorts:      [2]uint16{r.Source.Ports.Low, r.Source.Ports.High},
+			DestinationPorts: [2]uint16{r.Destination.Ports.Low, r.Destination.Ports.High},
 		}
 		if r.Direction == v1alpha1.DirectionEgress {
 			rule.Direction = match.Egress
-		}
-		var err error
-		if rule.Source, rule.SourcePorts, err = peerFrom(r.Source); err != nil {
-			return nil, fmt.Errorf("spec.rules[%d].source: %w", i, err)
-		}
-		if rule.Destination, rule.DestinationPorts, err = peerFrom(r.Destination); err != nil {
-			return nil, fmt.Errorf("spec.rules[%d].destination: %w", i, err)
 		}
 		out = append(out, rule)
 	}
@@ -116,22 +115,4 @@ var protocols = map[v1alpha1.Protocol]uint8{
 	v1alpha1.ProtocolUDP:    match.UDP,
 	v1alpha1.ProtocolICMP:   match.ICMP,
 	v1alpha1.ProtocolICMPv6: match.ICMPv6,
-}
-
-func peerFrom(p *v1alpha1.RulePeer) (prefix netip.Prefix, ports [2]uint16, err error) {
-	if p == nil {
-		return prefix, ports, nil
-	}
-	if p.CIDR != "" {
-		if prefix, err = netip.ParsePrefix(p.CIDR); err != nil {
-			return prefix, ports, fmt.Errorf("cidr: %w", err)
-		}
-	}
-	if p.Port != nil {
-		ports = [2]uint16{uint16(*p.Port), uint16(*p.Port)}
-		if p.EndPort != nil {
-			ports[1] = uint16(*p.EndPort)
-		}
-	}
-	return prefix, ports, nil
 }

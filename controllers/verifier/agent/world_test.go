@@ -217,8 +217,8 @@ func (w *world) session(name, filter string, edits ...func(*v1alpha1.MirrorSessi
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
 		Spec: v1alpha1.MirrorSessionSpec{
 			FilterRef: v1alpha1.FilterReference{Name: filter},
-			Sources:   []v1alpha1.InterfaceSelector{{Address: &v1alpha1.InterfaceAddress{IP: frametest.SourceAddr.String()}}},
-			Target:    v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: frametest.TargetAddr.String()}},
+			Sources:   []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: frametest.SourceAddr.String()}}}},
+			Target:    v1alpha1.TargetSelector{InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: frametest.TargetAddr.String()}}},
 		},
 	}
 	w.create(s)

@@ -77,7 +77,7 @@ func (r *Renewer) keep(ctx context.Context, ticks <-chan time.Time) {
 func (r *Renewer) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Interval/2)
 	defer cancel()
-	name := v1alpha1.VerifierLeaseName(r.Node)
+	name := v1alpha1.VerifierName(r.Node)
 	apply := applycoordinationv1.Lease(name, r.Namespace).
 		WithLabels(map[string]string{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}).
 		WithSpec(applycoordinationv1.LeaseSpec().

@@ -114,8 +114,5 @@ func own(c v1alpha1.Counts) int64 { return c.Packets + c.Unexpected + c.Undecide
 
 // began says whether something is counted for the first time.
 func began(was, is v1alpha1.Counts) bool {
-	begins := func(was, is int64) bool { return was == 0 && is > 0 }
-	return begins(was.Packets, is.Packets) || begins(was.Unexpected, is.Unexpected) ||
-		begins(was.Undecided, is.Undecided) || begins(was.ForeignSource, is.ForeignSource) ||
-		begins(was.Dropped, is.Dropped)
+	return is.Any(was, func(is, was int64) bool { return was == 0 && is > 0 })
 }

@@ -59,44 +59,22 @@ func TotalsOf(e v1alpha1.Verification) Totals {
 // Plus is the sum of both.
 func (t Totals) Plus(u Totals) Totals {
 	sum := t.times(u)
-	sum.Counts = v1alpha1.Counts{
-		Packets:       t.Counts.Packets + u.Counts.Packets,
-		Bytes:         t.Counts.Bytes + u.Counts.Bytes,
-		Unexpected:    t.Counts.Unexpected + u.Counts.Unexpected,
-		Undecided:     t.Counts.Undecided + u.Counts.Undecided,
-		ForeignSource: t.Counts.ForeignSource + u.Counts.ForeignSource,
-		Dropped:       t.Counts.Dropped + u.Counts.Dropped,
-	}
+	sum.Counts = t.Counts.Plus(u.Counts)
 	return sum
 }
 
 // Minus has the counts of t without those of u.
 func (t Totals) Minus(u Totals) Totals {
 	rest := t
-	rest.Counts = v1alpha1.Counts{
-		Packets:       t.Counts.Packets - u.Counts.Packets,
-		Bytes:         t.Counts.Bytes - u.Counts.Bytes,
-		Unexpected:    t.Counts.Unexpected - u.Counts.Unexpected,
-		Undecided:     t.Counts.Undecided - u.Counts.Undecided,
-		ForeignSource: t.Counts.ForeignSource - u.Counts.ForeignSource,
-		Dropped:       t.Counts.Dropped - u.Counts.Dropped,
-	}
+	rest.Counts = t.Counts.Minus(u.Counts)
 	return rest
 }
 
 // Missing is what has to be added to t so that no count is below u's: what another run
 // wrote that saw the same packets, and some before.
 func (t Totals) Missing(u Totals) Totals {
-	gap := func(have, want int64) int64 { return max(0, want-have) }
 	missing := u
-	missing.Counts = v1alpha1.Counts{
-		Packets:       gap(t.Counts.Packets, u.Counts.Packets),
-		Bytes:         gap(t.Counts.Bytes, u.Counts.Bytes),
-		Unexpected:    gap(t.Counts.Unexpected, u.Counts.Unexpected),
-		Undecided:     gap(t.Counts.Undecided, u.Counts.Undecided),
-		ForeignSource: gap(t.Counts.ForeignSource, u.Counts.ForeignSource),
-		Dropped:       gap(t.Counts.Dropped, u.Counts.Dropped),
-	}
+	missing.Counts = t.Counts.Max(u.Counts).Minus(t.Counts)
 	return missing
 }
 

@@ -131,11 +131,3 @@ func TestTheHigherCountsOfTwoRunsHold(t *testing.T) {
 		}
 	})
 }
-
-func TestEachNodeHasAFieldManagerOfItsOwn(t *testing.T) {
-	first, second, long := report.FieldManager("node-1"), report.FieldManager("node-2"), report.FieldManager(strings.Repeat("n", 253))
-	// The API server takes at most 128 characters.
-	if first == second || len(long) > 128 || !strings.HasPrefix(first, "vpcmirror-verifier-") {
-		t.Errorf("field managers %q, %q, %q", first, second, long)
-	}
-}

@@ -2,8 +2,6 @@ package report
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -21,13 +19,6 @@ var ErrGone = errors.New("the session is gone")
 
 // ErrChanged is what Write returns when the session has changed since it was read.
 var ErrChanged = errors.New("the session has changed since it was read")
-
-// FieldManager is the node's own field manager in server-side apply. With one that
-// nodes share, one node's apply would delete another's entry.
-func FieldManager(node string) string {
-	sum := sha256.Sum256([]byte(node))
-	return "vpcmirror-verifier-" + hex.EncodeToString(sum[:8])
-}
 
 // Own returns a node's entry in a session's status, nil when it has none.
 func Own(s *v1alpha1.MirrorSession, node string) *v1alpha1.Verification {
@@ -76,8 +67,10 @@ func Write(ctx context.Context, c client.Client, read *v1alpha1.MirrorSession, e
 	u.SetName(read.Name)
 	u.SetUID(read.UID)
 	u.SetResourceVersion(read.ResourceVersion)
+	// The node's own field manager: with one that nodes share, one node's apply would
+	// delete another's entry.
 	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
-		client.FieldOwner(FieldManager(entry.Node)), client.ForceOwnership)
+		client.FieldOwner(v1alpha1.VerifierName(entry.Node)), client.ForceOwnership)
 	key := client.ObjectKeyFromObject(read)
 	switch {
 	case err == nil:

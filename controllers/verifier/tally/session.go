@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -43,8 +44,6 @@ type Conflict struct {
 	Winner, Loser string
 }
 
-const maxVNI = 1<<24 - 1
-
 // session is a session as the table refers to it. It is replaced when its
 // configuration changes; only what it points to is written, by Count.
 type session struct {
@@ -63,8 +62,8 @@ type stream struct {
 // compile prepares a session. It goes on with the counts of its predecessor,
 // which may be nil.
 func compile(config Session, before *session) (*session, error) {
-	if config.VNI > maxVNI {
-		return nil, fmt.Errorf("session %s: VNI %d is more than %d", config.ID, config.VNI, maxVNI)
+	if config.VNI > v1alpha1.MaxVNI {
+		return nil, fmt.Errorf("session %s: VNI %d is more than %d", config.ID, config.VNI, v1alpha1.MaxVNI)
 	}
 	rules, err := match.Compile(config.Rules)
 	if err != nil {

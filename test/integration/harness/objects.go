@@ -49,8 +49,8 @@ func (w *World) Session(name, filter string, edits ...func(*v1alpha1.MirrorSessi
 		Spec: v1alpha1.MirrorSessionSpec{
 			CloudSpec: v1alpha1.CloudSpec{CredentialsRef: &v1alpha1.SecretReference{Name: SecretName}},
 			FilterRef: v1alpha1.FilterReference{Name: filter},
-			Sources:   []v1alpha1.InterfaceSelector{{InterfaceID: scenario.WalkthroughSource}},
-			Target:    v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTarget},
+			Sources:   Sources(ID(scenario.WalkthroughSource)),
+			Target:    Target(ID(scenario.WalkthroughTarget)),
 		},
 	}
 	for _, edit := range edits {
@@ -62,6 +62,23 @@ func (w *World) Session(name, filter string, edits ...func(*v1alpha1.MirrorSessi
 // At selects an interface by address.
 func At(ip string) v1alpha1.InterfaceSelector {
 	return v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: ip}}
+}
+
+// ID selects the interface with an ID.
+func ID(id string) v1alpha1.InterfaceSelector { return v1alpha1.InterfaceSelector{InterfaceID: id} }
+
+// Sources makes sources of interfaces.
+func Sources(all ...v1alpha1.InterfaceSelector) []v1alpha1.SourceSelector {
+	out := make([]v1alpha1.SourceSelector, 0, len(all))
+	for _, i := range all {
+		out = append(out, v1alpha1.SourceSelector{InterfaceSelector: i})
+	}
+	return out
+}
+
+// Target makes a target of an interface.
+func Target(i v1alpha1.InterfaceSelector) v1alpha1.TargetSelector {
+	return v1alpha1.TargetSelector{InterfaceSelector: i}
 }
 
 // Pair creates a filter and a session that uses it, and returns both Ready.
