@@ -24,3 +24,32 @@ func (s *MirrorSession) Cloud() *CloudSpec { return &s.Spec.CloudSpec }
 
 // Common returns what the status of every kind has alike.
 func (s *MirrorSession) Common() *CommonStatus { return &s.Status.CommonStatus }
+
+// Part returns what the status has of one of the session's parts in the cloud, nil for
+// nothing. Parts are numbered from 1, in the order of status.sessions; there is one today.
+func (s *MirrorSession) Part(number int) *CloudSession {
+	if number < 1 || number > len(s.Status.Sessions) {
+		return nil
+	}
+	return &s.Status.Sessions[number-1]
+}
+
+// InCloud reports whether the cloud has anything of the session, as far as the status
+// shows.
+func (s *MirrorSession) InCloud() bool { return len(s.Status.Sessions) > 0 }
+
+// WaitsFor reports whether the last reconcile of the present spec ended with a reason of
+// Ready.
+func (s *MirrorSession) WaitsFor(reason string) bool {
+	for _, c := range s.Status.Conditions {
+		if c.Type == ConditionReady {
+			return c.Reason == reason && c.ObservedGeneration == s.Generation
+		}
+	}
+	return false
+}
+
+// ToBeMade reports whether the session is to be brought in line with its spec in the cloud.
+func (s *MirrorSession) ToBeMade() bool {
+	return s.DeletionTimestamp.IsZero() && !s.Spec.Suspend && len(s.Spec.Sources) > 0
+}

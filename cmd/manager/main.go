@@ -137,7 +137,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err != nil {
 		return err
 	}
-	base := &lifecycle.Base{
+	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
@@ -147,11 +147,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,
-	}
-	if err := (&mirrorfilter.Reconciler{Base: base}).SetupWithManager(mgr, o.workers); err != nil {
+	})
+	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}
-	if err := (&mirrorsession.Reconciler{Base: base}).SetupWithManager(mgr, o.workers); err != nil {
+	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the session controller: %w", err)
 	}
 	return nil

@@ -1,9 +1,3 @@
-// Package lifecycle holds what the reconcilers of filters and sessions have alike:
-// the finalizer, the binding to an account, what an error means for the object and
-// when to look again.
-//
-// It may import api, controllers/cloud, controllers/credentials,
-// controllers/inventory, controllers/plan and controllers/status.
 package lifecycle
 
 import (
@@ -16,19 +10,19 @@ import (
 	"vpcmirror.io/operator/controllers/credentials"
 )
 
-// Problem is why an object is not what its spec wants, as its conditions tell it.
+// Problem is why an object is not what its spec wants, as its conditions say.
 type Problem struct {
 	// Reason and Message are those of the Ready condition.
 	Reason, Message string
 	// Stalled is true when only a person can help. It is looked at again all the same,
-	// at the resync interval and when poked, because arrears, permissions and flavors
+	// at the resync interval and when asked, because arrears, permissions and flavors
 	// are mended outside of the spec.
 	Stalled bool
-	// After is when to look again. Zero means: when something that is watched
+	// After is when to reconcile again. Zero means: when something that is watched
 	// changes, at the latest at the resync interval; for a problem with Retry it
 	// means the queue's growing delay.
 	After time.Duration
-	// Retry lets the queue's growing delay decide when to look again.
+	// Retry lets the queue's growing delay decide when to reconcile again.
 	Retry bool
 	// Cause is the error below, if there is one.
 	Cause error
@@ -57,12 +51,11 @@ func Retry(reason, format string, args ...any) *Problem {
 const (
 	// quotaProbe is how often is asked whether a used-up quota has room again.
 	quotaProbe = 2 * time.Minute
-	// AbsentProbe is how often is asked whether a thing that nobody tells us about,
-	// such as an interface in the cloud, is there now.
+	// AbsentProbe is how often is asked whether a thing that no watch shows, such as an interface in the cloud, is there now.
 	AbsentProbe = time.Minute
 )
 
-// classes says what each class of a cloud error means for an object.
+// classes are what each class of a cloud error means for an object.
 var classes = map[cloud.Class]Problem{
 	cloud.ClassNotFound:       {Reason: v1alpha1.ReasonConflict, Retry: true},
 	cloud.ClassUnsupported:    {Reason: v1alpha1.ReasonUnsupported, Stalled: true},
@@ -75,7 +68,7 @@ var classes = map[cloud.Class]Problem{
 	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Retry: true},
 }
 
-// Diagnose says what err means for the object. Errors that are neither about the
+// Diagnose returns what err means for the object. Errors that are neither about the
 // cloud nor about credentials (the API server's) give nil: they are the queue's.
 func Diagnose(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {

@@ -1,4 +1,4 @@
-package lifecycle_test
+package lifecycle
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/credentials"
-	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
 func same[T any](t *testing.T, what string, want, got T, options ...cmp.Option) {
@@ -23,7 +22,7 @@ func same[T any](t *testing.T, what string, want, got T, options ...cmp.Option) 
 }
 
 func TestEveryClassOfACloudErrorHasItsMeaning(t *testing.T) {
-	for class, want := range map[cloud.Class]lifecycle.Problem{
+	for class, want := range map[cloud.Class]Problem{
 		cloud.ClassNotFound:       {Reason: v1alpha1.ReasonConflict, Retry: true},
 		cloud.ClassUnsupported:    {Reason: v1alpha1.ReasonUnsupported, Stalled: true},
 		cloud.ClassInvalid:        {Reason: v1alpha1.ReasonInvalidRequest, Stalled: true},
@@ -37,12 +36,12 @@ func TestEveryClassOfACloudErrorHasItsMeaning(t *testing.T) {
 		t.Run(string(class), func(t *testing.T) {
 			cause := fmt.Errorf("create the filter: %w", &cloud.Error{Class: class, Op: "Create", HTTPStatus: 499, Code: "VPC.1", Message: "no", RequestID: "r"})
 			want.Message, want.Cause = "create the filter: Create: 499 VPC.1: no (request r)", cause
-			same(t, "the problem", want, *lifecycle.Diagnose(cause), cmpopts.EquateErrors())
+			same(t, "the problem", want, *Diagnose(cause), cmpopts.EquateErrors())
 
 			// What the cloud says about when to come back goes before everything.
 			later := &cloud.Error{Class: class, Op: "Create", RetryAfter: 7 * time.Second}
 			want.Message, want.Cause, want.After, want.Retry = "Create: "+string(class), later, 7*time.Second, false
-			same(t, "the problem with Retry-After", want, *lifecycle.Diagnose(later), cmpopts.EquateErrors())
+			same(t, "the problem with Retry-After", want, *Diagnose(later), cmpopts.EquateErrors())
 		})
 	}
 }
@@ -50,24 +49,24 @@ func TestEveryClassOfACloudErrorHasItsMeaning(t *testing.T) {
 func TestOtherErrorsHaveTheirMeaning(t *testing.T) {
 	missing := &credentials.Error{Reason: credentials.NotFound, Message: "Secret a/b does not exist"}
 	invalid := &credentials.Error{Reason: credentials.Invalid, Message: "the region is missing"}
-	own := lifecycle.Stall(v1alpha1.ReasonNoSources, "name %d", 1)
+	own := Stall(v1alpha1.ReasonNoSources, "name %d", 1)
 	for name, c := range map[string]struct {
 		err  error
-		want *lifecycle.Problem
+		want *Problem
 	}{
 		"missing credentials are waited for": {
 			fmt.Errorf("connect: %w", missing),
-			&lifecycle.Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: missing.Message, After: time.Minute, Cause: missing},
+			&Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: missing.Message, After: time.Minute, Cause: missing},
 		},
 		"wrong credentials are a person's to mend": {
 			invalid,
-			&lifecycle.Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: invalid.Message, After: time.Minute, Stalled: true, Cause: invalid},
+			&Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: invalid.Message, After: time.Minute, Stalled: true, Cause: invalid},
 		},
 		"a problem is itself": {fmt.Errorf("resolve: %w", own), own},
 		"an error of the API server says nothing about the object": {errors.New("conflict"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := lifecycle.Diagnose(c.err)
+			got := Diagnose(c.err)
 			if got == nil || c.want == nil {
 				if got != c.want {
 					t.Errorf("the problem is %v, want %v", got, c.want)
@@ -87,17 +86,17 @@ func TestTheWayOutIsSaidWhereNothingEndsByItself(t *testing.T) {
 	}{
 		"credentials that are missing": {&credentials.Error{Reason: credentials.NotFound, Message: "gone"}, "gone" + way},
 		"a refused signature":          {&cloud.Error{Class: cloud.ClassAuthentication, Op: "Delete", Message: "no"}, "Delete: no" + way},
-		"another account":              {lifecycle.Stall(v1alpha1.ReasonAccountChanged, "moved"), "moved" + way},
+		"another account":              {Stall(v1alpha1.ReasonAccountChanged, "moved"), "moved" + way},
 		"a cloud that does not answer": {&cloud.Error{Class: cloud.ClassServer, Op: "Delete", Message: "503"}, "Delete: 503" + way},
 		"somebody else's use of it":    {&cloud.Error{Class: cloud.ClassConflict, Op: "Delete", Message: "in use"}, "Delete: in use" + way},
 		"a cloud that is busy":         {&cloud.Error{Class: cloud.ClassThrottled, Op: "Delete", Message: "429"}, "Delete: 429"},
-		"sessions that use a filter":   {lifecycle.Wait(v1alpha1.ReasonFilterInUse, "in use"), "in use"},
+		"sessions that use a filter":   {Wait(v1alpha1.ReasonFilterInUse, "in use"), "in use"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			same(t, "the message", c.want, lifecycle.Diagnose(lifecycle.Stuck(c.err)).Message)
+			same(t, "the message", c.want, Diagnose(Stuck(c.err)).Message)
 		})
 	}
-	if err := lifecycle.Stuck(nil); err != nil {
+	if err := Stuck(nil); err != nil {
 		t.Errorf("nothing wrong becomes %v", err)
 	}
 }

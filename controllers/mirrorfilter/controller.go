@@ -1,5 +1,5 @@
 // Package mirrorfilter reconciles MirrorFilters: it makes the cloud's filter and rules
-// match the spec and tells in the status how far it is.
+// match the spec and shows in the status how far it is.
 //
 // It may import api, controllers/cloud, controllers/inventory, controllers/lifecycle,
 // controllers/plan and controllers/status.
@@ -8,11 +8,15 @@ package mirrorfilter
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -20,25 +24,19 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
-	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 // Reconciler makes cloud filters match MirrorFilters.
 type Reconciler struct {
-	*lifecycle.Base
+	*lifecycle.Services
 }
 
-// scope is one look at one filter.
+// scope is one reconcile of one filter.
 type scope struct {
-	// filter is our copy of the object; its status is written at the end.
+	*lifecycle.Scope
+	// filter is Object by its type.
 	filter *v1alpha1.MirrorFilter
-	// stored is the object as the API server has it; moved on by each write.
-	stored *v1alpha1.MirrorFilter
-	// cloud is set once the credentials are resolved.
-	cloud cloud.Client
-	// wasSynced says that the last look found the present spec in the cloud, so that
-	// any difference found now is drift.
-	wasSynced bool
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch;patch
@@ -48,57 +46,86 @@ type scope struct {
 // +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile looks at one filter and its counterpart in the cloud.
+// Reconcile goes once through the life of one filter and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	filter := &v1alpha1.MirrorFilter{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, filter); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := &scope{filter: filter, stored: filter.DeepCopy(), wasSynced: status.IsSynced(filter)}
-	var result ctrl.Result
-	var err error
-	switch {
-	case !filter.DeletionTimestamp.IsZero():
-		return r.delete(ctx, s)
-	case filter.Spec.Suspend:
-		status.Suspended(filter)
-	default:
-		err = r.sync(ctx, s)
-		result, err = r.Conclude(ctx, s.stored, filter, err,
-			fmt.Sprintf("the cloud has the filter with every rule of the spec (%d)", len(filter.Spec.Rules)))
-	}
-	if _, failed := r.Save(ctx, s.stored, filter); failed != nil {
-		return ctrl.Result{}, failed
-	}
-	return result, err
+	s := &scope{Scope: r.NewScope(filter), filter: filter}
+	return s.Scope.Reconcile(ctx, s)
 }
 
-// sync is the life of a filter that is not being deleted, top to bottom.
-func (r *Reconciler) sync(ctx context.Context, s *scope) error {
-	if err := r.AddFinalizer(ctx, s.filter); err != nil {
-		return err
-	}
-	if err := r.connect(ctx, s); err != nil {
-		return err
-	}
-	want, err := r.want(s)
+// Sync observes the cloud's filter, makes it where there is none, and mends what differs.
+func (s *scope) Sync(ctx context.Context) error {
+	part := s.part()
+	want, err := plan.FilterFrom(s.filter, s.Mark(s.filter, part.Number))
 	if err != nil {
-		return err
+		return lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s", err)
 	}
-	have, err := r.observe(ctx, s, want)
+	have, err := part.Find(ctx)
 	if err != nil {
 		return err
 	}
 	if have == nil {
-		if have, err = r.create(ctx, s, want); err != nil {
+		// Its rules come one by one: a filter is made without any.
+		created, err := part.Create(ctx, func(ctx context.Context) (cloud.Filter, error) {
+			return s.Cloud.CreateFilter(ctx, want.Name, want.Description)
+		})
+		if err != nil {
 			return err
 		}
+		s.Event(corev1.EventTypeNormal, "Created", "Create", "created the filter %s in the cloud", created.ID)
+		have = &created
 	}
-	return r.converge(ctx, s, want, *have)
+	return part.Converge(ctx, *have, s.mend(want))
 }
 
-// SetupWithManager registers the reconciler. A filter is looked at when its spec or a
-// poke changes, and when the spec of a session that uses it changes or the session goes,
+// Synced is the message of Ready when the cloud matches the spec.
+func (s *scope) Synced() string {
+	return fmt.Sprintf("the cloud has the filter with every rule of the spec (%d)", len(s.filter.Spec.Rules))
+}
+
+// Observe has nothing to show of a filter beside the cloud's state.
+func (s *scope) Observe() {}
+
+// Delete removes the cloud's filter once no session uses it.
+func (s *scope) Delete(ctx context.Context) error {
+	if err := s.checkUnused(ctx); err != nil {
+		return err
+	}
+	if !s.MustDelete() {
+		return nil
+	}
+	if err := s.Connect(ctx); err != nil {
+		return err
+	}
+	return s.part().Delete(ctx)
+}
+
+// checkUnused waits for the sessions that use the filter. A failed list is not an empty
+// one: the filter stays.
+func (s *scope) checkUnused(ctx context.Context) error {
+	var sessions v1alpha1.MirrorSessionList
+	if err := s.Client.List(ctx, &sessions, client.InNamespace(s.filter.Namespace)); err != nil {
+		return fmt.Errorf("find the sessions that use the filter: %w", err)
+	}
+	var users []string
+	for _, session := range sessions.Items {
+		if session.Spec.FilterRef.Name == s.filter.Name && controllerutil.ContainsFinalizer(&session, v1alpha1.Finalizer) {
+			users = append(users, session.Name)
+		}
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	slices.Sort(users)
+	return lifecycle.Wait(v1alpha1.ReasonFilterInUse,
+		"sessions still use the filter: %s. It goes when they are deleted or use another", strings.Join(users, ", "))
+}
+
+// SetupWithManager registers the reconciler. A filter is reconciled when its spec or an
+// annotation changes, and when the spec of a session that uses it changes or the session goes,
 // because a filter in use is not deleted.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).

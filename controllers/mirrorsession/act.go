@@ -2,57 +2,38 @@ package mirrorsession
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
-	"vpcmirror.io/operator/controllers/status"
 )
 
-// create makes the session and stores its identity at once.
-func (r *Reconciler) create(ctx context.Context, s *scope, want plan.WantedSession) error {
-	first := s.session.Status.Account == nil
-	if first {
-		// An object without a recorded account has nothing in the cloud.
-		lifecycle.Bind(s.session, s.cloud.Account())
-		if err := r.store(ctx, s); err != nil {
-			return err
-		}
+// create makes the cloud's session.
+func (s *scope) create(ctx context.Context, part *lifecycle.Part[cloud.Session], want plan.WantedSession) (cloud.Session, error) {
+	have, err := part.Create(ctx, func(ctx context.Context) (cloud.Session, error) {
+		return s.Cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
+	})
+	if err != nil {
+		return have, err
 	}
-	r.Attempt(s.session)
-	have, err := s.cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
-	if err = r.Attempted(s.session, err); err != nil {
-		if first {
-			lifecycle.Unbind(s.session, err)
-		}
-		return fmt.Errorf("create the session: %w", err)
-	}
-	r.Inventory.NoteSession(s.cloud.Account(), have)
-	if err := r.storeID(ctx, s, have); err != nil {
-		return err
-	}
-	r.Event(s.session, corev1.EventTypeNormal, "Created", "Create",
+	s.Event(corev1.EventTypeNormal, "Created", "Create",
 		"created the session %s in the cloud with VNI %d and priority %d", have.ID, have.VNI, have.Priority)
-	return r.converge(ctx, s, want, have)
+	return have, nil
 }
 
-// pause switches the session off that the cloud has, because the spec names no source
+// switchOff switches the session off that the cloud has, because the spec names no source
 // any more. It is not deleted, so that its ID and its numbers stay; and the last source
 // is not removed, because the cloud may then blank the target.
-func (r *Reconciler) pause(ctx context.Context, s *scope) error {
+func (s *scope) switchOff(ctx context.Context) error {
 	s.session.Status.Sources = nil
 	const remedy = "spec.sources is empty: name at least one elastic network interface to copy from"
 	if s.session.Status.Account == nil { // nothing was ever created
 		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
 	}
-	have, err := r.observe(ctx, s)
+	have, err := s.part().Find(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -61,82 +42,58 @@ func (r *Reconciler) pause(ctx context.Context, s *scope) error {
 	}
 	if have.Enabled {
 		off := false
-		if err := do(ctx, s.cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
+		if err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
 			return err
 		}
-		r.Event(s.session, corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
+		s.Event(corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
 			"switched the session %s off, because spec.sources is empty", have.ID)
 	}
 	return lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID)
 }
 
-// maxRounds bounds how often is planned; the plan needs one.
-const maxRounds = 3
-
-// converge does what the plan says until it says nothing more. What the shared list
-// shows is confirmed before anything is done about it.
-func (r *Reconciler) converge(ctx context.Context, s *scope, want plan.WantedSession, have cloud.Session) error {
-	for round := 0; ; round++ {
-		if plan.Session(want, have, -1).Empty() {
-			record(s, have)
+// mend does what brings the cloud's session in line with want. interim is who has the
+// priority that the spec names when want has another one for a while, nil otherwise.
+func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud.Session) ([]plan.Change, func(context.Context) error) {
+	return func(have cloud.Session) ([]plan.Change, func(context.Context) error) {
+		diff := plan.DiffSession(want, have)
+		return diff.Changes, func(ctx context.Context) error {
+			s.announce(diff.Changes, interim)
+			// The limit matters for the order alone, so what does not differ need not ask.
+			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
+				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
+					return err
+				}
+			}
 			return nil
 		}
-		// The limit matters for the order of the steps alone, so a resync need not ask.
-		p := plan.Session(want, have, r.sourceLimit(ctx, s))
-		if round == maxRounds {
-			return lifecycle.Retry(v1alpha1.ReasonProgressing, "the session %s does not settle: still %s", have.ID, plan.Summary(p.Changes))
-		}
-		if round > 0 || !s.wasSynced {
-			if err := r.act(ctx, s, have.ID, p); err != nil {
-				return err
-			}
-		}
-		now, err := r.read(ctx, s, have.ID)
-		if err != nil {
-			return err
-		}
-		if now == nil {
-			return lifecycle.Retry(v1alpha1.ReasonProgressing, "the session %s went from the cloud while it was changed", have.ID)
-		}
-		have = *now
 	}
 }
 
-// act does the steps of a plan. On a failure the status shows how far it came.
-func (r *Reconciler) act(ctx context.Context, s *scope, id string, p plan.SessionPlan) error {
+// announce makes an event of drift or an edit.
+func (s *scope) announce(changes []plan.Change, interim *cloud.Session) {
+	summary := plan.Summary(changes)
 	switch {
-	case s.aside != nil:
-		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Step aside",
-			"%s: stepping aside until the session %s has left priority %d", plan.Summary(p.Changes), s.aside.ID, s.aside.Priority)
-	case s.wasSynced:
-		r.Event(s.session, corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(p.Changes), "changed outside: %s; restoring", plan.Summary(p.Changes))
+	case interim != nil:
+		s.Event(corev1.EventTypeNormal, "Updating", "Take another priority",
+			"%s: this priority serves until the session %s has left priority %d", summary, interim.ID, interim.Priority)
+	case s.WasSynced:
+		s.Event(corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(changes), "changed outside: %s; restoring", summary)
 	default:
-		r.Event(s.session, corev1.EventTypeNormal, "Updating", "Update", "%s", plan.Summary(p.Changes))
+		s.Event(corev1.EventTypeNormal, "Updating", "Update", "%s", summary)
 	}
-	for _, step := range p.Steps {
-		if err := do(ctx, s.cloud, id, step); err != nil {
-			// VNI and priority stay as they were chosen: a drift that was not mended must
-			// not become what is wanted.
-			if now, failed := r.read(ctx, s, id); failed == nil && now != nil && hasSession(s) {
-				s.session.Status.Sessions[0].Sources = sorted(now.Sources)
-			}
-			return err
-		}
-	}
-	return nil
 }
 
 // sourceLimit is the quota of sources for a session, or unknown where the cloud does not
-// tell it: not knowing a limit must not stop a change.
-func (r *Reconciler) sourceLimit(ctx context.Context, s *scope) int {
-	quota, err := r.Inventory.Quota(ctx, s.cloud, r.Clock().Add(-r.Resync))
+// have it: not knowing a limit must not stop a change.
+func (s *scope) sourceLimit(ctx context.Context) int {
+	quota, err := s.Inventory.Quota(ctx, s.Cloud, s.Clock().Add(-s.Resync))
 	if err != nil {
-		return -1
+		return 0
 	}
 	return quota.SourcesPerSession
 }
 
-// do makes one call of a plan.
+// do makes one call.
 func do(ctx context.Context, c cloud.Client, id string, step plan.SessionStep) error {
 	switch {
 	case step.Update != nil:
@@ -148,23 +105,4 @@ func do(ctx context.Context, c cloud.Client, id string, step plan.SessionStep) e
 	default:
 		return nil
 	}
-}
-
-func sorted(ids []string) []string {
-	out := slices.Clone(ids)
-	slices.Sort(out)
-	return out
-}
-
-// tellTraffic makes an event when TrafficObserved turned.
-func (r *Reconciler) tellTraffic(s *scope) {
-	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
-	if is == nil || is.Status == status.TrafficIs(s.stored) {
-		return
-	}
-	kind := corev1.EventTypeNormal
-	if is.Status == metav1.ConditionFalse {
-		kind = corev1.EventTypeWarning
-	}
-	r.Event(s.session, kind, is.Reason, "Verify", "%s", is.Message)
 }

@@ -9,20 +9,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -33,34 +25,21 @@ import (
 
 // Reconciler makes cloud sessions match MirrorSessions.
 type Reconciler struct {
-	*lifecycle.Base
+	*lifecycle.Services
 
-	turns sync.Map // cloud.Account -> chan struct{}, see turn
+	allocation allocationLocks
 }
 
-// scope is one look at one session.
+// scope is one reconcile of one session.
 type scope struct {
-	// session is our copy of the object; its status is written at the end.
+	*lifecycle.Scope
+	reconciler *Reconciler
+	// session is Object by its type.
 	session *v1alpha1.MirrorSession
-	// stored is the object as the API server has it; moved on by each write.
-	stored *v1alpha1.MirrorSession
-	// wasSynced says that the last look found the present spec in the cloud, so that
-	// any difference found now is drift.
-	wasSynced bool
-	// cloud is set once the credentials are resolved.
-	cloud cloud.Client
-	// filter is set once the reference is resolved.
-	filter *v1alpha1.MirrorFilter
-	// sources and target are set once they are resolved.
+	// filter is set once the reference is resolved, sources and target once they are.
+	filter  *v1alpha1.MirrorFilter
 	sources []cloud.Interface
 	target  cloud.Interface
-	// aside is who has the priority that the spec names, when this look gives the session
-	// another one for a while, see exchange.
-	aside *cloud.Session
-}
-
-func scopeOf(session *v1alpha1.MirrorSession) *scope {
-	return &scope{session: session, stored: session.DeepCopy(), wasSynced: status.IsSynced(session)}
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
@@ -70,94 +49,124 @@ func scopeOf(session *v1alpha1.MirrorSession) *scope {
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile looks at one session and its counterpart in the cloud.
+// Reconcile goes once through the life of one session and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	session := &v1alpha1.MirrorSession{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !session.DeletionTimestamp.IsZero() {
-		return r.delete(ctx, scopeOf(session))
+	if session.DeletionTimestamp.IsZero() {
+		if err := r.foldFinalEntries(ctx, session); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
-	if err := r.retire(ctx, session); err != nil {
-		return ctrl.Result{}, err
-	}
-	s := scopeOf(session)
-	var result ctrl.Result
-	var err error
-	switch {
-	case session.Spec.Suspend:
-		status.Suspended(session)
-	default:
-		err = r.sync(ctx, s)
-		result, err = r.Conclude(ctx, s.stored, session, err, describe(session))
-	}
-	status.Traffic(session, r.Liveness.Lost)
-	r.tellTraffic(s)
-	if _, failed := r.Save(ctx, s.stored, session); failed != nil {
-		return ctrl.Result{}, failed
-	}
-	return result, err
+	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session}
+	return s.Scope.Reconcile(ctx, s)
 }
 
-// sync is the life of a session that is not being deleted, top to bottom.
-func (r *Reconciler) sync(ctx context.Context, s *scope) error {
-	if err := r.AddFinalizer(ctx, s.session); err != nil {
-		return err
-	}
-	if err := r.connect(ctx, s); err != nil {
-		return err
-	}
+// Sync resolves what the spec refers to, observes the cloud's session, chooses its numbers,
+// makes it where there is none, and mends what differs.
+func (s *scope) Sync(ctx context.Context) error {
 	if len(s.session.Spec.Sources) == 0 {
-		return r.pause(ctx, s)
+		return s.switchOff(ctx)
 	}
-	if err := r.findFilter(ctx, s); err != nil {
+	if err := s.findFilter(ctx); err != nil {
 		return err
 	}
-	if err := r.resolve(ctx, s); err != nil {
+	if err := s.resolve(ctx); err != nil {
 		return err
 	}
-	have, err := r.observe(ctx, s)
+	part := s.part()
+	have, err := part.Find(ctx)
 	if err != nil {
 		return err
 	}
-	n := kept(s, have)
-	if !n.held(s, have) {
-		end, err := r.turn(ctx, s.cloud.Account())
+	in := plan.NumbersInput{
+		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Cluster: s.Cluster,
+	}
+	numbers, current := in.KeptNumbers()
+	if !current {
+		unlock, err := s.reconciler.allocation.lock(ctx, s.Cloud.Account())
 		if err != nil {
 			return err
 		}
-		defer end()
-		if err := r.choose(ctx, s, &n); err != nil {
+		defer unlock()
+		if numbers, err = s.choose(ctx, in); err != nil {
 			return err
 		}
+		if numbers.Holder != nil && numbers.Priority == 0 {
+			return s.priorityTaken(numbers, priorityOf(have))
+		}
 	}
+	want := s.want(numbers)
 	if have == nil {
-		return r.create(ctx, s, r.want(s, n))
+		created, err := s.create(ctx, part, want)
+		if err != nil {
+			return err
+		}
+		have = &created
 	}
-	if err := r.converge(ctx, s, r.want(s, n), *have); err != nil || s.aside == nil {
+	if err := part.Converge(ctx, *have, s.mend(want, numbers.Holder)); err != nil || numbers.Holder == nil {
 		return err
 	}
-	n.has = n.priority
-	return n.priorityTaken(s, *s.aside)
+	return s.priorityTaken(numbers, numbers.Priority)
+}
+
+// storedSession is the session with the status that the API server has.
+func (s *scope) storedSession() *v1alpha1.MirrorSession {
+	return s.Stored.(*v1alpha1.MirrorSession) // it is a copy of session
+}
+
+func priorityOf(have *cloud.Session) int {
+	if have == nil {
+		return 0
+	}
+	return have.Priority
 }
 
 // want is what the spec asks of the cloud, with references resolved and numbers chosen.
-func (r *Reconciler) want(s *scope, n numbers) plan.WantedSession {
+func (s *scope) want(n plan.Numbers) plan.WantedSession {
 	ids := make([]string, 0, len(s.sources))
 	for _, i := range s.sources {
 		ids = append(ids, i.ID)
 	}
-	return plan.SessionFrom(s.session, r.Mark(s.session), s.filter.Status.ID, s.target.ID, ids, n.vni, n.priority)
+	return plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filter.Status.ID, s.target.ID, ids, n.VNI, n.Priority)
 }
 
-func describe(s *v1alpha1.MirrorSession) string {
+// Delete removes what the cloud has of the session.
+func (s *scope) Delete(ctx context.Context) error {
+	if !s.MustDelete() {
+		return nil
+	}
+	if err := s.Connect(ctx); err != nil {
+		return err
+	}
+	return s.part().Delete(ctx)
+}
+
+// Observe sums up what the verifiers saw, and makes an event when TrafficObserved changed.
+func (s *scope) Observe() {
+	status.Traffic(s.session, s.Liveness.Lost)
+	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+	if is == nil || is.Status == status.TrafficIs(s.storedSession()) {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if is.Status == metav1.ConditionFalse {
+		kind = corev1.EventTypeWarning
+	}
+	s.Event(kind, is.Reason, "Verify", "%s", is.Message)
+}
+
+// Synced is the message of Ready when the cloud matches the spec.
+func (s *scope) Synced() string {
+	spec, st := &s.session.Spec, &s.session.Status
 	switch {
-	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
+	case spec.Enabled != nil && !*spec.Enabled:
 		return "the cloud has the session; it is switched off by spec.enabled"
-	case s.Status.Target != nil && s.Status.VNI != nil:
+	case st.Target != nil && st.VNI != nil:
 		return fmt.Sprintf("the cloud copies from %s to %s with VNI %d",
-			names(s.Status.Sources...), names(*s.Status.Target), *s.Status.VNI)
+			names(st.Sources...), names(*st.Target), *st.VNI)
 	default:
 		return "the cloud has the session"
 	}
@@ -174,96 +183,4 @@ func names(interfaces ...v1alpha1.ResolvedInterface) string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-// SetupWithManager registers the reconciler. A session is looked at when its spec, a
-// poke or a verifier's entry changes, when its filter does, and when another session
-// frees the priority or the quota that it waits for.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
-	b := ctrl.NewControllerManagedBy(mgr)
-	if r.Liveness != nil {
-		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
-	}
-	return b.
-		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
-		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
-		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
-		Complete(r)
-}
-
-// verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
-func verificationChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
-		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
-		return ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.Verification, after.Status.Verification)
-	}}
-}
-
-// filterMatters passes the changes of a filter that a session can wait for: its ID, its
-// account, whether it is ready, and that it goes.
-func filterMatters() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
-		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
-		return ok1 && ok2 && (before.Status.ID != after.Status.ID ||
-			status.IsSynced(before) != status.IsSynced(after) ||
-			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
-			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))
-	}}
-}
-
-// givesRoom passes what can free a number: that a session of the cloud goes, or changes;
-// and that one begins to wait for a priority, because two can wait for each other's.
-func givesRoom() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
-			after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
-			return ok1 && ok2 && (waitsFor(after, v1alpha1.ReasonPriorityTaken) && !waitsFor(before, v1alpha1.ReasonPriorityTaken) ||
-				len(before.Status.Sessions) > 0 && !equality.Semantic.DeepEqual(before.Status.Sessions, after.Status.Sessions))
-		},
-	}
-}
-
-// waitingForRoom wakes the other sessions that wait for a priority or a quota, and those
-// that may be about to: what they found taken may be free by now.
-func (r *Reconciler) waitingForRoom(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool {
-		return s.UID != o.GetUID() &&
-			(waitsFor(s, v1alpha1.ReasonPriorityTaken) || waitsFor(s, v1alpha1.ReasonQuotaExceeded) || s.Status.ObservedGeneration != s.Generation)
-	})
-}
-
-// waitsFor says whether the last look at the present spec ended with a reason.
-func waitsFor(s *v1alpha1.MirrorSession, reason string) bool {
-	ready := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady)
-	return ready != nil && ready.Reason == reason && ready.ObservedGeneration == s.Generation
-}
-
-// usersOf wakes the sessions that use a filter.
-func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return s.Spec.FilterRef.Name == o.GetName() },
-		client.InNamespace(o.GetNamespace()))
-}
-
-func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.MirrorSession) bool, where ...client.ListOption) []reconcile.Request {
-	var sessions v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here, and there may be many.
-	if err := r.Client.List(ctx, &sessions, append(where, client.UnsafeDisableDeepCopy)...); err != nil {
-		// The cache answers this; it fails only when it stops, and then so do we.
-		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range sessions.Items {
-		if fit(&sessions.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
-		}
-	}
-	return requests
 }

@@ -14,32 +14,27 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// connect gets the cloud client for the session's account.
-func (r *Reconciler) connect(ctx context.Context, s *scope) (err error) {
-	s.cloud, err = r.Connect(ctx, s.session)
-	return err
-}
-
 // findFilter resolves filterRef. A session that exists goes on with a filter that is
 // being changed; a new one waits until the filter has all its rules.
-func (r *Reconciler) findFilter(ctx context.Context, s *scope) error {
+func (s *scope) findFilter(ctx context.Context) error {
 	name := s.session.Spec.FilterRef.Name
 	filter := &v1alpha1.MirrorFilter{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: name}, filter)
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: name}, filter)
 	switch {
 	case apierrors.IsNotFound(err):
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotFound,
 			"the MirrorFilter %q of spec.filterRef does not exist in namespace %q: create it, and the session goes on", name, s.session.Namespace)
 	case err != nil:
 		return fmt.Errorf("read the MirrorFilter %q: %w", name, err)
-	case !filter.DeletionTimestamp.IsZero() && !hasSession(s):
+	case !filter.DeletionTimestamp.IsZero() && !s.session.InCloud():
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "the MirrorFilter %q is being deleted: name another in spec.filterRef", name)
-	case filter.Status.ID == "", !hasSession(s) && !status.IsSynced(filter):
+	case filter.Status.ID == "", !s.session.InCloud() && !status.IsSynced(filter):
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
-	case !lifecycle.SameAccount(filter.Status.Account, s.cloud.Account()):
+	case !plan.SameAccount(filter.Status.Account, s.Cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
 			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name)
 	}
@@ -47,19 +42,17 @@ func (r *Reconciler) findFilter(ctx context.Context, s *scope) error {
 	return nil
 }
 
-func hasSession(s *scope) bool { return len(s.session.Status.Sessions) > 0 }
-
 // resolve finds the interfaces that the spec names.
-func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
-	since := r.FreshSince(s.session)
-	target, err := r.interfaceOf(ctx, s, "spec.target", s.session.Spec.Target.InterfaceSelector, since)
+func (s *scope) resolve(ctx context.Context) error {
+	since := s.FreshSince()
+	target, err := s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since)
 	if err != nil {
 		return err
 	}
 	s.target = target
 	for i, source := range s.session.Spec.Sources {
 		field := fmt.Sprintf("spec.sources[%d]", i)
-		found, err := r.interfaceOf(ctx, s, field, source.InterfaceSelector, since)
+		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
 		if err != nil {
 			return err
 		}
@@ -71,12 +64,12 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) error {
 			s.sources = append(s.sources, found)
 		}
 	}
-	return r.show(ctx, s)
+	return s.show(ctx)
 }
 
 // show puts the resolved interfaces into the status, where the verifiers read them.
-func (r *Reconciler) show(ctx context.Context, s *scope) error {
-	nodes, err := r.nodesByIP(ctx)
+func (s *scope) show(ctx context.Context) error {
+	nodes, err := s.nodesByIP(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,26 +93,26 @@ func resolved(i cloud.Interface, nodes map[netip.Addr]string) v1alpha1.ResolvedI
 	return out
 }
 
-func (r *Reconciler) interfaceOf(ctx context.Context, s *scope, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
+func (s *scope) interfaceOf(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
 	switch {
 	case selector.Address != nil:
-		return r.interfaceAt(ctx, s, field, *selector.Address, since)
+		return s.interfaceAt(ctx, field, *selector.Address, since)
 	case selector.NodeName != "":
-		return r.interfaceOfNode(ctx, s, field, selector.NodeName, since)
+		return s.interfaceOfNode(ctx, field, selector.NodeName, since)
 	}
-	found, err := r.Inventory.Interface(ctx, s.cloud, selector.InterfaceID, since)
+	found, err := s.Inventory.Interface(ctx, s.Cloud, selector.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
 		return found, absent(err, "%s.interfaceID names %s, but %s has no such elastic network interface: correct the ID, or wait until the server is there",
-			field, selector.InterfaceID, place(s))
+			field, selector.InterfaceID, s.accountName())
 	case err != nil:
 		return found, fmt.Errorf("read the interface %s of %s: %w", selector.InterfaceID, field, err)
 	}
 	return found, nil
 }
 
-func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at v1alpha1.InterfaceAddress, since time.Time) (cloud.Interface, error) {
-	found, err := r.interfacesAt(ctx, s, field, at, since)
+func (s *scope) interfaceAt(ctx context.Context, field string, at v1alpha1.InterfaceAddress, since time.Time) (cloud.Interface, error) {
+	found, err := s.interfacesAt(ctx, field, at, since)
 	switch {
 	case err != nil:
 		return cloud.Interface{}, err
@@ -129,7 +122,7 @@ func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at
 			in = " in VPC " + at.VPCID
 		}
 		return cloud.Interface{}, absent(nil, "%s.address.ip names %s, but no elastic network interface of %s has that address%s: correct it, or wait until the server is there",
-			field, at.IP, place(s), in)
+			field, at.IP, s.accountName(), in)
 	case len(found) > 1:
 		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
 			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
@@ -139,12 +132,12 @@ func (r *Reconciler) interfaceAt(ctx context.Context, s *scope, field string, at
 }
 
 // interfacesAt are the interfaces that have an address.
-func (r *Reconciler) interfacesAt(ctx context.Context, s *scope, field string, at v1alpha1.InterfaceAddress, since time.Time) ([]cloud.Interface, error) {
+func (s *scope) interfacesAt(ctx context.Context, field string, at v1alpha1.InterfaceAddress, since time.Time) ([]cloud.Interface, error) {
 	ip, err := netip.ParseAddr(at.IP)
 	if err != nil {
 		return nil, lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s.address.ip: %s", field, err)
 	}
-	all, err := r.Inventory.InterfacesAt(ctx, s.cloud, ip, since)
+	all, err := s.Inventory.InterfacesAt(ctx, s.Cloud, ip, since)
 	if err != nil {
 		return nil, fmt.Errorf("find the interface with address %s of %s: %w", ip, field, err)
 	}
@@ -167,14 +160,15 @@ func candidates(all []cloud.Interface) string {
 	return strings.Join(out, ", ")
 }
 
-// absent waits for a thing in the cloud that nobody tells us about.
+// absent waits for a thing in the cloud that no watch shows.
 func absent(cause error, format string, args ...any) *lifecycle.Problem {
 	p := lifecycle.Wait(v1alpha1.ReasonInterfaceNotFound, format, args...)
 	p.After, p.Cause = lifecycle.AbsentProbe, cause
 	return p
 }
 
-func place(s *scope) string {
-	a := s.cloud.Account()
+// accountName is how messages call the account.
+func (s *scope) accountName() string {
+	a := s.Cloud.Account()
 	return fmt.Sprintf("project %s in region %s", a.ProjectID, a.Region)
 }

@@ -17,41 +17,49 @@ type FilterStep struct {
 	DeleteRule   *cloud.Rule
 }
 
-// FilterPlan is what to do so that the cloud's filter is the wanted one.
-type FilterPlan struct {
-	Steps   []FilterStep
+// FilterDiff is how the cloud's filter differs from the wanted one.
+type FilterDiff struct {
+	// Changes are empty when nothing differs.
 	Changes []Change
-	// Gap is true when packets that the old and the new rules copy may not be copied
-	// for the moment of the change, because no rule slot was free.
-	Gap bool
+
+	update     cloud.FilterUpdate
+	directions []edit
 }
 
-// Empty says that there is nothing to do.
-func (p FilterPlan) Empty() bool { return len(p.Steps) == 0 }
-
-// Filter plans the way from have to want. When the steps are done the cloud must be
-// looked at and planned again until the plan is empty; two rounds are enough, see
-// makeBeforeBreak. limit is how many rules a direction may
-// have, negative for unknown (then the documented 10).
-func Filter(want WantedFilter, have cloud.Filter, limit int) FilterPlan {
-	if limit <= 0 {
-		limit = 10
-	}
-	var p FilterPlan
-	var update cloud.FilterUpdate
-	compare(&p.Changes, &update.Name, "name", have.Name, want.Name)
-	compare(&p.Changes, &update.Description, "description", have.Description, want.Description)
-	if update != (cloud.FilterUpdate{}) {
-		p.Steps = append(p.Steps, FilterStep{UpdateFilter: &update})
-	}
+// DiffFilter compares have with want.
+func DiffFilter(want WantedFilter, have cloud.Filter) FilterDiff {
+	var d FilterDiff
+	compare(&d.Changes, &d.update.Name, "name", have.Name, want.Name)
+	compare(&d.Changes, &d.update.Description, "description", have.Description, want.Description)
 	for _, direction := range []cloud.Direction{cloud.Ingress, cloud.Egress} {
-		e := newEdit(direction, want.Rules, have.Rules, limit)
-		p.Changes = append(p.Changes, e.changes()...)
-		steps, gap := e.steps()
-		p.Steps = append(p.Steps, steps...)
-		p.Gap = p.Gap || gap
+		e := newEdit(direction, want.Rules, have.Rules)
+		d.Changes = append(d.Changes, e.changes()...)
+		d.directions = append(d.directions, e)
 	}
-	return p
+	return d
+}
+
+// documentedRuleLimit is the cloud's limit of rules for a direction where its quota has none.
+const documentedRuleLimit = 10
+
+// Steps orders the calls that mend the differences. When they are done the cloud must be
+// compared again until nothing differs; two rounds are enough, see makeBeforeBreak. limit
+// is how many rules a direction may have; 0 or less for unknown, which is taken for the
+// documented 10. gap is true when packets that the old and the new rules copy may not be
+// copied for the moment of the change, because no rule slot is free.
+func (d *FilterDiff) Steps(limit int) (steps []FilterStep, gap bool) {
+	if limit <= 0 {
+		limit = documentedRuleLimit
+	}
+	if d.update != (cloud.FilterUpdate{}) {
+		steps = append(steps, FilterStep{UpdateFilter: &d.update})
+	}
+	for _, e := range d.directions {
+		e.limit = limit
+		more, opens := e.steps()
+		steps, gap = append(steps, more...), gap || opens
+	}
+	return steps, gap
 }
 
 // edit is the change of one direction's rules.
@@ -77,8 +85,8 @@ type edit struct {
 	outgoing []cloud.Rule
 }
 
-func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule, limit int) edit {
-	e := edit{direction: direction, limit: limit}
+func newEdit(direction cloud.Direction, want []cloud.RuleSpec, have []cloud.Rule) edit {
+	e := edit{direction: direction}
 	for _, r := range want {
 		if r.Direction == direction {
 			e.want = append(e.want, Normalise(r))
@@ -125,7 +133,7 @@ func (e edit) steps() (steps []FilterStep, gap bool) {
 // makeBeforeBreak adds the new rules in ascending order and then removes the old ones
 // in descending order. Where an old and a new rule have the same priority, a copy of
 // the old rule is made at a free priority beside it first; the copy has no ID yet, so
-// the removals then wait for the next look at the cloud, which sees the copies as
+// the removals then wait for the next comparison, which sees the copies as
 // old rules like any other. ok is false when there is no free slot or no free
 // priority for that.
 func (e edit) makeBeforeBreak() (steps []FilterStep, ok bool) {
@@ -238,12 +246,12 @@ func number(b bool) int {
 	return 0
 }
 
-// unreadable says whether the rule has a field that the adapter can't read. Nobody knows
+// unreadable reports whether the rule has a field that the adapter can't read. Nobody knows
 // what it matches, so it may stand for a reject, and it can neither be copied nor
 // changed in place.
 func unreadable(r cloud.Rule) bool { return r.Unreadable != "" }
 
-// canUpdate says whether one PUT turns old into wanted: it can't change the direction,
+// canUpdate reports whether one PUT turns old into wanted: it can't change the direction,
 // and a field that is left out stays, so a CIDR or a port range can't be cleared.
 func canUpdate(old, wanted cloud.RuleSpec) bool {
 	return old.Direction == wanted.Direction &&

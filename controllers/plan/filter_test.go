@@ -153,17 +153,18 @@ func TestAnEditOfRulesNeverCopiesWhatNeitherFilterCopiesAndEnds(t *testing.T) {
 
 		c := &toyCloud{filter: cloud.Filter{Name: "f", Rules: slices.Clone(have)}}
 		for round := 0; ; round++ {
-			p := plan.Filter(want, c.filter, 10)
-			if p.Empty() {
+			diff := plan.DiffFilter(want, c.filter)
+			steps, gap := diff.Steps(10)
+			if (len(steps) == 0) != (len(diff.Changes) == 0) {
+				t.Fatalf("steps %+v and changes %+v don't agree", steps, diff.Changes)
+			}
+			if len(steps) == 0 {
 				break
 			}
 			if round == 2 {
-				t.Fatalf("still something to do after two rounds: %+v", p.Changes)
+				t.Fatalf("still something to do after two rounds: %+v", diff.Changes)
 			}
-			if len(p.Changes) == 0 {
-				t.Fatalf("steps without a change to name: %+v", p.Steps)
-			}
-			for _, step := range p.Steps {
+			for _, step := range steps {
 				if err := c.do(step); err != nil {
 					t.Fatal(err)
 				}
@@ -172,7 +173,7 @@ func TestAnEditOfRulesNeverCopiesWhatNeitherFilterCopiesAndEnds(t *testing.T) {
 					if now && !before && !after {
 						t.Fatalf("leak of %+v after %+v", pk, step)
 					}
-					if !now && before && after && !p.Gap {
+					if !now && before && after && !gap {
 						t.Fatalf("unannounced gap for %+v after %+v", pk, step)
 					}
 				}
@@ -206,10 +207,10 @@ func TestTheDiffNamesTheFieldOfTheRule(t *testing.T) {
 		DestinationPorts: cloud.PortRange{Low: 1234, High: 1234}}
 	have := want
 	have.DestinationPorts = cloud.PortRange{Low: 80, High: 90}
-	p := plan.Filter(plan.WantedFilter{Name: "n", Rules: []cloud.RuleSpec{want}},
-		cloud.Filter{Name: "other", Rules: []cloud.Rule{{ID: "r", RuleSpec: have}}}, 10)
-	got := make([]string, 0, len(p.Changes))
-	for _, c := range p.Changes {
+	diff := plan.DiffFilter(plan.WantedFilter{Name: "n", Rules: []cloud.RuleSpec{want}},
+		cloud.Filter{Name: "other", Rules: []cloud.Rule{{ID: "r", RuleSpec: have}}})
+	got := make([]string, 0, len(diff.Changes))
+	for _, c := range diff.Changes {
 		got = append(got, c.String())
 	}
 	if diff := cmp.Diff([]string{
@@ -222,11 +223,12 @@ func TestTheDiffNamesTheFieldOfTheRule(t *testing.T) {
 
 func TestARuleThatCannotBeReadGoesAfterEveryAcceptAndIsNeverCopied(t *testing.T) {
 	accept := cloud.RuleSpec{Direction: cloud.Ingress, Priority: 2, Accept: true, Protocol: cloud.All}
-	odd := cloud.Rule{ID: "odd", Unreadable: "protocol", RuleSpec: cloud.RuleSpec{Direction: cloud.Ingress, Priority: 1}}
+	unreadable := cloud.Rule{ID: "unreadable", Unreadable: "protocol", RuleSpec: cloud.RuleSpec{Direction: cloud.Ingress, Priority: 1}}
 	kept := cloud.Rule{ID: "kept", RuleSpec: accept}
-	p := plan.Filter(plan.WantedFilter{Rules: []cloud.RuleSpec{accept}}, cloud.Filter{Rules: []cloud.Rule{odd, kept}}, 10)
+	diff := plan.DiffFilter(plan.WantedFilter{Rules: []cloud.RuleSpec{accept}}, cloud.Filter{Rules: []cloud.Rule{unreadable, kept}})
+	steps, gap := diff.Steps(10)
 	var got []string
-	for _, step := range p.Steps {
+	for _, step := range steps {
 		switch {
 		case step.DeleteRule != nil:
 			got = append(got, "delete "+step.DeleteRule.ID)
@@ -236,10 +238,10 @@ func TestARuleThatCannotBeReadGoesAfterEveryAcceptAndIsNeverCopied(t *testing.T)
 			got = append(got, "something else")
 		}
 	}
-	if diff := cmp.Diff([]string{"delete kept", "delete odd", "create 2"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"delete kept", "delete unreadable", "create 2"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if !p.Gap {
+	if !gap {
 		t.Error("the gap is not announced")
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
-// Mark says in the cloud whose an object is. The cloud has no tags and no
+// Mark names in the cloud whose an object is. The cloud has no tags and no
 // idempotency token, and names are not unique, so the mark is written at the end of
 // the description; after a crash it is how we find what we made.
 type Mark struct {
@@ -16,12 +17,14 @@ type Mark struct {
 	Cluster string
 	// UID of the Kubernetes object.
 	UID string
+	// Part numbers the cloud objects of one Kubernetes object, from 1.
+	Part int
 }
 
 // maxDescription is the cloud's limit for a description, in characters.
 const maxDescription = 255
 
-var markPattern = regexp.MustCompile(`\[vpcmirror ([0-9a-f]{8})/([0-9A-Za-z-]{1,64})\]$`)
+var markPattern = regexp.MustCompile(`\[vpcmirror ([0-9a-f]{8})/([0-9A-Za-z-]{1,64})(?:/([1-9][0-9]{0,3}))?\]$`)
 
 // ClusterID names a cluster by its kube-system namespace's UID, which lives as long
 // as the cluster does.
@@ -30,8 +33,14 @@ func ClusterID(kubeSystemUID string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// String reads like [vpcmirror 1a2b3c4d/0f3c…].
-func (m Mark) String() string { return fmt.Sprintf("[vpcmirror %s/%s]", m.Cluster, m.UID) }
+// String reads like [vpcmirror 1a2b3c4d/0f3c…], with /2 at the end for the second part: the
+// first has no number, as most objects have one part alone.
+func (m Mark) String() string {
+	if m.Part > 1 {
+		return fmt.Sprintf("[vpcmirror %s/%s/%d]", m.Cluster, m.UID, m.Part)
+	}
+	return fmt.Sprintf("[vpcmirror %s/%s]", m.Cluster, m.UID)
+}
 
 // Describe joins the user's description and the mark. A description that would not
 // fit is cut, never the mark.
@@ -52,7 +61,11 @@ func MarkOf(description string) (Mark, bool) {
 	if m == nil {
 		return Mark{}, false
 	}
-	return Mark{Cluster: m[1], UID: m[2]}, true
+	mark := Mark{Cluster: m[1], UID: m[2], Part: 1}
+	if m[3] != "" {
+		mark.Part, _ = strconv.Atoi(m[3]) // at most four digits
+	}
+	return mark, true
 }
 
 // maxNamePrefix leaves room for a hyphen and 8 digits in the cloud's 64 characters.

@@ -15,16 +15,29 @@ type SessionStep struct {
 	RemoveSources []string
 }
 
-// SessionPlan is what to do so that the cloud's session is the wanted one.
-type SessionPlan struct {
-	Steps   []SessionStep
+// SessionDiff is how the cloud's session differs from the wanted one.
+type SessionDiff struct {
+	// Changes are empty when nothing differs.
 	Changes []Change
+
+	update                   cloud.SessionUpdate
+	wantEnabled, haveEnabled bool
+	count                    int // of sources that the cloud has
+	add, remove              []string
 }
 
-// Empty says that there is nothing to do.
-func (p SessionPlan) Empty() bool { return len(p.Steps) == 0 }
+// DiffSession compares have with want.
+func DiffSession(want WantedSession, have cloud.Session) SessionDiff {
+	d := SessionDiff{wantEnabled: want.Enabled, haveEnabled: have.Enabled, count: len(have.Sources)}
+	d.update, d.Changes = sessionFields(want.SessionSpec, have.SessionSpec)
+	d.add, d.remove = difference(want.Sources, have.Sources), difference(have.Sources, want.Sources)
+	if len(d.add) > 0 || len(d.remove) > 0 {
+		d.Changes = append(d.Changes, Change{Field: "sources", Have: list(have.Sources), Want: list(want.Sources)})
+	}
+	return d
+}
 
-// Session plans the way from have to want.
+// Steps orders the calls that mend the differences.
 //
 // Each packet that is copied on the way is one that the old or the new session would
 // copy: a source never works with a filter or a target that it has neither in the old
@@ -33,78 +46,77 @@ func (p SessionPlan) Empty() bool { return len(p.Steps) == 0 }
 // or target change too, the session is off in between, because a gap is better than
 // a leak.
 //
-// limit is how many sources a session may have, negative for unknown.
-func Session(want WantedSession, have cloud.Session, limit int) SessionPlan {
-	update, changes := sessionFields(want.SessionSpec, have.SessionSpec)
-	add, remove := difference(want.Sources, have.Sources), difference(have.Sources, want.Sources)
-	if len(add) > 0 || len(remove) > 0 {
-		changes = append(changes, Change{Field: "sources", Have: list(have.Sources), Want: list(want.Sources)})
-	}
-	p := SessionPlan{Changes: changes}
+// limit is how many sources a session may have, 0 or less for unknown.
+func (d *SessionDiff) Steps(limit int) []SessionStep {
+	var s sessionSteps
+	update := d.update
 	pathMoves := update.FilterID != nil || update.TargetID != nil
-	staying := len(have.Sources) - len(remove)
+	staying := d.count - len(d.remove)
 	switch {
-	case !want.Enabled:
-		p.update(update)
-		p.moveSources(add, remove, len(have.Sources), limit)
-	case !have.Enabled || (pathMoves && staying == 0):
+	case !d.wantEnabled:
+		s.update(update)
+		s.moveSources(d.add, d.remove, d.count, limit)
+	case !d.haveEnabled || (pathMoves && staying == 0):
 		off, on := false, true
-		if update.Enabled = nil; have.Enabled {
+		if update.Enabled = nil; d.haveEnabled {
 			update.Enabled = &off
 		}
-		p.update(update)
-		p.moveSources(add, remove, len(have.Sources), limit)
-		p.update(cloud.SessionUpdate{Enabled: &on})
+		s.update(update)
+		s.moveSources(d.add, d.remove, d.count, limit)
+		s.update(cloud.SessionUpdate{Enabled: &on})
 	case pathMoves:
-		p.remove(remove)
-		p.update(update)
-		p.add(add)
+		s.remove(d.remove)
+		s.update(update)
+		s.add(d.add)
 	default:
-		p.update(update)
-		p.moveSources(add, remove, len(have.Sources), limit)
+		s.update(update)
+		s.moveSources(d.add, d.remove, d.count, limit)
 	}
-	return p
+	return s
 }
+
+// sessionSteps are being gathered.
+type sessionSteps []SessionStep
 
 // moveSources adds before it removes. Where the limit leaves no room it removes just
 // enough, but never the last source: the cloud may then blank the target.
-func (p *SessionPlan) moveSources(add, remove []string, count, limit int) {
+func (s *sessionSteps) moveSources(add, remove []string, count, limit int) {
 	if limit < 2 {
 		limit = max(count, 1) + len(add)
 	}
 	for len(add) > 0 {
 		if room := limit - count; room > 0 {
 			n := min(room, len(add))
-			p.add(add[:n])
+			s.add(add[:n])
 			add, count = add[n:], count+n
 			continue
 		}
 		n := min(len(add), len(remove), count-1)
 		if n <= 0 {
-			p.add(add) // over the limit: the cloud says so in its own words
+			s.add(add) // over the limit: the cloud says so in its own words
 			break
 		}
-		p.remove(remove[:n])
+		s.remove(remove[:n])
 		remove, count = remove[n:], count-n
 	}
-	p.remove(remove)
+	s.remove(remove)
 }
 
-func (p *SessionPlan) add(sources []string) {
+func (s *sessionSteps) add(sources []string) {
 	if len(sources) > 0 {
-		p.Steps = append(p.Steps, SessionStep{AddSources: sources})
+		*s = append(*s, SessionStep{AddSources: sources})
 	}
 }
 
-func (p *SessionPlan) remove(sources []string) {
+func (s *sessionSteps) remove(sources []string) {
 	if len(sources) > 0 {
-		p.Steps = append(p.Steps, SessionStep{RemoveSources: sources})
+		*s = append(*s, SessionStep{RemoveSources: sources})
 	}
 }
 
-func (p *SessionPlan) update(update cloud.SessionUpdate) {
+func (s *sessionSteps) update(update cloud.SessionUpdate) {
 	if update != (cloud.SessionUpdate{}) {
-		p.Steps = append(p.Steps, SessionStep{Update: &update})
+		*s = append(*s, SessionStep{Update: &update})
 	}
 }
 

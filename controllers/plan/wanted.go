@@ -74,7 +74,7 @@ type WantedSession struct {
 }
 
 // SessionFrom translates a spec. VNI and priority come from the caller, because they
-// may be allocated (see ChooseVNI, ChoosePriority).
+// may be allocated (see ChooseNumbers).
 func SessionFrom(s *v1alpha1.MirrorSession, mark Mark, filterID, targetID string, sources []string, vni, priority int) WantedSession {
 	length := 1460
 	if s.Spec.PacketLength != nil {

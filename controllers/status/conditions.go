@@ -1,4 +1,4 @@
-// Package status tells: it sets conditions so that people, kstatus and Argo CD read
+// Package status sets conditions so that people, kstatus and Argo CD read
 // the same from them, sums up what the verifiers report, and writes the status with
 // server-side apply, once, and only when it changed.
 //
@@ -24,30 +24,30 @@ type Object interface {
 
 // Synced says that the cloud matches the spec: kstatus Current.
 func Synced(o Object, message string) {
-	settle(o, metav1.ConditionTrue, v1alpha1.ReasonSynced, message, "")
+	setReady(o, metav1.ConditionTrue, v1alpha1.ReasonSynced, message, "")
 }
 
 // Waiting says that the cloud does not match the spec yet and that the manager goes
 // on by itself: kstatus InProgress.
 func Waiting(o Object, reason, message string) {
-	settle(o, metav1.ConditionFalse, reason, message, v1alpha1.ConditionReconciling)
+	setReady(o, metav1.ConditionFalse, reason, message, v1alpha1.ConditionReconciling)
 }
 
 // Stalled says that only a person can help: kstatus Failed.
 func Stalled(o Object, reason, message string) {
-	settle(o, metav1.ConditionFalse, reason, message, v1alpha1.ConditionStalled)
+	setReady(o, metav1.ConditionFalse, reason, message, v1alpha1.ConditionStalled)
 }
 
 // Suspended says that the manager keeps its hands off: kstatus InProgress, because
 // whether the cloud matches the spec is not known.
 func Suspended(o Object) {
-	settle(o, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
+	setReady(o, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
 		"spec.suspend is true: nothing is read or changed in the cloud until it is false", "")
 }
 
-// settle sets Ready and at most one of Reconciling and Stalled for the present
+// setReady sets Ready and at most one of Reconciling and Stalled for the present
 // generation, and removes the other: present means true, as kstatus wants it.
-func settle(o Object, ready metav1.ConditionStatus, reason, message, helper string) {
+func setReady(o Object, ready metav1.ConditionStatus, reason, message, helper string) {
 	common := o.Common()
 	common.ObservedGeneration = o.GetGeneration()
 	set(o, v1alpha1.ConditionReady, ready, reason, message)
@@ -76,7 +76,7 @@ func set(o Object, kind string, value metav1.ConditionStatus, reason, message st
 	})
 }
 
-// IsSynced says whether the last look found the cloud as the present generation of
+// IsSynced reports whether the last reconcile found the cloud as the present generation of
 // the spec wants it.
 func IsSynced(o Object) bool {
 	ready := meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)

@@ -45,18 +45,18 @@ func seconds(t *metav1.MicroTime) *metav1.Time {
 }
 
 // Traffic sets the sum of the verifiers' entries and TrafficObserved. It must come
-// after the conditions about the cloud. lost says of a node whether its verifier has
-// stopped renewing its lease, given what was said of it before.
-func Traffic(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) {
+// after the conditions about the cloud. lost reports of a node whether its verifier has
+// stopped renewing its lease, given what was reported of it before.
+func Traffic(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) {
 	s.Status.Traffic = SumTraffic(s.Status.Traffic, s.Status.Verification)
 	value, reason, message := observed(s, lost)
 	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }
 
-// observed decides TrafficObserved by those verifiers that look now. What they counted
+// observed decides TrafficObserved by those verifiers that count now. What they counted
 // comes first: a packet that was seen stays seen, whatever happens to the session later.
-func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) (metav1.ConditionStatus, string, string) {
-	entries, gone := looking(s, lost)
+func observed(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) (metav1.ConditionStatus, string, string) {
+	entries, gone := countingNow(s, lost)
 	if len(entries) == 0 && len(gone) > 0 {
 		return metav1.ConditionUnknown, v1alpha1.ReasonVerifierLost,
 			"the verifier " + where(gone) + " has stopped renewing its lease: the counts are as of its last report. Is its pod running, and can it reach the API server?"
@@ -81,7 +81,7 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool)
 		return metav1.ConditionFalse, v1alpha1.ReasonUndecided,
 			"packets arrive " + where(entries) +
 				", but whether the filter accepts them can't be told: raise spec.packetLength, or look at the last packet in status.verification"
-	case !hasSession(s):
+	case !s.InCloud():
 		return metav1.ConditionUnknown, v1alpha1.ReasonNotReady, "the session is not in the cloud yet"
 	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
 		return metav1.ConditionUnknown, v1alpha1.ReasonDisabled, "spec.enabled is false: the cloud makes no copies"
@@ -97,15 +97,15 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool)
 	}
 }
 
-// looking are the entries of the verifiers that count the session now, and gone those of
-// the ones that are lost. Nobody is missed while the session is not in the cloud.
-func looking(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) (now, gone []v1alpha1.Verification) {
+// countingNow are the entries of the verifiers that count the session now, and gone those
+// of the ones that are lost. Nobody is missed while the session is not in the cloud.
+func countingNow(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) (now, gone []v1alpha1.Verification) {
 	c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved)
-	said := c != nil && c.Reason == v1alpha1.ReasonVerifierLost
+	reported := c != nil && c.Reason == v1alpha1.ReasonVerifierLost
 	for _, e := range s.Status.Verification {
 		switch {
 		case e.Ended:
-		case hasSession(s) && lost(e.Node, said):
+		case s.InCloud() && lost(e.Node, reported):
 			gone = append(gone, e)
 		default:
 			now = append(now, e)
@@ -113,8 +113,6 @@ func looking(s *v1alpha1.MirrorSession, lost func(node string, said bool) bool) 
 	}
 	return now, gone
 }
-
-func hasSession(s *v1alpha1.MirrorSession) bool { return len(s.Status.Sessions) > 0 }
 
 func targetName(s *v1alpha1.MirrorSession) string {
 	switch t := s.Status.Target; {

@@ -63,7 +63,7 @@ func TestTrafficObserved(t *testing.T) {
 			status: v1alpha1.MirrorSessionStatus{Sessions: made, Target: &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"10.0.0.1"}}},
 			want:   condition("TrafficObserved", "Unknown", "NoVerifier", "no verifier has reported from the host that owns the target 10.0.0.1: run one there"),
 		},
-		"is unknown while a verifier can't look": {
+		"is unknown while a verifier can't capture": {
 			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{{Node: "n", Message: "no capability"}}},
 			want:   condition("TrafficObserved", "Unknown", "CaptureFailed", "n: no capability"),
 		},

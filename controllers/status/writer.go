@@ -25,7 +25,7 @@ const verificationField = "verification"
 // attempts is how often a write is tried while verifiers write their entries beside it.
 const attempts = 5
 
-// Write stores the status of after when it differs from that of before, says whether it
+// Write stores the status of after when it differs from that of before, reports whether it
 // did, and moves the resource version of after on. An object that was deleted and made
 // anew meanwhile is not touched; that is a conflict. For the status of custom resources
 // the API server compares no UID, only the version, so the write names the version and
@@ -74,17 +74,17 @@ func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o 
 // catchUp moves the version of o to the present one, unless the name is now that of
 // another object, or an entry was folded that o still has: its sum would be wrong.
 func catchUp(ctx context.Context, reader client.Reader, o Object) bool {
-	now := o.DeepCopyObject().(Object) //nolint:forcetypeassert // a copy has its original's type
+	now := o.DeepCopyObject().(Object) // a copy has its original's type
 	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() ||
-		!equality.Semantic.DeepEqual(retired(now), retired(o)) {
+		!equality.Semantic.DeepEqual(foldedCounts(now), foldedCounts(o)) {
 		return false
 	}
 	o.SetResourceVersion(now.GetResourceVersion())
 	return true
 }
 
-// retired is what a session's entries had counted that are gone.
-func retired(o Object) *v1alpha1.Counts {
+// foldedCounts is what a session's entries had counted that are gone.
+func foldedCounts(o Object) *v1alpha1.Counts {
 	if s, ok := o.(*v1alpha1.MirrorSession); ok && s.Status.Traffic != nil {
 		return s.Status.Traffic.Retired
 	}

@@ -157,7 +157,7 @@ func TestAListThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 		w.Start()
 		filter := w.Filter("unknown")
 		w.Create(filter)
-		harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "look for an earlier creation of this filter", "503")
+		harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "look for an earlier creation of the filter", "503")
 		harness.Same(t, "what was written to the cloud", []string{}, harness.Operations(w.Cloud.Journal.Writes(0)))
 		w.Cloud.Faults.Remove(broken)
 		harness.Ready(w, filter)

@@ -129,7 +129,7 @@ func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s s
 	if s.wrap != nil {
 		writer = s.wrap(writer)
 	}
-	base := &lifecycle.Base{
+	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}),
@@ -139,12 +139,12 @@ func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s s
 		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
 		Clock:     w.Clock.Now,
 		Resync:    s.resync,
-	}
+	})
 	const workers = 4
-	if err := (&mirrorfilter.Reconciler{Base: base}).SetupWithManager(mgr, workers); err != nil {
+	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {
 		return err
 	}
-	return (&mirrorsession.Reconciler{Base: base}).SetupWithManager(mgr, workers)
+	return (&mirrorsession.Reconciler{Services: services}).SetupWithManager(mgr, workers)
 }
 
 // Stop ends the manager and waits for its end; again it does nothing.

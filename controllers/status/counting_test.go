@@ -27,7 +27,7 @@ func TestOnlyVerifiersThatLookSpeakForTheTraffic(t *testing.T) {
 		"one that is lost is not missed before the session is in the cloud": {
 			v1alpha1.MirrorSessionStatus{Verification: []v1alpha1.Verification{seen("lost", 0, false)}}, gone, v1alpha1.ReasonNotReady,
 		},
-		"one that looks and has seen nothing is not spoken for by one that is lost": {
+		"one that counts and has seen nothing is not spoken for by one that is lost": {
 			v1alpha1.MirrorSessionStatus{Sessions: there, Verification: []v1alpha1.Verification{seen("lost", 3, false), seen("here", 0, false)}}, gone, v1alpha1.ReasonNoPackets,
 		},
 		"one that ended speaks for nobody": {

@@ -20,17 +20,17 @@ import (
 // errChanged is what fold returns when somebody wrote to the session since it was read.
 var errChanged = errors.New("the session has changed since it was read")
 
-// retire folds entries that no verifier will ever write again into traffic.retired: those
+// foldFinalEntries folds entries that no verifier will ever write again into traffic.retired: those
 // whose verifier has ended them, because the target is on another node now, and those
 // of a node that has left the cluster. One patch removes the entry and adds its counts,
 // and only if nobody wrote in between, so the totals neither fall nor double.
 //
-// It comes first in a look, while the session is as the API server has it, and leaves the
+// It comes first in a reconcile, while the session is as the API server has it, and leaves the
 // session as it is then.
-func (r *Reconciler) retire(ctx context.Context, session *v1alpha1.MirrorSession) error {
+func (r *Reconciler) foldFinalEntries(ctx context.Context, session *v1alpha1.MirrorSession) error {
 	const attempts = 10 // several verifiers may be writing beside us
 	for attempt := 1; ; attempt++ {
-		err := r.retireAll(ctx, session)
+		err := r.foldAll(ctx, session)
 		if !errors.Is(err, errChanged) || attempt == attempts {
 			return err
 		}
@@ -39,19 +39,19 @@ func (r *Reconciler) retire(ctx context.Context, session *v1alpha1.MirrorSession
 			return fmt.Errorf("read the session again: %w", err)
 		}
 		if now.UID != session.UID {
-			return err // it was deleted and made anew, which is another look
+			return err // it was deleted and made anew, which is another reconcile
 		}
 		*session = now
 	}
 }
 
-func (r *Reconciler) retireAll(ctx context.Context, session *v1alpha1.MirrorSession) error {
+func (r *Reconciler) foldAll(ctx context.Context, session *v1alpha1.MirrorSession) error {
 	for i := len(session.Status.Verification) - 1; i >= 0; i-- {
-		over, err := r.over(ctx, session.Status.Verification[i])
+		final, err := r.final(ctx, session.Status.Verification[i])
 		if err != nil {
 			return err
 		}
-		if !over {
+		if !final {
 			continue
 		}
 		if err := r.fold(ctx, session, i); err != nil {
@@ -61,10 +61,10 @@ func (r *Reconciler) retireAll(ctx context.Context, session *v1alpha1.MirrorSess
 	return nil
 }
 
-// over says whether an entry gets no more counts. A verifier whose lease ran out may
+// final reports whether an entry gets no more counts. A verifier whose lease ran out may
 // come back as long as its node is there; where the cluster does not know the node at
-// all, nobody can tell.
-func (r *Reconciler) over(ctx context.Context, e v1alpha1.Verification) (bool, error) {
+// all, it is not known.
+func (r *Reconciler) final(ctx context.Context, e v1alpha1.Verification) (bool, error) {
 	if e.Ended {
 		return true, nil
 	}
@@ -120,7 +120,7 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 		return fmt.Errorf("fold the entry of %s into traffic.retired: %w", entry.Node, err)
 	}
 	*session = *now
-	r.Event(session, corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
+	r.NewScope(session).Event(corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
 		"the verifier of %s counts the session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
 	return nil
 }

@@ -1,4 +1,4 @@
-package lifecycle_test
+package lifecycle
 
 import (
 	"context"
@@ -43,12 +43,14 @@ func TestTheLastFilterLetsItsSecretGo(t *testing.T) {
 					return to.List(ctx, list, o...)
 				},
 			}).Build()
-			b, _ := base()
-			b.Client, b.Reader = server, server
+			services, _ := newTestServices()
+			options := services.Options
+			options.Client, options.Reader = server, server
+			services = New(options)
 			if err := server.Get(t.Context(), client.ObjectKeyFromObject(last), last); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.LetGo(t.Context(), last); (err != nil) != c.guarded {
+			if err := services.NewScope(last).letGo(t.Context()); (err != nil) != c.guarded {
 				t.Errorf("letting go: %v", err)
 			}
 			if err := server.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {

@@ -1,0 +1,97 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// clientMemo keeps for each object the cloud client that it had last.
+type clientMemo struct {
+	mu   sync.Mutex
+	last map[types.UID]cloud.Client
+}
+
+func newClientMemo() *clientMemo { return &clientMemo{last: make(map[types.UID]cloud.Client)} }
+
+func (m *clientMemo) of(uid types.UID) cloud.Client {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last[uid]
+}
+
+func (m *clientMemo) keep(uid types.UID, c cloud.Client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last[uid] = c
+}
+
+func (m *clientMemo) forget(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.last, uid)
+}
+
+// Connect gets the cloud client for the object and checks that it is for the object's
+// account. When the Secret was removed by force, an object that is being deleted is
+// served with the client it had before.
+func (s *Scope) Connect(ctx context.Context) error {
+	o := s.Object
+	deleting := !o.GetDeletionTimestamp().IsZero()
+	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud())
+	if err != nil {
+		last := s.clients.of(o.GetUID())
+		if last == nil || !deleting || !credentialsMissing(err) {
+			return err
+		}
+		log.FromContext(ctx).Info("Deleting with the credentials of before", "because", err.Error())
+		c = last
+	}
+	if err := checkAccount(o, c.Account()); err != nil {
+		return err
+	}
+	s.clients.keep(o.GetUID(), c)
+	s.Cloud = c
+	if deleting {
+		return nil
+	}
+	return s.guardSecret(ctx)
+}
+
+// checkAccount refuses a client for another account than the one in which the object
+// lives. Nothing is created, changed or deleted then.
+func checkAccount(o status.Object, account cloud.Account) error {
+	bound := o.Common().Account
+	if bound == nil || plan.SameAccount(bound, account) {
+		return nil
+	}
+	return Stall(v1alpha1.ReasonAccountChanged,
+		"the object lives in %s, but its credentials are now for %s: nothing was touched. Restore the old credentials, or delete the object with them and create it anew",
+		describe(plan.AccountOf(bound)), describe(account))
+}
+
+// bind records the account in the status (not stored yet).
+func bind(o status.Object, account cloud.Account) {
+	o.Common().Account = &v1alpha1.Account{Region: account.Region, ProjectID: account.ProjectID, Endpoint: account.Endpoint}
+}
+
+// unbind takes the account out of the status again (not stored yet) when err says that
+// the object's very first create surely had no effect: it has nothing in the cloud then,
+// and can go without credentials.
+func unbind(o status.Object, err error) {
+	if cloud.ClassOf(err) != "" && !cloud.IsAmbiguous(err) {
+		o.Common().Account = nil
+	}
+}
+
+func describe(a cloud.Account) string {
+	return fmt.Sprintf("project %s of region %s at %s", a.ProjectID, a.Region, a.Endpoint)
+}

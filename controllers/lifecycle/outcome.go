@@ -1,0 +1,152 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// outcome turns how a reconcile ended into conditions, an event or a line of the log, and
+// the time of the next one.
+type outcome struct {
+	recorder events.EventRecorder
+	resync   time.Duration
+
+	mu     sync.Mutex
+	logged map[types.UID]string // what the log has of why an object is not synced
+}
+
+func newOutcome(recorder events.EventRecorder, resync time.Duration) *outcome {
+	return &outcome{recorder: recorder, resync: resync, logged: make(map[types.UID]string)}
+}
+
+// conclude sets the conditions of o, which was before when the reconcile began and ended
+// with err; synced is the message of Ready when it ended well. The status is not stored.
+func (c *outcome) conclude(ctx context.Context, before, o status.Object, err error, synced string) (ctrl.Result, error) {
+	if err == nil {
+		handled(o)
+		status.Synced(o, synced)
+		c.transition(before, o, corev1.EventTypeNormal)
+		c.forget(o.GetUID())
+		return c.later(0), nil
+	}
+	p := Diagnose(err)
+	if p == nil || ctx.Err() != nil {
+		// The API server's fault, or the manager stops in the middle: neither says
+		// anything about the object.
+		return ctrl.Result{}, err
+	}
+	handled(o)
+	if c := readyOf(before); c != nil && c.Reason == p.Reason && sameButRequest(c.Message, p.Message) {
+		p.Message = c.Message
+	}
+	if p.Stalled {
+		status.Stalled(o, p.Reason, p.Message)
+	} else {
+		status.Waiting(o, p.Reason, p.Message)
+	}
+	kind := corev1.EventTypeNormal
+	if p.Stalled || p.Retry {
+		kind = corev1.EventTypeWarning
+	}
+	evented := c.transition(before, o, kind) // events are logged, too
+	if news := c.isNews(o.GetUID(), p.Reason+": "+p.Message); news && !evented {
+		log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	}
+	if p.Retry {
+		return ctrl.Result{}, err
+	}
+	return c.later(p.After), nil
+}
+
+// isNews notes what the log has of an object, and reports whether that is new.
+func (c *outcome) isNews(uid types.UID, text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.logged[uid]
+	c.logged[uid] = text
+	return was != text
+}
+
+func (c *outcome) forget(uid types.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.logged, uid)
+}
+
+var requestID = regexp.MustCompile(`\(request [^)]*\)`)
+
+// sameButRequest reports whether two messages differ only in the cloud's request IDs,
+// which are new each time: that is no reason to write a status.
+func sameButRequest(a, b string) bool {
+	return requestID.ReplaceAllString(a, "") == requestID.ReplaceAllString(b, "")
+}
+
+// transition makes an event when the reason or the status of Ready changed, and reports
+// whether it did.
+func (c *outcome) transition(before, o status.Object, kind string) bool {
+	was, is := readyOf(before), readyOf(o)
+	if is == nil || (was != nil && was.Reason == is.Reason && was.Status == is.Status) {
+		return false
+	}
+	c.event(o, kind, is.Reason, "Reconcile", "%s", is.Message)
+	return true
+}
+
+func readyOf(o status.Object) *metav1.Condition {
+	return meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)
+}
+
+// maxNote is the API server's bound for an event's note, in bytes.
+const maxNote = 1024
+
+func (c *outcome) event(o client.Object, kind, reason, action, format string, args ...any) {
+	note := fmt.Sprintf(format, args...)
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
+	}
+	c.recorder.Eventf(o, nil, kind, reason, cut(action), "%s", note)
+}
+
+// Restoring is the action of an event about drift. It names the fields, because events
+// of an unchanged object with the same reason and action are folded into the first of
+// them, whatever their notes say (client-go, package events).
+func Restoring(changes []plan.Change) string {
+	fields := make([]string, 0, len(changes))
+	for _, c := range changes {
+		fields = append(fields, c.Field)
+	}
+	return cut("Restore " + strings.Join(fields, ", "))
+}
+
+// later requeues after the given time, or the resync interval when that is zero; up to
+// 10 % later, so that objects made together don't stay together.
+func (c *outcome) later(after time.Duration) ctrl.Result {
+	if after <= 0 {
+		after = c.resync
+	}
+	return ctrl.Result{RequeueAfter: after + rand.N(after/10+1)}
+}
+
+// Backoff is the growing delay between failed reconciles of one object: 1 s to 2 min.
+func Backoff() workqueue.TypedRateLimiter[ctrl.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](time.Second, 2*time.Minute)
+}

@@ -1,0 +1,175 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+// newTestOutcome returns one with a resync interval of 10 minutes, and where its events go.
+func newTestOutcome() (*outcome, *events.FakeRecorder) {
+	recorder := events.NewFakeRecorder(10)
+	return newOutcome(recorder, 10*time.Minute), recorder
+}
+
+func eventsOf(r *events.FakeRecorder) []string {
+	var all []string
+	for {
+		select {
+		case e := <-r.Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+func filter() *v1alpha1.MirrorFilter {
+	return &v1alpha1.MirrorFilter{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "f", UID: "u", Generation: 3}}
+}
+
+// conclude ends a reconcile of before with err and returns the object afterwards.
+func conclude(t *testing.T, c *outcome, before *v1alpha1.MirrorFilter, err error) (*v1alpha1.MirrorFilter, ctrl.Result, error) {
+	t.Helper()
+	after := before.DeepCopy()
+	result, err := c.conclude(t.Context(), before, after, err, "all is there")
+	return after, result, err
+}
+
+func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
+	busy := &cloud.Error{Class: cloud.ClassThrottled, Op: "List", RetryAfter: 10 * time.Second}
+	broken := &cloud.Error{Class: cloud.ClassServer, Op: "List", Message: "503"}
+	for name, c := range map[string]struct {
+		err        error
+		conditions []metav1.Condition
+		events     []string
+		after      time.Duration // up to a tenth more
+		again      error
+	}{
+		"synced": {
+			nil, []metav1.Condition{{Type: "Ready", Status: "True", Reason: "Synced", Message: "all is there"}},
+			[]string{"Normal Synced all is there"}, 10 * time.Minute, nil,
+		},
+		"waiting for something that is watched": {
+			Wait("FilterNotReady", "not yet"), []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "FilterNotReady", Message: "not yet"},
+				{Type: "Reconciling", Status: "True", Reason: "FilterNotReady", Message: "not yet"},
+			}, []string{"Normal FilterNotReady not yet"}, 10 * time.Minute, nil,
+		},
+		"stalled": {
+			Stall("NoSources", "name one"), []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "NoSources", Message: "name one"},
+				{Type: "Stalled", Status: "True", Reason: "NoSources", Message: "name one"},
+			}, []string{"Warning NoSources name one"}, 10 * time.Minute, nil,
+		},
+		"throttled": {
+			busy, []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "Throttled", Message: "List: Throttled"},
+				{Type: "Reconciling", Status: "True", Reason: "Throttled", Message: "List: Throttled"},
+			}, []string{"Normal Throttled List: Throttled"}, 10 * time.Second, nil,
+		},
+		"a fault": {
+			broken, []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "CloudUnavailable", Message: "List: 503"},
+				{Type: "Reconciling", Status: "True", Reason: "CloudUnavailable", Message: "List: 503"},
+			}, []string{"Warning CloudUnavailable List: 503"}, 0, broken,
+		},
+		"an error of the API server": {context.Canceled, nil, nil, 0, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, recorder := newTestOutcome()
+			for i := range c.conditions {
+				c.conditions[i].ObservedGeneration = 3
+			}
+			after, result, err := conclude(t, out, filter(), c.err)
+			same(t, "the conditions", c.conditions, after.Status.Conditions, cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime"))
+			same(t, "the events", c.events, eventsOf(recorder))
+			if result.RequeueAfter < c.after || result.RequeueAfter > c.after+c.after/10+1 {
+				t.Errorf("the next reconcile is after %s, want %s or up to a tenth more", result.RequeueAfter, c.after)
+			}
+			if !errors.Is(err, c.again) || c.again == nil && err != nil {
+				t.Errorf("the error for the queue is %v, want %v", err, c.again)
+			}
+			if err == nil {
+				// A second reconcile that ends alike is no news.
+				again, _, _ := conclude(t, out, after, c.err)
+				same(t, "the object after a second one", after, again)
+				same(t, "the events of a second one", nil, eventsOf(recorder))
+			}
+		})
+	}
+}
+
+func TestANewRequestIDAloneIsNoNews(t *testing.T) {
+	out, recorder := newTestOutcome()
+	failed := func(message, request string) error {
+		return &cloud.Error{Class: cloud.ClassPermission, Op: "List", HTTPStatus: 403, Message: message, RequestID: request}
+	}
+	first, _, _ := conclude(t, out, filter(), failed("frozen", "r1"))
+	second, _, _ := conclude(t, out, first, failed("frozen", "r2"))
+	same(t, "the object", first, second)
+	third, _, _ := conclude(t, out, second, failed("in arrears", "r3"))
+	same(t, "another message", "List: 403: in arrears (request r3)", third.Status.Conditions[0].Message)
+	same(t, "the events", []string{"Warning PermissionDenied List: 403: frozen (request r1)"}, eventsOf(recorder))
+}
+
+func TestTheLogSaysOnceWhatNoEventSays(t *testing.T) {
+	var lines []string
+	ctx := log.IntoContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
+	out, recorder := newTestOutcome()
+	wait := func(c *outcome, before *v1alpha1.MirrorFilter, message string) *v1alpha1.MirrorFilter {
+		after := before.DeepCopy()
+		if _, err := c.conclude(ctx, before, after, Wait("FilterNotReady", "%s", message), ""); err != nil {
+			t.Fatal(err)
+		}
+		return after
+	}
+	line := func(message string) string {
+		return fmt.Sprintf(`"level"=0 "msg"="Not synced" "reason"="FilterNotReady" "message"=%q`, message)
+	}
+	f := wait(out, filter(), "not yet")
+	same(t, "the log after one that has an event", nil, lines)
+	f = wait(out, f, "not yet")
+	same(t, "the log after another", nil, lines)
+	f = wait(out, f, "nor now")
+	f = wait(out, f, "nor now")
+	same(t, "the log after another message", []string{line("nor now")}, lines)
+
+	lines = nil
+	next, _ := newTestOutcome()
+	f = wait(next, f, "nor now")
+	wait(next, f, "nor now")
+	same(t, "the log of the next leader", []string{line("nor now")}, lines)
+	same(t, "the events", []string{"Normal FilterNotReady not yet"}, eventsOf(recorder))
+}
+
+func TestAnEventFitsTheAPIServersBounds(t *testing.T) {
+	out, recorder := newTestOutcome()
+	out.event(filter(), "Normal", "Found", "Create", "%s", strings.Repeat("字", 1000))
+	note := strings.TrimPrefix(eventsOf(recorder)[0], "Normal Found ")
+	if len(note) > 1024 || !utf8.ValidString(note) || !strings.HasSuffix(note, "字 ...") {
+		t.Errorf("the note has %d bytes and ends in %q", len(note), note[len(note)-10:])
+	}
+	same(t, "the action of an event about drift", "Restore vni, rules[Ingress 1].protocol",
+		Restoring([]plan.Change{{Field: "vni"}, {Field: "rules[Ingress 1].protocol"}}))
+	long := make([]plan.Change, 100)
+	for i := range long {
+		long[i].Field = "packetLength"
+	}
+	same(t, "its length", 128, len(Restoring(long)))
+}

@@ -1,0 +1,267 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// thing is a cloud object of no particular kind.
+type thing struct{ id, description, content string }
+
+// account is what the cloud has of things, and a journal of the calls.
+type account struct {
+	things []thing
+	calls  []string
+	noted  map[string]bool
+	getErr error
+}
+
+func (a *account) call(words ...string) { a.calls = append(a.calls, strings.Join(words, " ")) }
+
+// journal returns the calls since it was last asked.
+func (a *account) journal() []string {
+	calls := a.calls
+	a.calls = nil
+	return calls
+}
+
+func (a *account) collection() Collection[thing] {
+	gone := &cloud.Error{Class: cloud.ClassNotFound, Op: "Get"}
+	at := func(id string) int { return slices.IndexFunc(a.things, func(t thing) bool { return t.id == id }) }
+	return Collection[thing]{
+		Kind:     "thing",
+		Identity: func(t thing) (id, description string) { return t.id, t.description },
+		List: func(context.Context, time.Time) ([]thing, error) {
+			a.call("list")
+			return slices.Clone(a.things), nil
+		},
+		Get: func(_ context.Context, id string) (thing, error) {
+			a.call("get", id)
+			if a.getErr != nil {
+				return thing{}, a.getErr
+			}
+			if i := at(id); i >= 0 {
+				return a.things[i], nil
+			}
+			return thing{}, gone
+		},
+		Delete: func(_ context.Context, id string) error {
+			a.call("delete", id)
+			a.things = slices.DeleteFunc(a.things, func(t thing) bool { return t.id == id })
+			return nil
+		},
+		Note:   func(thing) {},
+		Forget: func(id string) { delete(a.noted, id) },
+		Noted:  func(id string, _ time.Time) bool { return a.noted[id] },
+	}
+}
+
+// partOf is a part of f whose cloud is a, and where the events go. Each begins a reconcile.
+func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thing], events func() []string, pass func(time.Duration)) {
+	t.Helper()
+	s := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(s); err != nil {
+		t.Fatal(err)
+	}
+	server := fake.NewClientBuilder().WithScheme(s).WithObjects(f).WithStatusSubresource(f).WithReturnManagedFields().Build()
+	services, recorder := newTestServices()
+	now := noon
+	options := services.Options
+	options.Client, options.Reader = server, server
+	options.Clock = func() time.Time {
+		now = now.Add(1) // time passes between two readings
+		return now
+	}
+	services = New(options)
+	if err := server.Get(t.Context(), client.ObjectKeyFromObject(f), f); err != nil {
+		t.Fatal(err)
+	}
+	scope := services.NewScope(f)
+	scope.Cloud = accountOnly{account: cloud.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}}
+	record := func(have thing) { f.Status.ID = have.id }
+	return &Part[thing]{
+		Scope: scope, Number: 1, Collection: a.collection(),
+		StoredID: func() string { return f.Status.ID },
+		Record:   record, Progress: record, Clear: func() { f.Status.ID = "" },
+	}, func() []string { return eventsOf(recorder) }, func(d time.Duration) { now = now.Add(d) }
+}
+
+func marked(f *v1alpha1.MirrorFilter, id string) thing {
+	return thing{id: id, description: plan.Mark{Cluster: "0a1b2c3d", UID: string(f.UID)}.Describe("of ours")}
+}
+
+// find returns what Find gives, an error as the problem that it stands for.
+func find(t *testing.T, p *Part[thing]) (*thing, *Problem) {
+	t.Helper()
+	have, err := p.Find(t.Context())
+	return have, Diagnose(err)
+}
+
+func TestACreateWithoutAnAnswerIsLookedForUntilItsAbsenceCanBeBelieved(t *testing.T) {
+	f, a := filter(), &account{}
+	p, events, pass := partOf(t, a, f)
+	lost := &cloud.Error{Class: cloud.ClassServer, Op: "Create", Ambiguous: true}
+	_, err := p.Create(t.Context(), func(context.Context) (thing, error) { return thing{}, lost })
+	same(t, "the error", error(lost), err, cmpopts.EquateErrors())
+	same(t, "the recorded account", &v1alpha1.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}, f.Status.Account)
+
+	_, problem := find(t, p)
+	same(t, "what is waited for", &Problem{
+		Reason: v1alpha1.ReasonProgressing, Retry: true,
+		Message: "an earlier create may have taken effect without an answer: looking for what it made before creating again",
+	}, problem)
+	status.Waiting(f, v1alpha1.ReasonCloudUnavailable, "503")
+	_, problem = find(t, p)
+	same(t, "after a fault", &Problem{Reason: v1alpha1.ReasonCloudUnavailable, Message: "503", Retry: true}, problem)
+	status.Stalled(f, v1alpha1.ReasonPermissionDenied, "403")
+	_, problem = find(t, p)
+	same(t, "after a refusal", &Problem{Reason: v1alpha1.ReasonPermissionDenied, Message: "403", Retry: true, Stalled: true}, problem)
+
+	made := marked(f, "late")
+	a.things = []thing{{id: "foreign"}, made}
+	have, problem := find(t, p)
+	same(t, "what it had made", &made, have, cmpopts.EquateComparable(thing{}))
+	same(t, "the problem then", (*Problem)(nil), problem)
+	same(t, "the ID in the status", "late", f.Status.ID)
+	same(t, "the events", []string{"Normal Found found the thing late of an earlier attempt"}, events())
+
+	a.things = nil
+	pass(Settled)
+	if have, problem = find(t, p); have != nil || problem != nil {
+		t.Errorf("found %v with the problem %v after it was removed outside", have, problem)
+	}
+	same(t, "the ID in the status after it was removed outside", "", f.Status.ID)
+}
+
+func TestAFirstCreateThatWasSurelyRefusedLeavesNoAccountBehind(t *testing.T) {
+	f, a := filter(), &account{}
+	p, _, _ := partOf(t, a, f)
+	refused := &cloud.Error{Class: cloud.ClassInvalid, Op: "Create"}
+	if _, err := p.Create(t.Context(), func(context.Context) (thing, error) { return thing{}, refused }); !errors.Is(err, refused) {
+		t.Errorf("the error is %v", err)
+	}
+	same(t, "the recorded account", (*v1alpha1.Account)(nil), f.Status.Account)
+}
+
+func TestAnObjectThatAReadDeniesAndAListShowsIsNeitherMadeNorTakenOver(t *testing.T) {
+	f := filter()
+	f.Status.ID = "one"
+	a := &account{things: []thing{marked(f, "one")}, getErr: &cloud.Error{Class: cloud.ClassNotFound, Op: "Get"}}
+	p, _, _ := partOf(t, a, f)
+	have, problem := find(t, p)
+	same(t, "what was found", (*thing)(nil), have)
+	same(t, "the problem", &Problem{
+		Reason: v1alpha1.ReasonCloudUnavailable, Retry: true,
+		Message: "the cloud says that the thing one does not exist, and lists it all the same: waiting until it is sure",
+	}, problem)
+	same(t, "the ID in the status", "one", f.Status.ID)
+}
+
+func TestTwoObjectsWithOneMarkAreAConflict(t *testing.T) {
+	f := filter()
+	a := &account{things: []thing{marked(f, "one"), marked(f, "two")}}
+	p, _, _ := partOf(t, a, f)
+	_, problem := find(t, p)
+	same(t, "the problem", &Problem{
+		Reason: v1alpha1.ReasonConflict, Stalled: true,
+		Message: "the cloud has 2 things with this object's mark: one, two. Delete those that are not in use, and the remaining one is taken",
+	}, problem)
+}
+
+func TestWhatASharedListShowsIsConfirmedBeforeItIsChanged(t *testing.T) {
+	f := filter()
+	f.Status.ID = "one"
+	status.Synced(f, "")
+	changed := marked(f, "one")
+	changed.content = "changed outside"
+	a := &account{things: []thing{changed}}
+	p, _, _ := partOf(t, a, f)
+	have, err := p.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the calls of finding it in the steady state", []string{"list"}, a.journal())
+	err = p.Converge(t.Context(), *have, func(have thing) ([]plan.Change, func(context.Context) error) {
+		if have.content == "" {
+			return nil, nil
+		}
+		return []plan.Change{{Field: "content", Have: have.content}}, func(context.Context) error {
+			a.call("mend")
+			a.things[0].content = ""
+			return nil
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the calls of mending it", []string{"get one", "mend", "get one"}, a.journal())
+}
+
+func TestAnObjectThatNeverConvergesIsGivenUpAfterAFewRounds(t *testing.T) {
+	f := filter()
+	f.Status.ID = "one"
+	a := &account{things: []thing{marked(f, "one")}}
+	p, _, _ := partOf(t, a, f)
+	have, err := p.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounds := 0
+	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, func(context.Context) error) {
+		return []plan.Change{{Field: "vni", Have: "1", Want: "2"}}, func(context.Context) error { rounds++; return nil }
+	})
+	same(t, "the problem", &Problem{
+		Reason: v1alpha1.ReasonProgressing, Message: "the thing one does not converge: still vni is 1, wanted 2", Retry: true,
+	}, Diagnose(err))
+	same(t, "the rounds", maxRounds, rounds)
+}
+
+func TestAnObjectThatGoesWhileItIsChangedIsLookedForAgainSoon(t *testing.T) {
+	f := filter()
+	f.Status.ID = "one"
+	a := &account{things: []thing{marked(f, "one")}}
+	p, _, _ := partOf(t, a, f)
+	have, err := p.Find(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, func(context.Context) error) {
+		return []plan.Change{{Field: "vni"}}, func(context.Context) error { a.things = nil; return nil }
+	})
+	same(t, "the problem", &Problem{
+		Reason: v1alpha1.ReasonProgressing, Message: "the thing one went from the cloud while it was changed", Retry: true,
+	}, Diagnose(err))
+}
+
+func TestDeletionGoesByTheIDElseByTheMarkAndIsReadBack(t *testing.T) {
+	for name, id := range map[string]string{"by the ID in the status": "one", "by the mark": ""} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			f.Status.ID = id
+			a := &account{things: []thing{{id: "foreign"}, marked(f, "one")}}
+			p, events, _ := partOf(t, a, f)
+			if err := p.Delete(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "what the cloud has", []thing{{id: "foreign"}}, a.things, cmpopts.EquateComparable(thing{}))
+			calls := a.journal()
+			same(t, "the last calls", []string{"delete one", "get one"}, calls[len(calls)-2:])
+			evented := events()
+			same(t, "the last event", "Normal Deleted deleted the thing one from the cloud", evented[len(evented)-1])
+		})
+	}
+}

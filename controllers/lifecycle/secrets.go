@@ -1,0 +1,167 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// secretGuard keeps a finalizer on the Secrets that objects need, so that the credentials
+// outlive what has to be cleaned up with them: when a namespace is deleted, its Secrets
+// would otherwise go first.
+type secretGuard struct {
+	client client.Client
+	reader client.Reader
+	event  func(o client.Object, kind, reason, action, format string, args ...any)
+
+	// mu is held while an object begins or ends to need a Secret: of two that let go at
+	// the same time each would otherwise leave it to the other.
+	mu sync.Mutex
+}
+
+// guardSecret stores the finalizer on the Secret that the object's spec names, and takes
+// it off one that the spec named before. A Secret that does not exist is left to whoever
+// reads it.
+//
+// The object's own finalizer must be stored before. The Secret's name is stored in the
+// status before the Secret gets its finalizer, so that whatever crashes, somebody knows
+// of it; and it is looked at each time, because the Secret can have been made anew.
+func (s *Scope) guardSecret(ctx context.Context) error {
+	named, noted := secretOf(s.Object), s.Object.Common().SecretName
+	if named != noted {
+		s.secrets.mu.Lock()
+		defer s.secrets.mu.Unlock()
+		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
+			return err
+		}
+		s.Object.Common().SecretName = named
+		if err := s.Store(ctx); err != nil {
+			return err
+		}
+	}
+	if named == "" {
+		return nil
+	}
+	leaving, err := s.secrets.change(ctx, s.Object.GetNamespace(), named, controllerutil.AddFinalizer)
+	if leaving {
+		s.Event(corev1.EventTypeWarning, "SecretDeleting", "Guard",
+			"the Secret %s is being deleted, and stays until no object needs it: name another in spec.credentialsRef, or delete this object", named)
+	}
+	return err
+}
+
+// secretOf is the Secret that the spec names, empty for none.
+func secretOf(o status.Object) string {
+	if ref := o.Cloud().CredentialsRef; ref != nil {
+		return ref.Name
+	}
+	return ""
+}
+
+// letGo ends the life of an object of which the cloud has nothing any more, or nothing
+// that it should not have: it takes the finalizer off the Secret that no other object
+// needs, and then the object's own.
+//
+// Each step can be the last before a crash. The status forgets the account first:
+// without the Secret nobody could reach it again. The object goes last, because only
+// it leads to the Secret.
+func (s *Scope) letGo(ctx context.Context) error {
+	// The one in the status is not that of the spec when the spec has just changed.
+	noted, named := s.Object.Common().SecretName, secretOf(s.Object)
+	if noted == "" && named == "" {
+		return s.removeFinalizer(ctx)
+	}
+	s.secrets.mu.Lock()
+	defer s.secrets.mu.Unlock()
+	if s.Object.Common().Account != nil {
+		s.Object.Common().Account = nil
+		if err := s.Store(ctx); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Compact([]string{noted, named}) {
+		if err := s.secrets.release(ctx, s.Object, name); err != nil {
+			return err
+		}
+	}
+	return s.removeFinalizer(ctx)
+}
+
+// release takes the finalizer off a Secret unless another object needs it. The caller
+// holds mu until the object has let go of it for all to see.
+func (g *secretGuard) release(ctx context.Context, o status.Object, name string) error {
+	if name == "" {
+		return nil
+	}
+	needed, err := g.needed(ctx, o.GetNamespace(), name, o.GetUID())
+	if err != nil || needed {
+		return err
+	}
+	_, err = g.change(ctx, o.GetNamespace(), name, controllerutil.RemoveFinalizer)
+	return err
+}
+
+// needed reports whether an object, except the given one, needs a Secret to clean up. It
+// reads past the cache: one that was just made must not be missed.
+func (g *secretGuard) needed(ctx context.Context, namespace, secret string, except types.UID) (bool, error) {
+	for what, list := range map[string]client.ObjectList{"sessions": &v1alpha1.MirrorSessionList{}, "filters": &v1alpha1.MirrorFilterList{}} {
+		err := g.reader.List(ctx, list, client.InNamespace(namespace))
+		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+			// Of a kind whose definition is gone there is no object: who deletes the
+			// definitions deletes the objects, and the last still has to let go of its Secret.
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("find the %s that use the Secret %s: %w", what, secret, err)
+		}
+		needed := false
+		err = meta.EachListItem(list, func(item runtime.Object) error {
+			o, ok := item.(status.Object)
+			needed = needed || ok && o.GetUID() != except && controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) &&
+				(o.Common().SecretName == secret || secretOf(o) == secret)
+			return nil
+		})
+		if err != nil || needed {
+			return needed, err
+		}
+	}
+	return false, nil
+}
+
+// change adds or removes our finalizer, and reports whether the Secret is being
+// deleted. One that does not exist needs no change.
+func (g *secretGuard) change(ctx context.Context, namespace, name string, change func(client.Object, string) bool) (leaving bool, err error) {
+	// Others write Secrets too.
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		var secret corev1.Secret
+		if err := g.reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		leaving = !secret.DeletionTimestamp.IsZero()
+		if leaving && !controllerutil.ContainsFinalizer(&secret, v1alpha1.SecretFinalizer) {
+			return nil // the API server takes no new finalizer on what is being deleted
+		}
+		before := secret.DeepCopy()
+		if !change(&secret, v1alpha1.SecretFinalizer) {
+			return nil
+		}
+		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+	})
+	if err != nil {
+		return leaving, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)
+	}
+	return leaving, nil
+}

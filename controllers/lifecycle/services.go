@@ -1,0 +1,142 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/liveness"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// ClientSource gives the cloud client that an object's spec asks for.
+type ClientSource interface {
+	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error)
+}
+
+// Options are what Services are made of. All but Liveness are needed.
+type Options struct {
+	// Client writes, and reads from the cache.
+	Client client.Client
+	// Reader reads past the cache: an object of ours is always read with it, because a
+	// cache that misses our own last write would make a second cloud object.
+	Reader client.Reader
+	// Clients gives the cloud client for an object.
+	Clients ClientSource
+	// Inventory shares reads of the cloud.
+	Inventory *inventory.Inventory
+	// Liveness knows which verifiers are alive; nil when they hold no leases.
+	Liveness *liveness.Watcher
+	// Recorder makes events of transitions.
+	Recorder events.EventRecorder
+	// Cluster is this cluster's name in the ownership mark, see plan.ClusterID.
+	Cluster string
+	// Clock is the source of time.
+	Clock cloud.Clock
+	// Resync is how often the cloud is compared with the spec when nothing happens.
+	Resync time.Duration
+}
+
+// Services are what both reconcilers work with. Make them with New. Their methods may be
+// called from several goroutines.
+type Services struct {
+	Options
+	// Expectations are the creations whose outcome no status has yet.
+	Expectations *Expectations
+
+	clients *clientMemo
+	secrets *secretGuard
+	outcome *outcome
+}
+
+// New returns services that have not seen any object yet.
+func New(o Options) *Services {
+	s := &Services{Options: o, Expectations: NewExpectations(o.Clock), clients: newClientMemo()}
+	s.outcome = newOutcome(o.Recorder, o.Resync)
+	s.secrets = &secretGuard{client: o.Client, reader: o.Reader, event: s.outcome.event}
+	return s
+}
+
+// Mark is the ownership mark of a part of an object; parts are numbered from 1.
+func (s *Services) Mark(o client.Object, part int) plan.Mark {
+	return plan.Mark{Cluster: s.Cluster, UID: string(o.GetUID()), Part: part}
+}
+
+// Scope is one reconcile of one object.
+type Scope struct {
+	*Services
+	// Object is our copy of the object; its status is stored at the end.
+	Object status.Object
+	// Stored is the object as the API server has it; moved on by each write.
+	Stored status.Object
+	// WasSynced is true when the last reconcile found the present spec in the cloud, so
+	// that any difference found now is drift.
+	WasSynced bool
+	// Cloud is nil until Connect has found the credentials.
+	Cloud cloud.Client
+}
+
+// NewScope begins a reconcile of an object that was just read.
+func (s *Services) NewScope(o status.Object) *Scope {
+	return &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o)}
+}
+
+func copyOf(o status.Object) status.Object {
+	return o.DeepCopyObject().(status.Object) // a copy has its original's type
+}
+
+// Store writes the object's status when it differs from what the API server has.
+func (s *Scope) Store(ctx context.Context) error {
+	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
+		return err
+	}
+	s.Stored = copyOf(s.Object)
+	return nil
+}
+
+// Event makes an event of a transition of the object. action is what was being done, such
+// as Create.
+func (s *Scope) Event(kind, reason, action, format string, args ...any) {
+	s.outcome.event(s.Object, kind, reason, action, format, args...)
+}
+
+// FreshSince is how old an answer of the cloud may be: any age up to the resync interval
+// in the steady state, none when the spec changed, the last reconcile failed, or somebody
+// asks.
+func (s *Scope) FreshSince() time.Time {
+	if !s.steady() {
+		return s.Clock()
+	}
+	return s.Clock().Add(-s.Resync)
+}
+
+// steady reports whether the shared lists may serve this reconcile.
+func (s *Scope) steady() bool { return status.IsSynced(s.Object) && !ReconcileRequested(s.Object) }
+
+// ReconcileRequested reports whether somebody asks for a comparison with the cloud now.
+func ReconcileRequested(o status.Object) bool {
+	request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]
+	return request != "" && cut(request) != o.Common().LastHandledReconcileAt
+}
+
+// handled echoes the request, so that whoever asked can wait for it.
+func handled(o status.Object) {
+	if request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]; request != "" {
+		o.Common().LastHandledReconcileAt = cut(request)
+	}
+}
+
+// cut keeps a text within 128 characters, the bound of the status field that echoes a
+// request and of an event's action.
+func cut(text string) string {
+	if r := []rune(text); len(r) > 128 {
+		return string(r[:128])
+	}
+	return text
+}

@@ -1,0 +1,139 @@
+package mirrorsession
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// SetupWithManager registers the reconciler. A session is reconciled when its spec,
+// an annotation or a verifier's entry changes, when its filter does, and when another session
+// frees the priority or the quota that it waits for.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
+	b := ctrl.NewControllerManagedBy(mgr)
+	if r.Liveness != nil {
+		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
+	}
+	return b.
+		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
+		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
+		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
+		Complete(r)
+}
+
+// verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
+func verificationChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
+		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
+		return ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.Verification, after.Status.Verification)
+	}}
+}
+
+// filterMatters passes the changes of a filter that a session can wait for: its ID, its
+// account, whether it is ready, and that it goes.
+func filterMatters() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
+		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
+		return ok1 && ok2 && (before.Status.ID != after.Status.ID ||
+			status.IsSynced(before) != status.IsSynced(after) ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))
+	}}
+}
+
+// givesRoom passes what can free a number: that a session of the cloud goes, or changes;
+// and that one begins to wait for a priority, because two can wait for each other's.
+func givesRoom() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
+			after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
+			return ok1 && ok2 && (after.WaitsFor(v1alpha1.ReasonPriorityTaken) && !before.WaitsFor(v1alpha1.ReasonPriorityTaken) ||
+				before.InCloud() && !equality.Semantic.DeepEqual(before.Status.Sessions, after.Status.Sessions))
+		},
+	}
+}
+
+// waitingForRoom wakes the other sessions that wait for a priority or a quota, and those
+// that may be about to: what they found taken may be free by now.
+func (r *Reconciler) waitingForRoom(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool {
+		return s.UID != o.GetUID() &&
+			(s.WaitsFor(v1alpha1.ReasonPriorityTaken) || s.WaitsFor(v1alpha1.ReasonQuotaExceeded) || s.Status.ObservedGeneration != s.Generation)
+	})
+}
+
+// usersOf wakes the sessions that use a filter.
+func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return s.Spec.FilterRef.Name == o.GetName() },
+		client.InNamespace(o.GetNamespace()))
+}
+
+func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.MirrorSession) bool, where ...client.ListOption) []reconcile.Request {
+	var sessions v1alpha1.MirrorSessionList
+	// The cache's own objects are only read here, and there may be many.
+	if err := r.Client.List(ctx, &sessions, append(where, client.UnsafeDisableDeepCopy)...); err != nil {
+		// The cache answers this; it fails only when it stops, and then so do we.
+		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range sessions.Items {
+		if fit(&sessions.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
+		}
+	}
+	return requests
+}
+
+// nodeMatters passes nodes that come, go or change their addresses.
+func nodeMatters() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*corev1.Node)
+		after, ok2 := e.ObjectNew.(*corev1.Node)
+		return ok1 && ok2 && !slices.Equal(internalIPs(before), internalIPs(after))
+	}}
+}
+
+// usersOfNode wakes the sessions that name a node, run over it, or have an entry of it. (A
+// node that changed its address comes as it was, and as it is.)
+func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconcile.Request {
+	node, ok := o.(*corev1.Node)
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return ok && concerns(s, node) })
+}
+
+func concerns(s *v1alpha1.MirrorSession, node *corev1.Node) bool {
+	ips := internalIPs(node)
+	over := func(i v1alpha1.ResolvedInterface) bool {
+		return i.NodeName == node.Name || slices.ContainsFunc(i.Addresses, func(a string) bool {
+			ip, err := netip.ParseAddr(a)
+			return err == nil && slices.Contains(ips, ip.Unmap())
+		})
+	}
+	return s.Spec.Target.NodeName == node.Name || (s.Status.Target != nil && over(*s.Status.Target)) ||
+		slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.SourceSelector) bool { return i.NodeName == node.Name }) ||
+		slices.ContainsFunc(s.Status.Sources, over) ||
+		slices.ContainsFunc(s.Status.Verification, func(e v1alpha1.Verification) bool { return e.Node == node.Name })
+}
