@@ -1,0 +1,174 @@
+package mirrorsession
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+func same[T any](t *testing.T, what string, want, got T, options ...cmp.Option) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, options...); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// session is one of generation 2 that edits have changed.
+func session(edits ...func(*v1alpha1.MirrorSession)) *v1alpha1.MirrorSession {
+	s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "s", UID: "u", Generation: 2}}
+	for _, edit := range edits {
+		edit(s)
+	}
+	return s
+}
+
+func inCloud(priority int32) func(*v1alpha1.MirrorSession) {
+	return func(s *v1alpha1.MirrorSession) {
+		s.Status.Sessions = []v1alpha1.CloudSession{{ID: "c", Priority: priority}}
+	}
+}
+
+func notReady(reason string) func(*v1alpha1.MirrorSession) {
+	return func(s *v1alpha1.MirrorSession) {
+		s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, ObservedGeneration: s.Generation}}
+	}
+}
+
+func TestOthersAreWokenOnlyByWhatCanFreeANumber(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after *v1alpha1.MirrorSession
+		want          bool
+	}{
+		"a priority that is given up":            {session(inCloud(1)), session(inCloud(2)), true},
+		"a session that goes from the cloud":     {session(inCloud(1)), session(), true},
+		"a session that begins to wait":          {session(), session(notReady(v1alpha1.ReasonPriorityTaken)), true},
+		"a session that goes on waiting":         {session(notReady(v1alpha1.ReasonPriorityTaken)), session(notReady(v1alpha1.ReasonPriorityTaken)), false},
+		"a session that is made":                 {session(), session(inCloud(1)), false},
+		"a session that waits for its filter":    {session(), session(notReady(v1alpha1.ReasonFilterNotFound)), false},
+		"a verifier's entry, and nothing beside": {session(inCloud(1)), session(inCloud(1), func(s *v1alpha1.MirrorSession) { s.Status.Verification = []v1alpha1.Verification{{Node: "a"}} }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			same(t, "woken", c.want, givesRoom().Update(event.UpdateEvent{ObjectOld: c.before, ObjectNew: c.after}))
+		})
+	}
+}
+
+func TestANodeConcernsTheSessionsThatNameItOrRunOverItOrHaveItsEntry(t *testing.T) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: "192.168.0.164"}, {Type: corev1.NodeExternalIP, Address: "203.0.113.1"},
+	}}}
+	at := func(address string) v1alpha1.ResolvedInterface {
+		return v1alpha1.ResolvedInterface{Addresses: []string{"192.168.9.9", address}}
+	}
+	for name, c := range map[string]struct {
+		edit func(*v1alpha1.MirrorSession)
+		want bool
+	}{
+		"one that has nothing of it": {func(*v1alpha1.MirrorSession) {}, false},
+		"its name as a source": {func(s *v1alpha1.MirrorSession) {
+			s.Spec.Sources = []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{NodeName: "a"}}}
+		}, true},
+		"its name as the target":                {func(s *v1alpha1.MirrorSession) { s.Spec.Target.NodeName = "a" }, true},
+		"another node as the target":            {func(s *v1alpha1.MirrorSession) { s.Spec.Target.NodeName = "b" }, false},
+		"its address as a source":               {func(s *v1alpha1.MirrorSession) { s.Status.Sources = []v1alpha1.ResolvedInterface{at("192.168.0.164")} }, true},
+		"its IPv4 address in IPv6 writing":      {func(s *v1alpha1.MirrorSession) { s.Status.Target = new(at("::ffff:192.168.0.164")) }, true},
+		"its external address, which is no use": {func(s *v1alpha1.MirrorSession) { s.Status.Target = new(at("203.0.113.1")) }, false},
+		"its entry":                             {func(s *v1alpha1.MirrorSession) { s.Status.Verification = []v1alpha1.Verification{{Node: "a"}} }, true},
+	} {
+		t.Run(name, func(t *testing.T) { same(t, "concerned", c.want, concerns(session(c.edit), node)) })
+	}
+}
+
+func TestAResolvedInterfaceNamesItsNodeWhereOneAloneHasAnAddressOfIt(t *testing.T) {
+	nodes := map[netip.Addr]string{netip.MustParseAddr("10.0.0.2"): "a", netip.MustParseAddr("10.0.0.3"): ""}
+	at := func(addresses ...string) v1alpha1.ResolvedInterface {
+		i := cloud.Interface{ID: "i", MAC: "fa:16:3e:00:00:01"}
+		for _, a := range addresses {
+			i.Addresses = append(i.Addresses, netip.MustParseAddr(a))
+		}
+		return resolved(i, nodes)
+	}
+	want := v1alpha1.ResolvedInterface{InterfaceID: "i", MAC: "fa:16:3e:00:00:01", Addresses: []string{"10.0.0.1", "10.0.0.2"}, NodeName: "a"}
+	same(t, "by its second address", want, at("10.0.0.1", "10.0.0.2"))
+	want.Addresses, want.NodeName = []string{"10.0.0.3"}, ""
+	same(t, "by an address that two nodes have", want, at("10.0.0.3"))
+}
+
+func TestAPriorityThatIsTakenNamesItsHolderAndWhatIsWaitedFor(t *testing.T) {
+	holder := &cloud.Session{ID: "h", SessionSpec: cloud.SessionSpec{Name: "theirs"}}
+	for name, c := range map[string]struct {
+		numbers plan.Numbers
+		has     int
+		want    string
+	}{
+		"a foreign one": {
+			plan.Numbers{Holder: holder}, 9,
+			"priority 5 is already used by the cloud's session h (theirs); a priority is unique in account and region: choose another in spec.priority, or leave it out",
+		},
+		"one that is to get another": {
+			plan.Numbers{Holder: holder, HolderWants: 7}, 9,
+			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that and has priority 9 until then",
+		},
+		"the same, and this one is not made yet": {
+			plan.Numbers{Holder: holder, HolderWants: 7}, 0,
+			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := session(func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(5)) }, inCloud(5))
+			err := (&scope{session: s}).priorityTaken(c.numbers, c.has)
+			want := &lifecycle.Problem{Reason: v1alpha1.ReasonPriorityTaken, Message: c.want, After: lifecycle.AbsentProbe}
+			same(t, "the problem", want, lifecycle.Diagnose(err))
+			same(t, "the priority in the status", int32(c.has), s.Status.Sessions[0].Priority)
+		})
+	}
+}
+
+func TestTheMessageOfReadySaysWhatTheCloudCopiesFromWhereToWhere(t *testing.T) {
+	s := session(func(s *v1alpha1.MirrorSession) {
+		s.Status.VNI = new(int32(7))
+		s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "i", Addresses: []string{"10.0.0.1", "10.0.0.9"}}, {InterfaceID: "j"}}
+		s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.3"}}
+	})
+	same(t, "the message", "the cloud copies from 10.0.0.1, j to 10.0.0.3 with VNI 7", (&scope{session: s}).Synced())
+	s.Spec.Enabled = new(bool)
+	same(t, "of one that is off", "the cloud has the session; it is switched off by spec.enabled", (&scope{session: s}).Synced())
+}
+
+func TestOnlyOneSessionOfAnAccountChoosesNumbersAtATime(t *testing.T) {
+	var locks allocationLocks
+	here, there := cloud.Account{ProjectID: "a"}, cloud.Account{ProjectID: "b"}
+	unlock, err := locks.lock(t.Context(), here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := locks.lock(t.Context(), there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other()
+	second := make(chan func())
+	go func() {
+		unlock, err := locks.lock(t.Context(), here)
+		if err != nil {
+			t.Error(err)
+		}
+		second <- unlock
+	}()
+	select {
+	case <-second:
+		t.Fatal("two sessions of one account choose at the same time")
+	default:
+	}
+	unlock()
+	(<-second)()
+}
