@@ -4,9 +4,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Finalizer keeps an object until what it owns in the cloud is gone. It is stored
-// before the first call that could create something there.
+// Finalizer keeps an object until what it owns in the cloud is gone. It is stored right
+// before the first call that could create something there, and says that something may
+// exist; nothing else does, as a status can be wiped or come from a backup.
 const Finalizer = "vpcmirror.io/cloud"
+
+// CredentialsFinalizer keeps an object until the Secret that it held is let go, see
+// SecretFinalizer.
+const CredentialsFinalizer = "vpcmirror.io/credentials"
 
 // VerifierPrefix begins the name of each verifier at the API server, see VerifierName.
 const VerifierPrefix = "vpcmirror-verifier-"

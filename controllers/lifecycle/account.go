@@ -60,8 +60,8 @@ func (s *Scope) Connect(ctx context.Context) error {
 	}
 	s.clients.keep(o.GetUID(), c)
 	s.Cloud = c
-	if deleting {
-		return nil
+	if deleting || !s.owned() {
+		return nil // a Secret is held for what the cloud has
 	}
 	return s.guardSecret(ctx)
 }
@@ -76,20 +76,6 @@ func checkAccount(o status.Object, account cloud.Account) error {
 	return Stall(v1alpha1.ReasonAccountChanged,
 		"the object lives in %s, but its credentials are now for %s: nothing was touched. Restore the old credentials, or delete the object with them and create it anew",
 		describe(plan.AccountOf(bound)), describe(account))
-}
-
-// bind records the account in the status (not stored yet).
-func bind(o status.Object, account cloud.Account) {
-	o.Common().Account = &v1alpha1.Account{Region: account.Region, ProjectID: account.ProjectID, Endpoint: account.Endpoint}
-}
-
-// unbind takes the account out of the status again (not stored yet) when err says that
-// the object's very first create surely had no effect: it has nothing in the cloud then,
-// and can go without credentials.
-func unbind(o status.Object, err error) {
-	if cloud.ClassOf(err) != "" && !cloud.IsAmbiguous(err) {
-		o.Common().Account = nil
-	}
 }
 
 func describe(a cloud.Account) string {

@@ -10,6 +10,24 @@ import (
 	"vpcmirror.io/operator/controllers/inventory"
 )
 
+// Timing is how long the cloud may take. Tests shorten it.
+type Timing struct {
+	// CallDeadline bounds a call to the cloud: a write without an answer may reach it so
+	// long after we gave up.
+	CallDeadline time.Duration
+	// Lag is how far reads of the cloud may be behind its writes.
+	Lag time.Duration
+	// Recheck is when an object is compared with the cloud once more after a write without
+	// an answer.
+	Recheck time.Duration
+}
+
+// DefaultTiming is for the real cloud.
+var DefaultTiming = Timing{CallDeadline: 4 * time.Second, Lag: inventory.Lag, Recheck: 30 * time.Second}
+
+// unsettled is how long after its end a write without an answer may still show no effect.
+func (t Timing) unsettled() time.Duration { return t.CallDeadline + t.Lag }
+
 // PartKey names one part of one object; parts are numbered from 1.
 type PartKey struct {
 	UID  types.UID
@@ -17,56 +35,86 @@ type PartKey struct {
 }
 
 // Expectations keep for each part since when the cloud may have something of it whose ID
-// is in no status: the begin of the last create, or of the search for it. A create has no
-// idempotency token, so before another one its effect is looked for, in a list that is
-// recent enough to show it.
+// is in no status. A create has no idempotency token, so before another one its effect is
+// looked for, in a list that is recent enough to show it.
 //
-// They are this process's memory. What an earlier process may have created is expected
-// from the first question on, see Freshness.
+// They are this process's memory. What an earlier process may have done is expected until
+// so long after this one began to lead that its effect would show.
 type Expectations struct {
-	clock cloud.Clock
+	clock  cloud.Clock
+	timing Timing
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// began is when this process was first asked, as the leader; zero before.
+	began time.Time
 	parts map[PartKey]expectation
+	// unanswered has by object when it is to be compared with the cloud once more.
+	unanswered map[types.UID]time.Time
 }
 
-// expectation is a create whose outcome is not in the object's status.
+// expectation is what is known of a part whose ID is not in the status, or wrong there.
 type expectation struct {
-	since time.Time
-	// refused is true when that create surely made nothing.
-	refused bool
+	// found is the earliest begin of a list that can show it, absent that of one which
+	// surely does.
+	found, absent time.Time
+	// create is true while a create may have made something.
+	create bool
 }
 
 // NewExpectations expect nothing yet.
-func NewExpectations(clock cloud.Clock) *Expectations {
-	return &Expectations{clock: clock, parts: make(map[PartKey]expectation)}
+func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
+	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), unanswered: make(map[types.UID]time.Time)}
 }
 
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
-func (e *Expectations) ExpectCreation(key PartKey) { e.set(key, false) }
+func (e *Expectations) ExpectCreation(key PartKey) {
+	now := e.clock()
+	e.raise(key, now.Add(1), now.Add(e.timing.CallDeadline+e.timing.unsettled()), true)
+}
 
-// CreationRefused notes that the expected create surely made nothing.
-func (e *Expectations) CreationRefused(key PartKey) {
+// CreationEnded notes how a create ended that gave no ID: refused says that it surely made
+// nothing.
+func (e *Expectations) CreationEnded(key PartKey, refused bool) {
+	now := e.clock()
+	if !refused {
+		e.raise(key, time.Time{}, now.Add(e.timing.unsettled()), true)
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if was, ok := e.parts[key]; ok {
-		e.parts[key] = expectation{since: was.since, refused: true}
-	}
+	delete(e.parts, key)
 }
 
 // ExpectAbsence notes that a read said that the part whose ID was stored is gone. One read
 // can be wrong: a list that begins after it has to agree before another one is made.
-func (e *Expectations) ExpectAbsence(key PartKey) { e.set(key, true) }
+func (e *Expectations) ExpectAbsence(key PartKey) {
+	after := e.clock().Add(1)
+	e.raise(key, after, after, false)
+}
 
-// CreationObserved notes that the status has the ID of what the cloud has, or that there
-// is no object any more that could have one.
+// raise makes what is expected of a part no weaker than given.
+func (e *Expectations) raise(key PartKey, found, absent time.Time, create bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.parts[key]
+	e.parts[key] = expectation{found: later(was.found, found), absent: later(was.absent, absent), create: was.create || create}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// CreationObserved notes that the status has the ID of what the cloud has.
 func (e *Expectations) CreationObserved(key PartKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.parts, key)
 }
 
-// forget drops what is expected of all parts of an object.
+// forget drops what is expected of an object that is gone.
 func (e *Expectations) forget(uid types.UID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,56 +123,67 @@ func (e *Expectations) forget(uid types.UID) {
 			delete(e.parts, key)
 		}
 	}
-}
-
-func (e *Expectations) set(key PartKey, refused bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.parts[key] = expectation{since: e.clock(), refused: refused}
+	delete(e.unanswered, uid)
 }
 
 // Freshness is the earliest begin of a list in which the part can be looked for, and
-// whether its absence from such a list is conclusive by now: reads may lag behind a create.
-// bound is true for an object whose status names an account: it may have been created by a
-// manager that was stopped before it could store the ID.
-func (e *Expectations) Freshness(key PartKey, bound bool) (since time.Time, conclusive bool) {
+// whether its absence from such a list is conclusive by now. owned is true for an object
+// that has our finalizer: an earlier process may have created something of it, or changed
+// it a moment ago. Without the finalizer there is nothing that a list could miss.
+func (e *Expectations) Freshness(key PartKey, owned bool) (since time.Time, conclusive bool) {
+	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	expected, ok := e.parts[key]
-	switch {
-	case ok:
-	case !bound:
+	if e.began.IsZero() {
+		e.began = now
+	}
+	if !owned {
 		return time.Time{}, true
-	default:
-		expected = expectation{since: e.clock()}
-		e.parts[key] = expected
 	}
-	return expected.freshness(e.clock())
-}
-
-// freshness decides Freshness at the time now.
-func (e expectation) freshness(now time.Time) (since time.Time, conclusive bool) {
-	found := e.since.Add(1)
-	absent := found
-	if !e.refused {
-		absent = e.since.Add(inventory.Lag)
-	}
+	expected := e.parts[key]
+	absent := later(expected.absent, e.began.Add(e.timing.unsettled()))
 	if now.Before(absent) {
-		return found, false
+		return expected.found, false
 	}
 	return absent, true
 }
 
-// Latest is the earliest begin of a list that shows what every expected create has made,
-// zero when none is expected.
+// Latest is the earliest begin of a list that can show what every expected create has
+// made, zero when none is expected.
 func (e *Expectations) Latest() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var latest time.Time
 	for _, expected := range e.parts {
-		if after := expected.since.Add(1); after.After(latest) {
-			latest = after
+		if expected.create {
+			latest = later(latest, expected.found)
 		}
 	}
 	return latest
+}
+
+// WriteUnanswered notes that a write for an object had no answer: its effect may still
+// come, over whatever is written meanwhile.
+func (e *Expectations) WriteUnanswered(uid types.UID) {
+	at := e.clock().Add(e.timing.Recheck)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unanswered[uid] = at
+}
+
+// Recheck returns how long it takes until an object is to be compared with the cloud once
+// more; not above zero where that is due. ok is false when nothing is awaited.
+func (e *Expectations) Recheck(uid types.UID) (in time.Duration, ok bool) {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, ok := e.unanswered[uid]
+	return at.Sub(now), ok
+}
+
+// Rechecked notes that the comparison was made that was due.
+func (e *Expectations) Rechecked(uid types.UID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.unanswered, uid)
 }

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +16,19 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
+// Identity is how a cloud object is recognised.
+type Identity struct {
+	ID, Name string
+	// Description bears the ownership mark.
+	Description string
+}
+
 // Collection is what one account has of one kind of cloud object: the calls of the cloud,
 // and what the inventory keeps of their answers.
 type Collection[T any] struct {
 	// Kind is what people call it, such as "filter".
-	Kind string
-	// Identity returns an object's ID and its description, which bears the mark.
-	Identity func(T) (id, description string)
+	Kind     string
+	Identity func(T) Identity
 	// List returns all of them, from a list that began at or after notBefore.
 	List func(ctx context.Context, notBefore time.Time) ([]T, error)
 	// Get reads one and Delete deletes one; a cloud.ClassNotFound says that it is gone.
@@ -40,6 +47,8 @@ type Part[T any] struct {
 	// Number is 1 for the first part. It is in the mark of every other.
 	Number     int
 	Collection Collection[T]
+	// Name is what the part is called in the cloud.
+	Name string
 	// StoredID returns the ID that the status has, empty for none.
 	StoredID func() string
 	// Record puts what the cloud has into the status, Clear takes it out. After a change
@@ -59,28 +68,64 @@ func (p *Part[T]) key() PartKey { return PartKey{UID: p.Object.GetUID(), Part: p
 func (p *Part[T]) mark() plan.Mark { return p.Mark(p.Object, p.Number) }
 
 // Find observes the part: by the ID in the status, else by the ownership mark. It returns
-// nil only when the cloud surely has none; not knowing is an error.
+// nil only when the cloud surely has none; not knowing is an error, and so is an object
+// that has the ID, but is not ours.
 func (p *Part[T]) Find(ctx context.Context) (*T, error) {
-	lost := p.StoredID()
-	if lost != "" {
-		have, err := p.byID(ctx, lost)
-		if have != nil || err != nil {
-			return have, err
+	stored := p.StoredID()
+	var foreign error
+	if stored != "" {
+		have, err := p.byID(ctx, stored)
+		if err != nil {
+			return nil, err
 		}
-		p.Expectations.ExpectAbsence(p.key())
+		if have != nil {
+			if foreign = p.checkOwner(*have); foreign == nil {
+				return have, nil
+			}
+		} else {
+			p.Expectations.ExpectAbsence(p.key())
+		}
 	}
 	have, err := p.byMark(ctx)
-	if have != nil || err != nil {
+	switch {
+	case have != nil:
 		return have, err
+	case foreign != nil:
+		return nil, foreign
+	case err != nil:
+		return nil, err
 	}
-	if lost != "" {
-		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
+	if stored != "" {
+		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, stored)
 		p.Clear()
 	}
 	return nil, nil
 }
 
-// byID takes the shared list in the steady state and reads the part itself otherwise.
+// checkOwner decides whether an object that has the ID in the status is ours. The mark
+// decides: a status can come from a backup, or have been written by hand. An object without
+// a mark is ours by its ID together with its name, and gets its mark back.
+func (p *Part[T]) checkOwner(have T) error {
+	is := p.Collection.Identity(have)
+	ownership, found := p.mark().OwnershipOf(is.Description)
+	switch {
+	case ownership == plan.OwnershipForeign:
+		return Stall(v1alpha1.ReasonConflict,
+			"the %s %s, which status names, bears the mark %s of another object: it is neither changed nor deleted. "+
+				"If this object is a copy, such as one restored from a backup together with its status, delete it; the %s stays with its owner",
+			p.Collection.Kind, is.ID, found, p.Collection.Kind)
+	case ownership == plan.OwnershipUnmarked && is.Name != p.Name:
+		return Stall(v1alpha1.ReasonConflict,
+			"the %s %s, which status names, bears no mark and the name %q in place of %q: it is neither changed nor deleted. "+
+				"If it belongs to this object, end its description in the cloud with %s; else delete this object",
+			p.Collection.Kind, is.ID, is.Name, p.Name, p.mark())
+	default:
+		return nil
+	}
+}
+
+// byID takes the shared list in the steady state, as long as that shows an object of ours,
+// and reads the part itself otherwise.
 func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 	if p.steady() {
 		all, err := p.Collection.List(ctx, p.FreshSince())
@@ -88,7 +133,7 @@ func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 			return nil, fmt.Errorf("list the %ss: %w", p.Collection.Kind, err)
 		}
 		for _, have := range all {
-			if other, _ := p.Collection.Identity(have); other == id {
+			if p.Collection.Identity(have).ID == id && p.checkOwner(have) == nil {
 				p.confirmed = false
 				return &have, nil
 			}
@@ -113,7 +158,9 @@ func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
 	}
-	p.Collection.Note(have)
+	if p.checkOwner(have) == nil {
+		p.Collection.Note(have)
+	}
 	p.confirmed = true
 	return &have, nil
 }
@@ -121,19 +168,11 @@ func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 // byMark looks for what an earlier create has made, and stores its ID at once.
 func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	kind := p.Collection.Kind
-	since, conclusive := p.Expectations.Freshness(p.key(), p.Object.Common().Account != nil)
-	all, err := p.Collection.List(ctx, since)
+	own, conclusive, err := p.marked(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look for an earlier creation of the %s: %w", kind, err)
+		return nil, err
 	}
-	var own []T
-	var ids []string
-	for _, have := range all {
-		id, description := p.Collection.Identity(have)
-		if m, ok := plan.MarkOf(description); ok && m == p.mark() {
-			own, ids = append(own, have), append(ids, id)
-		}
-	}
+	ids := p.idsOf(own)
 	switch {
 	case len(own) > 1:
 		return nil, Stall(v1alpha1.ReasonConflict,
@@ -157,6 +196,30 @@ func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	return &own[0], nil
 }
 
+// marked returns what a list shows with the part's mark, and whether the absence of
+// anything else can be believed.
+func (p *Part[T]) marked(ctx context.Context) (own []T, conclusive bool, err error) {
+	since, conclusive := p.Expectations.Freshness(p.key(), p.owned())
+	all, err := p.Collection.List(ctx, since)
+	if err != nil {
+		return nil, false, fmt.Errorf("look for an earlier creation of the %s: %w", p.Collection.Kind, err)
+	}
+	for _, have := range all {
+		if ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); ownership == plan.OwnershipOurs {
+			own = append(own, have)
+		}
+	}
+	return own, conclusive, nil
+}
+
+func (p *Part[T]) idsOf(all []T) []string {
+	ids := make([]string, 0, len(all))
+	for _, have := range all {
+		ids = append(ids, p.Collection.Identity(have).ID)
+	}
+	return ids
+}
+
 // uncertain waits until the absence of an earlier creation can be believed. Why the create
 // had no answer stays in the status meanwhile, where it is there.
 func (p *Part[T]) uncertain() error {
@@ -170,26 +233,23 @@ func (p *Part[T]) uncertain() error {
 	return problem
 }
 
-// Create makes the part and stores its ID at once. The account is stored before: an object
-// without a recorded account has nothing in the cloud.
+// Create makes the part and stores its ID at once. What leads to it is stored before.
 func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, error)) (have T, err error) {
-	first := p.Object.Common().Account == nil
-	if first {
-		bind(p.Object, p.Cloud.Account())
-		if err := p.Store(ctx); err != nil {
-			return have, err
-		}
+	first := !p.owned()
+	if err := p.claim(ctx); err != nil {
+		return have, err
 	}
 	p.Expectations.ExpectCreation(p.key())
 	have, err = create(ctx)
 	if err != nil {
-		if !cloud.IsAmbiguous(err) {
-			p.Expectations.CreationRefused(p.key())
+		err = fmt.Errorf("create the %s: %w", p.Collection.Kind, err)
+		p.Expectations.CreationEnded(p.key(), !cloud.IsAmbiguous(err))
+		if first && surelyRefused(err) {
+			if failed := p.letGo(ctx); failed != nil {
+				return have, failed
+			}
 		}
-		if first {
-			unbind(p.Object, err)
-		}
-		return have, fmt.Errorf("create the %s: %w", p.Collection.Kind, err)
+		return have, err
 	}
 	p.Collection.Note(have)
 	p.confirmed = true
@@ -198,7 +258,7 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 
 // store stores the identity of what the cloud has: from then on it is found by its ID.
 func (p *Part[T]) store(ctx context.Context, have T) error {
-	bind(p.Object, p.Cloud.Account())
+	p.bind()
 	p.Record(have)
 	if err := p.Store(ctx); err != nil {
 		return err
@@ -214,7 +274,7 @@ const maxRounds = 4
 // diff returns the differences of what the cloud has, and what mends them. What a shared
 // list has shown is confirmed before anything is done about it.
 func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (changes []plan.Change, mend func(context.Context) error)) error {
-	id, _ := p.Collection.Identity(have)
+	id := p.Collection.Identity(have).ID
 	for round := 0; ; {
 		changes, mend := diff(have)
 		if len(changes) == 0 {
@@ -240,21 +300,52 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 		if now == nil {
 			return Retry(v1alpha1.ReasonProgressing, "the %s %s went from the cloud while it was changed", p.Collection.Kind, id)
 		}
+		if err := p.checkOwner(*now); err != nil {
+			return err
+		}
 		have = *now
 	}
 }
 
-// Delete removes the part, found by the identity in the status and else by its mark, never
-// by the spec's references, which may be gone already.
+// Delete removes what the cloud has of the part: what has the ID in the status, as far as
+// that is ours, and whatever bears its mark; never by the spec's references, which may be
+// gone already.
 func (p *Part[T]) Delete(ctx context.Context) error {
-	kind, id := p.Collection.Kind, p.StoredID()
-	if id == "" {
-		have, err := p.byMark(ctx)
-		if have == nil || err != nil {
+	var ids []string
+	if id := p.StoredID(); id != "" {
+		switch have, err := p.read(ctx, id); {
+		case cloud.IsNotFound(err): // it was ours a moment ago
+			ids = append(ids, id)
+		case err != nil:
+			return err
+		case have == nil:
+			p.Expectations.ExpectAbsence(p.key())
+		case p.checkOwner(*have) == nil:
+			ids = append(ids, id)
+		}
+	}
+	own, conclusive, err := p.marked(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range p.idsOf(own) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 && !conclusive {
+		return p.uncertain()
+	}
+	for _, id := range ids {
+		if err := p.deleteID(ctx, id); err != nil {
 			return err
 		}
-		id, _ = p.Collection.Identity(*have)
 	}
+	return nil
+}
+
+func (p *Part[T]) deleteID(ctx context.Context, id string) error {
+	kind := p.Collection.Kind
 	if err := p.Collection.Delete(ctx, id); err != nil && !cloud.IsNotFound(err) {
 		return fmt.Errorf("delete the %s %s: %w", kind, id, err)
 	}

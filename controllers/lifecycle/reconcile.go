@@ -4,16 +4,15 @@ import (
 	"context"
 
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/status"
 )
 
 // Kind is what is particular to a kind in one reconcile of one object.
 type Kind interface {
-	// Sync brings the cloud in line with the spec. The finalizer is stored and the cloud
-	// connected by then.
+	// Sync brings the cloud in line with the spec. The cloud is connected by then.
 	Sync(ctx context.Context) error
 	// Synced is the message of Ready after a Sync without an error.
 	Synced() string
@@ -35,19 +34,38 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
+		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	k.Observe()
 	if failed := s.Store(ctx); failed != nil {
 		return ctrl.Result{}, failed
 	}
-	return result, err
+	return s.recheck(result), err
+}
+
+// noteUnanswered remembers a write without an answer.
+func (s *Scope) noteUnanswered(err error) {
+	if cloud.IsAmbiguous(err) {
+		s.Expectations.WriteUnanswered(s.Object.GetUID())
+	}
+}
+
+// recheck lets an object be reconciled once more when the effect of a write without an
+// answer must have come. Until then no shared list serves it.
+func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
+	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
+	switch {
+	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner
+	case in <= 0:
+		s.Expectations.Rechecked(s.Object.GetUID())
+	default:
+		result.RequeueAfter = min(result.RequeueAfter, in)
+	}
+	return result
 }
 
 func (s *Scope) sync(ctx context.Context, k Kind) error {
-	if err := s.addFinalizer(ctx); err != nil {
-		return err
-	}
 	if err := s.Connect(ctx); err != nil {
 		return err
 	}
@@ -57,8 +75,8 @@ func (s *Scope) sync(ctx context.Context, k Kind) error {
 // finalize ends the life of an object: the finalizer goes when the cloud has surely
 // nothing of it any more, or when that is to be retained.
 func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(s.Object, v1alpha1.Finalizer) {
-		return ctrl.Result{}, nil
+	if !s.owned() {
+		return ctrl.Result{}, s.letGo(ctx) // at most of its Secret
 	}
 	err := k.Delete(ctx)
 	if err == nil {
@@ -71,8 +89,5 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	return result, err
 }
 
-// MustDelete reports whether deleting the object has to delete something in the cloud: it
-// was bound to an account, and the cloud's part is not to be retained.
-func (s *Scope) MustDelete() bool {
-	return s.Object.Common().Account != nil && s.Object.Cloud().DeletionPolicy != v1alpha1.DeletionRetain
-}
+// Retained reports whether what the cloud has is to stay when the object is deleted.
+func (s *Scope) Retained() bool { return s.Object.Cloud().DeletionPolicy == v1alpha1.DeletionRetain }

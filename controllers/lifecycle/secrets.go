@@ -3,8 +3,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,34 +24,31 @@ type secretGuard struct {
 	client client.Client
 	reader client.Reader
 	event  func(o client.Object, kind, reason, action, format string, args ...any)
-
-	// mu is held while an object begins or ends to need a Secret: of two that let go at
-	// the same time each would otherwise leave it to the other.
-	mu sync.Mutex
 }
 
 // guardSecret stores the finalizer on the Secret that the object's spec names, and takes
 // it off one that the spec named before. A Secret that does not exist is left to whoever
 // reads it.
 //
-// The object's own finalizer must be stored before. The Secret's name is stored in the
+// The object's own finalizers must be stored before. The Secret's name is stored in the
 // status before the Secret gets its finalizer, so that whatever crashes, somebody knows
 // of it; and it is looked at each time, because the Secret can have been made anew.
 func (s *Scope) guardSecret(ctx context.Context) error {
 	named, noted := secretOf(s.Object), s.Object.Common().SecretName
 	if named != noted {
-		s.secrets.mu.Lock()
-		defer s.secrets.mu.Unlock()
-		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
-			return err
-		}
 		s.Object.Common().SecretName = named
 		if err := s.Store(ctx); err != nil {
+			return err
+		}
+		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
 			return err
 		}
 	}
 	if named == "" {
 		return nil
+	}
+	if err := s.changeFinalizers(ctx, controllerutil.AddFinalizer, v1alpha1.CredentialsFinalizer); err != nil {
+		return err
 	}
 	leaving, err := s.secrets.change(ctx, s.Object.GetNamespace(), named, controllerutil.AddFinalizer)
 	if leaving {
@@ -71,37 +66,9 @@ func secretOf(o status.Object) string {
 	return ""
 }
 
-// letGo ends the life of an object of which the cloud has nothing any more, or nothing
-// that it should not have: it takes the finalizer off the Secret that no other object
-// needs, and then the object's own.
-//
-// Each step can be the last before a crash. The status forgets the account first:
-// without the Secret nobody could reach it again. The object goes last, because only
-// it leads to the Secret.
-func (s *Scope) letGo(ctx context.Context) error {
-	// The one in the status is not that of the spec when the spec has just changed.
-	noted, named := s.Object.Common().SecretName, secretOf(s.Object)
-	if noted == "" && named == "" {
-		return s.removeFinalizer(ctx)
-	}
-	s.secrets.mu.Lock()
-	defer s.secrets.mu.Unlock()
-	if s.Object.Common().Account != nil {
-		s.Object.Common().Account = nil
-		if err := s.Store(ctx); client.IgnoreNotFound(err) != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Compact([]string{noted, named}) {
-		if err := s.secrets.release(ctx, s.Object, name); err != nil {
-			return err
-		}
-	}
-	return s.removeFinalizer(ctx)
-}
-
-// release takes the finalizer off a Secret unless another object needs it. The caller
-// holds mu until the object has let go of it for all to see.
+// release takes the finalizer off a Secret unless another object needs it. Of several that
+// let go at the same time each has taken its own finalizer off before, so the last sees that
+// nobody needs the Secret; one that begins to need it meanwhile is found by asking again.
 func (g *secretGuard) release(ctx context.Context, o status.Object, name string) error {
 	if name == "" {
 		return nil
@@ -110,7 +77,13 @@ func (g *secretGuard) release(ctx context.Context, o status.Object, name string)
 	if err != nil || needed {
 		return err
 	}
-	_, err = g.change(ctx, o.GetNamespace(), name, controllerutil.RemoveFinalizer)
+	if _, err = g.change(ctx, o.GetNamespace(), name, controllerutil.RemoveFinalizer); err != nil {
+		return err
+	}
+	needed, err = g.needed(ctx, o.GetNamespace(), name, o.GetUID())
+	if err == nil && needed {
+		_, err = g.change(ctx, o.GetNamespace(), name, controllerutil.AddFinalizer)
+	}
 	return err
 }
 

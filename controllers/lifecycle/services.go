@@ -1,11 +1,13 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -39,6 +41,8 @@ type Options struct {
 	Cluster string
 	// Clock is the source of time.
 	Clock cloud.Clock
+	// Timing is how long the cloud may take; DefaultTiming when zero.
+	Timing Timing
 	// Resync is how often the cloud is compared with the spec when nothing happens.
 	Resync time.Duration
 }
@@ -57,7 +61,8 @@ type Services struct {
 
 // New returns services that have not seen any object yet.
 func New(o Options) *Services {
-	s := &Services{Options: o, Expectations: NewExpectations(o.Clock), clients: newClientMemo()}
+	o.Timing = cmp.Or(o.Timing, DefaultTiming)
+	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
 	s.secrets = &secretGuard{client: o.Client, reader: o.Reader, event: s.outcome.event}
 	return s
@@ -117,7 +122,14 @@ func (s *Scope) FreshSince() time.Time {
 }
 
 // steady reports whether the shared lists may serve this reconcile.
-func (s *Scope) steady() bool { return status.IsSynced(s.Object) && !ReconcileRequested(s.Object) }
+func (s *Scope) steady() bool {
+	_, unanswered := s.Expectations.Recheck(s.Object.GetUID())
+	return status.IsSynced(s.Object) && !ReconcileRequested(s.Object) && !unanswered
+}
+
+// owned reports whether the object has our finalizer: the cloud may have something of it.
+// Nothing else tells that, as a status can be wiped or restored from somewhere else.
+func (s *Scope) owned() bool { return controllerutil.ContainsFinalizer(s.Object, v1alpha1.Finalizer) }
 
 // ReconcileRequested reports whether somebody asks for a comparison with the cloud now.
 func ReconcileRequested(o status.Object) bool {

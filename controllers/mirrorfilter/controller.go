@@ -94,7 +94,7 @@ func (s *scope) Delete(ctx context.Context) error {
 	if err := s.checkUnused(ctx); err != nil {
 		return err
 	}
-	if !s.MustDelete() {
+	if s.Retained() {
 		return nil
 	}
 	if err := s.Connect(ctx); err != nil {

@@ -14,7 +14,7 @@ import (
 func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 	st := &s.filter.Status
 	return &lifecycle.Part[cloud.Filter]{
-		Scope: s.Scope, Number: 1, Collection: s.collection(),
+		Scope: s.Scope, Number: 1, Collection: s.collection(), Name: plan.NameOf(s.filter, &s.filter.Spec.CloudSpec),
 		StoredID: func() string { return st.ID },
 		Record:   s.record,
 		Progress: s.record,
@@ -25,8 +25,10 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Filter]{
-		Kind:     "filter",
-		Identity: func(f cloud.Filter) (id, description string) { return f.ID, f.Description },
+		Kind: "filter",
+		Identity: func(f cloud.Filter) lifecycle.Identity {
+			return lifecycle.Identity{ID: f.ID, Name: f.Name, Description: f.Description}
+		},
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Filter, error) {
 			return s.Inventory.Filters(ctx, s.Cloud, notBefore)
 		},

@@ -30,9 +30,6 @@ func (s *scope) create(ctx context.Context, part *lifecycle.Part[cloud.Session],
 func (s *scope) switchOff(ctx context.Context) error {
 	s.session.Status.Sources = nil
 	const remedy = "spec.sources is empty: name at least one elastic network interface to copy from"
-	if s.session.Status.Account == nil { // nothing was ever created
-		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
-	}
 	have, err := s.part().Find(ctx)
 	switch {
 	case err != nil:

@@ -135,7 +135,7 @@ func (s *scope) want(n plan.Numbers) plan.WantedSession {
 
 // Delete removes what the cloud has of the session.
 func (s *scope) Delete(ctx context.Context) error {
-	if !s.MustDelete() {
+	if s.Retained() {
 		return nil
 	}
 	if err := s.Connect(ctx); err != nil {

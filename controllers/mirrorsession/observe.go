@@ -8,13 +8,14 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 // part is the session in the cloud, the only one today. The scope must be connected.
 func (s *scope) part() *lifecycle.Part[cloud.Session] {
 	const first = 1
 	return &lifecycle.Part[cloud.Session]{
-		Scope: s.Scope, Number: first, Collection: s.collection(),
+		Scope: s.Scope, Number: first, Collection: s.collection(), Name: plan.NameOf(s.session, &s.session.Spec.CloudSpec),
 		StoredID: func() string {
 			if stored := s.session.Part(first); stored != nil {
 				return stored.ID
@@ -36,8 +37,10 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Session]{
-		Kind:     "session",
-		Identity: func(have cloud.Session) (id, description string) { return have.ID, have.Description },
+		Kind: "session",
+		Identity: func(have cloud.Session) lifecycle.Identity {
+			return lifecycle.Identity{ID: have.ID, Name: have.Name, Description: have.Description}
+		},
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Session, error) {
 			return s.Inventory.Sessions(ctx, s.Cloud, notBefore)
 		},

@@ -68,6 +68,31 @@ func MarkOf(description string) (Mark, bool) {
 	return mark, true
 }
 
+// Ownership is what the description of a cloud object says to an owner that has its ID.
+type Ownership int
+
+const (
+	// OwnershipOurs: it bears the owner's mark.
+	OwnershipOurs Ownership = iota
+	// OwnershipForeign: it bears another mark.
+	OwnershipForeign
+	// OwnershipUnmarked: it bears none.
+	OwnershipUnmarked
+)
+
+// OwnershipOf reads a description for the owner that m marks, and returns the mark there.
+func (m Mark) OwnershipOf(description string) (Ownership, Mark) {
+	found, ok := MarkOf(description)
+	switch {
+	case !ok:
+		return OwnershipUnmarked, Mark{}
+	case found == m:
+		return OwnershipOurs, found
+	default:
+		return OwnershipForeign, found
+	}
+}
+
 // maxNamePrefix leaves room for a hyphen and 8 digits in the cloud's 64 characters.
 const maxNamePrefix = 55
 

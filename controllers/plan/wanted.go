@@ -3,6 +3,8 @@ package plan
 import (
 	"net/netip"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -18,7 +20,7 @@ type WantedFilter struct {
 // should have refused.
 func FilterFrom(f *v1alpha1.MirrorFilter, mark Mark) (WantedFilter, error) {
 	want := WantedFilter{
-		Name:        nameOf(f.Spec.CloudName, f.Namespace, f.Name, string(f.UID)),
+		Name:        NameOf(f, &f.Spec.CloudSpec),
 		Description: mark.Describe(f.Spec.Description),
 	}
 	rules, err := f.Spec.ReadRules()
@@ -58,11 +60,12 @@ func normalPeer(prefix netip.Prefix, ports cloud.PortRange) (netip.Prefix, cloud
 	return p.Prefix, cloud.PortRange(p.Ports)
 }
 
-func nameOf(wanted, namespace, name, uid string) string {
-	if wanted != "" {
-		return wanted
+// NameOf is an object's name in the cloud: the spec's, else one that is made of its own.
+func NameOf(o metav1.Object, spec *v1alpha1.CloudSpec) string {
+	if spec.CloudName != "" {
+		return spec.CloudName
 	}
-	return CloudName(namespace, name, uid)
+	return CloudName(o.GetNamespace(), o.GetName(), string(o.GetUID()))
 }
 
 // WantedSession is what a MirrorSession asks of the cloud once its references are
@@ -82,7 +85,7 @@ func SessionFrom(s *v1alpha1.MirrorSession, mark Mark, filterID, targetID string
 	}
 	return WantedSession{
 		SessionSpec: cloud.SessionSpec{
-			Name:         nameOf(s.Spec.CloudName, s.Namespace, s.Name, string(s.UID)),
+			Name:         NameOf(s, &s.Spec.CloudSpec),
 			Description:  mark.Describe(s.Spec.Description),
 			FilterID:     filterID,
 			TargetID:     targetID,
