@@ -3,7 +3,7 @@
 // when to look again.
 //
 // It may import api, controllers/cloud, controllers/credentials,
-// controllers/inventory, controllers/plan and controllers/status.
+// controllers/inventory, controllers/liveness, controllers/plan and controllers/status.
 package lifecycle
 
 import (
