@@ -34,6 +34,7 @@ var programs = []program{
 type vocabulary struct {
 	targets []string            // of the Makefile
 	flags   map[string][]string // by program
+	metrics []string
 }
 
 // readVocabulary reads the Makefile, and the flags from the sources of each program.
@@ -57,7 +58,29 @@ func readVocabulary(root string, packages []goPackage) (vocabulary, error) {
 			v.flags[name] = known
 		}
 	}
-	return v, nil
+	v.metrics, err = metricsOf(root)
+	return v, err
+}
+
+var metric = regexp.MustCompile(`\bvpcmirror_[a-z_]*[a-z]`)
+
+// metricsOf are the names of metrics in our sources.
+func metricsOf(root string) ([]string, error) {
+	files, err := goFiles(root)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading the names of metrics: %w", err)
+		}
+		if !strings.HasSuffix(name, "_test.go") {
+			names = append(names, metric.FindAllString(string(source), -1)...)
+		}
+	}
+	return names, nil
 }
 
 var target = regexp.MustCompile(`(?m)^([A-Za-z][\w-]*)\s*:(?:[^=]|$)`)
@@ -158,6 +181,11 @@ func (v vocabulary) problems(root, line string) []string {
 	for word := range strings.FieldsSeq(line) {
 		if m := ofProject.FindStringSubmatch(word); m != nil && !strings.Contains(word, everything) && !exists(root, m[1]) {
 			found = append(found, m[1]+" does not exist")
+		}
+	}
+	for _, name := range metric.FindAllString(line, -1) {
+		if !slices.Contains(v.metrics, name) {
+			found = append(found, "there is no metric "+name)
 		}
 	}
 	return found

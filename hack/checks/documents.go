@@ -20,7 +20,7 @@ const (
 )
 
 // checkDocuments looks in every Markdown file for links that lead nowhere, for targets,
-// flags and files that do not exist, and at the length of the README. That the API
+// flags, files and metrics that do not exist, and at the length of the README. That the API
 // server takes the YAML in them is tested in test/install.
 func checkDocuments(ctx context.Context, root string) ([]string, error) {
 	documents, err := readDocuments(root)
@@ -143,7 +143,7 @@ func tableIn(root string) (now, wanted string, err error) {
 	if !begins || !ends {
 		return "", "", fmt.Errorf("%s has no place for the table of imports: the lines %q and %q", tableDocument, tableBegins, tableEnds)
 	}
-	return string(content), before + tableBegins + "\n" + table() + tableEnds + after, nil
+	return string(content), before + tableBegins + "\n\n" + table() + "\n" + tableEnds + after, nil
 }
 
 // table is the table of imports as a document shows it.
@@ -163,7 +163,7 @@ func table() string {
 			}
 			may = strings.Join(names, ", ")
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.name, l.does, may)
+		fmt.Fprintf(&b, "| [`%s`](../%s) | %s | %s |\n", l.name, l.name, l.does, may)
 	}
 	return b.String()
 }

@@ -106,6 +106,11 @@ func TestDocuments(t *testing.T) {
 			want:  []string{"README.md:1: cmd/other does not exist", "README.md:1: config/none does not exist"},
 		},
 		{
+			name:  "a metric that is not there is found",
+			files: map[string]string{"README.md": "`vpcmirror_calls_total{op=\"x\"}` and `rate(vpcmirror_call_total[1m])`\n"},
+			want:  []string{"README.md:1: there is no metric vpcmirror_call_total"},
+		},
+		{
 			name: "the README is one page, other documents need not be",
 			files: map[string]string{
 				"README.md": strings.Repeat("word ", 30) + "word\n" + strings.Repeat(strings.Repeat("word ", 29)+"\n", 30),
@@ -130,7 +135,7 @@ func TestDocuments(t *testing.T) {
 			}
 			code := folderWith(t, map[string]string{
 				"Makefile": makefileOfTest, "cmd/manager/main.go": managerOfTest,
-				"controllers/plan/plan.go": "package plan\n\nfunc f() { fs.Int(\"workers\", 1, \"\") }\n",
+				"controllers/plan/plan.go": "package plan\n\nfunc f() { fs.Int(\"workers\", 1, \"\") }\nconst m = \"vpcmirror_calls_total\"\n",
 			})
 			v, err := readVocabulary(code, []goPackage{{ImportPath: module + "/cmd/manager", Imports: []string{"fmt", module + "/controllers/plan"}}})
 			if err != nil {
@@ -185,7 +190,7 @@ func TestTheTableIsWrittenIntoItsDocumentOnce(t *testing.T) {
 	want := outcome{
 		Stale:    []string{tableDocument + ": its table is not that of hack/checks/layers.go: run make generate"},
 		Writes:   []bool{true, false},
-		Document: "before\n" + tableBegins + "\n" + table() + tableEnds + "\nafter\n",
+		Document: "before\n" + tableBegins + "\n\n" + table() + "\n" + tableEnds + "\nafter\n",
 	}
 	if diff := cmp.Diff(want, outcome{stale, current, writes, got}); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)

@@ -70,7 +70,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/lifecycle", does: "what both reconcilers have alike: finalizer, account binding, what an error means, " +
-			"when to look again",
+			"when to reconcile again",
 		may: ports, tests: []string{"test/env"},
 	},
 	{
