@@ -38,7 +38,7 @@ help: ## List the targets
 	@command -v awk >/dev/null || { echo "make help needs awk: install the Debian package mawk or gawk" >&2; exit 1; }
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "The first make test or make demo on a machine also builds a local Kubernetes (7 to 12 minutes on 2 cores)."
 

@@ -159,7 +159,7 @@ func flagOf(call *ast.CallExpr) []string {
 
 var (
 	assignment = regexp.MustCompile(`^[A-Za-z_]\w*=`)
-	ofMake     = regexp.MustCompile(`^[a-z][a-z-]*$`)
+	ofMake     = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	longFlag   = regexp.MustCompile(`^--([a-z][a-z0-9-]*)`)
 	ofProject  = regexp.MustCompile(`^(?:\./)?((?:api|controllers|config|cmd|hack|test|\.ci)/[\w./-]*)$`)
 )

@@ -78,8 +78,8 @@ func TestDocuments(t *testing.T) {
 		},
 		{
 			name:  "a target that is not there is found, in prose and in a block",
-			files: map[string]string{"README.md": "`make it`\n\n```\n$ cd x && make build them\n```\n"},
-			want:  []string{"README.md:1: the Makefile has no target it", "README.md:4: the Makefile has no target them"},
+			files: map[string]string{"README.md": "`make it2`\n\n```\n$ cd x && make build them\n```\n"},
+			want:  []string{"README.md:1: the Makefile has no target it2", "README.md:4: the Makefile has no target them"},
 		},
 		{
 			name: "flags that are declared are fine, in whatever package of the program",

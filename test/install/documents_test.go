@@ -88,9 +88,9 @@ func documentBlocks(t *testing.T) []block {
 	return blocks
 }
 
-// take holds a block to what it is for, and returns the kinds in it: objects are given to
+// submit holds a block to what it is for, and returns the kinds in it: objects are given to
 // the API server, what has no kind are values of the chart.
-func (b block) take(t *testing.T, cluster *env.Cluster, namespace string) (kinds []string, err error) {
+func (b block) submit(t *testing.T, cluster *env.Cluster, namespace string) (kinds []string, err error) {
 	t.Helper()
 	var ours strings.Builder
 	want := 0
@@ -136,7 +136,7 @@ func TestTheAPIServerTakesTheYAMLInDocuments(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	kinds := map[string]bool{}
 	for _, b := range documentBlocks(t) {
-		found, err := b.take(t, cluster, namespace)
+		found, err := b.submit(t, cluster, namespace)
 		if err != nil {
 			t.Errorf("%s: %v", b.location, err)
 		}
@@ -183,7 +183,7 @@ func TestYAMLThatTheAPIServerOrTheChartRefusesIsFound(t *testing.T) {
 		{name: "a value that the chart does not have", yaml: "manager: {replica: 2}\n", want: "replica"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := block{text: test.yaml}.take(t, cluster, namespace)
+			_, err := block{text: test.yaml}.submit(t, cluster, namespace)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("the complaint is %v, want one with %q", err, test.want)
 			}
