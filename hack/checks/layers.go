@@ -57,7 +57,7 @@ var layers = []layer{
 		may: []string{"controllers/cloud"},
 	},
 	{
-		name: "controllers/plan", does: "pure decisions: what to call in which order, which VNI and priority, a diff for people",
+		name: "controllers/plan", does: "pure decisions: what differs, which calls mend it in which order, which VNI and priority",
 		may: []string{"api", "controllers/cloud"},
 	},
 	{
@@ -69,8 +69,8 @@ var layers = []layer{
 		may: []string{"api"}, tests: []string{"test/env"},
 	},
 	{
-		name: "controllers/lifecycle", does: "what both reconcilers have alike: finalizer, account binding, what an error means, " +
-			"when to reconcile again",
+		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
+			"delete; creation expectations; from an error to conditions, an event and the next reconcile",
 		may: ports, tests: []string{"test/env"},
 	},
 	{
