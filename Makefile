@@ -38,7 +38,7 @@ help: ## List the targets
 	@command -v awk >/dev/null || { echo "make help needs awk: install the Debian package mawk or gawk" >&2; exit 1; }
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "The first make test or make demo on a machine also builds a local Kubernetes (7 to 12 minutes on 2 cores)."
 
@@ -71,10 +71,10 @@ test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root 
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, arrows, generated files and both builds
+lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, imports, documents, generated files and both builds
 	@status=0; \
 	$(MAKE) verify-generated || status=1; \
-	$(STEP) "Checking the house (rooms, arrows, size and form of files)" $(BIN)/checks house || status=1; \
+	$(STEP) "Checking layers, imports, files and documents" $(BIN)/checks project || status=1; \
 	$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./... || status=1; \
 	$(MAKE) cross || status=1; \
 	exit $$status
@@ -111,8 +111,9 @@ e2e: ## Install the product on three real nodes and play the scenarios (10 minut
 ##@ Now and then
 
 .PHONY: generate
-generate: $(TOOLS)/controller-gen $(TOOLS)/helm ## Write the generated files (deep copies, CRDs, roles, kustomize folders) anew
-	@$(STEP) "Generating deep copies, CRDs, roles, and the kustomize folders from the chart" hack/generate
+generate: $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Write the generated files (deep copies, CRDs, roles, kustomize folders, reference) anew
+	@$(STEP) "Generating deep copies, CRDs, roles, the kustomize folders from the chart, and the reference" hack/generate
+	@$(BIN)/checks table
 
 .PHONY: verify-generated
 verify-generated: $(TOOLS)/controller-gen $(TOOLS)/helm ## Check that the generated files are current

@@ -1,98 +1,180 @@
 package v1alpha1
 
+// README.md of this folder is written from the comments of this file. That of a reason
+// has a fixed form: its name, a colon, what it means, and after "Remedy:" what a person
+// does about it.
+
 // Types of conditions.
 const (
 	// ConditionReady is the summary: True when the cloud matches the spec. It says
-	// nothing about traffic, so that a deployment does not wait on a quiet network.
+	// nothing about traffic, so that a deployment does not wait on a quiet network. It is
+	// Unknown while the object is suspended.
 	ConditionReady = "Ready"
 	// ConditionReconciling is present, and True, while the cloud is being changed or
 	// something is waited for.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is present, and True, while only a person can help: the spec,
-	// the account, its permissions or its bill.
+	// the account, its permissions or its bill. It is tried again all the same, at the
+	// resync interval or on request, because much of that is mended outside of the spec.
 	ConditionStalled = "Stalled"
-	// ConditionTrafficObserved says whether the copies of a session arrive: True when
-	// packets from its sources that its filter accepts were seen on the target,
-	// False when only wrong ones were, Unknown otherwise.
+	// ConditionTrafficObserved, of sessions, reports whether copies arrive: True when
+	// packets from the sources that the filter accepts were seen on the target, False
+	// when only wrong ones were, Unknown otherwise. Once True it stays so while the
+	// counts stand; LAST-SEEN says how long ago the last packet came.
 	ConditionTrafficObserved = "TrafficObserved"
 )
 
 // Reasons of Ready, Reconciling and Stalled.
 const (
 	// ReasonSynced: the cloud matches the spec.
+	// Remedy: none is needed.
 	ReasonSynced = "Synced"
-	// ReasonProgressing: the cloud is being changed.
+	// ReasonProgressing: the cloud is being changed, or an earlier change is not seen in
+	// it yet.
+	// Remedy: wait, it goes on by itself; a message that stays names what does not change.
 	ReasonProgressing = "Progressing"
 	// ReasonSuspended: spec.suspend is true, nothing is read or written in the cloud.
+	// Remedy: set spec.suspend to false.
 	ReasonSuspended = "Suspended"
-	// ReasonDeleting: the object is being deleted.
+	// ReasonDeleting: the object is being deleted; the message says what it waits for.
+	// Remedy: wait, or set spec.deletionPolicy to Retain, which lets the object go without
+	// touching the cloud.
 	ReasonDeleting = "Deleting"
 	// ReasonFilterInUse: a filter is being deleted, but sessions still use it.
+	// Remedy: delete the sessions that the message names, or give them another filter.
 	ReasonFilterInUse = "FilterInUse"
 	// ReasonFilterNotFound: the session's filter does not exist (yet).
+	// Remedy: create the MirrorFilter in the session's namespace, or correct
+	// spec.filterRef; the session then goes on by itself.
 	ReasonFilterNotFound = "FilterNotFound"
 	// ReasonFilterNotReady: the session's filter is not in the cloud (yet).
+	// Remedy: look at the conditions of the MirrorFilter; the session goes on by itself.
 	ReasonFilterNotReady = "FilterNotReady"
-	// ReasonNoSources: the session names no source, so none is made in the cloud.
+	// ReasonNoSources: the session names no source, so none is made in the cloud; one that
+	// exists there is switched off, and keeps its ID and numbers.
+	// Remedy: name at least one elastic network interface in spec.sources.
 	ReasonNoSources = "NoSources"
-	// ReasonInterfaceNotFound: a source or the target is not in the cloud.
+	// ReasonInterfaceNotFound: a source or the target is not in the cloud; the message
+	// names the field. It is looked for every minute.
+	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
-	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs.
+	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs; the message
+	// names them.
+	// Remedy: set address.vpcID to the VPC that is meant.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
 	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
+	// Remedy: correct nodeName, or wait until the node has joined.
 	ReasonNodeNotFound = "NodeNotFound"
 	// ReasonSourceIsTarget: an interface is named as source and as target.
+	// Remedy: change one of the two; the cloud takes no interface as both.
 	ReasonSourceIsTarget = "SourceIsTarget"
-	// ReasonPriorityTaken: another session of the account has the wanted priority.
+	// ReasonPriorityTaken: another session of the account has the wanted priority; a
+	// priority is unique in account and region. It is asked again every minute. Sessions
+	// that exchange theirs need no help: one moves to another number for a while.
+	// Remedy: choose another spec.priority or leave it out; the message names the holder.
 	ReasonPriorityTaken = "PriorityTaken"
-	// ReasonCredentialsNotFound: the Secret or a key in it is missing.
+	// ReasonCredentialsNotFound: the Secret or a key in it is missing; the message names
+	// it. It is looked for every minute.
+	// Remedy: create the Secret with accessKey and secretKey, or correct
+	// spec.credentialsRef.
 	ReasonCredentialsNotFound = "CredentialsNotFound"
 	// ReasonInvalidCredentials: the content of the Secret can't be used.
+	// Remedy: correct the key that the message names.
 	ReasonInvalidCredentials = "InvalidCredentials"
 	// ReasonAuthenticationFailed: the cloud refused the signature or the access key.
+	// Remedy: check accessKey, secretKey and the clock, and that region and endpoint
+	// belong together.
 	ReasonAuthenticationFailed = "AuthenticationFailed"
-	// ReasonPermissionDenied: the account may not do this, or is in arrears.
+	// ReasonPermissionDenied: the account may not do this, or is in arrears; the message
+	// has the cloud's own words.
+	// Remedy: grant the action that the message names, or pay. It is tried again at the
+	// resync interval, or when a reconcile is requested.
 	ReasonPermissionDenied = "PermissionDenied"
 	// ReasonAccountChanged: the credentials are now for another account than the one
-	// in which the object lives.
+	// in which the object lives. Nothing was touched.
+	// Remedy: restore the old credentials, or delete the object with them and create it
+	// anew.
 	ReasonAccountChanged = "AccountChanged"
-	// ReasonAccountMismatch: a session and its filter are in different accounts.
+	// ReasonAccountMismatch: a session and its filter are in different accounts, regions
+	// or projects; the message names both.
+	// Remedy: give both the same credentials, region and project.
 	ReasonAccountMismatch = "AccountMismatch"
 	// ReasonUnsupported: the region does not have traffic mirroring, or the
-	// interface's flavor can't be mirrored.
+	// interface's flavor can't be mirrored; the message has the cloud's own words.
+	// Remedy: use a source on a server of a flavor that mirrors (c7t at least), in a region
+	// that has the feature.
 	ReasonUnsupported = "Unsupported"
-	// ReasonQuotaExceeded: a quota of the account is used up.
+	// ReasonQuotaExceeded: a quota of the account is used up. It is tried again every two
+	// minutes; where every priority, or every VNI of the target, is taken, at the resync
+	// interval.
+	// Remedy: delete what is not needed, or have the quota raised.
 	ReasonQuotaExceeded = "QuotaExceeded"
 	// ReasonThrottled: the cloud asked to come back later.
+	// Remedy: none is needed, it is tried again, slower and slower up to some minutes.
+	// Where it stays, lower the manager's --cloud-calls-per-second or raise its
+	// --resync-interval.
 	ReasonThrottled = "Throttled"
-	// ReasonInvalidRequest: the cloud refused the request as wrong.
+	// ReasonInvalidRequest: the cloud refused the request as wrong; the message has its
+	// own words.
+	// Remedy: correct the value that the message names.
 	ReasonInvalidRequest = "InvalidRequest"
-	// ReasonConflict: the cloud's state does not allow the change now.
+	// ReasonConflict: the cloud's state does not allow the change now: somebody else uses
+	// or changed the thing, or two things in the cloud carry the object's mark.
+	// Remedy: look at what the message names. A filter that a session of somebody else
+	// uses waits for that session; of two things with one mark, delete the one that is not
+	// wanted in the cloud's console.
 	ReasonConflict = "Conflict"
 	// ReasonCloudUnavailable: the cloud did not answer, or answered with a fault.
+	// Remedy: none is needed, it is tried again, slower and slower up to some minutes.
+	// Where it stays, check the endpoint, the network policy and the proxy.
 	ReasonCloudUnavailable = "CloudUnavailable"
 )
 
-// Reasons of TrafficObserved.
+// Reasons of TrafficObserved True.
 const (
 	// ReasonPacketsObserved: packets of the session arrive.
+	// Remedy: none is needed.
 	ReasonPacketsObserved = "PacketsObserved"
-	// ReasonNoPackets: a verifier looks, but no packet has come yet.
-	ReasonNoPackets = "NoPackets"
-	// ReasonNoVerifier: no verifier runs on the host that owns the target.
-	ReasonNoVerifier = "NoVerifier"
-	// ReasonVerifierLost: the verifier of the target's node has not renewed its lease.
-	ReasonVerifierLost = "VerifierLost"
-	// ReasonNotReady: the session is not in the cloud yet.
-	ReasonNotReady = "NotReady"
-	// ReasonDisabled: spec.enabled is false, so no copies are made.
-	ReasonDisabled = "Disabled"
+)
+
+// Reasons of TrafficObserved False.
+const (
 	// ReasonUnexpectedPackets: packets came from the sources, but none that the filter accepts.
+	// Remedy: look at lastPacket in status.verification, then at the filter's directions,
+	// addresses and ports.
 	ReasonUnexpectedPackets = "UnexpectedPackets"
 	// ReasonForeignSource: packets carry the session's VNI, but come from elsewhere.
+	// Remedy: another session to this target has the same VNI: give one of them another.
 	ReasonForeignSource = "ForeignSource"
-	// ReasonUndecided: packets came, but whether the filter accepts them can't be told.
+	// ReasonUndecided: packets came, but are cut or fragmented before the field that
+	// decides whether the filter accepts them.
+	// Remedy: raise spec.packetLength, and look at lastPacket in status.verification.
 	ReasonUndecided = "Undecided"
-	// ReasonCaptureFailed: the verifier can't look at the interface.
+)
+
+// Reasons of TrafficObserved Unknown.
+const (
+	// ReasonNoPackets: a verifier looks, but no packet has come yet.
+	// Remedy: ask whether there is traffic that the filter accepts (Ingress is what a
+	// source receives); whether the target's security group allows UDP 4789 from the
+	// sources' addresses; whether a network ACL is in the way; and between VPCs whether
+	// there is a route.
+	ReasonNoPackets = "NoPackets"
+	// ReasonNoVerifier: no verifier runs on the host that owns the target.
+	// Remedy: let the verifier's DaemonSet reach that node, or run a verifier on that host.
+	ReasonNoVerifier = "NoVerifier"
+	// ReasonVerifierLost: the verifier of the target's node has not renewed its lease for
+	// 40 seconds; the counts are as of its last report.
+	// Remedy: look at its pod, and whether it reaches the API server.
+	ReasonVerifierLost = "VerifierLost"
+	// ReasonNotReady: the session is not in the cloud yet.
+	// Remedy: look at the Ready condition.
+	ReasonNotReady = "NotReady"
+	// ReasonDisabled: spec.enabled is false, so no copies are made.
+	// Remedy: set spec.enabled to true.
+	ReasonDisabled = "Disabled"
+	// ReasonCaptureFailed: the verifier can't look at the interface; the message has the
+	// kernel's words.
+	// Remedy: give the verifier CAP_NET_RAW and the host's network, or mend the interface.
 	ReasonCaptureFailed = "CaptureFailed"
 )

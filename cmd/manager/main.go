@@ -1,8 +1,11 @@
 // Command manager is the operator: it makes mirror filters and sessions in Huawei
 // Cloud match the MirrorFilters and MirrorSessions of a cluster.
 //
-// It only wires: what is decided, done and told is in controllers. It may import api
-// and controllers of ours, except controllers/verifier.
+// It only wires: what is decided, done and told is in controllers. It may import api,
+// controllers/cloud, controllers/cloud/huawei, controllers/credentials,
+// controllers/inventory, controllers/lifecycle, controllers/liveness,
+// controllers/mirrorfilter, controllers/mirrorsession, controllers/plan and
+// controllers/status.
 package main
 
 import (

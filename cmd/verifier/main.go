@@ -3,7 +3,7 @@
 // MirrorSessions; "verifier read" counts the copies in capture files.
 //
 // It only wires: what is captured, decided and told is in controllers/verifier. It
-// never imports the cloud port, and holds no credentials of the cloud.
+// holds no credentials of the cloud. It may import api and controllers/verifier.
 package main
 
 import (

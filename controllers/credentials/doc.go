@@ -5,5 +5,5 @@
 // A Secret is never listed or watched, and never cached as such: clients are kept by
 // a hash of the whole content, so that a rotated key takes effect at once.
 //
-// It may import api and the port controllers/cloud, not an adapter.
+// It may import api and controllers/cloud.
 package credentials

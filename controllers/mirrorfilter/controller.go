@@ -1,8 +1,8 @@
 // Package mirrorfilter reconciles MirrorFilters: it makes the cloud's filter and rules
 // match the spec and shows in the status how far it is.
 //
-// It may import api, controllers/cloud, controllers/inventory, controllers/lifecycle,
-// controllers/plan and controllers/status.
+// It may import api, controllers/cloud, controllers/credentials, controllers/inventory,
+// controllers/lifecycle, controllers/liveness, controllers/plan and controllers/status.
 package mirrorfilter
 
 import (

@@ -1,8 +1,8 @@
 // Package mirrorsession reconciles MirrorSessions: it resolves what the spec refers
 // to, makes the cloud's session match, and sums up what the verifiers saw.
 //
-// It may import api, controllers/cloud, controllers/inventory, controllers/lifecycle,
-// controllers/plan and controllers/status.
+// It may import api, controllers/cloud, controllers/credentials, controllers/inventory,
+// controllers/lifecycle, controllers/liveness, controllers/plan and controllers/status.
 package mirrorsession
 
 import (

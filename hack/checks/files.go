@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -47,11 +46,30 @@ func checkTopLevel(_ context.Context, root string) ([]string, error) {
 	return findings, nil
 }
 
-// checkFiles looks at each Go file by itself, and at the doc comment that one file
-// of each package has to carry.
+// checkFiles looks at each Go file by itself.
 func checkFiles(_ context.Context, root string) ([]string, error) {
+	files, err := goFiles(root)
+	if err != nil {
+		return nil, err
+	}
 	var findings []string
-	docs := map[string]string{} // by folder, the package's comment
+	for _, path := range files {
+		found, err := checkGoFile(path)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+// goFiles are all Go files that are not test data, begun by a dot, or built.
+func goFiles(root string) ([]string, error) { return sources(root, ".go") }
+
+// sources are all files with the extension that are not test data, begun by a dot, or
+// built.
+func sources(root, extension string) ([]string, error) {
+	var files []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -62,40 +80,35 @@ func checkFiles(_ context.Context, root string) ([]string, error) {
 			}
 			return nil
 		}
-		if filepath.Ext(path) != ".go" {
-			return nil
-		}
-		found, doc, err := checkGoFile(path)
-		if err != nil {
-			return err
-		}
-		findings = append(findings, found...)
-		if !strings.HasSuffix(path, "_test.go") {
-			docs[filepath.Dir(path)] += doc
+		if filepath.Ext(path) == extension {
+			files = append(files, path)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the sources: %w", err)
 	}
-	return append(findings, checkDocs(docs)...), nil
+	return files, nil
 }
 
-// checkGoFile returns what is wrong with the file, and the package comment in it.
-func checkGoFile(path string) (findings []string, doc string, err error) {
+// exists reports whether the project has such a file or folder.
+func exists(root, name string) bool {
+	_, err := os.Stat(filepath.Join(root, name))
+	return err == nil
+}
+
+// checkGoFile returns what is wrong with the file.
+func checkGoFile(path string) (findings []string, err error) {
 	source, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), path, source, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading %s: %w", path, err)
-	}
-	if file.Doc != nil {
-		doc = file.Doc.Text()
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if ast.IsGenerated(file) {
-		return nil, doc, nil
+		return nil, nil
 	}
 	if slices.Contains(vagueNames, file.Name.Name) {
 		findings = append(findings, fmt.Sprintf("%s: the package name %q says nothing of what is in it; name it after that", path, file.Name.Name))
@@ -114,22 +127,5 @@ func checkGoFile(path string) (findings []string, doc string, err error) {
 	case !bytes.Equal(source, formatted):
 		findings = append(findings, path+": run gofmt -w on it")
 	}
-	return findings, doc, nil
-}
-
-var imports = regexp.MustCompile(`(?i)\bimports?\b`)
-
-// checkDocs wants each package to say in its comment what of ours it may import.
-func checkDocs(docs map[string]string) []string {
-	var findings []string
-	for folder, doc := range docs {
-		switch {
-		case strings.TrimSpace(doc) == "":
-			findings = append(findings, folder+": the package has no doc comment")
-		case !imports.MatchString(doc):
-			findings = append(findings, folder+`: the package's doc comment doesn't say what of ours it may import ("It may import ... of ours.")`)
-		}
-	}
-	slices.Sort(findings)
-	return findings
+	return findings, nil
 }

@@ -1,7 +1,8 @@
 // Command checks holds the project to its own rules and runs its tests with a
 // summary. The Makefile calls it; run it in the project's folder:
 //
-//	checks house            rooms, arrows between them, size and form of files
+//	checks project          layers and their imports, size and form of files, documents
+//	checks table            write the table of imports into the document that shows it
 //	checks tests ARGS...    go test ARGS, then what failed and what was skipped
 //
 // It may import nothing of ours.
@@ -28,25 +29,35 @@ func run(ctx context.Context, args []string) int {
 		command = args[0]
 	}
 	switch command {
-	case "house":
-		return house(ctx)
+	case "project":
+		return project(ctx)
+	case "table":
+		wrote, err := writeTable(".")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "checks table:", err)
+			return 2
+		}
+		if wrote {
+			fmt.Println("wrote", tableDocument)
+		}
+		return 0
 	case "tests":
 		return tests(ctx, args[1:])
 	default:
-		fmt.Fprintf(os.Stderr, "usage: checks house | checks tests ARGS...; it was called with %q\n", args)
+		fmt.Fprintf(os.Stderr, "usage: checks project | checks table | checks tests ARGS...; it was called with %q\n", args)
 		return 2
 	}
 }
 
-// house runs every check of the sources and prints what it found.
-func house(ctx context.Context) int {
+// project runs every check of sources and documents and prints what it found.
+func project(ctx context.Context) int {
 	var findings []string
 	for _, check := range []func(context.Context, string) ([]string, error){
-		checkTopLevel, checkFiles, checkArrows, checkClosures,
+		checkTopLevel, checkFiles, checkLayers, checkImports, checkClosures, checkTable, checkDocuments,
 	} {
 		found, err := check(ctx, ".")
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "checks house:", err)
+			fmt.Fprintln(os.Stderr, "checks project:", err)
 			return 2
 		}
 		findings = append(findings, found...)

@@ -97,7 +97,7 @@ func tests(ctx context.Context, args []string) int {
 	}
 }
 
-// read takes events until they end. Where nothing ended for a minute it says what
+// read handles events until they end. Where nothing ended for a minute it prints what
 // is still running.
 func (r *report) read(events io.Reader) error {
 	lines := make(chan []byte)
@@ -127,7 +127,7 @@ func (r *report) read(events io.Reader) error {
 				}
 				return nil
 			}
-			if r.takeLine(line) {
+			if r.handleLine(line) {
 				quiet.Reset(time.Minute)
 			}
 		case <-quiet.C:
@@ -136,18 +136,18 @@ func (r *report) read(events io.Reader) error {
 	}
 }
 
-// takeLine says whether the line was the end of a package.
-func (r *report) takeLine(line []byte) bool {
+// handleLine reports whether the line was the end of a package.
+func (r *report) handleLine(line []byte) bool {
 	var e event
 	if json.Unmarshal(line, &e) != nil {
 		fmt.Fprint(r.out, string(line)) // not from a test, but somebody's words
 		return false
 	}
-	r.take(e)
+	r.handle(e)
 	return e.Test == "" && (e.Action == "pass" || e.Action == "fail")
 }
 
-func (r *report) take(e event) {
+func (r *report) handle(e event) {
 	k := key{e.Package, e.Test}
 	switch e.Action {
 	case "build-output":
@@ -212,7 +212,7 @@ func (r *report) endPackage(e event) {
 	}
 }
 
-// isFrame says that a line only marks where a test begins, pauses or ends.
+// isFrame reports whether a line only marks where a test begins, pauses or ends.
 func isFrame(line string) bool {
 	line = strings.TrimLeft(line, " ")
 	for _, mark := range []string{"=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME ", "--- FAIL: ", "--- PASS: ", "--- SKIP: "} {
@@ -223,14 +223,14 @@ func isFrame(line string) bool {
 	return false
 }
 
-var place = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
+var location = regexp.MustCompile(`^\s*\S+\.go:\d+: `)
 
 // reason is what a skipped test said.
 func reason(output []string) string {
 	var said []string
 	for _, line := range output {
 		if !isFrame(line) {
-			said = append(said, strings.TrimSpace(place.ReplaceAllString(line, "")))
+			said = append(said, strings.TrimSpace(location.ReplaceAllString(line, "")))
 		}
 	}
 	if len(said) == 0 {

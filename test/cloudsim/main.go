@@ -1,7 +1,7 @@
 // Command cloudsim is the simulated cloud as a program: it serves the VPC, ECS and IAM calls that traffic mirroring needs,
 // and, as root, moves real packets between the scenario's hosts. See cloudsim --help.
 //
-// Of ours it imports the packages below test/cloudsim.
+// It may import everything below test/cloudsim.
 package main
 
 import (

@@ -2,7 +2,7 @@
 // real API server and a simulated cloud over HTTP. Each test has a namespace, a cloud
 // and a manager of its own and all share one control plane.
 //
-// It may import api, controllers, test/env, test/cloudsim and test/integration/harness of ours.
+// It may import everything of ours.
 package integration_test
 
 import (

@@ -6,5 +6,5 @@
 // its answer read up to a limit before the SDK sees it, is classed by one table, and
 // is counted. Nothing is sent twice.
 //
-// It may import package cloud and nothing else of ours.
+// It may import controllers/cloud.
 package huawei

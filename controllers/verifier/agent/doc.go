@@ -13,5 +13,6 @@
 // interface, leaves and comes back, or when the pod is restarted.
 //
 // The package holds no credentials of the cloud and knows only what the API server
-// tells it. It may import api and the other parts of the verifier.
+// tells it. It may import api, controllers/verifier/capture, controllers/verifier/match,
+// controllers/verifier/report and controllers/verifier/tally.
 package agent

@@ -2,5 +2,5 @@
 // MirrorSession, decides when it is worth a write, reads what an earlier run left
 // there, and writes it.
 //
-// It may import api, and of the verifier tally and sample.
+// It may import api, controllers/verifier/sample and controllers/verifier/tally.
 package report

@@ -26,6 +26,6 @@
 // Books are kept in frames and balance exactly ([Snapshot.Check]); packets are
 // another set of numbers, since a super-frame carries several.
 //
-// The package imports controllers/verifier/capture, match and vxlan, and
-// nothing else of ours.
+// It may import api, controllers/verifier/capture, controllers/verifier/match and
+// controllers/verifier/vxlan.
 package tally

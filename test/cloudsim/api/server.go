@@ -1,7 +1,7 @@
 // Package api is the HTTP face of the simulated cloud: paths, signatures, bodies, paging and error codes as the public
 // cloud's VPC v3 reference describes them, with its quirks.
 //
-// Of ours it imports test/cloudsim/state, sign, fault and journal.
+// It may import test/cloudsim/fault, test/cloudsim/journal, test/cloudsim/sign and test/cloudsim/state.
 package api
 
 import (

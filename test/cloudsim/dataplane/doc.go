@@ -26,5 +26,5 @@
 // The groups live in the switch and not in the hosts, because a capture at a host
 // sees frames ahead of that host's own firewall.
 //
-// It imports nothing of this project but its own netns package.
+// It may import test/cloudsim/dataplane/netns.
 package dataplane

@@ -1,6 +1,6 @@
 // Package fault makes the simulated cloud misbehave in ways that real clouds do, on demand.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package fault
 
 import (

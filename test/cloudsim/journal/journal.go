@@ -1,7 +1,7 @@
 // Package journal records what was asked of the simulated cloud, so that a test can say "the second reconcile wrote
 // nothing". It never holds a secret: headers are not kept, and no call of this API carries a secret in its body.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package journal
 
 import (

@@ -1,7 +1,7 @@
 // Package lab joins the two halves of the simulated cloud: it builds the network that a scenario describes and keeps it as
 // the API's state says. It needs root, since hosts are network namespaces.
 //
-// Of ours it imports test/cloudsim/sim, scenario, state and dataplane.
+// It may import test/cloudsim/dataplane, test/cloudsim/scenario, test/cloudsim/sim and test/cloudsim/state.
 package lab
 
 import (

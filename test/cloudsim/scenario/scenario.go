@@ -1,7 +1,7 @@
 // Package scenario reads the YAML files that say what a simulated cloud starts with: accounts, networks, security groups
 // and hosts. Every mistake in such a file is reported with its line and field.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package scenario
 
 import (

@@ -1,7 +1,7 @@
 // Package sign verifies and makes SDK-HMAC-SHA256 request signatures, the scheme of the public cloud's API gateway. It is
 // written from the scheme's description and shares nothing with any client.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package sign
 
 import (

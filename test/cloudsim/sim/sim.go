@@ -7,7 +7,8 @@
 //	cloud.State.Edit(func(w *state.World) { ... })     // drift, behind the API's back
 //	cloud.Journal.Writes(since)                        // what was written since
 //
-// Of ours it imports the other packages below test/cloudsim, except lab and dataplane.
+// It may import test/cloudsim/api, test/cloudsim/fault, test/cloudsim/journal, test/cloudsim/scenario and
+// test/cloudsim/state.
 package sim
 
 import (

@@ -1,7 +1,7 @@
 // Package state is the memory of the simulated cloud: what exists, and every rule that the real service keeps about it
 // (validation, references, uniqueness, quotas, partial updates, defaults). It knows nothing of HTTP.
 //
-// Of ours it imports test/cloudsim/scenario only.
+// It may import test/cloudsim/scenario.
 package state
 
 import (

@@ -4,7 +4,7 @@
 //	                 and says each VXLAN copy that comes
 //	probe URL...     says the status that each URL answers with
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package main
 
 import (

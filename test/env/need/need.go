@@ -2,7 +2,7 @@
 // clear sentence when it isn't there. Where a skipped test would mean that nobody
 // looked (in CI), it fails the test instead: set VPCMIRROR_NO_SKIPS=1.
 //
-// It may import nothing of ours, so that every room's tests can use it.
+// It may import nothing of ours: the tests of every layer use it.
 package need
 
 import (

@@ -1,7 +1,7 @@
 // Package pki makes the certificates of a cluster for tests: one authority, the API
 // server's certificate, and one for each component, node and user.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package pki
 
 import (

@@ -2,7 +2,7 @@
 // the status, and counts what is in the cloud afterwards. It has a control plane of its
 // own, because the manager looks at every namespace.
 //
-// It may import api, test/env, test/cloudsim and test/integration/harness of ours.
+// It may import api, test/cloudsim, test/env and test/integration/harness.
 package crash_test
 
 import (

@@ -5,5 +5,5 @@
 // Whatever a test does, every status that was ever written in its namespace is held
 // against the kstatus library when the test ends.
 //
-// It may import api, controllers, test/env and test/cloudsim of ours.
+// It may import api, everything below controllers, test/cloudsim and test/env.
 package harness

@@ -6,5 +6,5 @@
 // namespace is written down before it gets its name (see Claim), so that the
 // leftovers of a killed process can be removed and nothing else ever is.
 //
-// It imports nothing else of this project.
+// It may import nothing of ours.
 package netns

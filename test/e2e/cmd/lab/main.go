@@ -5,7 +5,7 @@
 //	lab serve   start it and hold it until SIGINT or SIGTERM
 //	lab down    take it down, or remove what a killed one left
 //
-// It only wires: package test/e2e/lab does the work. It may import that of ours.
+// It only wires: package test/e2e/lab does the work. It may import test/e2e/lab.
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Package archive writes and reads image archives, the tar files that `docker save`
 // makes, for images of one program: no image builder and no registry is needed.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package archive
 
 import (

@@ -1,7 +1,7 @@
 // Command pause is the program of the lab's sandbox image: it holds a pod's namespaces
 // and waits to be told to stop.
 //
-// It imports nothing of ours.
+// It may import nothing of ours.
 package main
 
 import (

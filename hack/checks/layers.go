@@ -1,0 +1,178 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// layer is a part of the project: packages that have one job, and one rule about what
+// of ours they may import.
+type layer struct {
+	// name is the folder. A package is in the layer with the longest name that its path
+	// begins with.
+	name string
+	// does is what is decided or done there, as controllers/ARCHITECTURE.md says it.
+	does string
+	// may is what its packages may import, beside packages of the layer itself. An entry
+	// is the name of a layer, without the layers below it; or a pattern as the go command
+	// has them: "test/..." is every layer in that folder, "..." is everything.
+	may []string
+	// tests is what its tests may import beyond that.
+	tests []string
+}
+
+// everything lets a layer import every other.
+const everything = "..."
+
+// ports are what a reconciler works with: the cloud by its port alone, never by its
+// adapter.
+var ports = []string{
+	"api", "controllers/cloud", "controllers/credentials", "controllers/inventory", "controllers/liveness",
+	"controllers/plan", "controllers/status",
+}
+
+// layers is the one table of imports. The table in controllers/ARCHITECTURE.md is
+// written from it (checks project --write), and the sentence "It may import ..." in the
+// comment of each package is held against it.
+var layers = []layer{
+	{
+		name: "api", does: "the two kinds, what the API server checks of them, condition types and reasons; the one " +
+			"reading of a rule and the one arithmetic of counts, which manager and verifier share",
+		tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/cloud", does: "the port: the cloud in our words, one interface with a contract for each method, " +
+			"one error type with a class",
+	},
+	{
+		name: "controllers/cloud/huawei", does: "the adapter over the cloud's SDK: signing, paging, deadlines, limiter, error table, metrics",
+		may: []string{"controllers/cloud"}, tests: []string{"test/..."},
+	},
+	{
+		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content",
+		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
+	},
+	{
+		name: "controllers/inventory", does: "shared reads: one list serves every object of an account",
+		may: []string{"controllers/cloud"},
+	},
+	{
+		name: "controllers/plan", does: "pure decisions: what differs, which calls mend it in which order, which VNI and priority",
+		may: []string{"api", "controllers/cloud"},
+	},
+	{
+		name: "controllers/status", does: "conditions, the sum of the verifiers' entries, the one writer of status",
+		may: []string{"api"}, tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/liveness", does: "which verifiers are alive, by their leases",
+		may: []string{"api"}, tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
+			"delete; creation expectations; from an error to conditions, an event and the next reconcile",
+		may: ports, tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
+		may: append([]string{"controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+	},
+	{
+		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",
+		may: append([]string{"controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+	},
+	{
+		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
+			"`agent`, `lease`, `read`",
+		may: []string{"api"}, tests: []string{"test/..."},
+	},
+	{
+		name: "cmd/manager", does: "flags and wiring of the manager",
+		may: append([]string{
+			"controllers/cloud/huawei", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession",
+		}, ports...), tests: []string{"test/..."},
+	},
+	{
+		name: "cmd/verifier", does: "flags and wiring of the verifier, which holds no credentials of the cloud",
+		may: []string{"api", "controllers/verifier"}, tests: []string{"test/..."},
+	},
+	{
+		name: "test/cloudsim", does: "the simulated cloud, API and data plane: it shares no line with what it tests",
+		tests: []string{"test/env/need"},
+	},
+	{
+		name: "test/env", does: "a real API server for tests and demo",
+		may: []string{"api", "test/env/need", "test/env/pki"},
+	},
+	{name: "test/env/need", does: "what a test needs of the machine, and the sentence with which it is skipped"},
+	{name: "test/env/pki", does: "the certificates of a cluster for tests"},
+	{
+		name: "test/integration", does: "the reconcilers against a real API server and the simulated cloud",
+		may: []string{everything},
+	},
+	{
+		name: "test/install", does: "the chart, the kustomize folders, rights, the health rule, and the YAML in documents",
+		tests: []string{"api", "controllers/status", "test/env", "test/env/need"},
+	},
+	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
+	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
+	{name: "test/bench", does: "`verifier read` against tcpdump"},
+	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
+}
+
+// layerOf returns the layer of a package or folder, nil when it is in none.
+func layerOf(name string) *layer {
+	var longest *layer
+	for i := range layers {
+		if below(name, layers[i].name) && (longest == nil || len(layers[i].name) > len(longest.name)) {
+			longest = &layers[i]
+		}
+	}
+	return longest
+}
+
+// allows reports whether a package of the layer may import another, given the entries
+// that it may import beside packages of the layer itself.
+func (l *layer) allows(imported string, entries []string) bool {
+	target := layerOf(imported)
+	if target == nil {
+		return false
+	}
+	return target.name == l.name || slices.ContainsFunc(entries, func(entry string) bool {
+		if folder, isPattern := strings.CutSuffix(entry, everything); isPattern {
+			return below(target.name, strings.TrimSuffix(folder, "/"))
+		}
+		return target.name == entry
+	})
+}
+
+// below reports whether a path is the folder or in it; every path is in "".
+func below(path, folder string) bool {
+	return folder == "" || path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+// list writes entries as a sentence has them.
+func list(entries []string) string {
+	if len(entries) == 0 {
+		return "nothing of ours"
+	}
+	var names []string
+	for _, entry := range slices.Sorted(slices.Values(entries)) {
+		names = append(names, noun(entry))
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// noun is how a sentence calls an entry.
+func noun(entry string) string {
+	if entry == everything {
+		return "everything of ours"
+	}
+	if folder, isPattern := strings.CutSuffix(entry, "/"+everything); isPattern {
+		return "everything below " + folder
+	}
+	return entry
+}
