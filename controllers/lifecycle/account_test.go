@@ -51,7 +51,7 @@ func TestAnObjectIsConnectedToItsOwnAccountAlone(t *testing.T) {
 	}
 
 	bound := filter()
-	bind(bound, here.account)
+	bound.Status.Account = &v1alpha1.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}
 	got, err := connect(bound)
 	same(t, "the client", cloud.Client(here), got, cmpopts.EquateComparable(accountOnly{}))
 	same(t, "the error", error(nil), err)

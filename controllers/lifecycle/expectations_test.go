@@ -5,9 +5,10 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"vpcmirror.io/operator/controllers/inventory"
 )
+
+// quick is a cloud that answers within 4 s and whose reads are at most 5 s old.
+var quick = Timing{CallDeadline: 4 * time.Second, Lag: 5 * time.Second, Recheck: 30 * time.Second}
 
 // freshness is what Freshness returns.
 type freshness struct {
@@ -15,76 +16,108 @@ type freshness struct {
 	Conclusive bool
 }
 
-func TestAListForAnEarlierCreationBeginsAfterTheLastAttempt(t *testing.T) {
+func TestAListForAnEarlierCreationBeginsAfterItsEffectCanCome(t *testing.T) {
 	now := noon
-	e := NewExpectations(func() time.Time { return now })
+	e := NewExpectations(func() time.Time { return now }, quick)
 	own, other, second := PartKey{"u", 1}, PartKey{"other", 1}, PartKey{"u", 2}
-	ask := func(key PartKey, bound bool) freshness {
-		since, conclusive := e.Freshness(key, bound)
+	ask := func(key PartKey, owned bool) freshness {
+		since, conclusive := e.Freshness(key, owned)
 		return freshness{since, conclusive}
 	}
-	same(t, "without an attempt", freshness{time.Time{}, true}, ask(own, false))
+	same(t, "of an object without our finalizer", freshness{time.Time{}, true}, ask(own, false))
+	same(t, "of one that an earlier process may have created", freshness{time.Time{}, false}, ask(own, true))
+	now = noon.Add(9 * time.Second)
+	same(t, "once the effect of an earlier process must have come", freshness{now, true}, ask(own, true))
+
+	now = noon.Add(time.Minute)
+	began := now
 	e.ExpectCreation(own)
-	same(t, "after one without an answer", freshness{noon.Add(1), false}, ask(own, false))
-	same(t, "for another object", freshness{time.Time{}, true}, ask(other, false))
-	same(t, "for another part", freshness{time.Time{}, true}, ask(second, false))
-	same(t, "for numbers that all share", noon.Add(1), e.Latest())
-	now = noon.Add(inventory.Lag)
-	same(t, "once reads can't lag any more", freshness{now, true}, ask(own, false))
+	same(t, "while a create is under way", freshness{began.Add(1), false}, ask(own, true))
+	same(t, "for another object", freshness{noon.Add(9 * time.Second), true}, ask(other, true))
+	same(t, "for another part", freshness{noon.Add(9 * time.Second), true}, ask(second, true))
+	same(t, "for numbers that all share", began.Add(1), e.Latest())
+	now = began.Add(3 * time.Second)
+	e.CreationEnded(own, false)
+	now = began.Add(13*time.Second - 1)
+	same(t, "while its effect can come", freshness{began.Add(1), false}, ask(own, true))
+	now = began.Add(13 * time.Second)
+	same(t, "once it must have come", freshness{now, true}, ask(own, true))
 
-	now = noon
-	e.CreationRefused(own)
-	same(t, "after a refusal", freshness{noon.Add(1), false}, ask(own, false))
-	now = noon.Add(1)
-	same(t, "a moment after a refusal", freshness{noon.Add(1), true}, ask(own, false))
+	e.ExpectAbsence(own)
+	same(t, "right after a read that said it is gone", freshness{now.Add(1), false}, ask(own, true))
+	now = now.Add(1)
+	same(t, "a moment later", freshness{now, true}, ask(own, true))
+
+	e.ExpectCreation(own)
+	e.CreationEnded(own, true)
+	same(t, "after a create that was surely refused", freshness{noon.Add(9 * time.Second), true}, ask(own, true))
+	e.ExpectCreation(own)
 	e.CreationObserved(own)
-	same(t, "once the ID is stored", freshness{time.Time{}, true}, ask(own, false))
+	same(t, "once the ID is stored", freshness{noon.Add(9 * time.Second), true}, ask(own, true))
 	same(t, "for numbers, once all IDs are stored", time.Time{}, e.Latest())
-
-	now = noon
-	same(t, "of an object that another manager may have created", freshness{noon.Add(1), false}, ask(other, true))
-	e.forget("other")
-	same(t, "of an object that is gone", freshness{time.Time{}, true}, ask(other, false))
 }
 
-// What is expected at any time follows from the calls alone: absence is believed only in
-// a list that began after the last of them, and after the lag where a create may have had
-// an effect.
-func TestAbsenceIsNeverBelievedBeforeAnExpectedCreationCouldBeSeen(t *testing.T) {
+func TestAReadThatDeniesAnObjectDoesNotCoverUpACreateWithoutAnAnswer(t *testing.T) {
+	now := noon
+	e := NewExpectations(func() time.Time { return now }, quick)
+	key := PartKey{"u", 1}
+	e.Freshness(key, true) // the process begins to lead
+	now = noon.Add(time.Hour)
+	e.ExpectCreation(key)
+	e.CreationEnded(key, false)
+	e.ExpectAbsence(key)
+	_, conclusive := e.Freshness(key, true)
+	same(t, "its absence can be believed", false, conclusive)
+}
+
+func TestAWriteWithoutAnAnswerIsComparedOnceMore(t *testing.T) {
+	now := noon
+	e := NewExpectations(func() time.Time { return now }, quick)
+	_, awaited := e.Recheck("u")
+	same(t, "before", false, awaited)
+	e.WriteUnanswered("u")
+	now = noon.Add(10 * time.Second)
+	in, awaited := e.Recheck("u")
+	same(t, "after", true, awaited)
+	same(t, "when", 20*time.Second, in)
+	e.Rechecked("u")
+	_, awaited = e.Recheck("u")
+	same(t, "once it was compared", false, awaited)
+}
+
+// What is expected follows from the calls alone: absence is believed only in a list that
+// began after all that can have had an effect must show it.
+func TestAbsenceIsNeverBelievedBeforeAnExpectedCreationMustShow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := noon
-		e := NewExpectations(func() time.Time { return now })
+		e := NewExpectations(func() time.Time { return now }, quick)
 		key := PartKey{"u", 1}
-		var last time.Time // of a create or a search whose outcome is not stored
-		var effect bool
+		e.Freshness(key, true)
+		shows := noon.Add(9 * time.Second) // of what an earlier process did
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
-			now = now.Add(time.Duration(rapid.Int64Range(0, int64(2*inventory.Lag)).Draw(t, "pause")))
-			switch rapid.SampledFrom([]string{"create", "refused", "observed", "absent"}).Draw(t, "step") {
-			case "create":
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(t, "pause")))
+			switch rapid.SampledFrom([]string{"unanswered", "refused", "observed", "absent"}).Draw(t, "step") {
+			case "unanswered":
 				e.ExpectCreation(key)
-				last, effect = now, true
-			case "refused":
-				e.CreationRefused(key)
-				effect = false
+				now = now.Add(time.Duration(rapid.Int64Range(0, int64(4*time.Second)).Draw(t, "call")))
+				e.CreationEnded(key, false)
+				shows = later(shows, now.Add(9*time.Second))
+			case "refused": // only what was looked for is created
+				if _, conclusive := e.Freshness(key, true); conclusive {
+					e.ExpectCreation(key)
+					e.CreationEnded(key, true)
+					shows = noon.Add(9 * time.Second)
+				}
 			case "observed":
 				e.CreationObserved(key)
-				last = time.Time{}
+				shows = noon.Add(9 * time.Second)
 			case "absent":
 				e.ExpectAbsence(key)
-				last, effect = now, false
+				shows = later(shows, now.Add(1))
 			}
-			since, conclusive := e.Freshness(key, false)
-			switch {
-			case last.IsZero():
-				if !since.IsZero() || !conclusive {
-					t.Fatalf("nothing is expected, and a list since %s is asked for", since)
-				}
-			case !since.After(last):
-				t.Fatalf("a list since %s may miss what began at %s", since, last)
-			case conclusive && effect && since.Before(last.Add(inventory.Lag)):
-				t.Fatalf("absence is believed %s after a create", since.Sub(last))
-			case conclusive && now.Before(since):
-				t.Fatal("a list of the future is believed")
+			since, conclusive := e.Freshness(key, true)
+			if conclusive && (since.Before(shows) || now.Before(since)) {
+				t.Fatalf("at %s absence is believed in a list since %s, and effects show until %s", now, since, shows)
 			}
 		}
 	})

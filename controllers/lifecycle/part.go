@@ -311,25 +311,25 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 // that is ours, and whatever bears its mark; never by the spec's references, which may be
 // gone already.
 func (p *Part[T]) Delete(ctx context.Context) error {
-	var ids []string
-	if id := p.StoredID(); id != "" {
-		switch have, err := p.read(ctx, id); {
-		case cloud.IsNotFound(err): // it was ours a moment ago
-			ids = append(ids, id)
-		case err != nil:
-			return err
-		case have == nil:
-			p.Expectations.ExpectAbsence(p.key())
-		case p.checkOwner(*have) == nil:
-			ids = append(ids, id)
-		}
+	ids, err := p.storedAndOurs(ctx)
+	if err != nil {
+		return err
 	}
 	own, conclusive, err := p.marked(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range p.idsOf(own) {
-		if !slices.Contains(ids, id) {
+		if slices.Contains(ids, id) {
+			continue
+		}
+		// The list can be of before somebody else took it over.
+		have, err := p.Collection.Get(ctx, id)
+		switch ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); {
+		case cloud.IsNotFound(err), err == nil && ownership != plan.OwnershipOurs:
+		case err != nil:
+			return fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
+		default:
 			ids = append(ids, id)
 		}
 	}
@@ -342,6 +342,26 @@ func (p *Part[T]) Delete(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// storedAndOurs returns the ID in the status, unless that is gone or not ours.
+func (p *Part[T]) storedAndOurs(ctx context.Context) ([]string, error) {
+	id := p.StoredID()
+	if id == "" {
+		return nil, nil
+	}
+	switch have, err := p.read(ctx, id); {
+	case cloud.IsNotFound(err): // it was ours a moment ago
+		return []string{id}, nil
+	case err != nil:
+		return nil, err
+	case have == nil:
+		p.Expectations.ExpectAbsence(p.key())
+		return nil, nil
+	case p.checkOwner(*have) != nil:
+		return nil, nil
+	}
+	return []string{id}, nil
 }
 
 func (p *Part[T]) deleteID(ctx context.Context, id string) error {

@@ -20,7 +20,7 @@ import (
 )
 
 // thing is a cloud object of no particular kind.
-type thing struct{ id, description, content string }
+type thing struct{ id, name, description, content string }
 
 // account is what the cloud has of things, and a journal of the calls.
 type account struct {
@@ -44,7 +44,7 @@ func (a *account) collection() Collection[thing] {
 	at := func(id string) int { return slices.IndexFunc(a.things, func(t thing) bool { return t.id == id }) }
 	return Collection[thing]{
 		Kind:     "thing",
-		Identity: func(t thing) (id, description string) { return t.id, t.description },
+		Identity: func(t thing) Identity { return Identity{ID: t.id, Name: t.name, Description: t.description} },
 		List: func(context.Context, time.Time) ([]thing, error) {
 			a.call("list")
 			return slices.Clone(a.things), nil
@@ -81,7 +81,7 @@ func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thin
 	services, recorder := newTestServices()
 	now := noon
 	options := services.Options
-	options.Client, options.Reader = server, server
+	options.Client, options.Reader, options.Timing = server, server, quick
 	options.Clock = func() time.Time {
 		now = now.Add(1) // time passes between two readings
 		return now
@@ -94,14 +94,14 @@ func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thin
 	scope.Cloud = accountOnly{account: cloud.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}}
 	record := func(have thing) { f.Status.ID = have.id }
 	return &Part[thing]{
-		Scope: scope, Number: 1, Collection: a.collection(),
+		Scope: scope, Number: 1, Collection: a.collection(), Name: "n-f-u",
 		StoredID: func() string { return f.Status.ID },
 		Record:   record, Progress: record, Clear: func() { f.Status.ID = "" },
 	}, func() []string { return eventsOf(recorder) }, func(d time.Duration) { now = now.Add(d) }
 }
 
 func marked(f *v1alpha1.MirrorFilter, id string) thing {
-	return thing{id: id, description: plan.Mark{Cluster: "0a1b2c3d", UID: string(f.UID)}.Describe("of ours")}
+	return thing{id: id, name: "n-f-u", description: plan.Mark{Cluster: "0a1b2c3d", UID: string(f.UID)}.Describe("of ours")}
 }
 
 // find returns what Find gives, an error as the problem that it stands for.

@@ -34,7 +34,7 @@ func TestTheLastFilterLetsItsSecretGo(t *testing.T) {
 			}
 			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "keys", Finalizers: []string{v1alpha1.SecretFinalizer}}}
 			last := filter()
-			last.Finalizers, last.Spec.CredentialsRef = []string{v1alpha1.Finalizer}, &v1alpha1.SecretReference{Name: "keys"}
+			last.Finalizers, last.Spec.CredentialsRef = []string{v1alpha1.Finalizer, v1alpha1.CredentialsFinalizer}, &v1alpha1.SecretReference{Name: "keys"}
 			server := fake.NewClientBuilder().WithScheme(s).WithObjects(secret, last).WithStatusSubresource(last).WithInterceptorFuncs(interceptor.Funcs{
 				List: func(ctx context.Context, to client.WithWatch, list client.ObjectList, o ...client.ListOption) error {
 					if _, sessions := list.(*v1alpha1.MirrorSessionList); sessions {

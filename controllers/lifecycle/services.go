@@ -89,7 +89,13 @@ type Scope struct {
 
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
-	return &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o)}
+	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o)}
+	if o.Common().ObservedGeneration == 0 {
+		// Somebody has wiped the status: what is stored on the way must not look as if all
+		// were done, so it says what the definition's default says of a new object.
+		o.Common().ObservedGeneration = -1
+	}
+	return scope
 }
 
 func copyOf(o status.Object) status.Object {

@@ -231,8 +231,8 @@ func TestSomebodyElsesFinalizerOnASecretIsLeftAlone(t *testing.T) {
 	harness.Same(t, "the finalizers", []string{"example.com/guard"}, secret.Finalizers)
 }
 
-// stops fails all patches from the first one that takes our finalizer off an object: the
-// manager gets no further.
+// stops fails all patches from the first one that takes the last of our finalizers off an
+// object: the manager gets no further.
 type stops struct {
 	client.Client
 	at *atomic.Bool
@@ -242,7 +242,7 @@ var errStopped = errors.New("the manager stopped here")
 
 func (c stops) Patch(ctx context.Context, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
 	_, secret := o.(*corev1.Secret)
-	if !secret && !o.GetDeletionTimestamp().IsZero() && !sets.New(o.GetFinalizers()...).Has(v1alpha1.Finalizer) {
+	if !secret && !o.GetDeletionTimestamp().IsZero() && !sets.New(o.GetFinalizers()...).Has(v1alpha1.CredentialsFinalizer) {
 		c.at.Store(true)
 		return errStopped
 	}

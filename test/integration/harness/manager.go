@@ -39,6 +39,7 @@ type Setting func(*settings)
 
 type settings struct {
 	resync time.Duration
+	timing lifecycle.Timing
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
 }
@@ -50,6 +51,12 @@ func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync =
 func WithClient(wrap func(client.Client) client.Client) Setting {
 	return func(s *settings) { s.wrap = wrap }
 }
+
+// quick is the timing of a cloud that is asked on the loopback.
+var quick = lifecycle.Timing{CallDeadline: 300 * time.Millisecond, Lag: 700 * time.Millisecond, Recheck: 3 * time.Second}
+
+// WithTiming sets how long the cloud may take.
+func WithTiming(t lifecycle.Timing) Setting { return func(s *settings) { s.timing = t } }
 
 // WithDeadline bounds a call to the cloud.
 func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
@@ -69,7 +76,7 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{resync: 10 * time.Minute, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s := settings{resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
 	for _, c := range change {
 		c(&s)
 	}
@@ -139,6 +146,7 @@ func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s s
 		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
 		Clock:     w.Clock.Now,
 		Resync:    s.resync,
+		Timing:    s.timing,
 	})
 	const workers = 4
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {

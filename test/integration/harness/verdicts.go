@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -143,6 +144,10 @@ func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
 	if err != nil {
 		return "", err
 	}
+	if status, _, _ := unstructured.NestedMap(u.Object, "status"); len(status) <= 1 {
+		// A new object has a defaulted status; a test may have wiped one, see SetStatus.
+		return map[bool]kstatus.Status{true: kstatus.InProgressStatus, false: kstatus.CurrentStatus}[observed == -1], nil
+	}
 	conditions, _, err := unstructured.NestedSlice(u.Object, "status", "conditions")
 	if err != nil {
 		return "", err
@@ -153,11 +158,14 @@ func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
 			continue
 		}
 		reason, _ := condition["reason"].(string)
+		message, _ := condition["message"].(string)
 		switch {
 		case observed != u.GetGeneration():
 			return kstatus.InProgressStatus, nil
 		case reason == v1alpha1.ReasonSynced && condition["status"] == string(metav1.ConditionTrue):
 			return kstatus.CurrentStatus, nil
+		case reason == v1alpha1.ReasonConflict && strings.Contains(message, "mark"): // whose it is a person has to say
+			return kstatus.FailedStatus, nil
 		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(failing, reason):
 			return kstatus.FailedStatus, nil
 		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(waiting, reason):
