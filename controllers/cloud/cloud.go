@@ -81,6 +81,8 @@ type Filter struct {
 	Name        string
 	Description string
 	Rules       []Rule
+	// CreatedAt is when the cloud made it, zero where it does not say.
+	CreatedAt time.Time
 }
 
 // TargetType says what a session's target is.
@@ -116,6 +118,8 @@ type Session struct {
 	SessionSpec
 	// Sources are IDs of elastic network interfaces, in no order.
 	Sources []string
+	// CreatedAt is when the cloud made it, zero where it does not say.
+	CreatedAt time.Time
 }
 
 // SessionUpdate holds the fields of a session to change; nil stays as it is. The

@@ -48,13 +48,24 @@ func (s *scope) switchOff(ctx context.Context) error {
 	return lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID)
 }
 
+// mustReplace reports whether the session has to be made anew, and makes an event of that.
+func (s *scope) mustReplace(want plan.WantedSession, have cloud.Session) bool {
+	diff := plan.DiffSession(want, have)
+	if !diff.MustReplace() {
+		return false
+	}
+	s.Event(corev1.EventTypeWarning, "Updating", "Replace",
+		"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", have.ID)
+	return true
+}
+
 // mend does what brings the cloud's session in line with want. interim is who has the
 // priority that the spec names when want has another one for a while, nil otherwise.
-func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud.Session) ([]plan.Change, func(context.Context) error) {
+func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Session) func(cloud.Session) ([]plan.Change, func(context.Context) error) {
 	return func(have cloud.Session) ([]plan.Change, func(context.Context) error) {
 		diff := plan.DiffSession(want, have)
 		return diff.Changes, func(ctx context.Context) error {
-			s.announce(diff.Changes, interim)
+			s.announce(have, diff.Changes, n, interim)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
 				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
@@ -67,9 +78,12 @@ func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud
 }
 
 // announce makes an event of drift or an edit.
-func (s *scope) announce(changes []plan.Change, interim *cloud.Session) {
+func (s *scope) announce(have cloud.Session, changes []plan.Change, n plan.Numbers, interim *cloud.Session) {
 	summary := plan.Summary(changes)
 	switch {
+	case n.SameVNI != nil && have.VNI != n.VNI && s.session.Spec.VNI == nil:
+		s.Event(corev1.EventTypeWarning, "VNIChanged", "Take another VNI",
+			"the session %s to the same target has VNI %d too, and is older: this one's VNI changes from %d to %d", n.SameVNI.ID, have.VNI, have.VNI, n.VNI)
 	case interim != nil:
 		s.Event(corev1.EventTypeNormal, "Updating", "Take another priority",
 			"%s: this priority serves until the session %s has left priority %d", summary, interim.ID, interim.Priority)

@@ -36,10 +36,14 @@ type scope struct {
 	reconciler *Reconciler
 	// session is Object by its type.
 	session *v1alpha1.MirrorSession
-	// filter is set once the reference is resolved, sources and target once they are.
-	filter  *v1alpha1.MirrorFilter
-	sources []cloud.Interface
-	target  cloud.Interface
+	// filterID, sources and target are what the spec refers to, once resolved; see resolve.
+	filterID string
+	sources  []cloud.Interface
+	target   cloud.Interface
+	// sourceFields are the fields of the spec that name the sources, by interface.
+	sourceFields map[string]string
+	// sameVNI is another session in the cloud that shares target and VNI, empty for none.
+	sameVNI string
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
@@ -64,41 +68,44 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return s.Scope.Reconcile(ctx, s)
 }
 
-// Sync resolves what the spec refers to, observes the cloud's session, chooses its numbers,
-// makes it where there is none, and mends what differs.
+// Sync observes the cloud's session, resolves what the spec refers to, chooses numbers,
+// makes the session where there is none, and mends what differs. What can't be resolved
+// holds up nothing else: it is reported when all the rest is done.
 func (s *scope) Sync(ctx context.Context) error {
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
-	}
-	if err := s.findFilter(ctx); err != nil {
-		return err
-	}
-	if err := s.resolve(ctx); err != nil {
-		return err
 	}
 	part := s.part()
 	have, err := part.Find(ctx)
 	if err != nil {
 		return err
 	}
-	in := plan.NumbersInput{
-		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Cluster: s.Cluster,
+	unresolved, err := s.resolve(ctx, have)
+	if err != nil {
+		return err
 	}
-	numbers, current := in.KeptNumbers()
-	if !current {
-		unlock, err := s.reconciler.allocation.lock(ctx, s.Cloud.Account())
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		if numbers, err = s.choose(ctx, in); err != nil {
-			return err
-		}
-		if numbers.Holder != nil && numbers.Priority == 0 {
-			return s.priorityTaken(numbers, priorityOf(have))
-		}
+	numbers, unlock, err := s.numbers(ctx, have)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	interim, taken := s.holding(numbers, have)
+	if taken != nil && have == nil {
+		return taken
+	}
+	if taken != nil && interim == nil {
+		numbers.Priority = have.Priority // until the wanted one is free
+	}
+	if other := numbers.SameVNI; other != nil && other.VNI == numbers.VNI {
+		s.sameVNI = other.ID
 	}
 	want := s.want(numbers)
+	if have != nil && s.mustReplace(want, *have) {
+		if err := part.Delete(ctx); err != nil {
+			return err
+		}
+		have = nil
+	}
 	if have == nil {
 		created, err := s.create(ctx, part, want)
 		if err != nil {
@@ -106,10 +113,13 @@ func (s *scope) Sync(ctx context.Context) error {
 		}
 		have = &created
 	}
-	if err := part.Converge(ctx, *have, s.mend(want, numbers.Holder)); err != nil || numbers.Holder == nil {
+	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
 		return err
 	}
-	return s.priorityTaken(numbers, numbers.Priority)
+	if taken != nil {
+		return s.priorityTaken(numbers, numbers.Priority)
+	}
+	return joined(unresolved)
 }
 
 // storedSession is the session with the status that the API server has.
@@ -117,20 +127,17 @@ func (s *scope) storedSession() *v1alpha1.MirrorSession {
 	return s.Stored.(*v1alpha1.MirrorSession) // it is a copy of session
 }
 
-func priorityOf(have *cloud.Session) int {
-	if have == nil {
-		return 0
-	}
-	return have.Priority
-}
-
 // want is what the spec asks of the cloud, with references resolved and numbers chosen.
 func (s *scope) want(n plan.Numbers) plan.WantedSession {
+	return plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filterID, s.target.ID, s.sourceIDs(), n.VNI, n.Priority)
+}
+
+func (s *scope) sourceIDs() []string {
 	ids := make([]string, 0, len(s.sources))
 	for _, i := range s.sources {
 		ids = append(ids, i.ID)
 	}
-	return plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filter.Status.ID, s.target.ID, ids, n.VNI, n.Priority)
+	return ids
 }
 
 // Delete removes what the cloud has of the session.
@@ -165,8 +172,11 @@ func (s *scope) Synced() string {
 	case spec.Enabled != nil && !*spec.Enabled:
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case st.Target != nil && st.VNI != nil:
-		return fmt.Sprintf("the cloud copies from %s to %s with VNI %d",
-			names(st.Sources...), names(*st.Target), *st.VNI)
+		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
+		if s.sameVNI != "" {
+			message += fmt.Sprintf(", which the session %s to this target has too: their copies can't be told apart, so give one of the two another VNI", s.sameVNI)
+		}
+		return message
 	default:
 		return "the cloud has the session"
 	}

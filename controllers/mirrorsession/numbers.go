@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
@@ -51,6 +53,37 @@ func (l *allocationLocks) of(account cloud.Account) chan struct{} {
 // from it: sessions of others count too, and for a VNI the cloud itself refuses nothing.
 const numbersAge = 30 * time.Second
 
+// numbers returns the VNI and the priority, and what has to be called once the cloud has
+// the session: until then no other session of the account chooses.
+func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Numbers, unlock func(), err error) {
+	in := plan.NumbersInput{
+		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: s.sourceIDs(), Cluster: s.Cluster,
+	}
+	since := s.Clock().Add(-numbersAge)
+	if steady := s.FreshSince(); steady.Before(since) {
+		since = steady
+	}
+	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
+		return n, nil, fmt.Errorf("list the sessions to compare their numbers: %w", err)
+	}
+	if kept, current := in.KeptNumbers(); current {
+		return kept, func() {}, nil
+	}
+	if unlock, err = s.reconciler.allocation.lock(ctx, s.Cloud.Account()); err != nil {
+		return n, nil, err
+	}
+	if n, err = s.choose(ctx, in); err != nil {
+		unlock()
+		return n, nil, err
+	}
+	for _, other := range n.Preceded {
+		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
+			"no priority after that of the session %s (%d) is free: this one gets %d, and takes the packets of the sources that both have",
+			other.ID, other.Priority, n.Priority)
+	}
+	return n, unlock, nil
+}
+
 // choose decides VNI and priority by everything that the cloud and the cluster have of
 // them. A create that may have taken effect counts: the list must have begun after it.
 func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers, error) {
@@ -78,6 +111,21 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers,
 		return chosen, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "%s: choose another target", err)
 	}
 	return chosen, err
+}
+
+// holding returns the session that has the priority which the spec names, where another
+// serves meanwhile, and the problem that this is; nil for neither.
+func (s *scope) holding(n plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken error) {
+	if n.Holder == nil {
+		return nil, nil
+	}
+	if n.Priority != 0 {
+		return n.Holder, s.priorityTaken(n, n.Priority)
+	}
+	if have == nil {
+		return nil, s.priorityTaken(n, 0)
+	}
+	return nil, s.priorityTaken(n, have.Priority)
 }
 
 // priorityTaken waits until the holder gives the priority up or the spec names another. has

@@ -18,9 +18,101 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
+// resolve finds the filter and the interfaces that the spec names. What can't be resolved is
+// returned, by the field that names it, and keeps what it stood for: the filter and the
+// target those of the cloud's session, a source its interface in the status until that is
+// surely gone. A source that never had one is left out. Without a session in the cloud
+// filter, target and at least one source must be there. The error is about nothing that the
+// spec names.
+func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []*lifecycle.Problem, err error) {
+	// note takes a problem in, and returns an error that is not about the spec, or that
+	// leaves nothing to go on with.
+	note := func(err error) error {
+		p := lifecycle.Diagnose(err)
+		if p == nil || have == nil {
+			return err
+		}
+		unresolved = append(unresolved, p)
+		return nil
+	}
+	if err := s.findFilter(ctx, have); err != nil {
+		if err := note(err); err != nil {
+			return nil, err
+		}
+		s.filterID = have.FilterID
+	}
+	since := s.FreshSince()
+	if s.target, err = s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since); err != nil {
+		if err := note(err); err != nil {
+			return nil, err
+		}
+		s.target = s.kept(have.TargetID)
+	}
+	missing, err := s.resolveSources(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	unresolved = append(unresolved, missing...)
+	if conflict := s.roleConflict(); conflict != nil {
+		if err := note(conflict); err != nil {
+			return nil, err
+		}
+		s.target = s.kept(have.TargetID)
+		s.sources = slices.DeleteFunc(s.sources, func(i cloud.Interface) bool { return i.ID == s.target.ID })
+	}
+	if len(s.sources) == 0 {
+		if have == nil {
+			return nil, joined(unresolved)
+		}
+		for _, id := range have.Sources { // the last ones are never removed
+			s.sources = append(s.sources, s.kept(id))
+		}
+	}
+	return unresolved, s.show(ctx)
+}
+
+// resolveSources finds the interfaces of spec.sources, and what is missing.
+func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []*lifecycle.Problem, err error) {
+	s.sourceFields = make(map[string]string)
+	for i, source := range s.session.Spec.Sources {
+		field := fmt.Sprintf("spec.sources[%d]", i)
+		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
+		if err != nil {
+			p := lifecycle.Diagnose(err)
+			if p == nil {
+				return nil, err
+			}
+			missing = append(missing, p)
+			kept, err := s.keptSource(ctx, source.InterfaceSelector, since)
+			if err != nil {
+				return nil, err
+			}
+			if kept == nil {
+				continue
+			}
+			found = *kept
+		}
+		if s.sourceFields[found.ID] == "" {
+			s.sourceFields[found.ID] = field
+			s.sources = append(s.sources, found)
+		}
+	}
+	return missing, nil
+}
+
+// roleConflict is an interface that is a source and the target, nil for none.
+func (s *scope) roleConflict() error {
+	field := s.sourceFields[s.target.ID]
+	if field == "" {
+		return nil
+	}
+	return lifecycle.Stall(v1alpha1.ReasonSourceIsTarget,
+		"%s is interface %s, which is also the target: the cloud takes no interface as both, so change one of the two", field, s.target.ID)
+}
+
 // findFilter resolves filterRef. A session that exists goes on with a filter that is
 // being changed; a new one waits until the filter has all its rules.
-func (s *scope) findFilter(ctx context.Context) error {
+func (s *scope) findFilter(ctx context.Context, have *cloud.Session) error {
 	name := s.session.Spec.FilterRef.Name
 	filter := &v1alpha1.MirrorFilter{}
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: name}, filter)
@@ -30,41 +122,89 @@ func (s *scope) findFilter(ctx context.Context) error {
 			"the MirrorFilter %q of spec.filterRef does not exist in namespace %q: create it, and the session goes on", name, s.session.Namespace)
 	case err != nil:
 		return fmt.Errorf("read the MirrorFilter %q: %w", name, err)
-	case !filter.DeletionTimestamp.IsZero() && !s.session.InCloud():
+	case !filter.DeletionTimestamp.IsZero() && have == nil:
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "the MirrorFilter %q is being deleted: name another in spec.filterRef", name)
-	case filter.Status.ID == "", !s.session.InCloud() && !status.IsSynced(filter):
+	case filter.Status.ID == "", have == nil && !status.IsSynced(filter):
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
 	case !plan.SameAccount(filter.Status.Account, s.Cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
 			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name)
 	}
-	s.filter = filter
+	s.filterID = filter.Status.ID
 	return nil
 }
 
-// resolve finds the interfaces that the spec names.
-func (s *scope) resolve(ctx context.Context) error {
-	since := s.FreshSince()
-	target, err := s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since)
-	if err != nil {
-		return err
+// kept is an interface of the cloud's session, with what the status has of it.
+func (s *scope) kept(id string) cloud.Interface {
+	all := s.session.Status.Sources
+	if t := s.session.Status.Target; t != nil {
+		all = append(slices.Clone(all), *t)
 	}
-	s.target = target
-	for i, source := range s.session.Spec.Sources {
-		field := fmt.Sprintf("spec.sources[%d]", i)
-		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
-		if err != nil {
-			return err
-		}
-		if found.ID == target.ID {
-			return lifecycle.Stall(v1alpha1.ReasonSourceIsTarget,
-				"%s is interface %s, which is also the target: the cloud takes no interface as both, so change one of the two", field, found.ID)
-		}
-		if !slices.ContainsFunc(s.sources, func(o cloud.Interface) bool { return o.ID == found.ID }) {
-			s.sources = append(s.sources, found)
+	for _, r := range all {
+		if r.InterfaceID == id {
+			return fromStatus(r)
 		}
 	}
-	return s.show(ctx)
+	return cloud.Interface{ID: id}
+}
+
+// keptSource is the interface that a source had, nil for none or one that is surely gone.
+func (s *scope) keptSource(ctx context.Context, selector v1alpha1.InterfaceSelector, since time.Time) (*cloud.Interface, error) {
+	i := slices.IndexFunc(s.session.Status.Sources, func(r v1alpha1.ResolvedInterface) bool { return standsFor(selector, r) })
+	if i < 0 {
+		return nil, nil
+	}
+	before := s.session.Status.Sources[i]
+	now, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
+	switch {
+	case cloud.IsNotFound(err):
+		return nil, nil
+	case err != nil && lifecycle.Diagnose(err) == nil:
+		return nil, fmt.Errorf("read the interface %s: %w", before.InterfaceID, err)
+	case err != nil: // not known, so it stays
+		now = fromStatus(before)
+	}
+	return &now, nil
+}
+
+// standsFor reports whether an interface in the status is what a selector named.
+func standsFor(selector v1alpha1.InterfaceSelector, r v1alpha1.ResolvedInterface) bool {
+	switch {
+	case selector.Address != nil:
+		ip, err := netip.ParseAddr(selector.Address.IP)
+		return err == nil && slices.Contains(fromStatus(r).Addresses, ip.Unmap())
+	case selector.NodeName != "":
+		return r.NodeName == selector.NodeName
+	default:
+		return r.InterfaceID == selector.InterfaceID
+	}
+}
+
+// fromStatus is what the status has of an interface.
+func fromStatus(r v1alpha1.ResolvedInterface) cloud.Interface {
+	out := cloud.Interface{ID: r.InterfaceID, MAC: r.MAC}
+	for _, text := range r.Addresses {
+		if a, err := netip.ParseAddr(text); err == nil {
+			out.Addresses = append(out.Addresses, a.Unmap())
+		}
+	}
+	return out
+}
+
+// joined is several problems as one: the first names the reason, all are in the message.
+func joined(all []*lifecycle.Problem) error {
+	if len(all) == 0 {
+		return nil
+	}
+	out := *all[0]
+	for _, p := range all[1:] {
+		out.Message += "; " + p.Message
+		out.Retry = out.Retry || p.Retry
+		if p.After > 0 && (out.After == 0 || p.After < out.After) {
+			out.After = p.After
+		}
+	}
+	return &out
 }
 
 // show puts the resolved interfaces into the status, where the verifiers read them.

@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,9 +19,11 @@ type NumbersInput struct {
 	Session *v1alpha1.MirrorSession
 	// Own is what the cloud has of it, nil for nothing.
 	Own *cloud.Session
-	// Account is where it lives, and TargetID the interface that receives the copies.
+	// Account is where it lives, TargetID the interface that receives the copies, and
+	// Sources are the interfaces that are mirrored.
 	Account  cloud.Account
 	TargetID string
+	Sources  []string
 	// Cluster is this cluster's name in the ownership mark.
 	Cluster string
 
@@ -37,7 +42,16 @@ type Numbers struct {
 	Holder *cloud.Session
 	// HolderWants is the priority that the holder is to get itself, 0 for none.
 	HolderWants int
+	// Preceded are the sessions with a source in common that an allocated priority goes
+	// before, because no number after theirs was free.
+	Preceded []cloud.Session
+	// SameVNI is another session to the target that has the VNI: where the VNI was
+	// allocated and the other is older, this one is to get another; nil for none.
+	SameVNI *cloud.Session
 }
+
+// firstAllocated is where allocated priorities begin: those below are for people.
+const firstAllocated = 10000
 
 // Errors of ChooseNumbers.
 var (
@@ -51,7 +65,8 @@ const none = -1
 // KeptNumbers returns the numbers that the session has already, none where it has none:
 // the spec's, else those in its status, else those of what was found in the cloud. A
 // number that was once allocated stays, so that consumers of the copies can rely on it.
-// current is true when the cloud has just these, at the wanted target.
+// current is true when the cloud has just these, at the wanted target, and no older session
+// there has the same VNI; for that InCloud must be set.
 func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 	kept = Numbers{VNI: none, Priority: none}
 	if in.Own != nil {
@@ -63,8 +78,32 @@ func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 	}
 	prefer(&kept.VNI, in.Session.Spec.VNI)
 	prefer(&kept.Priority, in.Session.Spec.Priority)
-	current = in.Own != nil && in.Own.VNI == kept.VNI && in.Own.Priority == kept.Priority && in.Own.TargetID == in.TargetID
+	kept.SameVNI = in.sameVNI(kept.VNI)
+	current = in.Own != nil && in.Own.VNI == kept.VNI && in.Own.Priority == kept.Priority && in.Own.TargetID == in.TargetID &&
+		!in.yields(kept)
 	return kept, current
+}
+
+// sameVNI returns another session to the target that has a VNI, the oldest of several.
+func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
+	var oldest *cloud.Session
+	for i := range in.InCloud {
+		s := &in.InCloud[i]
+		if s.TargetID == in.TargetID && s.VNI == vni && s.ID != in.ownID() && (oldest == nil || olderInCloud(s, oldest)) {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+// yields reports whether an allocated VNI has to be given up to another session that has it
+// too: a copy could not be told from the other's. The older one keeps it.
+func (in *NumbersInput) yields(n Numbers) bool {
+	return in.Session.Spec.VNI == nil && n.SameVNI != nil && (in.Own == nil || olderInCloud(n.SameVNI, in.Own))
+}
+
+func olderInCloud(a, b *cloud.Session) bool {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) < 0
 }
 
 func prefer(number *int, better *int32) {
@@ -78,8 +117,10 @@ func prefer(number *int, better *int32) {
 // and a VNI may be shared on purpose. What was allocated earlier is replaced when somebody
 // else has taken it since.
 //
-// An allocated priority is the highest that is free, so that it never goes before one that
-// somebody chose. An allocated VNI is the smallest from 1 that no other session to the
+// The cloud tries the smallest priority first, and copies a packet at most once. So an
+// allocated priority is the smallest free one that is greater than that of every session
+// with a source in common, foreign ones included: a newcomer never takes packets from an
+// older session. An allocated VNI is the smallest from 1 that no other session to the
 // target has: the cloud itself would give VNI 1 to everyone, and two sessions to one target
 // could not be told apart.
 func ChooseNumbers(in NumbersInput) (Numbers, error) {
@@ -96,28 +137,46 @@ func ChooseNumbers(in NumbersInput) (Numbers, error) {
 		n.Priority = none
 	}
 	if n.Priority == none {
-		taken := claims.priorities
-		for _, s := range in.InCloud {
-			taken[s.Priority] = true
-		}
-		if n.Priority = freeDownward(v1alpha1.MaxSessionPriority, taken, claims.priorityRank); n.Priority == none {
+		if n.Priority, n.Preceded = in.freePriority(claims); n.Priority == none {
 			return n, ErrNoPriority
 		}
 	}
-	if in.Session.Spec.VNI == nil {
+	if in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.Own == nil && claims.vnis[n.VNI]) {
 		taken := claims.vnis
 		for _, s := range in.InCloud {
 			if s.TargetID == in.TargetID && s.ID != in.ownID() {
 				taken[s.VNI] = true
 			}
 		}
-		if n.VNI == none || taken[n.VNI] {
-			if n.VNI = freeUpward(v1alpha1.MaxVNI, taken, claims.vniRank); n.VNI == none {
-				return n, ErrNoVNI
-			}
+		if n.VNI = freeUpward(1, v1alpha1.MaxVNI, taken, claims.vniRank); n.VNI == none {
+			return n, ErrNoVNI
 		}
 	}
 	return n, nil
+}
+
+// freePriority allocates a priority, and returns the sessions that it goes before where
+// there is none after theirs.
+func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.Session) {
+	taken, first := c.priorities, firstAllocated
+	var sharing []cloud.Session
+	for _, s := range in.InCloud {
+		taken[s.Priority] = true
+		if s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) }) {
+			sharing = append(sharing, s)
+			first = max(first, s.Priority+1)
+		}
+	}
+	if priority = freeUpward(first, v1alpha1.MaxSessionPriority, taken, c.priorityRank); priority != none {
+		return priority, nil
+	}
+	priority = largestFree(taken)
+	for _, s := range sharing {
+		if s.Priority > priority {
+			preceded = append(preceded, s)
+		}
+	}
+	return priority, preceded
 }
 
 // ownID is the ID of what the cloud has of the session, empty for nothing.
@@ -128,11 +187,11 @@ func (in *NumbersInput) ownID() string {
 	return in.Own.ID
 }
 
-// freeUpward returns the free number of a rank from 1 up to last: rank is how many older
-// sessions also wait for one, so that several that are chosen at the same time differ.
-// none when there are not so many.
-func freeUpward(last int, taken map[int]bool, rank int) int {
-	for number := 1; number <= last; number++ {
+// freeUpward returns the free number of a rank from first up to last: rank is how many
+// older sessions also wait for one, so that several that are chosen at the same time
+// differ. none when there are not so many.
+func freeUpward(first, last int, taken map[int]bool, rank int) int {
+	for number := first; number <= last; number++ {
 		if taken[number] {
 			continue
 		}
@@ -144,20 +203,14 @@ func freeUpward(last int, taken map[int]bool, rank int) int {
 	return none
 }
 
-// freeDownward is freeUpward from first down to 1; where there are too few for the rank,
-// the last free one.
-func freeDownward(first int, taken map[int]bool, rank int) int {
-	last := none
-	for number := first; number >= 1; number-- {
-		if taken[number] {
-			continue
-		}
-		if last = number; rank == 0 {
+// largestFree returns the largest priority that is free, none when all are taken.
+func largestFree(taken map[int]bool) int {
+	for number := v1alpha1.MaxSessionPriority; number >= 1; number-- {
+		if !taken[number] {
 			return number
 		}
-		rank--
 	}
-	return last
+	return none
 }
 
 // claims are what the other MirrorSessions of the cluster have of the numbers or ask for,

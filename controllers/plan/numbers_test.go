@@ -56,6 +56,18 @@ func inCloud(id, target string, vni, priority int) cloud.Session {
 	return cloud.Session{ID: id, SessionSpec: cloud.SessionSpec{TargetID: target, VNI: vni, Priority: priority}}
 }
 
+// with is the session with sources.
+func with(s cloud.Session, sources ...string) cloud.Session {
+	s.Sources = sources
+	return s
+}
+
+// since is the session as it was made at a second.
+func since(s cloud.Session, second int) cloud.Session {
+	s.CreatedAt = time.Date(2026, 1, 2, 12, 0, second, 0, time.UTC)
+	return s
+}
+
 func TestNumbers(t *testing.T) {
 	named := func(priority int32) func(*v1alpha1.MirrorSession) {
 		return func(s *v1alpha1.MirrorSession) { s.Spec.Priority = &priority }
@@ -77,29 +89,41 @@ func TestNumbers(t *testing.T) {
 		others  []v1alpha1.MirrorSession
 		want    plan.Numbers
 	}{
-		"the first session of an account gets VNI 1 and the highest priority": {
-			session: mirror("own", "t", 0, nil), want: plan.Numbers{VNI: 1, Priority: 32766},
+		"the first session of an account gets VNI 1 and priority 10000": {
+			session: mirror("own", "t", 0, nil), want: plan.Numbers{VNI: 1, Priority: 10000},
+		},
+		"a newcomer goes after every session with a source in common, foreign ones too": {
+			session: mirror("own", "t", 0, nil),
+			inCloud: []cloud.Session{
+				with(inCloud("a", "u", 1, 20000), "s", "x"), with(inCloud("b", "u", 2, 30000), "other"), with(inCloud("c", "u", 3, 20001), "y", "s"),
+			},
+			want: plan.Numbers{VNI: 1, Priority: 20002},
+		},
+		"where nothing is free after them, the largest free one, and whom it goes before": {
+			session: mirror("own", "t", 0, nil),
+			inCloud: []cloud.Session{with(inCloud("a", "u", 1, 32766), "s"), with(inCloud("b", "u", 2, 7), "s"), with(inCloud("c", "u", 3, 32765), "x")},
+			want:    plan.Numbers{VNI: 1, Priority: 32764, Preceded: []cloud.Session{with(inCloud("a", "u", 1, 32766), "s")}},
 		},
 		"what the spec names is what it gets": {
 			session: mirror("own", "t", 0, func(s *v1alpha1.MirrorSession) { s.Spec.VNI, s.Spec.Priority = new(int32(0)), new(int32(3)) }),
 			inCloud: []cloud.Session{inCloud("foreign", "t", 0, 4)}, // a VNI may be shared on purpose
-			want:    plan.Numbers{VNI: 0, Priority: 3},
+			want:    plan.Numbers{VNI: 0, Priority: 3, SameVNI: new(inCloud("foreign", "t", 0, 4))},
 		},
 		"foreign sessions count, a VNI only at the same target": {
 			session: mirror("own", "t", 0, nil),
-			inCloud: []cloud.Session{inCloud("a", "t", 1, 32766), inCloud("b", "u", 2, 32764)},
-			want:    plan.Numbers{VNI: 2, Priority: 32765},
+			inCloud: []cloud.Session{inCloud("a", "t", 1, 10000), inCloud("b", "u", 2, 10002)},
+			want:    plan.Numbers{VNI: 2, Priority: 10001},
 		},
 		"what other sessions of the cluster ask for is left to them": {
 			session: mirror("own", "t", 5, nil),
 			others: []v1alpha1.MirrorSession{
 				mirror("a", "t", 0, func(s *v1alpha1.MirrorSession) {
-					s.Spec.Priority, s.Spec.VNI = new(int32(32766)), new(int32(1))
+					s.Spec.Priority, s.Spec.VNI = new(int32(10000)), new(int32(1))
 					s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
 				}),
-				mirror("b", "u", 0, func(s *v1alpha1.MirrorSession) { has(s, inCloud("b", "u", 2, 32765)) }),
+				mirror("b", "u", 0, func(s *v1alpha1.MirrorSession) { has(s, inCloud("b", "u", 2, 10001)) }),
 			},
-			want: plan.Numbers{VNI: 2, Priority: 32764},
+			want: plan.Numbers{VNI: 2, Priority: 10002},
 		},
 		"older ones that also choose go before": {
 			session: mirror("own", "t", 1, nil),
@@ -109,14 +133,14 @@ func TestNumbers(t *testing.T) {
 				mirror("suspended", "t", 9, func(s *v1alpha1.MirrorSession) { s.Spec.Suspend = true }),
 				mirror("stalled", "t", 9, func(s *v1alpha1.MirrorSession) { waits(s, v1alpha1.ReasonInvalidCredentials) }),
 			},
-			want: plan.Numbers{VNI: 2, Priority: 32764},
+			want: plan.Numbers{VNI: 2, Priority: 10002},
 		},
 		"an older one that the cloud has already goes before nobody": {
 			session: mirror("own", "t", 1, nil),
 			others:  []v1alpha1.MirrorSession{mirror("older", "t", 2, nil)},
 			inCloud: []cloud.Session{{ID: "x", SessionSpec: cloud.SessionSpec{
-				TargetID: "t", VNI: 1, Priority: 32766, Description: plan.Mark{Cluster: cluster, UID: "older", Part: 1}.Describe("")}}},
-			want: plan.Numbers{VNI: 2, Priority: 32765},
+				TargetID: "t", VNI: 1, Priority: 10000, Description: plan.Mark{Cluster: cluster, UID: "older", Part: 1}.Describe("")}}},
+			want: plan.Numbers{VNI: 2, Priority: 10001},
 		},
 		"what was allocated stays": {
 			session: withOwn(nil), own: &own, inCloud: []cloud.Session{own},
@@ -126,10 +150,20 @@ func TestNumbers(t *testing.T) {
 			session: withOwn(nil), own: new(inCloud("own", "t", 8, 200)), inCloud: []cloud.Session{inCloud("own", "t", 8, 200)},
 			want: plan.Numbers{VNI: 7, Priority: 100},
 		},
-		"what was allocated is replaced when somebody else has taken it since": {
-			session: withOwn(nil), own: new(inCloud("own", "t", 8, 200)),
-			inCloud: []cloud.Session{inCloud("own", "t", 8, 200), inCloud("thief", "t", 7, 100)},
-			want:    plan.Numbers{VNI: 1, Priority: 32766},
+		"a priority that somebody else has taken since is replaced, and a VNI only when he is older": {
+			session: withOwn(nil), own: new(since(inCloud("own", "t", 8, 200), 2)),
+			inCloud: []cloud.Session{since(inCloud("own", "t", 8, 200), 2), since(inCloud("younger", "t", 7, 100), 3)},
+			want:    plan.Numbers{VNI: 7, Priority: 10000, SameVNI: new(since(inCloud("younger", "t", 7, 100), 3))},
+		},
+		"of two that have one VNI the younger moves": {
+			session: withOwn(nil), own: new(since(own, 2)),
+			inCloud: []cloud.Session{since(own, 2), since(inCloud("older", "t", 7, 5), 1), since(inCloud("oldest", "t", 7, 6), 0)},
+			want:    plan.Numbers{VNI: 1, Priority: 100, SameVNI: new(since(inCloud("oldest", "t", 7, 6), 0))},
+		},
+		"of two that were made in the same second the one with the larger ID moves": {
+			session: withOwn(nil), own: new(since(own, 1)),
+			inCloud: []cloud.Session{since(own, 1), since(inCloud("a", "t", 7, 5), 1)},
+			want:    plan.Numbers{VNI: 1, Priority: 100, SameVNI: new(since(inCloud("a", "t", 7, 5), 1))},
 		},
 		"a priority that a foreign session has is waited for": {
 			session: withOwn(named(5)), own: &own, inCloud: []cloud.Session{own, holder},
@@ -147,7 +181,7 @@ func TestNumbers(t *testing.T) {
 				named(100)(s)
 				waits(s, v1alpha1.ReasonPriorityTaken)
 			})},
-			want: plan.Numbers{VNI: 7, Priority: 32766, Holder: &holder, HolderWants: 100},
+			want: plan.Numbers{VNI: 7, Priority: 10000, Holder: &holder, HolderWants: 100},
 		},
 		"nobody makes way for one that something else keeps from moving": {
 			session: withOwn(named(5)), own: &own, inCloud: []cloud.Session{own, holder},
@@ -162,7 +196,7 @@ func TestNumbers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := plan.ChooseNumbers(plan.NumbersInput{
 				Session: &c.session, Own: c.own, Account: cloud.Account{Region: "r"}, TargetID: c.session.Spec.Target.InterfaceID,
-				Cluster: cluster, InCloud: c.inCloud, Others: append(c.others, c.session),
+				Sources: []string{"s"}, Cluster: cluster, InCloud: c.inCloud, Others: append(c.others, c.session),
 			})
 			if err != nil {
 				t.Fatal(err)

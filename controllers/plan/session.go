@@ -24,6 +24,11 @@ type SessionDiff struct {
 	wantEnabled, haveEnabled bool
 	count                    int // of sources that the cloud has
 	add, remove              []string
+	// targetIsSource is true when the new target is a source until it is removed, and
+	// sourceIsTarget is the source to add that is the target until that moves, empty for
+	// none: the cloud takes no interface as both.
+	targetIsSource bool
+	sourceIsTarget string
 }
 
 // DiffSession compares have with want.
@@ -31,39 +36,49 @@ func DiffSession(want WantedSession, have cloud.Session) SessionDiff {
 	d := SessionDiff{wantEnabled: want.Enabled, haveEnabled: have.Enabled, count: len(have.Sources)}
 	d.update, d.Changes = sessionFields(want.SessionSpec, have.SessionSpec)
 	d.add, d.remove = difference(want.Sources, have.Sources), difference(have.Sources, want.Sources)
+	d.targetIsSource = slices.Contains(have.Sources, want.TargetID)
+	if slices.Contains(d.add, have.TargetID) {
+		d.sourceIsTarget = have.TargetID
+	}
 	if len(d.add) > 0 || len(d.remove) > 0 {
 		d.Changes = append(d.Changes, Change{Field: "sources", Have: list(have.Sources), Want: list(want.Sources)})
 	}
 	return d
 }
 
-// Steps orders the calls that mend the differences.
+// staying is how many sources are the same in both.
+func (d *SessionDiff) staying() int { return d.count - len(d.remove) }
+
+// MustReplace reports whether no order of calls leads to the wanted session: its only
+// source and its target exchange their roles, and the last source can't be removed, as the
+// cloud may refuse that or blank the target. The session has to be deleted and made anew.
+func (d *SessionDiff) MustReplace() bool {
+	return d.targetIsSource && d.count == 1 && len(d.addable()) == 0
+}
+
+// addable are the sources that can be added before the target moves.
+func (d *SessionDiff) addable() []string {
+	return slices.DeleteFunc(slices.Clone(d.add), func(id string) bool { return id == d.sourceIsTarget })
+}
+
+// Steps orders the calls that mend the differences, unless MustReplace.
 //
 // Each packet that is copied on the way is one that the old or the new session would
 // copy: a source never works with a filter or a target that it has neither in the old
 // nor in the new state. Sources that stay are never without their session, and a new
 // source is added before an old one goes. Where not a single source stays and filter
 // or target change too, the session is off in between, because a gap is better than
-// a leak.
+// a leak. Where a source becomes the target it is removed before the target moves, and
+// where the target becomes a source it is added afterwards.
 //
 // limit is how many sources a session may have, 0 or less for unknown.
 func (d *SessionDiff) Steps(limit int) []SessionStep {
 	var s sessionSteps
 	update := d.update
 	pathMoves := update.FilterID != nil || update.TargetID != nil
-	staying := d.count - len(d.remove)
 	switch {
-	case !d.wantEnabled:
-		s.update(update)
-		s.moveSources(d.add, d.remove, d.count, limit)
-	case !d.haveEnabled || (pathMoves && staying == 0):
-		off, on := false, true
-		if update.Enabled = nil; d.haveEnabled {
-			update.Enabled = &off
-		}
-		s.update(update)
-		s.moveSources(d.add, d.remove, d.count, limit)
-		s.update(cloud.SessionUpdate{Enabled: &on})
+	case !d.wantEnabled || !d.haveEnabled || (pathMoves && d.staying() == 0):
+		s.whileOff(d, limit)
 	case pathMoves:
 		s.remove(d.remove)
 		s.update(update)
@@ -77,6 +92,39 @@ func (d *SessionDiff) Steps(limit int) []SessionStep {
 
 // sessionSteps are being gathered.
 type sessionSteps []SessionStep
+
+// whileOff changes everything while the session is off, and switches it on last where that
+// is wanted.
+func (s *sessionSteps) whileOff(d *SessionDiff, limit int) {
+	off, on := false, true
+	update := d.update
+	if update.Enabled = nil; d.haveEnabled {
+		update.Enabled = &off
+	}
+	if d.targetIsSource {
+		s.update(cloud.SessionUpdate{Enabled: update.Enabled})
+		update.Enabled = nil
+		// Where nothing else is left for the moment, an old source goes last.
+		first, last := d.remove, []string(nil)
+		if d.staying() == 0 && len(d.addable()) == 0 {
+			target := *update.TargetID
+			old := slices.DeleteFunc(slices.Clone(d.remove), func(id string) bool { return id == target })
+			first, last = append(old[1:], target), old[:1]
+		}
+		s.moveSources(d.addable(), first, d.count, limit)
+		s.update(update)
+		if d.sourceIsTarget != "" {
+			s.add([]string{d.sourceIsTarget})
+		}
+		s.remove(last)
+	} else {
+		s.update(update)
+		s.moveSources(d.add, d.remove, d.count, limit)
+	}
+	if d.wantEnabled {
+		s.update(cloud.SessionUpdate{Enabled: &on})
+	}
+}
 
 // moveSources adds before it removes. Where the limit leaves no room it removes just
 // enough, but never the last source: the cloud may then blank the target.

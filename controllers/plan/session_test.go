@@ -12,21 +12,24 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
-func sources(label string) *rapid.Generator[[]string] {
-	return rapid.SliceOfNDistinct(rapid.Map(rapid.IntRange(0, 12), func(i int) string { return fmt.Sprint(label, i) }), 1, 10, rapid.ID[string])
-}
-
-func sessionSpec(t *rapid.T, label string) cloud.SessionSpec {
+// anySession draws a session over few interfaces, so that they change their roles.
+func anySession(t *rapid.T, label string) (spec cloud.SessionSpec, sources []string) {
+	interfaces := make([]string, 13)
+	for i := range interfaces {
+		interfaces[i] = fmt.Sprint("i", i)
+	}
+	few := rapid.SampledFrom([]int{2, 3, 13}).Draw(t, label+" interfaces")
+	interfaces = rapid.Permutation(interfaces[:few]).Draw(t, label+" order")
 	return cloud.SessionSpec{
 		Name:         rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+" name"),
 		FilterID:     rapid.SampledFrom([]string{"f1", "f2"}).Draw(t, label+" filter"),
-		TargetID:     rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, label+" target"),
+		TargetID:     interfaces[0],
 		TargetType:   cloud.TargetInterface,
 		VNI:          rapid.IntRange(0, 2).Draw(t, label+" vni"),
 		PacketLength: rapid.SampledFrom([]int{96, 1460}).Draw(t, label+" length"),
 		Priority:     rapid.IntRange(1, 3).Draw(t, label+" priority"),
 		Enabled:      rapid.Bool().Draw(t, label+" enabled"),
-	}
+	}, interfaces[1 : 1+rapid.IntRange(1, min(10, few-1)).Draw(t, label+" sources")]
 }
 
 func apply(s cloud.Session, step plan.SessionStep) cloud.Session {
@@ -72,18 +75,28 @@ func paths(s cloud.Session) map[string]bool {
 
 func TestAnEditOfASessionNeverOpensAPathThatNeitherStateHasAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		have := cloud.Session{ID: "s", SessionSpec: sessionSpec(t, "have"), Sources: sources("i").Draw(t, "have sources")}
-		want := plan.WantedSession{SessionSpec: sessionSpec(t, "want"), Sources: sources("i").Draw(t, "want sources")}
+		have, want := cloud.Session{ID: "s"}, plan.WantedSession{}
+		have.SessionSpec, have.Sources = anySession(t, "have")
+		want.SessionSpec, want.Sources = anySession(t, "want")
 		goal := paths(cloud.Session{SessionSpec: want.SessionSpec, Sources: want.Sources})
 		start := paths(have)
 
 		diff := plan.DiffSession(want, have)
+		if diff.MustReplace() {
+			if len(have.Sources) != 1 || len(want.Sources) != 1 || have.Sources[0] != want.TargetID || want.Sources[0] != have.TargetID {
+				t.Fatalf("%+v is to be made anew for %+v", have, want)
+			}
+			return
+		}
 		steps := diff.Steps(10)
 		now := have
 		for _, step := range steps {
 			now = apply(now, step)
 			if len(now.Sources) == 0 {
 				t.Fatalf("the last source was removed by %+v", step)
+			}
+			if slices.Contains(now.Sources, now.TargetID) {
+				t.Fatalf("%s is source and target after %+v", now.TargetID, step)
 			}
 			if len(now.Sources) > 10 {
 				t.Fatalf("more than 10 sources after %+v", step)

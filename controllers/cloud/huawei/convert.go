@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -211,6 +212,18 @@ func sessionOf(m *model.TrafficMirrorSession) (cloud.Session, error) {
 			Priority:     int(m.Priority),
 			Enabled:      m.Enabled,
 		},
-		Sources: m.TrafficMirrorSources,
+		Sources:   m.TrafficMirrorSources,
+		CreatedAt: timeOf(m.CreatedAt),
 	}, nil
+}
+
+// timeOf reads a time of the API, zero when it is none: it orders objects, and decides
+// nothing else.
+func timeOf(text string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
