@@ -79,7 +79,7 @@ func (w *World) Start(change ...Setting) *Manager {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
 	m.Liveness = &liveness.Watcher{
-		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Every: 20 * time.Millisecond,
+		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Interval: 20 * time.Millisecond,
 		Changed: make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession]),
 	}
 	if err := mgr.Add(m.Liveness); err != nil {
