@@ -22,7 +22,7 @@ type client struct {
 
 var _ cloud.Client = (*client)(nil)
 
-// Account tells where this client works.
+// Account returns where this client works.
 func (c *client) Account() cloud.Account { return c.account }
 
 // vpc makes one call of the VPC API v3.
@@ -62,7 +62,7 @@ type pager struct {
 	pages  int
 }
 
-// next notes the end of a page of count objects and says whether one more follows.
+// next notes the end of a page of count objects and reports whether one more follows.
 // A marker that was there before would loop for ever, and a full page without any
 // paging information may be a part of the list: both are errors, because a list must
 // be complete.
