@@ -46,7 +46,8 @@ var rooms = []room{
 	{name: "controllers/verifier", may: []string{"api"}, tests: []string{"test"}},
 
 	{name: "cmd/manager", may: []string{anything}},
-	{name: "cmd/verifier", may: []string{"api", "controllers/verifier"}, tests: []string{"test"}},
+	{name: "cmd/verifier", may: []string{"api", "cmd/internal", "controllers/verifier"}, tests: []string{"test"}},
+	{name: "cmd/internal"},
 	{name: "cmd/kubectl-mirror", may: []string{anything}},
 
 	// The simulated cloud shares no line with what it tests.
