@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"vpcmirror.io/operator/test/demo/process"
 	"vpcmirror.io/operator/test/demo/wire"
 	"vpcmirror.io/operator/test/env"
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // demo is one playing of the walkthrough.
@@ -61,7 +61,7 @@ func newDemo(command string, o options, s *screen) (*demo, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("the demo makes network namespaces and needs root: run it with sudo (sudo env \"PATH=$PATH\" make demo)")
 	}
-	root, err := projectRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -96,23 +96,6 @@ func lockFile(path string) (*os.File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
-}
-
-// projectRoot walks up from the working folder to the one with our go.mod.
-func projectRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the project's folder: %w", err)
-	}
-	for folder := start; ; folder = filepath.Dir(folder) {
-		content, err := os.ReadFile(filepath.Join(folder, "go.mod"))
-		if err == nil && bytes.HasPrefix(content, []byte("module vpcmirror.io/operator\n")) {
-			return folder, nil
-		}
-		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no folder above %s is the project's: run this inside a clone of it", start)
-		}
-	}
 }
 
 // path is that of a file in the demo's folder.

@@ -48,6 +48,8 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 const help = `demo-play plays the walkthrough: filter and session by kubectl apply, real packets, real copies, real counts.
@@ -144,6 +146,11 @@ func perform(ctx context.Context, name string, o options, stdout, stderr io.Writ
 		} else {
 			err = d.play(ctx)
 		}
+		written := []string{d.folder}
+		if name == "up" && err == nil { // all the rest is in use
+			written = []string{d.path("env"), d.admin, d.path("report.json"), d.path("copies.pcap")}
+		}
+		err = errors.Join(err, checkout.HandOver(d.root, written...))
 	}
 	switch {
 	case err == nil:

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vpcmirror.io/operator/test/demo/process"
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 const (
@@ -71,7 +72,7 @@ func prepare(ctx context.Context, options Options) (*Lab, error) {
 
 // fill sets what the options leave out.
 func fill(options Options) (*Lab, error) {
-	root, err := projectRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -184,8 +185,9 @@ func removeLeftovers() ([]string, error) {
 	}
 	undone, err := (&ledger{ledgerPath}).undo()
 	removed := append(stopped, undone...)
-	if folder, readErr := os.ReadFile(folderPath); readErr == nil {
-		err = errors.Join(err, removeIfThere(filepath.Join(string(folder), "env")))
+	if folder, readErr := os.ReadFile(folderPath); readErr == nil && err == nil {
+		root, rootErr := checkout.Root()
+		err = errors.Join(removeIfThere(filepath.Join(string(folder), "env")), rootErr, checkout.HandOver(root, string(folder)))
 	}
 	return removed, errors.Join(err, removeIfThere(ownerPath), removeIfThere(folderPath))
 }
