@@ -30,8 +30,8 @@ func Root() (string, error) {
 	}
 }
 
-// HandOver gives what root made at these paths to the owner of the checkout; see
-// hack/handover. Nothing there may be mounted or in use as a container's disk.
+// HandOver gives what root made at these paths to the owner of the checkout, by means of
+// the script hack/handover. Nothing there may be mounted, or in use as a container's disk.
 func HandOver(root string, paths ...string) error {
 	if os.Geteuid() != 0 || len(paths) == 0 {
 		return nil

@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,16 +32,10 @@ func clone(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not in t.TempDir, whose folders above somebody can't enter.
-	folder, err := os.MkdirTemp("", "vpcmirror-checkout-")
-	if err != nil {
-		t.Fatal(err)
+	folder := t.TempDir()
+	if err := errors.Join(os.Chmod(filepath.Dir(folder), 0o755), os.Chmod(folder, 0o700)); err != nil {
+		t.Fatal(err) // somebody could not get there
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
-		}
-	})
 	write(t, folder, "hack/handover", string(script), 0o755)
 	for _, path := range []string{folder, filepath.Join(folder, "hack"), filepath.Join(folder, "hack/handover")} {
 		if err := os.Chown(path, somebody, somebody); err != nil {
@@ -192,13 +187,7 @@ func TestGoDoesNotLookIntoBin(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := filepath.Join(root, "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	folder, err := os.MkdirTemp(bin, "ignored-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := filepath.Join(bin, "not-for-go")
 	t.Cleanup(func() {
 		if err := os.RemoveAll(folder); err != nil {
 			t.Error(err)
