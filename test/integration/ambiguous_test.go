@@ -158,7 +158,7 @@ func TestAnObjectIsFoundByItsMarkWhenItsStatusIsLost(t *testing.T) {
 	first.Stop(w)
 	// As after a restore from a backup that has no statuses.
 	for _, o := range []status.Object{filter, session} {
-		before := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has its original's type
+		before := o.DeepCopyObject().(client.Object) // a copy has its original's type
 		switch o := o.(type) {
 		case *v1alpha1.MirrorFilter:
 			o.Status = v1alpha1.MirrorFilterStatus{CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: -1}}

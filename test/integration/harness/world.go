@@ -90,7 +90,7 @@ func Change[T client.Object](w *World, o T, edit func(T)) {
 	if err := w.Get(o); err != nil {
 		w.t.Fatalf("reading the %T %s: %v", o, o.GetName(), err)
 	}
-	before := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has its original's type
+	before := o.DeepCopyObject().(client.Object) // a copy has its original's type
 	edit(o)
 	if err := w.Cluster.Client.Patch(w.ctx(), o, client.MergeFrom(before)); err != nil {
 		w.t.Fatalf("changing the %T %s: %v", o, o.GetName(), err)
