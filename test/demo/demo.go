@@ -111,7 +111,7 @@ func (d *demo) shown(path string) string {
 	return path
 }
 
-// isUp says whether an earlier up left everything running.
+// isUp reports whether an earlier up left everything running.
 func (d *demo) isUp() (bool, error) {
 	if _, err := os.Stat(d.path("env")); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -199,26 +199,26 @@ func (d *demo) freshFolder() error {
 const (
 	// patience bounds each wait.
 	patience = 30 * time.Second
-	// glance is how often a wait looks.
+	// glance is how often a wait checks.
 	glance = 100 * time.Millisecond
 )
 
-// until looks until what is waited for holds (look returns nil). It gives up after 30
+// until checks until what is waited for holds (check returns nil). It gives up after 30
 // seconds, and at once when one of our programs has ended, and says what it waited for
 // and what it saw last.
-func (d *demo) until(ctx context.Context, what string, look func(context.Context) error) error {
+func (d *demo) until(ctx context.Context, what string, check func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	var last error
 	for {
-		err := look(limited)
+		err := check(limited)
 		if err == nil {
 			return nil
 		}
 		if limited.Err() == nil || last == nil {
-			last = err // a look cut short by the deadline tells less than the one before
+			last = err // a check cut short by the deadline says less than the one before
 		}
 		if p, how := d.anyEnded(); p != nil {
 			return fmt.Errorf("waiting until %s: the %s ended by itself (%s)", what, p.Name, how)

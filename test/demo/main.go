@@ -71,7 +71,7 @@ type options struct {
 }
 
 func main() {
-	// What the libraries would log is told by our own errors.
+	// What the libraries would log is in our own errors.
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -155,7 +155,7 @@ func perform(ctx context.Context, name string, o options, stdout, stderr io.Writ
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errTold):
+	case errors.Is(err, errReported):
 	default:
 		fmt.Fprintln(stderr, "demo-play:", err)
 	}
@@ -165,5 +165,5 @@ func perform(ctx context.Context, name string, o options, stdout, stderr io.Writ
 	return exitFailed
 }
 
-// errTold is returned when the screen has said already what went wrong.
-var errTold = errors.New("told already")
+// errReported is returned when the screen has said already what went wrong.
+var errReported = errors.New("reported already")

@@ -86,7 +86,7 @@ func TestACommandLineThatDoesNoWork(t *testing.T) {
 		"a value that the program can't use is too": {[]string{"--workers=0"}, wrong("--workers: choose at least 1")},
 		"an unknown level is refused":               {[]string{"--log-level=loud"}, wrong(`--log-level="loud": choose debug, info, warn or error`)},
 		"an unknown encoding is refused":            {[]string{"--log-encoding=xml"}, wrong(`--log-encoding="xml": choose json or text`)},
-		"of two mistakes one is told":               {[]string{"--log-level=loud", "--workers=0"}, wrong("--workers: choose at least 1")},
+		"of two mistakes one is reported":           {[]string{"--log-level=loud", "--workers=0"}, wrong("--workers: choose at least 1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := play(func(context.Context) error { t.Error("it works"); return nil }, c.args...)

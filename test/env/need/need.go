@@ -1,8 +1,8 @@
 // Package need says what a test needs of the machine, and skips the test with one
 // clear sentence when it isn't there. Where a skipped test would mean that nobody
-// looked (in CI), it fails the test instead: set VPCMIRROR_NO_SKIPS=1.
+// noticed (in CI), it fails the test instead: set VPCMIRROR_NO_SKIPS=1.
 //
-// It may import nothing of ours, so that every room's tests can use it.
+// It may import nothing of ours, so that every package's tests can use it.
 package need
 
 import (

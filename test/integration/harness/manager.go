@@ -100,7 +100,7 @@ func (w *World) Start(change ...Setting) *Manager {
 	return m
 }
 
-// everything is logr's level 5, at which controller-runtime tells the end of each look.
+// everything is logr's level 5, at which controller-runtime logs the end of each reconcile.
 const everything = slog.Level(-5)
 
 // options are those of cmd/manager, but for one namespace and without ports.
@@ -167,8 +167,9 @@ func (m *Manager) Writes() []string {
 	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
 }
 
-// Looked waits until the manager has looked at every one of the objects since it started.
-func (m *Manager) Looked(w *World, objects ...client.Object) {
+// Reconciled waits until the manager has reconciled every one of the objects since it
+// started.
+func (m *Manager) Reconciled(w *World, objects ...client.Object) {
 	w.t.Helper()
 	for _, o := range objects {
 		kind := "MirrorFilter"
@@ -176,7 +177,7 @@ func (m *Manager) Looked(w *World, objects ...client.Object) {
 			kind = "MirrorSession"
 		}
 		object := fmt.Sprintf(`"%s":{"name":"%s","namespace":"%s"}`, kind, o.GetName(), w.Namespace)
-		Poll(w.t, "a look at "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
+		Poll(w.t, "a reconcile of "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
 			func(lines string) bool { return strings.Contains(lines, object) })
 	}
 }
