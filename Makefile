@@ -27,7 +27,7 @@ ASSETS_ARE_OURS := yes
 endif
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-COMMANDS := $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
+COMMANDS := $(filter-out internal,$(notdir $(patsubst %/,%,$(wildcard cmd/*/))))
 
 .DEFAULT_GOAL := help
 

@@ -2,6 +2,10 @@ module vpcmirror.io/operator
 
 go 1.26.0
 
+// Programs and the folders of demo and lab: nothing there is ours to compile or test, and
+// a running lab has folders that only root can read.
+ignore ./bin
+
 require (
 	github.com/fluxcd/cli-utils v1.3.0
 	github.com/go-logr/logr v1.4.4

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// logged tells transitions to the log too: the API server forgets events after an hour,
-// and whoever looks for a cause has the log of the night.
+// logged writes transitions to the log too: the API server forgets events after an hour,
+// and whoever looks for the cause of a fault has the log of the night.
 type logged struct {
 	events.EventRecorder
 

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -14,10 +16,10 @@ import (
 
 func TestEveryEventIsALineOfTheLogToo(t *testing.T) {
 	var out bytes.Buffer
-	o := options{logLevel: "info", logEncoding: "json"}
+	log := logr.FromSlogHandler(slog.NewJSONHandler(&out, nil))
 	recorder := events.NewFakeRecorder(1)
 	session := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Namespace: "ids", Name: "web"}}
-	logged{recorder, o.logger(&out), scheme()}.Eventf(session, nil, "Warning", "DriftCorrected", "Restore vni", "changed outside: vni is %d", 7)
+	logged{recorder, log, scheme()}.Eventf(session, nil, "Warning", "DriftCorrected", "Restore vni", "changed outside: vni is %d", 7)
 
 	if diff := cmp.Diff("Warning DriftCorrected changed outside: vni is 7", <-recorder.Events); diff != "" {
 		t.Errorf("the event (-want +got):\n%s", diff)

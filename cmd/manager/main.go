@@ -1,8 +1,8 @@
 // Command manager is the operator: it makes mirror filters and sessions in Huawei
 // Cloud match the MirrorFilters and MirrorSessions of a cluster.
 //
-// It only wires: what is decided, done and told is in controllers. It may import api,
-// controllers/cloud, controllers/cloud/huawei, controllers/credentials,
+// It only wires: what is decided, done and reported is in controllers. It may import api,
+// cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/inventory, controllers/lifecycle, controllers/liveness,
 // controllers/mirrorfilter, controllers/mirrorsession, controllers/plan and
 // controllers/status.
@@ -10,8 +10,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"time"
@@ -26,7 +24,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -36,6 +33,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/cloud/huawei"
 	"vpcmirror.io/operator/controllers/credentials"
@@ -50,25 +48,7 @@ import (
 // version is set by the linker.
 var version = "unknown"
 
-func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "manager:", err)
-		os.Exit(2)
-	}
-	if o.version {
-		fmt.Println("manager", version)
-		return
-	}
-	log.SetLogger(o.logger(os.Stderr))
-	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
-		fmt.Fprintln(os.Stderr, "manager:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(command(run).Main(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // The lease is held for leaseDuration and given up after renewDeadline without
 // contact; a cloud call ends within huawei.MaxDeadline, which is less than the
@@ -76,7 +56,7 @@ func main() {
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
-	// reconcileTimeout bounds one look at one object: a few dozen calls at the most.
+	// reconcileTimeout bounds one reconcile: a few dozen calls at the most.
 	reconcileTimeout = 2 * time.Minute
 )
 
@@ -85,11 +65,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("read the operator's own credentials: %w", err)
 	}
-	rest, err := ctrlconfig.GetConfig()
+	rest, err := startup.APIServer(o.kubeconfig, "vpcmirror-manager")
 	if err != nil {
-		return fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
+		return err
 	}
-	rest.UserAgent = "vpcmirror-manager"
+	rest.QPS = -1 // no limit of our own: the API server's priority and fairness bound us
 	log.Log.Info("This is the manager of vpcmirror", "version", version)
 	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
 	lease, renew := leaseDuration, renewDeadline
@@ -164,7 +144,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 // and no verifier is ever called lost.
 func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, error) {
 	if namespace == "" {
-		return nil, nil //nolint:nilnil // a nil Watcher is one that knows of no lease
+		return nil, nil // a nil Watcher is one that knows of no lease
 	}
 	w := &liveness.Watcher{
 		Client: mgr.GetClient(), Namespace: namespace, Clock: time.Now,
@@ -176,7 +156,7 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 	return w, nil
 }
 
-// cached says what the cache holds of kinds that are not ours: of nodes only names and
+// cached is what the cache holds of kinds that are not ours: of nodes only names and
 // addresses, and of leases only the verifiers'.
 func cached(verifierNamespace string) cache.Options {
 	leases := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"})}
@@ -209,7 +189,7 @@ func clusterID(ctx context.Context, reader client.Reader) (string, error) {
 	return plan.ClusterID(string(system.UID)), nil
 }
 
-// addProbes makes /healthz say that the process runs, and /readyz that its caches are
+// addProbes makes /healthz succeed while the process runs, and /readyz once its caches are
 // synced: before that it would decide on half of what there is.
 func addProbes(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"flag"
-	"io"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -14,51 +12,105 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"vpcmirror.io/operator/controllers/credentials"
 )
 
-func TestTheNamespaceOfTheVerifiersLeases(t *testing.T) {
+// outcome is all that somebody who starts the program sees of it.
+type outcome struct {
+	Exit           int
+	Stdout, Stderr string
+}
+
+// play starts the program with work in place of its own.
+func play(work func(context.Context, options) error, args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	exit := command(work).Main(args, &stdout, &stderr)
+	return outcome{exit, stdout.String(), stderr.String()}
+}
+
+func TestTheFlags(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
+	inPod := options{
+		metrics: ":8080", health: ":8081", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
+		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second,
+	}
 	for name, c := range map[string]struct {
-		args []string
-		want string
+		args   []string
+		change func(*options)
 	}{
-		"is the pod's own":                {nil, "vpcmirror-system"},
-		"is taken as given":               {[]string{"--verifier-namespace=elsewhere"}, "elsewhere"},
-		"can be empty, for no leases":     {[]string{"--verifier-namespace="}, ""},
-		"is not that of the leader lease": {[]string{"--leader-election-namespace=leaders"}, "vpcmirror-system"},
+		"have defaults for a pod": {nil, func(*options) {}},
+		"are taken as given": {[]string{
+			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1",
+			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
+		}, func(o *options) {
+			*o = options{
+				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
+				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
+			}
+		}},
+		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
+		"tell the leader lease from the verifiers'": {[]string{"--leader-election-namespace=leaders"},
+			func(o *options) { o.namespace = "leaders" }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			o, err := parseAnew(t, c.args, &out)
-			if err != nil || o.verifierNamespace != c.want {
-				t.Errorf("%q, %v, want %q\n%s", o.verifierNamespace, err, c.want, out.String())
+			want, got := inPod, options{}
+			c.change(&want)
+			seen := play(func(_ context.Context, o options) error { got = o; return nil }, c.args...)
+			if diff := cmp.Diff(outcome{}, seen); diff != "" {
+				t.Errorf("what is seen (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestEveryFlagIsInTheHelp(t *testing.T) {
-	var out bytes.Buffer
-	if _, err := parseAnew(t, []string{"--help"}, &out); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("got %v", err)
-	}
-	for _, g := range groups {
-		for _, name := range g.flags {
-			if name != "kubeconfig" && !strings.Contains(out.String(), "--"+name+" ") { // that is controller-runtime's
-				t.Errorf("the help does not name --%s:\n%s", name, out.String())
+func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
+	for args, want := range map[string]string{
+		"--bogus":                      "unknown flag: --bogus",
+		"start":                        `unknown argument "start": manager takes flags only`,
+		"--workers":                    "flag needs an argument: --workers",
+		"--workers=0":                  "--workers=0: choose at least 1",
+		"--workers=x":                  `--workers="x": give a whole number`,
+		"--resync-interval=9s":         "--resync-interval=9s is too short: choose at least 10s, for the cloud's sake",
+		"--cloud-burst=0":              "--cloud-calls-per-second and --cloud-burst must be greater than 0",
+		"--cloud-calls-per-second=0":   "--cloud-calls-per-second and --cloud-burst must be greater than 0",
+		"--cloud-calls-per-second=NaN": "--cloud-calls-per-second and --cloud-burst must be greater than 0",
+		"--cloud-call-deadline=5s":     "--cloud-call-deadline=5s: choose more than 0 and at most 4s",
+		"--cloud-call-deadline=0":      "--cloud-call-deadline=0s: choose more than 0 and at most 4s",
+		"--log-level=loud":             `--log-level="loud": choose debug, info, warn or error`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, args)
+			if diff := cmp.Diff(outcome{2, "", "manager: " + want + "; see manager --help\n"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
-		}
+		})
 	}
 }
 
-// parseAnew parses flags as at the start of the program: they can be declared only once.
-func parseAnew(t *testing.T, args []string, out io.Writer) (options, error) {
-	t.Helper()
-	whole := flag.CommandLine
-	t.Cleanup(func() { flag.CommandLine = whole })
-	flag.CommandLine = flag.NewFlagSet("manager", flag.ContinueOnError)
-	return parse(args, out)
+func TestTheHelpNamesTheVariablesToo(t *testing.T) {
+	got := play(nil, "--help")
+	if got.Exit != 0 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, about) || !strings.HasSuffix(got.Stdout, environmentHelp) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWithoutAClusterTheManagerNamesFlagAndVariable(t *testing.T) {
+	for _, name := range []string{"KUBECONFIG", "KUBERNETES_SERVICE_HOST", credentials.EnvAccessKey, credentials.EnvSecretKey} {
+		t.Setenv(name, "")
+	}
+	home := clientcmd.RecommendedHomeFile
+	t.Cleanup(func() { clientcmd.RecommendedHomeFile = home })
+	clientcmd.RecommendedHomeFile = "/nowhere"
+	want := outcome{Exit: 1, Stderr: "manager: no API server is known: this is no pod, and neither --kubeconfig nor KUBECONFIG names a file with a cluster\n"}
+	if diff := cmp.Diff(want, play(run)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestTheCacheKeepsOfANodeWhatTheReconcilersRead(t *testing.T) {

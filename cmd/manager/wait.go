@@ -17,8 +17,8 @@ const (
 	serverInterval = time.Second
 )
 
-// waitForServer returns once the API server answers, or patience is over; whatever is
-// wrong then is told by the next call.
+// waitForServer returns once the API server answers, or patience is over; the error of the
+// next call then says what is wrong.
 func waitForServer(ctx context.Context, log logr.Logger, config *rest.Config, patience, interval time.Duration) {
 	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second
@@ -30,15 +30,15 @@ func waitForServer(ctx context.Context, log logr.Logger, config *rest.Config, pa
 	defer end.Stop()
 	again := time.NewTicker(interval)
 	defer again.Stop()
-	told := false
+	logged := false
 	for {
 		_, err := client.ServerVersion()
 		if err == nil {
 			return
 		}
-		if !told {
+		if !logged {
 			log.Info("The API server does not answer yet: waiting for it", "for", patience.String(), "because", err.Error())
-			told = true
+			logged = true
 		}
 		select {
 		case <-ctx.Done():

@@ -2,14 +2,18 @@
 // copies on the host that owns a mirror target and reports them in the status of the
 // MirrorSessions; "verifier read" counts the copies in capture files.
 //
-// It only wires: what is captured, decided and told is in controllers/verifier. It
-// holds no credentials of the cloud. It may import api and controllers/verifier.
+// It only wires: what is captured, decided and reported is in controllers/verifier. It
+// holds no credentials of the cloud. It may import api, cmd/internal and controllers/verifier.
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
+	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/verifier/read"
 )
 
@@ -26,22 +30,29 @@ Usage:
 // version is set by the linker.
 var version = "unknown"
 
-func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprint(os.Stderr, help)
-		os.Exit(2)
+func main() { os.Exit(program(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// program runs the command that the arguments name and returns the exit code.
+func program(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		return startup.Usage("verifier", errors.New("name a command: run, read or version"), stderr)
 	}
-	switch command, args := os.Args[1], os.Args[2:]; command {
+	name, args := args[0], args[1:]
+	switch name {
 	case "run":
-		os.Exit(live(args))
+		return command(run).Main(args, stdout, stderr)
 	case "read":
-		os.Exit(read.Main(args, os.Stdout, os.Stderr))
-	case "version", "--version":
-		fmt.Println("verifier", version)
-	case "help", "--help", "-h":
-		fmt.Print(help)
-	default:
-		fmt.Fprintf(os.Stderr, "verifier: unknown command %q: use run or read, see verifier --help\n", command)
-		os.Exit(2)
+		return read.Main(args, stdout, stderr)
+	case "version", "--version", "help", "--help", "-h":
+		if len(args) > 0 {
+			return startup.Usage("verifier", fmt.Errorf("unknown argument %q behind %s", args[0], name), stderr)
+		}
+		if strings.HasSuffix(name, "version") {
+			fmt.Fprintln(stdout, "verifier", version)
+		} else {
+			fmt.Fprint(stdout, help)
+		}
+		return startup.ExitOK
 	}
+	return startup.Usage("verifier", fmt.Errorf("unknown command %q: use run, read or version", name), stderr)
 }

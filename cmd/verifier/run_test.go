@@ -1,16 +1,18 @@
 package main
 
 import (
-	"errors"
+	"bytes"
+	"context"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/pflag"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -29,50 +31,94 @@ func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
 	}
 }
 
+// outcome is all that somebody who starts the program sees of it.
+type outcome struct {
+	Exit           int
+	Stdout, Stderr string
+}
+
+func play(args ...string) outcome {
+	var stdout, stderr bytes.Buffer
+	exit := program(args, &stdout, &stderr)
+	return outcome{exit, stdout.String(), stderr.String()}
+}
+
 func TestTheFlagsOfRun(t *testing.T) {
 	t.Setenv("NODE_NAME", "node-7")
-	t.Setenv("KUBECONFIG", "/etc/verifier.kubeconfig")
 	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
-
-	t.Run("have defaults for a pod", func(t *testing.T) {
-		got, err := parse(nil)
-		want := options{
-			kubeconfig: "/etc/verifier.kubeconfig", node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0", logLevel: "info", logEncoding: "json",
-		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-	})
-	t.Run("are taken as given", func(t *testing.T) {
-		got, err := parse([]string{"--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8",
-			"--log-level=debug", "--log-encoding=text", "--kubeconfig=k", "--lease-namespace="})
-		want := options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8", logLevel: "debug", logEncoding: "text"}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-	})
-	for _, c := range []struct {
-		name string
+	for name, c := range map[string]struct {
 		args []string
-		want string
+		want options
 	}{
-		{"an argument is refused", []string{"eth0"}, `unknown argument "eth0": verifier run takes flags only, see --help`},
-		{"an empty name is refused", []string{"--node-name="}, "--node-name is empty and the host has no name: name this host"},
-		{"a name that the status can't take is refused", []string{"--node-name=" + strings.Repeat("n", 254)}, "--node-name has 254 characters: choose a name with at most 253"},
-		{"port 0 is refused", []string{"--port=0"}, "--port=0: choose the UDP port of the copies, 1 to 65535"},
-		{"an unknown level is refused", []string{"--log-level=loud"}, `--log-level="loud": choose debug, info, warn or error`},
-		{"an unknown encoding is refused", []string{"--log-encoding=xml"}, `--log-encoding="xml": choose json or text`},
+		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0"}},
+		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8", "--lease-namespace="},
+			options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			_, err := parse(c.args)
-			if err == nil || err.Error() != c.want {
-				t.Errorf("got %v, want %s", err, c.want)
+		t.Run(name, func(t *testing.T) {
+			var got options
+			exit := command(func(_ context.Context, o options) error { got = o; return nil }).Main(c.args, io.Discard, io.Discard)
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(options{})); diff != "" || exit != 0 {
+				t.Errorf("exit code %d (-want +got):\n%s", exit, diff)
 			}
 		})
 	}
-	t.Run("an unknown flag is refused by name", func(t *testing.T) {
-		if _, err := parse([]string{"--interface=eth0"}); err == nil || errors.Is(err, pflag.ErrHelp) || !strings.Contains(err.Error(), "--interface") {
-			t.Errorf("got %v", err)
+}
+
+func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
+	const run = "verifier run"
+	for name, c := range map[string]struct {
+		args     []string
+		program  string
+		sentence string
+	}{
+		"no command":                        {nil, "verifier", "name a command: run, read or version"},
+		"an unknown command":                {[]string{"sniff"}, "verifier", `unknown command "sniff": use run, read or version`},
+		"a flag in place of a command":      {[]string{"--port=1"}, "verifier", `unknown command "--port=1": use run, read or version`},
+		"an argument behind --help":         {[]string{"--help", "run"}, "verifier", `unknown argument "run" behind --help`},
+		"an argument behind version":        {[]string{"version", "1"}, "verifier", `unknown argument "1" behind version`},
+		"an argument of run":                {[]string{"run", "eth0"}, run, `unknown argument "eth0": verifier run takes flags only`},
+		"an unknown flag":                   {[]string{"run", "--interface=eth0"}, run, "unknown flag: --interface"},
+		"a flag without its value":          {[]string{"run", "--port"}, run, "flag needs an argument: --port"},
+		"no name":                           {[]string{"run", "--node-name="}, run, "--node-name is empty and the host has no name: name this host"},
+		"a name that the status can't take": {[]string{"run", "--node-name=" + strings.Repeat("n", 254)}, run, "--node-name has 254 characters: choose a name with at most 253"},
+		"port 0":                            {[]string{"run", "--port=0"}, run, "--port=0: choose the UDP port of the copies, 1 to 65535"},
+		"a port that is none":               {[]string{"run", "--port=70000"}, run, `--port="70000": give a whole number from 0 to 65535`},
+		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn or error`},
+		"no file to read":                   {[]string{"read"}, "verifier read", "name at least one capture file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := outcome{2, "", c.program + ": " + c.sentence + "; see " + c.program + " --help\n"}
+			if diff := cmp.Diff(want, play(c.args...)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
+	for args, want := range map[string]string{
+		"help": help, "--help": help, "-h": help, "version": "verifier unknown\n", "--version": "verifier unknown\n", "run --version": "verifier run unknown\n",
+	} {
+		if diff := cmp.Diff(outcome{Stdout: want}, play(strings.Fields(args)...)); diff != "" {
+			t.Errorf("verifier %s (-want +got):\n%s", args, diff)
 		}
-	})
+	}
+	for _, name := range []string{"run", "read"} {
+		got := play(name, "--help")
+		if got.Exit != 0 || got.Stderr != "" || !strings.Contains(got.Stdout, "--port") {
+			t.Errorf("verifier %s --help gives %+v", name, got)
+		}
+	}
+}
+
+func TestWithoutAClusterTheVerifierNamesFlagAndVariable(t *testing.T) {
+	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	home := clientcmd.RecommendedHomeFile
+	t.Cleanup(func() { clientcmd.RecommendedHomeFile = home })
+	clientcmd.RecommendedHomeFile = "/nowhere"
+	want := outcome{Exit: 1, Stderr: "verifier run: no API server is known: this is no pod, and neither --kubeconfig nor KUBECONFIG names a file with a cluster\n"}
+	if diff := cmp.Diff(want, play("run", "--node-name=n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

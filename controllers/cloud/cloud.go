@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Account is where a client works. Two objects live in the same place exactly when
+// Account is where a client works. Two objects can refer to each other exactly when
 // their accounts are equal.
 type Account struct {
 	Region    string
@@ -67,7 +67,7 @@ type RuleSpec struct {
 type Rule struct {
 	ID string
 	RuleSpec
-	// Unreadable says which field of the cloud's rule this version can't understand,
+	// Unreadable names the field of the cloud's rule this version can't understand,
 	// such as a protocol added later; empty when all is understood. RuleSpec then
 	// holds what could be read, with an empty Protocol whatever the field, so that it
 	// equals no wanted rule and can't be written back without what was not read. It
@@ -145,7 +145,7 @@ type FilterUpdate struct {
 // Interface is an elastic network interface.
 type Interface struct {
 	ID string
-	// VPCID is empty where the region's API does not tell it.
+	// VPCID is empty where the region's API does not return it.
 	VPCID string
 	// Addresses are all private addresses, the primary one first.
 	Addresses []netip.Addr
@@ -157,7 +157,7 @@ type Interface struct {
 }
 
 // Quota is what the account may have. A negative number means that the cloud does
-// not tell the limit.
+// not return the limit.
 type Quota struct {
 	Sessions          int
 	SourcesPerSession int
@@ -180,7 +180,7 @@ type Quota struct {
 //   - MUST refuse an ID that is no UUID with ClassInvalid before a request is sent;
 //   - MUST NOT put a key, a token or a signature into an error.
 type Client interface {
-	// Account tells where this client works. It asks nobody.
+	// Account returns where this client works. It asks nobody.
 	Account() Account
 
 	// ListFilters returns every filter of the account with its rules. It MUST be
@@ -234,5 +234,5 @@ type Client interface {
 	GetQuota(ctx context.Context) (Quota, error)
 }
 
-// Clock tells the time; a test gives its own.
+// Clock returns the time; a test gives its own.
 type Clock func() time.Time

@@ -93,10 +93,10 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-// IsNotFound says whether err means that the object is surely absent.
+// IsNotFound reports whether err means that the object is surely absent.
 func IsNotFound(err error) bool { return ClassOf(err) == ClassNotFound }
 
-// IsAmbiguous says whether the write that gave err may have taken effect.
+// IsAmbiguous reports whether the write that gave err may have taken effect.
 func IsAmbiguous(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Ambiguous

@@ -9,8 +9,8 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
-// maxClients bounds how many clients are kept. The least recently used goes first;
-// the client of a key that was rotated away is never used again and so goes in time.
+// maxClients bounds how many clients are kept. The least recently used is dropped first;
+// the client of a key that was rotated away is never used again and so is dropped in time.
 const maxClients = 512
 
 // fingerprintSum is the fingerprint of credentials.

@@ -50,10 +50,10 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 	if err != nil {
 		return nil, err
 	}
-	if err := settle(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
+	if err := fill(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
 		return nil, err
 	}
-	if err := settle(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
+	if err := fill(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
 		return nil, err
 	}
 	if err := check(c, origin); err != nil {
@@ -113,10 +113,10 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.C
 	}, origin, nil
 }
 
-// settle lets the spec fill what the credentials leave open. It may not contradict
-// them: endpoint and project of the credentials belong to their region, and who may
-// use the operator's credentials may not move them to another account's place.
-func settle(have *string, want, field, key, origin string) error {
+// fill lets the spec fill what the credentials leave open. It may not contradict them:
+// endpoint and project of the credentials belong to their region, and who may use the
+// operator's credentials may not direct them at another project or region.
+func fill(have *string, want, field, key, origin string) error {
 	if want == "" || want == *have {
 		return nil
 	}
@@ -128,7 +128,7 @@ func settle(have *string, want, field, key, origin string) error {
 	return nil
 }
 
-// check finds what can be told without the adapter.
+// check finds the mistakes that need no adapter to be found.
 func check(c cloud.Credentials, origin string) error {
 	if c.Region == "" {
 		return &Error{Reason: Invalid, Message: fmt.Sprintf(

@@ -6,9 +6,9 @@
 // write never hides it. The manager starts with an empty inventory and reconciles
 // only while it leads, so every list in it began after this leader's term did.
 //
-// Only who may read is served from what others read: the first read of each kind by a
-// client is always its own. Otherwise a Secret with another tenant's project ID and a
-// made-up key would show that tenant's network.
+// A client is served from what others read only once it has read the same kind of thing
+// itself, with success. Otherwise a Secret with another tenant's project ID and a made-up
+// key would show that tenant's network.
 //
 // It may import controllers/cloud.
 package inventory
@@ -22,8 +22,8 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
-// Inventory holds what is known of every account. Its methods may be called from
-// several goroutines.
+// Inventory caches reads of every account. Its methods may be called from several
+// goroutines.
 type Inventory struct {
 	clock cloud.Clock
 
@@ -32,11 +32,11 @@ type Inventory struct {
 }
 
 type account struct {
-	filters    *shelf[cloud.Filter]
-	sessions   *shelf[cloud.Session]
-	interfaces *lookups[string, cloud.Interface]
-	addresses  *lookups[netip.Addr, []cloud.Interface]
-	quota      *lookups[struct{}, cloud.Quota]
+	filters    *listCache[cloud.Filter]
+	sessions   *listCache[cloud.Session]
+	interfaces *memo[string, cloud.Interface]
+	addresses  *memo[netip.Addr, []cloud.Interface]
+	quota      *memo[struct{}, cloud.Quota]
 }
 
 // New returns an empty inventory.
@@ -50,11 +50,11 @@ func (i *Inventory) account(a cloud.Account) *account {
 	got, ok := i.accounts[a]
 	if !ok {
 		got = &account{
-			filters:    newShelf(i.clock, func(f cloud.Filter) string { return f.ID }),
-			sessions:   newShelf(i.clock, func(s cloud.Session) string { return s.ID }),
-			interfaces: newLookups[string, cloud.Interface](i.clock),
-			addresses:  newLookups[netip.Addr, []cloud.Interface](i.clock),
-			quota:      newLookups[struct{}, cloud.Quota](i.clock),
+			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }),
+			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }),
+			interfaces: newMemo[string, cloud.Interface](i.clock),
+			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
+			quota:      newMemo[struct{}, cloud.Quota](i.clock),
 		}
 		i.accounts[a] = got
 	}
@@ -68,10 +68,10 @@ func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.
 }
 
 // NoteFilter records what this process has just read or written.
-func (i *Inventory) NoteFilter(a cloud.Account, f cloud.Filter) { i.account(a).filters.put(f) }
+func (i *Inventory) NoteFilter(a cloud.Account, f cloud.Filter) { i.account(a).filters.note(f) }
 
 // ForgetFilter records that a filter is gone.
-func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filters.remove(id) }
+func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filters.forget(id) }
 
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
@@ -80,13 +80,14 @@ func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time
 }
 
 // NoteSession records what this process has just read or written.
-func (i *Inventory) NoteSession(a cloud.Account, s cloud.Session) { i.account(a).sessions.put(s) }
+func (i *Inventory) NoteSession(a cloud.Account, s cloud.Session) { i.account(a).sessions.note(s) }
 
 // ForgetSession records that a session is gone.
-func (i *Inventory) ForgetSession(a cloud.Account, id string) { i.account(a).sessions.remove(id) }
+func (i *Inventory) ForgetSession(a cloud.Account, id string) { i.account(a).sessions.forget(id) }
 
-// FilterNoted says whether this process itself saw or made the filter after since. A
-// read can lag behind a write, so "not found" soon after means nothing.
+// FilterNoted reports whether NoteFilter was called for the filter after since, and not
+// ForgetFilter after that. A read can lag behind a write, so "not found" soon after a
+// note means nothing.
 func (i *Inventory) FilterNoted(a cloud.Account, id string, since time.Time) bool {
 	return i.account(a).filters.notedSince(id, since)
 }

@@ -1,9 +1,9 @@
-// Package liveness tells which verifiers are alive: each renews a Lease of its own, and
-// one that has not done so for its duration is lost. Silence then has a reason other
-// than a quiet network.
+// Package liveness knows which verifiers are alive: each renews a Lease of its own, and
+// one that has not done so for the lease's duration is lost. Silence then has a cause
+// other than a quiet network.
 //
-// A renewal is believed by the time at which it was seen here, not by the time it
-// carries, so that clocks need not agree.
+// What counts is when a renewal was observed here, not the time that it carries, so that
+// clocks need not agree.
 //
 // It may import api.
 package liveness
@@ -28,7 +28,7 @@ type State string
 
 // The states.
 const (
-	// Unknown: it holds no lease, or nobody has watched it for long enough.
+	// Unknown: it holds no lease, or the lease has not been observed for long enough.
 	Unknown State = "Unknown"
 	// Alive: it has renewed its lease in time.
 	Alive State = "Alive"
@@ -36,49 +36,49 @@ const (
 	Lost State = "Lost"
 )
 
-// Watcher looks at the leases from time to time. A nil Watcher knows of none.
+// Watcher polls the leases. A nil Watcher knows of none.
 type Watcher struct {
 	// Client reads leases, sessions and nodes, from a cache, and deletes leases.
 	Client client.Client
 	// Namespace of the leases.
 	Namespace string
-	// Clock tells the time.
+	// Clock returns the time.
 	Clock func() time.Time
-	// Every is how often the leases are looked at; zero stands for 5 s.
-	Every time.Duration
-	// Changed gets the sessions that have an entry of a verifier whose state changed.
+	// Interval is the time between two polls; zero stands for 5 s.
+	Interval time.Duration
+	// Changed receives the sessions that have an entry of a verifier whose state changed.
 	Changed chan event.TypedGenericEvent[*v1alpha1.MirrorSession]
 
-	mu     sync.Mutex
-	leases map[string]seen // by the name of the lease; nil before the first look
-	tidied time.Time       // when old leases were last looked for
+	mu      sync.Mutex
+	leases  map[string]observation // by the name of the lease; nil before the first poll
+	cleaned time.Time              // when stale leases were last searched for
 }
 
-type seen struct {
-	renewed time.Time // as the lease says
-	at      time.Time // when that was first seen here
-	lasts   time.Duration
-	state   State
+// observation is what is known of one lease.
+type observation struct {
+	renewed  time.Time // as the lease says
+	at       time.Time // when that renewal was first observed here
+	duration time.Duration
+	state    State
 }
 
 const (
-	// look is how often the leases are looked at.
-	look = 5 * time.Second
-	// memory is how long a lease that was deleted is remembered, its verifier being lost,
-	// and how long one of a node that is gone is kept.
-	memory = 24 * time.Hour
-	// tidying is the time between two attempts to delete what is not needed any more, and
-	// tidyTimeout bounds one: looking comes first.
-	tidying     = time.Hour
-	tidyTimeout = 5 * time.Second
+	defaultInterval = 5 * time.Second
+	// retention is how long a lease that was deleted is remembered, its verifier being
+	// lost, and how long one of a node that is gone is kept.
+	retention = 24 * time.Hour
+	// cleanupInterval is the time between two attempts to delete stale leases. An attempt
+	// is cut short after cleanupTimeout, so that it does not hold up the next poll.
+	cleanupInterval = time.Hour
+	cleanupTimeout  = 5 * time.Second
 )
 
-// Start looks until ctx ends.
+// Start polls until ctx ends.
 func (w *Watcher) Start(ctx context.Context) error {
-	ticks := time.NewTicker(cmp.Or(w.Every, look))
+	ticks := time.NewTicker(cmp.Or(w.Interval, defaultInterval))
 	defer ticks.Stop()
 	for {
-		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
+		if err := w.Poll(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -89,27 +89,28 @@ func (w *Watcher) Start(ctx context.Context) error {
 	}
 }
 
-// NeedLeaderElection is true: only the leader tells states.
+// NeedLeaderElection is true: only the leader reports states.
 func (w *Watcher) NeedLeaderElection() bool { return true }
 
-// Look takes notice of renewals and of leases that ran out, and wakes the sessions
-// concerned.
-func (w *Watcher) Look(ctx context.Context) error {
+// Poll reads the leases once, and requests a reconcile of the sessions that are concerned
+// by what has changed. It deletes stale leases from time to time; an error in that is
+// logged alone.
+func (w *Watcher) Poll(ctx context.Context) error {
 	var list coordinationv1.LeaseList
 	if err := w.Client.List(ctx, &list, client.InNamespace(w.Namespace)); err != nil {
 		return fmt.Errorf("list the leases of the verifiers: %w", err)
 	}
-	if err := w.wake(ctx, w.take(list.Items)); err != nil {
+	if err := w.requestReconciles(ctx, w.observe(list.Items)); err != nil {
 		return err
 	}
-	if err := w.tidy(ctx, list.Items); err != nil && ctx.Err() == nil {
-		log.FromContext(ctx).Error(err, "Leases of nodes that are gone stay for now; it is tried again in "+tidying.String())
+	if err := w.deleteStale(ctx, list.Items); err != nil && ctx.Err() == nil {
+		log.FromContext(ctx).Error(err, "Leases of nodes that are gone stay for now; it is tried again in "+cleanupInterval.String())
 	}
 	return nil
 }
 
-// wake has the sessions looked at that have an entry of one of these verifiers.
-func (w *Watcher) wake(ctx context.Context, changed map[string]bool) error {
+// requestReconciles sends the sessions that have an entry of one of these verifiers.
+func (w *Watcher) requestReconciles(ctx context.Context, changed map[string]bool) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -132,12 +133,12 @@ func (w *Watcher) wake(ctx context.Context, changed map[string]bool) error {
 	return nil
 }
 
-// take notes the leases and returns the names of those whose state changed. A lease seen
-// for the first time says nothing yet: it may be an old one.
-func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
+// observe updates what is known and returns the names of the leases whose state changed.
+// The first observation of a lease proves nothing yet: its last renewal may be long ago.
+func (w *Watcher) observe(leases []coordinationv1.Lease) map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, known, changed := w.Clock(), make(map[string]seen, len(leases)), make(map[string]bool)
+	now, known, changed := w.Clock(), make(map[string]observation, len(leases)), make(map[string]bool)
 	for _, l := range leases {
 		if l.Spec.RenewTime == nil || l.Spec.LeaseDurationSeconds == nil {
 			continue
@@ -145,20 +146,20 @@ func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
 		is, before := w.leases[l.Name]
 		switch {
 		case !before:
-			is = seen{renewed: l.Spec.RenewTime.Time, at: now, state: Unknown}
+			is = observation{renewed: l.Spec.RenewTime.Time, at: now, state: Unknown}
 		case !l.Spec.RenewTime.Time.Equal(is.renewed):
-			is = seen{renewed: l.Spec.RenewTime.Time, at: now, state: Alive}
+			is = observation{renewed: l.Spec.RenewTime.Time, at: now, state: Alive}
 		}
-		is.lasts = time.Duration(*l.Spec.LeaseDurationSeconds) * time.Second
+		is.duration = time.Duration(*l.Spec.LeaseDurationSeconds) * time.Second
 		known[l.Name] = is
 	}
 	for name, was := range w.leases {
-		if _, there := known[name]; !there && now.Sub(was.at) < memory {
+		if _, exists := known[name]; !exists && now.Sub(was.at) < retention {
 			known[name] = was
 		}
 	}
 	for name, is := range known {
-		if now.Sub(is.at) > is.lasts {
+		if now.Sub(is.at) > is.duration {
 			is.state = Lost
 			known[name] = is
 		}
@@ -170,9 +171,9 @@ func (w *Watcher) take(leases []coordinationv1.Lease) map[string]bool {
 	return changed
 }
 
-// Lost says whether a node's verifier has stopped renewing its lease. While that is not
-// known, because the manager has just been started, it is what was said last.
-func (w *Watcher) Lost(node string, said bool) bool {
+// Lost reports whether a node's verifier has stopped renewing its lease. While that is
+// not known, because the manager has just been started, it is what was reported last.
+func (w *Watcher) Lost(node string, reported bool) bool {
 	if w == nil {
 		return false
 	}
@@ -181,7 +182,7 @@ func (w *Watcher) Lost(node string, said bool) bool {
 	l, ok := w.leases[v1alpha1.VerifierName(node)]
 	switch {
 	case w.leases == nil, ok && l.state == Unknown:
-		return said
+		return reported
 	default:
 		return ok && l.state == Lost
 	}

@@ -14,7 +14,7 @@ import (
 
 const node = "ecs-target"
 
-// step is one look: what the lease says by its own clock, and what is then known.
+// step is one poll: what the lease says by its own clock, and what is then known.
 type step struct {
 	after   time.Duration // since the step before
 	renewed time.Duration // as the lease says; its clock need not agree with ours
@@ -72,7 +72,7 @@ func TestWhatIsKnownOfALease(t *testing.T) {
 				if s.changed {
 					want[v1alpha1.VerifierName(node)] = true
 				}
-				if diff := cmp.Diff(want, w.take(leases)); diff != "" {
+				if diff := cmp.Diff(want, w.observe(leases)); diff != "" {
 					t.Errorf("step %d: changed (-want +got):\n%s", i, diff)
 				}
 				if got := w.Of(node); got != s.want {
@@ -90,31 +90,31 @@ func lease(node string, renewed time.Time) coordinationv1.Lease {
 	}
 }
 
-func TestWhatWasSaidLastStandsUntilMoreIsKnown(t *testing.T) {
+func TestWhatWasReportedLastStandsUntilMoreIsKnown(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	fresh := func() *Watcher { return &Watcher{Clock: func() time.Time { return now }} }
 	seen := fresh()
-	seen.take([]coordinationv1.Lease{lease(node, now)})
+	seen.observe([]coordinationv1.Lease{lease(node, now)})
 	alive := fresh()
-	alive.take([]coordinationv1.Lease{lease(node, now)})
-	alive.take([]coordinationv1.Lease{lease(node, now.Add(1))})
+	alive.observe([]coordinationv1.Lease{lease(node, now)})
+	alive.observe([]coordinationv1.Lease{lease(node, now.Add(1))})
 	lost := fresh()
-	lost.take([]coordinationv1.Lease{lease(node, now)})
+	lost.observe([]coordinationv1.Lease{lease(node, now)})
 	now = now.Add(41 * time.Second)
-	lost.take([]coordinationv1.Lease{lease(node, now.Add(-41*time.Second))})
+	lost.observe([]coordinationv1.Lease{lease(node, now.Add(-41*time.Second))})
 	other := fresh()
-	other.take(nil)
+	other.observe(nil)
 	for name, c := range map[string]struct {
 		watcher *Watcher
-		want    [2]bool // when alive was said before, and when lost was
+		want    [2]bool // when alive was reported before, and when lost was
 	}{
-		"before the first look":      {fresh(), [2]bool{false, true}},
-		"a lease of unknown age":     {seen, [2]bool{false, true}},
-		"a lease that was renewed":   {alive, [2]bool{false, false}},
-		"a lease that ran out":       {lost, [2]bool{true, true}},
-		"no lease":                   {other, [2]bool{false, false}},
-		"nobody who watches":         {nil, [2]bool{false, false}},
-		"a lease that tells no time": {blank(fresh()), [2]bool{false, false}},
+		"before the first poll":             {fresh(), [2]bool{false, true}},
+		"a lease of unknown age":            {seen, [2]bool{false, true}},
+		"a lease that was renewed":          {alive, [2]bool{false, false}},
+		"a lease that ran out":              {lost, [2]bool{true, true}},
+		"no lease":                          {other, [2]bool{false, false}},
+		"no watcher at all":                 {nil, [2]bool{false, false}},
+		"a lease without a time of renewal": {blank(fresh()), [2]bool{false, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := [2]bool{c.watcher.Lost(node, false), c.watcher.Lost(node, true)}; got != c.want {
@@ -125,7 +125,7 @@ func TestWhatWasSaidLastStandsUntilMoreIsKnown(t *testing.T) {
 }
 
 func blank(w *Watcher) *Watcher {
-	w.take([]coordinationv1.Lease{{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.VerifierName(node)}}})
+	w.observe([]coordinationv1.Lease{{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.VerifierName(node)}}})
 	return w
 }
 
@@ -141,9 +141,9 @@ func TestLeasesOfManyNodesDoNotMix(t *testing.T) {
 		}
 		second = append(second, first[i])
 	}
-	w.take(first)
+	w.observe(first)
 	now = now.Add(41 * time.Second)
-	if n := len(w.take(second)); n != 100 {
+	if n := len(w.observe(second)); n != 100 {
 		t.Errorf("%d changed, want all", n)
 	}
 	for i := range 100 {

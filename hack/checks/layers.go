@@ -87,14 +87,18 @@ var layers = []layer{
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
+		name: "cmd/internal", does: "what both programs do alike when they start: flags, log, the way to the API server",
+	},
+	{
 		name: "cmd/manager", does: "flags and wiring of the manager",
 		may: append([]string{
+			"cmd/internal",
 			"controllers/cloud/huawei", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession",
 		}, ports...), tests: []string{"test/..."},
 	},
 	{
 		name: "cmd/verifier", does: "flags and wiring of the verifier, which holds no credentials of the cloud",
-		may: []string{"api", "controllers/verifier"}, tests: []string{"test/..."},
+		may: []string{"api", "cmd/internal", "controllers/verifier"}, tests: []string{"test/..."},
 	},
 	{
 		name: "test/cloudsim", does: "the simulated cloud, API and data plane: it shares no line with what it tests",
@@ -102,8 +106,9 @@ var layers = []layer{
 	},
 	{
 		name: "test/env", does: "a real API server for tests and demo",
-		may: []string{"api", "test/env/need", "test/env/pki"},
+		may: []string{"api", "test/env/checkout", "test/env/need", "test/env/pki"},
 	},
+	{name: "test/env/checkout", does: "the folder of the project, whose owner keeps what is written there"},
 	{name: "test/env/need", does: "what a test needs of the machine, and the sentence with which it is skipped"},
 	{name: "test/env/pki", does: "the certificates of a cluster for tests"},
 	{

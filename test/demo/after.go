@@ -48,7 +48,7 @@ func (d *demo) measureIdle(ctx context.Context) error {
 			CPUPercent: float64((used-before[i])*1000/time.Since(began)) / 10,
 		}
 		d.report.Processes = append(d.report.Processes, u)
-		d.tell("%-8s  %.1f MiB resident, limit %.0f MiB; %.1f %% of one core over %.0f s", u.Name, u.ResidentMiB, u.LimitMiB, u.CPUPercent, idleWindow.Seconds())
+		d.say("%-8s  %.1f MiB resident, limit %.0f MiB; %.1f %% of one core over %.0f s", u.Name, u.ResidentMiB, u.LimitMiB, u.CPUPercent, idleWindow.Seconds())
 		if u.ResidentMiB >= u.LimitMiB {
 			tooMuch = errors.Join(tooMuch, fmt.Errorf("the %s needs more memory than its limit", u.Name))
 		}
@@ -91,6 +91,6 @@ func (d *demo) deleteObjects(ctx context.Context) error {
 		return fmt.Errorf("the cloud still has sessions %+v, filters %+v, rules %+v", sessions, filters, rules)
 	}
 	d.report.CloudEmpty = true
-	d.tell("the cloud, asked by signed calls: 0 sessions, 0 filters, 0 rules")
+	d.say("the cloud, asked by signed calls: 0 sessions, 0 filters, 0 rules")
 	return nil
 }

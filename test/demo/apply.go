@@ -68,7 +68,7 @@ func (d *demo) apply(ctx context.Context) error {
 			err = errors.New(entry.Message)
 		}
 		if err == nil && entry.Interface != device {
-			err = fmt.Errorf("it looks at the interface %q, not at %s", entry.Interface, device)
+			err = fmt.Errorf("it captures at the interface %q, not at %s", entry.Interface, device)
 		}
 		return err
 	})
@@ -78,11 +78,11 @@ func (d *demo) apply(ctx context.Context) error {
 	if err := d.until(ctx, "the verifier captures", d.captures); err != nil {
 		return err
 	}
-	d.tell("the verifier of %s looks for copies at %s", ecsTarget.name, device)
+	d.say("the verifier of %s looks for copies at %s", ecsTarget.name, device)
 	return nil
 }
 
-// captures says whether a packet socket beside our own is bound to an interface of
+// captures reports whether a packet socket beside our own is bound to an interface of
 // ecs-target (packet(7): the column Iface of /proc/net/packet). The entry in the status
 // can be there a moment earlier, and a copy that nobody looks for is not counted.
 func (d *demo) captures(context.Context) error {
@@ -126,7 +126,7 @@ func (d *demo) samples() (string, error) {
 	return copied, os.WriteFile(path, content, 0o600)
 }
 
-// waitReady waits until the object's Ready is True for its present spec, and tells so.
+// waitReady waits until the object's Ready is True for its present spec, and says so.
 func (d *demo) waitReady(ctx context.Context, object client.Object) error {
 	key, kind := filterName, "MirrorFilter"
 	if _, isSession := object.(*v1alpha1.MirrorSession); isSession {
@@ -140,7 +140,7 @@ func (d *demo) waitReady(ctx context.Context, object client.Object) error {
 		ready := meta.FindStatusCondition(common.Conditions, v1alpha1.ConditionReady)
 		switch {
 		case ready == nil || ready.ObservedGeneration != object.GetGeneration():
-			return errors.New("the manager has not looked at it yet")
+			return errors.New("the manager has not reconciled it yet")
 		case ready.Status != "True":
 			return fmt.Errorf("its Ready is %s, reason %s: %s", ready.Status, ready.Reason, ready.Message)
 		}
@@ -149,7 +149,7 @@ func (d *demo) waitReady(ctx context.Context, object client.Object) error {
 	if err != nil {
 		return err
 	}
-	d.tell("%s %s is Ready: %s", kind, key.Name, meta.FindStatusCondition(common.Conditions, v1alpha1.ConditionReady).Message)
+	d.say("%s %s is Ready: %s", kind, key.Name, meta.FindStatusCondition(common.Conditions, v1alpha1.ConditionReady).Message)
 	return nil
 }
 
@@ -180,9 +180,9 @@ func (d *demo) checkCloud(ctx context.Context) error {
 		s.Target != scenario.WalkthroughTarget || s.VNI != sessionVNI || s.Priority != 1 || s.PacketLength != 1460 || !s.Enabled {
 		return fmt.Errorf("the cloud's session is %+v, which is not what the sample says", s)
 	}
-	d.tell("the cloud, asked by signed calls: filter %s (%s %s %s from %s to %s port %d)", filters[0].Name,
+	d.say("the cloud, asked by signed calls: filter %s (%s %s %s from %s to %s port %d)", filters[0].Name,
 		rule.Direction, rule.Action, rule.Protocol, rule.Source, rule.Destination, servicePort)
-	d.tell("and session %s (VNI %d, %d source, enabled)", s.Name, s.VNI, len(s.Sources))
+	d.say("and session %s (VNI %d, %d source, enabled)", s.Name, s.VNI, len(s.Sources))
 	return nil
 }
 

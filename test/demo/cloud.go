@@ -73,7 +73,7 @@ func (c *cloud) try(ctx context.Context, method, path string, body, out any) err
 	return json.Unmarshal(data, out)
 }
 
-// healthy says whether the cloud answers a signed request.
+// healthy reports whether the cloud answers a signed request.
 func (c *cloud) healthy(ctx context.Context) error {
 	_, err := c.sessions(ctx)
 	return err

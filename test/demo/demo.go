@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"vpcmirror.io/operator/test/demo/process"
 	"vpcmirror.io/operator/test/demo/wire"
 	"vpcmirror.io/operator/test/env"
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // demo is one playing of the walkthrough.
@@ -61,7 +61,7 @@ func newDemo(command string, o options, s *screen) (*demo, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("the demo makes network namespaces and needs root: run it with sudo (sudo env \"PATH=$PATH\" make demo)")
 	}
-	root, err := projectRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -98,23 +98,6 @@ func lockFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-// projectRoot walks up from the working folder to the one with our go.mod.
-func projectRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the project's folder: %w", err)
-	}
-	for folder := start; ; folder = filepath.Dir(folder) {
-		content, err := os.ReadFile(filepath.Join(folder, "go.mod"))
-		if err == nil && bytes.HasPrefix(content, []byte("module vpcmirror.io/operator\n")) {
-			return folder, nil
-		}
-		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no folder above %s is the project's: run this inside a clone of it", start)
-		}
-	}
-}
-
 // path is that of a file in the demo's folder.
 func (d *demo) path(name string) string { return filepath.Join(d.folder, name) }
 
@@ -128,7 +111,7 @@ func (d *demo) shown(path string) string {
 	return path
 }
 
-// isUp says whether an earlier up left everything running.
+// isUp reports whether an earlier up left everything running.
 func (d *demo) isUp() (bool, error) {
 	if _, err := os.Stat(d.path("env")); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -216,26 +199,26 @@ func (d *demo) freshFolder() error {
 const (
 	// patience bounds each wait.
 	patience = 30 * time.Second
-	// glance is how often a wait looks.
+	// glance is how often a wait checks.
 	glance = 100 * time.Millisecond
 )
 
-// until looks until what is waited for holds (look returns nil). It gives up after 30
+// until checks until what is waited for holds (check returns nil). It gives up after 30
 // seconds, and at once when one of our programs has ended, and says what it waited for
 // and what it saw last.
-func (d *demo) until(ctx context.Context, what string, look func(context.Context) error) error {
+func (d *demo) until(ctx context.Context, what string, check func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(glance)
 	defer tick.Stop()
 	var last error
 	for {
-		err := look(limited)
+		err := check(limited)
 		if err == nil {
 			return nil
 		}
 		if limited.Err() == nil || last == nil {
-			last = err // a look cut short by the deadline tells less than the one before
+			last = err // a check cut short by the deadline says less than the one before
 		}
 		if p, how := d.anyEnded(); p != nil {
 			return fmt.Errorf("waiting until %s: the %s ended by itself (%s)", what, p.Name, how)

@@ -113,13 +113,13 @@ func (d *demo) sendForgeries(ctx context.Context) error {
 		if err != nil {
 			verb = "to be counted as"
 		}
-		d.tell("%2d reached ecs-target, %s: %s %s", list[i].TargetKernel, list[i].What, verb, list[i].CountedAs)
+		d.say("%2d reached ecs-target, %s: %s %s", list[i].TargetKernel, list[i].What, verb, list[i].CountedAs)
 	}
 	d.report.Forgeries = list
 	if err != nil {
 		return err
 	}
-	d.tell("the %d copies of before are still %d: none of these was counted as one", before.Packets, want.Packets)
+	d.say("the %d copies of before are still %d: none of these was counted as one", before.Packets, want.Packets)
 	return nil
 }
 

@@ -43,12 +43,12 @@ func forward(ctx context.Context, args []string, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "demo-play forward:", err)
 			return exitFailed
 		}
-		go carry(near, *to, stderr)
+		go join(near, *to, stderr)
 	}
 }
 
-// carry connects one connection with the other side until one of the two ends.
-func carry(near net.Conn, to string, stderr io.Writer) {
+// join connects one connection with the other side until one of the two ends.
+func join(near net.Conn, to string, stderr io.Writer) {
 	defer near.Close()
 	far, err := net.Dial("tcp", to)
 	if err != nil {

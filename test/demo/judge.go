@@ -145,8 +145,8 @@ func (d *demo) compare(ctx context.Context) error {
 	if wrong = append(wrong, d.compareFile(ctx, int64(len(copies)), inner)...); len(wrong) > 0 || waited != nil {
 		return errors.Join(waited, errors.New(strings.Join(wrong, "\n")))
 	}
-	d.tell("unexpected, undecided, of a foreign source, dropped: 0 of each")
-	d.tell("bytes: the verifier counted %d, a capture beside it has %d, and `verifier read %s` says the same", entry.Bytes, inner, d.shown(d.path("copies.pcap")))
+	d.say("unexpected, undecided, of a foreign source, dropped: 0 of each")
+	d.say("bytes: the verifier counted %d, a capture beside it has %d, and `verifier read %s` says the same", entry.Bytes, inner, d.shown(d.path("copies.pcap")))
 	return nil
 }
 

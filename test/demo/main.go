@@ -48,6 +48,8 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 const help = `demo-play plays the walkthrough: filter and session by kubectl apply, real packets, real copies, real counts.
@@ -69,7 +71,7 @@ type options struct {
 }
 
 func main() {
-	// What the libraries would log is told by our own errors.
+	// What the libraries would log is in our own errors.
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -144,11 +146,16 @@ func perform(ctx context.Context, name string, o options, stdout, stderr io.Writ
 		} else {
 			err = d.play(ctx)
 		}
+		written := []string{d.folder}
+		if name == "up" && err == nil { // all the rest is in use
+			written = []string{d.path("env"), d.admin, d.path("report.json"), d.path("copies.pcap")}
+		}
+		err = errors.Join(err, checkout.HandOver(d.root, written...))
 	}
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errTold):
+	case errors.Is(err, errReported):
 	default:
 		fmt.Fprintln(stderr, "demo-play:", err)
 	}
@@ -158,5 +165,5 @@ func perform(ctx context.Context, name string, o options, stdout, stderr io.Writ
 	return exitFailed
 }
 
-// errTold is returned when the screen has said already what went wrong.
-var errTold = errors.New("told already")
+// errReported is returned when the screen has said already what went wrong.
+var errReported = errors.New("reported already")

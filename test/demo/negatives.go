@@ -20,7 +20,7 @@ func (d *demo) openFor(ctx context.Context, group, protocol string, port int, fr
 
 // sendNegatives sends what reaches ecs-source and must not be copied, and hangs up.
 func (d *demo) sendNegatives(ctx context.Context) error {
-	d.tell("the cloud's API opens ecs-source's security group for each, so that only the filter can keep it out of the copies")
+	d.say("the cloud's API opens ecs-source's security group for each, so that only the filter can keep it out of the copies")
 	group := scenario.WalkthroughSourceGroup
 	err := d.openFor(ctx, group, "tcp", otherPort, ecsTest, func() error {
 		return d.talkOnce(ctx, ecsTest, ecsSource, otherPort, "hello", "12345")
@@ -28,7 +28,7 @@ func (d *demo) sendNegatives(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("another port: ecs-test says hello and 12345 on TCP %d", otherPort)
+	d.say("another port: ecs-test says hello and 12345 on TCP %d", otherPort)
 
 	// The service's port has a listener only while one conversation begins, so another
 	// client finds it free.
@@ -38,7 +38,7 @@ func (d *demo) sendNegatives(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("another client: ecs-target says the same on TCP %d", servicePort)
+	d.say("another client: ecs-target says the same on TCP %d", servicePort)
 
 	err = d.openFor(ctx, group, "udp", servicePort, ecsTest, func() error {
 		return d.sendUDP(ecsTest, ecsSource, servicePort, true, slices.Repeat([][]byte{[]byte("12345\n")}, udpCount)...)
@@ -46,13 +46,13 @@ func (d *demo) sendNegatives(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("another protocol: ecs-test sends %d datagrams to UDP %d", udpCount, servicePort)
+	d.say("another protocol: ecs-test sends %d datagrams to UDP %d", udpCount, servicePort)
 
 	if err := errors.Join(d.talk.answer("you are welcome"), d.talk.hangUp()); err != nil {
 		return err
 	}
-	d.tell("the other direction: ecs-source answers in the conversation that is still open, then both hang up")
-	d.marks.opened, err = d.settle(ctx)
+	d.say("the other direction: ecs-source answers in the conversation that is still open, then both hang up")
+	d.marks.opened, err = d.waitUntilQuiet(ctx)
 	return err
 }
 
@@ -64,11 +64,11 @@ func (d *demo) talkClosed(ctx context.Context) error {
 	if err := d.cloud.close(ctx, scenario.WalkthroughVXLANRule); err != nil {
 		return err
 	}
-	d.tell("the rule for UDP 4789 is deleted from ecs-target's security group; ecs-test says hello and 12345 on TCP %d", servicePort)
+	d.say("the rule for UDP 4789 is deleted from ecs-target's security group; ecs-test says hello and 12345 on TCP %d", servicePort)
 	if err := d.talkOnce(ctx, ecsTest, ecsSource, servicePort, "hello", "12345"); err != nil {
 		return err
 	}
-	now, err := d.settle(ctx)
+	now, err := d.waitUntilQuiet(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (d *demo) talkClosed(ctx context.Context) error {
 	if n := count.target[all4789]; n != 0 {
 		return fmt.Errorf("%d copies arrived although nothing lets them in", n)
 	}
-	d.tell("the kernel of ecs-source received %d packets, to ecs-target came 0 copies", count.source[requests])
+	d.say("the kernel of ecs-source received %d packets, to ecs-target came 0 copies", count.source[requests])
 	return nil
 }
 
@@ -86,16 +86,16 @@ func (d *demo) talkReopened(ctx context.Context) error {
 	if _, err := d.cloud.open(ctx, scenario.WalkthroughTargetGroup, "udp", 4789, ecsSource); err != nil {
 		return err
 	}
-	d.tell("the rule is back; the same conversation")
+	d.say("the rule is back; the same conversation")
 	if err := d.talkOnce(ctx, ecsTest, ecsSource, servicePort, "hello", "12345"); err != nil {
 		return err
 	}
-	now, err := d.settle(ctx)
+	now, err := d.waitUntilQuiet(ctx)
 	if err != nil {
 		return err
 	}
 	d.marks.reopened = now
 	count := now.since(d.marks.closed)
-	d.tell("the kernel of ecs-source received %d packets, to ecs-target came %d copies", count.source[requests], count.target[requests])
+	d.say("the kernel of ecs-source received %d packets, to ecs-target came %d copies", count.source[requests], count.target[requests])
 	return nil
 }

@@ -122,16 +122,16 @@ func (d *demo) playStep(ctx context.Context, s step) error {
 // errInterrupted marks what failed only because we were told to stop.
 var errInterrupted = errors.New("interrupted")
 
-// tell adds a line to what the step showed.
-func (d *demo) tell(format string, args ...any) {
+// say adds a line to what the step showed.
+func (d *demo) say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	d.report.tell(text)
-	d.screen.tell(text)
+	d.report.say(text)
+	d.screen.say(text)
 }
 
 // show adds a block that is shown as it is, such as the output of a program.
 func (d *demo) show(block string) {
-	d.report.tell(block)
+	d.report.say(block)
 	d.screen.block(block)
 }
 
@@ -167,7 +167,7 @@ func (d *demo) takeDown() error {
 	}
 	if failure == nil {
 		d.report.TookDown = true
-		d.tell("no process and no network namespace of the demo is left")
+		d.say("no process and no network namespace of the demo is left")
 	}
 	d.report.end(time.Since(began), failure)
 	d.screen.end(time.Since(began), failure)
@@ -203,11 +203,11 @@ func (d *demo) conclude(ctx context.Context, failure error) error {
 	case failure == nil:
 	case ctx.Err() != nil && d.report.TookDown:
 		d.screen.verdict(false, fmt.Sprintf("Interrupted after %.0f s. Everything was taken down.", took.Seconds()))
-		return errTold
+		return errReported
 	default:
 		d.screen.verdict(false, fmt.Sprintf("Not all of it held, after %.0f s: %v", took.Seconds(), failure))
 		d.screen.line("Facts: %s. Logs: %s", d.shown(path), d.shown(filepath.Join(d.folder, "*.log")))
-		return errTold
+		return errReported
 	}
 	d.screen.verdict(true, fmt.Sprintf("All of it held, in %.0f s.", took.Seconds()))
 	d.screen.line("Facts: %s. Copies: %s. Logs: %s", d.shown(path), d.shown(d.path("copies.pcap")), d.shown(filepath.Join(d.folder, "*.log")))

@@ -39,8 +39,8 @@ func (d *demo) checkMachine(context.Context) error {
 	if err := inThrowawayNamespace(tryKernel); err != nil {
 		return err
 	}
-	d.tell("Linux %s as root; network namespaces, TAP devices, nf_tables and packet sockets work", kernelRelease())
-	d.tell("port %d is free; kubectl, etcd and kube-apiserver are in %s", d.cloudPort, d.shown(assets))
+	d.say("Linux %s as root; network namespaces, TAP devices, nf_tables and packet sockets work", kernelRelease())
+	d.say("port %d is free; kubectl, etcd and kube-apiserver are in %s", d.cloudPort, d.shown(assets))
 	return nil
 }
 

@@ -89,7 +89,7 @@ func (r *report) begin(id, title string) {
 	r.Steps = append(r.Steps, stepReport{ID: id, Title: title, Shown: []string{}})
 }
 
-func (r *report) tell(text string) {
+func (r *report) say(text string) {
 	s := &r.Steps[len(r.Steps)-1]
 	s.Shown = append(s.Shown, text)
 }

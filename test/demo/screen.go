@@ -19,7 +19,7 @@ type screen struct {
 	colours bool
 	number  int
 	title   string
-	told    []string
+	lines   []string
 }
 
 func newScreen(out io.Writer) *screen {
@@ -64,11 +64,11 @@ const titleWidth = 64
 // under way.
 func (s *screen) begin(title string) {
 	s.number++
-	s.title, s.told = fmt.Sprintf("%2d. %s", s.number, title), nil
+	s.title, s.lines = fmt.Sprintf("%2d. %s", s.number, title), nil
 	fmt.Fprint(s.out, s.paint(bold, s.title))
 }
 
-// end adds the time to the title, and below it what the step told.
+// end adds the time to the title, and below it what the step showed.
 func (s *screen) end(took time.Duration, err error) {
 	dots := strings.Repeat(".", max(3, titleWidth-utf8.RuneCountInString(s.title)))
 	how := s.paint(green, "ok")
@@ -79,7 +79,7 @@ func (s *screen) end(took time.Duration, err error) {
 		how = s.paint(red, "FAILED")
 	}
 	s.line(" %s %5.1f s  %s", s.paint(dim, dots), took.Seconds(), how)
-	for _, text := range s.told {
+	for _, text := range s.lines {
 		s.line("%s", text)
 	}
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *screen) end(took time.Duration, err error) {
 	s.title = ""
 }
 
-// tell adds a line to the step.
-func (s *screen) tell(text string) { s.told = append(s.told, indent("- "+text)) }
+// say adds a line to the step.
+func (s *screen) say(text string) { s.lines = append(s.lines, indent("- "+text)) }
 
 // block adds lines that are shown as they are: to the step, or at once where no step is
 // under way.
@@ -98,7 +98,7 @@ func (s *screen) block(text string) {
 		s.line("%s", indent(text))
 		return
 	}
-	s.told = append(s.told, indent(text))
+	s.lines = append(s.lines, indent(text))
 }
 
 // indent moves every line below the title's text.

@@ -36,7 +36,7 @@ func TestTheScreenShowsAStepWithItsTimeAndWhatItTold(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
 	s.begin("Look around")
-	s.tell("all quiet")
+	s.say("all quiet")
 	s.block("$ command\noutput")
 	s.end(1500*time.Millisecond, nil)
 	s.begin("Fall")
@@ -59,8 +59,8 @@ func TestTheScreenShowsAStepWithItsTimeAndWhatItTold(t *testing.T) {
 
 func TestAShellReadsTheEnvFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "env")
-	odd := `it's $HOME; "quoted" \ and more`
-	content := envFile([]string{"/first folder", "/second"}, []variable{{"KUBECONFIG", "/a b/c"}, {"CLOUD_SK", odd}})
+	quoted := `it's $HOME; "quoted" \ and more`
+	content := envFile([]string{"/first folder", "/second"}, []variable{{"KUBECONFIG", "/a b/c"}, {"CLOUD_SK", quoted}})
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestAShellReadsTheEnvFile(t *testing.T) {
 	if err != nil {
 		t.Fatalf("sh: %v: %s", err, out)
 	}
-	want := "/a b/c\n" + odd + "\n/first folder:/second:/usr/bin:/bin\n"
+	want := "/a b/c\n" + quoted + "\n/first folder:/second:/usr/bin:/bin\n"
 	if diff := cmp.Diff(want, string(out)); diff != "" {
 		t.Errorf("what the shell has (-want +got):\n%s", diff)
 	}
@@ -79,7 +79,7 @@ func TestAShellReadsTheEnvFile(t *testing.T) {
 func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	r := newReport("run", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	r.begin("apply", "Apply the samples")
-	r.tell("a > b")
+	r.say("a > b")
 	r.end(time.Second, errors.New("it failed"))
 	r.Rows = []row{{}}
 	r.Copy, r.Verifier, r.CaptureFile = &copyFacts{}, &counted{}, &fileFacts{}
@@ -94,7 +94,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(content, []byte(`"a > b"`)) {
-		t.Errorf("the text of a step is not there as it was told:\n%s", content)
+		t.Errorf("the text of a step is not there as it was said:\n%s", content)
 	}
 	var got map[string]any
 	if err := json.Unmarshal(content, &got); err != nil {

@@ -72,13 +72,13 @@ func (d *demo) startKubernetes(ctx context.Context) error {
 		return fmt.Errorf("making a client of the API server: %w", err)
 	}
 	d.admin = kubeconfig
-	d.tell("the API server answers at %s and knows MirrorFilter and MirrorSession", config.Host)
+	d.say("the API server answers at %s and knows MirrorFilter and MirrorSession", config.Host)
 	for _, file := range []string{"manager_role.yaml", "verifier_role.yaml"} {
 		if _, err := d.runKubectl(ctx, "apply", "-f", filepath.Join(d.root, "config", "rbac", file)); err != nil {
 			return err
 		}
 	}
-	d.tell("the roles of manager and verifier are those of config/rbac")
+	d.say("the roles of manager and verifier are those of config/rbac")
 	return nil
 }
 
@@ -96,9 +96,9 @@ func (d *demo) startCloud(ctx context.Context) error {
 		return err
 	}
 	for _, s := range []server{ecsSource, ecsTest, ecsTarget} {
-		d.tell("%-10s  %s  %s  in network namespace %s", s.name, s.address, s.mac, d.namespace(s))
+		d.say("%-10s  %s  %s  in network namespace %s", s.name, s.address, s.mac, d.namespace(s))
 	}
-	d.tell("region %s at %s; the kernels of ecs-source and ecs-target count from now on", scenario.WalkthroughRegion, d.cloud.endpoint)
+	d.say("region %s at %s; the kernels of ecs-source and ecs-target count from now on", scenario.WalkthroughRegion, d.cloud.endpoint)
 	return nil
 }
 
@@ -119,7 +119,7 @@ func (d *demo) startManager(ctx context.Context) error {
 	if err := d.until(ctx, "the manager is ready", func(ctx context.Context) error { return askHealth(ctx, health) }); err != nil {
 		return err
 	}
-	d.tell("process %d, as the user vpcmirror-manager with no more rights than its role; its caches are synced", d.manager.PID)
+	d.say("process %d, as the user vpcmirror-manager with no more rights than its role; its caches are synced", d.manager.PID)
 	return nil
 }
 
@@ -176,8 +176,8 @@ func (d *demo) startVerifier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("process %d in %s, as the user vpcmirror-verifier: it may read filters and sessions and patch the sessions' status", d.verifier.PID, d.namespace(ecsTarget))
-	d.tell("it reaches the API server at https://%s there, which a forwarder carries to %s", insideServer, server)
+	d.say("process %d in %s, as the user vpcmirror-verifier: it may read filters and sessions and patch the sessions' status", d.verifier.PID, d.namespace(ecsTarget))
+	d.say("it reaches the API server at https://%s there, which a forwarder carries to %s", insideServer, server)
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 // connection stays open, so that this copy stays the last one.
 func (d *demo) converse(ctx context.Context) error {
 	var err error
-	if d.marks.began, err = d.settle(ctx); err != nil {
+	if d.marks.began, err = d.waitUntilQuiet(ctx); err != nil {
 		return err
 	}
 	if d.talk, err = d.connect(ctx, ecsTest, ecsSource, servicePort); err != nil {
@@ -26,11 +26,11 @@ func (d *demo) converse(ctx context.Context) error {
 			return err
 		}
 	}
-	now, err := d.settle(ctx)
+	now, err := d.waitUntilQuiet(ctx)
 	if err != nil {
 		return err
 	}
-	d.tell("as `nc -l 1234` on ecs-source and `nc 192.168.0.230 1234` on ecs-test do it: the lines hello and 12345 were sent, and arrived")
+	d.say("as `nc -l 1234` on ecs-source and `nc 192.168.0.230 1234` on ecs-test do it: the lines hello and 12345 were sent, and arrived")
 	count := now.since(d.marks.began)
 	if err := d.lookAtCopy(ctx, now.target[all4789]); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (d *demo) converse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.tell("the kernel of ecs-source received %d packets, to ecs-target came %d copies, the verifier counted %d",
+	d.say("the kernel of ecs-source received %d packets, to ecs-target came %d copies, the verifier counted %d",
 		count.source[requests], count.target[requests], entry.Packets)
 	return d.checkLastPacket(entry.LastPacket, *d.report.Copy)
 }
@@ -65,7 +65,7 @@ func (d *demo) lookAtCopy(ctx context.Context, all uint64) error {
 	if wrong := facts.differences(); len(wrong) > 0 {
 		return fmt.Errorf("the copy is not as in the guide: %s", strings.Join(wrong, "; "))
 	}
-	d.tell("outer length %d, inner %d: the %d bytes of difference are the encapsulation; addresses, MACs and VNI are the guide's", outerLength, innerLength, outerLength-innerLength)
+	d.say("outer length %d, inner %d: the %d bytes of difference are the encapsulation; addresses, MACs and VNI are the guide's", outerLength, innerLength, outerLength-innerLength)
 	return nil
 }
 

@@ -123,8 +123,8 @@ func (d *demo) readKernels() (mark, error) {
 // times what TCP waits with an acknowledgement (40 ms) and a frame takes between hosts.
 const quiet = 500 * time.Millisecond
 
-// settle waits until nothing moves any more and returns what the kernels counted.
-func (d *demo) settle(ctx context.Context) (mark, error) {
+// waitUntilQuiet waits until nothing moves any more and returns what the kernels counted.
+func (d *demo) waitUntilQuiet(ctx context.Context) (mark, error) {
 	var last mark
 	var since time.Time
 	err := d.until(ctx, "the hosts are quiet", func(context.Context) error {

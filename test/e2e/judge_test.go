@@ -139,7 +139,7 @@ type totals struct {
 	seen   int
 }
 
-// watchTotals begins to look. It goes on when the API server was away.
+// watchTotals begins to watch. It goes on when the API server was away.
 func (w *world) watchTotals(t *testing.T, p pair) *totals {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -183,7 +183,7 @@ func (x *totals) follow(ctx context.Context, w *world, p pair, last int64) int64
 	return last
 }
 
-// neverFell ends the look and fails the test when a total fell.
+// neverFell ends the watch and fails the test when a total fell.
 func (x *totals) neverFell(t *testing.T) int {
 	t.Helper()
 	x.cancel()

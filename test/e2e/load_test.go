@@ -46,7 +46,7 @@ func playLoad(t *testing.T, w *world) {
 	if rate := float64(sent) / took.Seconds(); rate < 0.95*perSecond {
 		t.Errorf("only %.0f copies per second were sent: the machine is too busy for this test", rate)
 	}
-	until(t, patience, "the verifier has told all", func(ctx context.Context) error {
+	until(t, patience, "the verifier has reported all", func(ctx context.Context) error {
 		counts, err := j.target.Read()
 		if err != nil {
 			return err

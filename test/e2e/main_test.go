@@ -22,13 +22,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stdout, "skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
 		return
 	}
-	klog.SetLogger(logr.Discard()) // what client-go would log is told by our own errors
+	klog.SetLogger(logr.Discard()) // what client-go would log is in our own errors
 	ctrllog.SetLogger(logr.Discard())
 	os.Exit(m.Run())
 }
 
-// turn is how long the test waits for the machine's only lab.
-const turn = 30 * time.Minute
+// labWait is how long the test waits for the machine's only lab.
+const labWait = 30 * time.Minute
 
 // TestTheProductOnThreeRealNodes plays the scenarios in their order on one cluster; the
 // product stays installed from one to the next.

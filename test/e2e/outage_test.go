@@ -11,7 +11,7 @@ import (
 // away is how long the API server is stopped.
 const away = time.Minute
 
-// playOutage stops the API server under traffic. The verifier counts on, and tells once
+// playOutage stops the API server under traffic. The verifier counts on, and reports once
 // it can.
 func playOutage(t *testing.T, w *world) {
 	p := pair{namespace: "outage", vni: 50}
@@ -64,7 +64,7 @@ func playOutage(t *testing.T, w *world) {
 		t.Error("the verifier was restarted, so it did not live through the outage")
 	}
 	falls.neverFell(t)
-	w.checked(t, "%d copies came while it was away; %.1f s after the nodes could reach it again (%.1f s after it was ready) the verifier had told all %d, as the kernel counted; the pod did not restart",
+	w.checked(t, "%d copies came while it was away; %.1f s after the nodes could reach it again (%.1f s after it was ready) the verifier had reported all %d, as the kernel counted; the pod did not restart",
 		missed, took.Seconds(), routed.Seconds(), counted)
 }
 

@@ -27,7 +27,7 @@ func (p pair) key() client.ObjectKey {
 	return client.ObjectKey{Namespace: p.namespace, Name: "source-to-target"}
 }
 
-// manifests are the samples for this cloud. how to name the interfaces can be told.
+// manifests are the samples for this cloud; source and target name the interfaces.
 func (w *world) manifests(p pair, source, target string) string {
 	return w.secret(p.namespace) + fmt.Sprintf(`---
 apiVersion: vpcmirror.io/v1alpha1
@@ -105,7 +105,7 @@ func conditionIs(s *v1alpha1.MirrorSession, kind string, value metav1.ConditionS
 	case c == nil:
 		return fmt.Errorf("it has no condition %s", kind)
 	case s.Status.ObservedGeneration != s.Generation:
-		return errors.New("nobody has looked at its spec yet")
+		return errors.New("nobody has reconciled its spec yet")
 	case c.Status != value || (reason != "" && c.Reason != reason):
 		return fmt.Errorf("%s is %s, %s: %s", kind, c.Status, c.Reason, c.Message)
 	}
@@ -143,7 +143,7 @@ func (w *world) waitCapturing(t *testing.T, p pair) {
 			return err
 		}
 		if entry.Interface != "eth0" || entry.Message != "" {
-			return fmt.Errorf("it looks at %q and says %q", entry.Interface, entry.Message)
+			return fmt.Errorf("it captures at %q and says %q", entry.Interface, entry.Message)
 		}
 		return w.boundSocket()
 	})
@@ -197,7 +197,7 @@ func (w *world) pods(ctx context.Context, component string) ([]corev1.Pod, error
 	return pods.Items, err
 }
 
-// gone says whether an object is no more.
+// gone reports whether an object is no more.
 func (w *world) gone(ctx context.Context, o client.Object, key client.ObjectKey) error {
 	err := w.api.Get(ctx, key, o)
 	switch {

@@ -74,7 +74,7 @@ func (s *sampler) around(at time.Time) (low, high uint64) {
 }
 
 // playRestart deletes the verifier's pod under traffic. The totals must go on from what
-// the old pod had counted; what came while no pod looked is the gap between the last
+// the old pod had counted; what came while no pod captured is the gap between the last
 // observedAt of the old and startedAt of the new. The kernel's counter, read every 10 ms
 // beside it, says how many copies came in the gap, so the final count is judged to within
 // the packets of one reading at each of its ends.
@@ -94,14 +94,14 @@ func playRestart(t *testing.T, w *world) {
 	after := w.mustEntry(t, p)
 	w.waitPackets(t, p, after.Packets+50)
 	talk.stop(t)
-	last := w.settled(t, p, j)
+	last := w.lastWrite(t, p, j)
 	readings.stop(t)
 
 	received := j.at(t)[copies]
 	gapLow, gapHigh := readings.gap(before.ObservedAt.Time, after.StartedAt.Time)
 	low, high := int64(received)-int64(gapHigh), int64(received)-int64(gapLow)
 	if last.Packets < low || last.Packets > high {
-		t.Errorf("the kernel received %d copies, %d to %d of them between the old pod's last look and the new one's first; the verifiers counted %d, wanted are %d to %d",
+		t.Errorf("the kernel received %d copies, %d to %d of them between the old pod's last read and the new one's first; the verifiers counted %d, wanted are %d to %d",
 			received, gapLow, gapHigh, last.Packets, low, high)
 	}
 	if last.Unexpected+last.Undecided+last.ForeignSource+last.Dropped != 0 {
@@ -166,10 +166,10 @@ func (w *world) mustEntry(t *testing.T, p pair) v1alpha1.Verification {
 	return *entry
 }
 
-// waitPackets waits until the verifier has told of so many packets.
+// waitPackets waits until the verifier has reported so many packets.
 func (w *world) waitPackets(t *testing.T, p pair, count int64) {
 	t.Helper()
-	until(t, patience, fmt.Sprintf("%d packets are told", count), func(ctx context.Context) error {
+	until(t, patience, fmt.Sprintf("%d packets are reported", count), func(ctx context.Context) error {
 		s, err := w.session(ctx, p)
 		if err != nil {
 			return err
@@ -181,14 +181,14 @@ func (w *world) waitPackets(t *testing.T, p pair, count int64) {
 	})
 }
 
-// settled waits for the verifier's last write after the traffic has ended: its entry is
+// lastWrite waits for the verifier's last write after the traffic has ended: its entry is
 // as of a moment after the kernel's last copy.
-func (w *world) settled(t *testing.T, p pair, j *judge) v1alpha1.Verification {
+func (w *world) lastWrite(t *testing.T, p pair, j *judge) v1alpha1.Verification {
 	t.Helper()
 	var last v1alpha1.Verification
 	var quiet time.Time
 	var received uint64
-	until(t, patience, "the last counts are told", func(ctx context.Context) error {
+	until(t, patience, "the last counts are reported", func(ctx context.Context) error {
 		counts, err := j.target.Read()
 		if err != nil {
 			return err

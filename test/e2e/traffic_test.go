@@ -100,7 +100,7 @@ func (w *world) chat(t *testing.T) *chatter {
 	return c
 }
 
-// stop ends the talk and says whether every line has arrived.
+// stop ends the talk and reports whether every line has arrived.
 func (c *chatter) stop(t *testing.T) {
 	t.Helper()
 	c.cancel()

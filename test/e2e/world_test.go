@@ -43,7 +43,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	images := archives(t)
-	l, err := lab.Up(t.Context(), lab.Options{Wait: turn, Progress: t.Output()})
+	l, err := lab.Up(t.Context(), lab.Options{Wait: labWait, Progress: t.Output()})
 	skipUnlessAble(t, err)
 	w := &world{Lab: l, report: newReport(t)}
 	t.Cleanup(func() {
@@ -88,7 +88,7 @@ func archives(t *testing.T) []string {
 const patience = 3 * time.Minute
 
 // until asks again and again, and fails the test when the answer stays an error.
-func until(t *testing.T, limit time.Duration, what string, look func(context.Context) error) {
+func until(t *testing.T, limit time.Duration, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -96,7 +96,7 @@ func until(t *testing.T, limit time.Duration, what string, look func(context.Con
 	defer tick.Stop()
 	last := errors.New("it was never asked")
 	for {
-		err := look(ctx)
+		err := check(ctx)
 		switch {
 		case err == nil:
 			return

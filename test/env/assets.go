@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // assetsVariable names the folder with etcd, kube-apiserver and kubectl; the same
@@ -22,7 +24,7 @@ func Assets() (string, error) {
 	folder := os.Getenv(assetsVariable)
 	remedy := "complete that folder, or unset the variable to use bin/kube"
 	if folder == "" {
-		root, err := projectRoot()
+		root, err := checkout.Root()
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", ErrNoAssets, err)
 		}
@@ -39,22 +41,4 @@ func Assets() (string, error) {
 		return "", fmt.Errorf("%w: no %s in %s: %s", ErrNoAssets, strings.Join(missing, ", "), folder, remedy)
 	}
 	return folder, nil
-}
-
-// projectRoot walks up from the working folder, which `go test` sets to the
-// package's own, to the folder with our go.mod.
-func projectRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("finding the project's folder: %w", err)
-	}
-	for folder := start; ; folder = filepath.Dir(folder) {
-		content, err := os.ReadFile(filepath.Join(folder, "go.mod"))
-		if err == nil && strings.HasPrefix(string(content), "module vpcmirror.io/operator\n") {
-			return folder, nil
-		}
-		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no folder above %s is the project's: run this inside a clone of it", start)
-		}
-	}
 }

@@ -17,5 +17,5 @@
 // There is no controller manager behind it: nothing garbage-collects, no
 // ServiceAccount is made by itself, and a deleted Namespace stays Terminating.
 //
-// It may import api, test/env/need and test/env/pki of ours.
+// It may import api, test/env/checkout, test/env/need and test/env/pki of ours.
 package env

@@ -9,13 +9,15 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // Granted returns the rules of the first role of a kind, Role or ClusterRole, in a file of
 // config/rbac. A user who has them may do what an installation lets the product do.
 func Granted(t testing.TB, kind, file string) []rbacv1.PolicyRule {
 	t.Helper()
-	root, err := projectRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func start(folder, name, program string, survive bool, args ...string) (*process
 	}
 	go func() {
 		defer close(p.done)
-		_ = p.command.Wait() // how it ended is told by its log
+		_ = p.command.Wait() // its log says how it ended
 	}()
 	if err := p.writePID(); err != nil {
 		return nil, errors.Join(err, p.stop())

@@ -12,6 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // waitUntilReady returns once the API server answers that it is ready and has made
@@ -59,7 +61,7 @@ func ready(ctx context.Context, client *kubernetes.Clientset) error {
 // the API server serves them.
 func (p *plane) installCRDs(folder string) error {
 	if folder == "" {
-		root, err := projectRoot()
+		root, err := checkout.Root()
 		if err != nil {
 			return fmt.Errorf("finding the CustomResourceDefinitions: %w", err)
 		}

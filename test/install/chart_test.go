@@ -63,7 +63,7 @@ func TestChart(t *testing.T) {
 		}
 	})
 
-	t.Run("a definition outlives the release unless it is told not to", func(t *testing.T) {
+	t.Run("a definition outlives the release unless a value says otherwise", func(t *testing.T) {
 		for values, want := range map[string]string{"": "keep", "crds: {keep: false}": ""} {
 			definitions := 0
 			for _, u := range rendered(t, values) {

@@ -158,7 +158,7 @@ func TestHealthOfWhatTheManagerWrites(t *testing.T) {
 	meta := func() metav1.ObjectMeta { return metav1.ObjectMeta{Name: "x", Namespace: "default", Generation: 7} }
 	filter := func() status.Object { return &v1alpha1.MirrorFilter{ObjectMeta: meta()} }
 	session := func() status.Object { return &v1alpha1.MirrorSession{ObjectMeta: meta()} }
-	told := map[string]struct {
+	stuck := map[string]struct {
 		write func(status.Object)
 		want  string
 	}{
@@ -177,7 +177,7 @@ func TestHealthOfWhatTheManagerWrites(t *testing.T) {
 			o.SetDeletionTimestamp(&now)
 		}, "Progressing"},
 	}
-	for said, test := range told {
+	for said, test := range stuck {
 		for kind, empty := range map[string]func() status.Object{"filter": filter, "session": session} {
 			t.Run(fmt.Sprintf("a %s of which the manager says that it %s is %s", kind, said, test.want), func(t *testing.T) {
 				o := empty()

@@ -56,7 +56,7 @@ func TestHelmOnAnAPIServer(t *testing.T) {
 	// One story: each part begins where the one before ended.
 	filter := &v1alpha1.MirrorFilter{ObjectMeta: metav1.ObjectMeta{Name: "kept", Namespace: "default"}}
 
-	t.Run("Helm tells how to let the verifier's pods into a namespace that it makes itself", func(t *testing.T) {
+	t.Run("Helm's notes say how to let the verifier's pods into a namespace that it makes itself", func(t *testing.T) {
 		if said := run(t, "install", "vpcmirror", chart, "--create-namespace"); !strings.Contains(said, hint) {
 			t.Errorf("it said:\n%s", said)
 		}

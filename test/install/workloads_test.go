@@ -126,7 +126,7 @@ var demands = []demand{
 		}
 		return "GOMEMLIMIT is not set"
 	}},
-	{"the kubelet is told how to see that it lives and that it is ready", func(p pod, c corev1.Container) string {
+	{"it has probes for being alive and being ready", func(p pod, c corev1.Container) string {
 		return unless(!p.workload || c.LivenessProbe != nil && c.ReadinessProbe != nil, "a probe is missing")
 	}},
 	{"the token of the API server is mounted only where it is used", func(p pod, _ corev1.Container) string {
@@ -166,7 +166,7 @@ func TestEveryWorkload(t *testing.T) {
 			t.Run(d.name+", with "+set.name, func(t *testing.T) {
 				for _, p := range found {
 					if len(p.template.Spec.InitContainers) > 0 {
-						t.Errorf("%s has init containers, which this test doesn't look at", p.name)
+						t.Errorf("%s has init containers, which this test doesn't check", p.name)
 					}
 					for _, c := range p.template.Spec.Containers {
 						if wrong := d.check(p, c); wrong != "" {
@@ -302,7 +302,7 @@ func TestVerifier(t *testing.T) {
 		}
 	})
 
-	t.Run("it is told the name of its node", func(t *testing.T) {
+	t.Run("it knows the name of its node", func(t *testing.T) {
 		for _, e := range verifier(t, "").Spec.Template.Spec.Containers[0].Env {
 			if e.Name == "NODE_NAME" && e.ValueFrom != nil && e.ValueFrom.FieldRef != nil && e.ValueFrom.FieldRef.FieldPath == "spec.nodeName" {
 				return

@@ -59,9 +59,9 @@ func TestASecretThatSuddenlyNamesAnotherAccountTouchesNothing(t *testing.T) {
 
 			// The old credentials heal everything.
 			harness.Change(w, secret, func(s *corev1.Secret) { s.Data = right })
-			harness.Poke(w, filter)
+			harness.ReconcileNow(w, filter)
 			harness.Ready(w, filter)
-			w.Ask(session)
+			w.RequestReconcile(session)
 			w.Gone(session)
 			rule := harness.CloudRule(2)
 			rule.FilterID = filter.Status.ID
@@ -110,7 +110,7 @@ func TestAWrongSecretKeyIsSaidAndShownNowhere(t *testing.T) {
 	}
 
 	harness.Change(w, secret, func(s *corev1.Secret) { s.Data["secretKey"] = []byte(scenario.WalkthroughSecretKey) })
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Ready(w, filter)
 	if shown := m.Log.String(); strings.Contains(shown, scenario.WalkthroughSecretKey) || strings.Contains(shown, scenario.WalkthroughAccessKey) {
 		t.Error("the log shows a key")
@@ -204,7 +204,7 @@ func TestAMissingSecretIsWaitedFor(t *testing.T) {
 	w.Create(filter)
 	harness.Because(w, filter, v1alpha1.ReasonCredentialsNotFound, w.Namespace+"/missing does not exist", "create it with the keys accessKey and secretKey")
 	w.Create(w.Secret("missing"))
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Ready(w, filter)
 }
 

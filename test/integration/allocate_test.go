@@ -83,7 +83,7 @@ func TestSessionsThatKnowNothingOfEachOtherTakeTurns(t *testing.T) {
 	w.Start()
 	var sessions []*v1alpha1.MirrorSession
 	for i := range 3 {
-		// Each has a Secret of its own, so nothing tells beforehand that all are for one
+		// Each has a Secret of its own, so nothing shows beforehand that all are for one
 		// account; and a priority of its own, so the cloud refuses none of them.
 		name := fmt.Sprintf("s%d", i)
 		w.Create(w.Secret(name))
@@ -136,7 +136,7 @@ func TestAPriorityThatSomebodyElseHasIsWaitedForByName(t *testing.T) {
 		w.Create(session)
 		harness.Because(w, session, v1alpha1.ReasonPriorityTaken, "priority 5", someone, "(foreign)", "choose another")
 		w.Edit(func(world *state.World) { delete(world.Sessions, someone) })
-		harness.Poke(w, session)
+		harness.ReconcileNow(w, session)
 		harness.Ready(w, session)
 		harness.Same(t, "the numbers", []given{{"taken", 1, 5}}, numbersOf([]*v1alpha1.MirrorSession{session}))
 	})
@@ -187,7 +187,7 @@ func TestAnAllocatedPriorityThatSomebodyTookIsReplaced(t *testing.T) {
 	w.EditSession(session.Status.Sessions[0].ID, func(s *state.Session) { s.Priority = 77 })
 	foreign(w, someone, 9, 32766)
 	w.Clock.Advance(time.Minute)
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	harness.Ready(w, session)
 	harness.Same(t, "the numbers", []given{{"robbed", 1, 32765}}, numbersOf([]*v1alpha1.MirrorSession{session}))
 }
@@ -207,7 +207,7 @@ func TestAnAllocatedVNIMovesOnlyWhenTheNewTargetHasItAlready(t *testing.T) {
 	all := []*v1alpha1.MirrorSession{first, second, third}
 	harness.Same(t, "the numbers at first", []given{{"first", 1, 32766}, {"second", 1, 32765}, {"third", 2, 32764}}, numbersOf(all))
 
-	// One look fails after the target is resolved: the VNI must be judged for the new
+	// One reconcile fails after the target is resolved: the VNI must be judged for the new
 	// target all the same.
 	w.Fault(failing("ShowTrafficMirrorSession", 1))
 	for _, s := range []*v1alpha1.MirrorSession{third, second} {

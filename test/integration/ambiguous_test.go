@@ -52,7 +52,7 @@ func TestACreateWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 
 func TestACreateWhoseAnswerIsLostIsNotRepeatedWhileReadsLagBehind(t *testing.T) {
 	t.Parallel()
-	// The second look comes about a second after the first.
+	// The second reconcile comes about a second after the first.
 	stale := fault.Fault{Kind: fault.Stale, For: fault.Duration(1500 * time.Millisecond)}
 	noRules := func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = nil }
 	t.Run("a filter", func(t *testing.T) {
@@ -91,16 +91,15 @@ func TestACreateThatHadNoEffectIsRepeated(t *testing.T) {
 	w.Create(filter)
 	creates := func() int { return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"] }
 	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter", "no answer from")
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Same(t, "the creates while reads may lag behind", 1, creates())
 	w.Clock.Advance(time.Minute)
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Ready(w, filter)
 	harness.Same(t, "the creates in the end", 2, creates())
 }
 
-// brokenStatus fails the writes of statuses that carry an identity of the cloud, as often
-// as it is told.
+// brokenStatus fails that many writes of statuses that hold an identity of the cloud.
 type brokenStatus struct {
 	client.Client
 	left *atomic.Int32
@@ -158,7 +157,7 @@ func TestAnObjectIsFoundByItsMarkWhenItsStatusIsLost(t *testing.T) {
 	first.Stop(w)
 	// As after a restore from a backup that has no statuses.
 	for _, o := range []status.Object{filter, session} {
-		before := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has its original's type
+		before := o.DeepCopyObject().(client.Object) // a copy has its original's type
 		switch o := o.(type) {
 		case *v1alpha1.MirrorFilter:
 			o.Status = v1alpha1.MirrorFilterStatus{CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: -1}}

@@ -73,7 +73,7 @@ func TestNothingIsMadeTwiceOrLeftBehindWhateverGoesWrong(t *testing.T) {
 			}
 			manager = interrupted(w, manager, r)
 			w.Cloud.Faults.Clear()
-			settled(w, objects)
+			untilReady(w, objects)
 			checkAll(t, w, []*v1alpha1.MirrorFilter{filter, other}, sessions)
 
 			for range 8 {
@@ -107,10 +107,10 @@ func interrupted(w *harness.World, m *harness.Manager, r *rand.Rand) *harness.Ma
 	return w.Start()
 }
 
-// settled waits until every object is Ready, with a clock that does not wait.
-func settled(w *harness.World, objects []status.Object) {
+// untilReady waits until every object is Ready, with a clock that does not wait.
+func untilReady(w *harness.World, objects []status.Object) {
 	for _, o := range objects {
-		w.Ask(o)
+		w.RequestReconcile(o)
 		harness.Until(w, o, "Ready", func(o status.Object) bool {
 			w.Clock.Advance(time.Second)
 			return status.IsSynced(o)
@@ -121,7 +121,7 @@ func settled(w *harness.World, objects []status.Object) {
 // gone waits until the object is gone, with a clock that does not wait.
 func gone(w *harness.World, o client.Object) {
 	w.Clock.Advance(time.Minute)
-	w.Ask(o)
+	w.RequestReconcile(o)
 	w.Gone(o)
 }
 

@@ -89,7 +89,7 @@ func TestAnObjectThatWasDeletedOutsideIsMadeAnew(t *testing.T) {
 		old, want := session.Status.Sessions[0].ID, w.Content()
 		w.Edit(func(world *state.World) { delete(world.Sessions, old) })
 		w.Clock.Advance(time.Minute) // so long ago was it seen
-		harness.Poke(w, session)
+		harness.ReconcileNow(w, session)
 		harness.Ready(w, session)
 		want.Sessions[0].ID = session.Status.Sessions[0].ID
 		w.Holds(want)
@@ -108,7 +108,7 @@ func TestAnObjectThatWasDeletedOutsideIsMadeAnew(t *testing.T) {
 			}
 		})
 		w.Clock.Advance(time.Minute)
-		harness.Poke(w, filter)
+		harness.ReconcileNow(w, filter)
 		harness.Until(w, filter, "a new ID", func(f *v1alpha1.MirrorFilter) bool { return f.Status.ID != old && f.Status.ID != "" })
 		harness.Ready(w, filter)
 		harness.Poll(t, "the session uses the new filter", func() string { return w.Content().Sessions[0].FilterID },
@@ -128,7 +128,7 @@ func TestAnAnswerThatLagsBehindMakesNoSecondObject(t *testing.T) {
 	// For a moment the cloud does not show what was just made.
 	gone := w.Content().Sessions[0]
 	w.Edit(func(world *state.World) { delete(world.Sessions, gone.ID) })
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	harness.Because(w, session, v1alpha1.ReasonConflict, "was there a moment ago")
 	w.Edit(func(world *state.World) { world.Sessions[gone.ID] = gone })
 	harness.Ready(w, session)

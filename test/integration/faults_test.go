@@ -121,7 +121,7 @@ func TestARefusedPermissionStallsAndIsProbedOnAPoke(t *testing.T) {
 	harness.Because(w, filter, v1alpha1.ReasonPermissionDenied, "403 VPC.0010", "Policy doesn't allow")
 	w.EventSays(filter, v1alpha1.ReasonPermissionDenied, "Policy doesn't allow")
 	w.Cloud.Faults.Remove(denied)
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Ready(w, filter)
 }
 
@@ -175,17 +175,17 @@ func TestAListThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 		w.Delete(filter)
 		w.Cloud.Faults.Remove(lost)
 		asked := w.Cloud.Journal.Last()
-		w.Ask(filter)
+		w.RequestReconcile(filter)
 		harness.Poll(t, "another list", func() int { return len(w.Cloud.Journal.Since(asked)) }, func(n int) bool { return n >= 1 })
 		if err := w.Get(filter); err != nil || !slices.Contains(filter.Finalizers, v1alpha1.Finalizer) {
 			t.Fatalf("the filter is %v with the finalizers %v, want %s among them", err, filter.Finalizers, v1alpha1.Finalizer)
 		}
 		w.Cloud.Faults.Remove(broken)
-		w.Ask(filter)
+		w.RequestReconcile(filter)
 		w.Gone(filter)
 		w.Holds(harness.Content{})
 	})
-	t.Run("a session that a failed look did not show is not made anew", func(t *testing.T) {
+	t.Run("a session that a failed list did not show is not made anew", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		first := w.Start()
@@ -195,7 +195,7 @@ func TestAListThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 		w.Fault(failing("ListTrafficMirrorSessions", 2))
 		w.Fault(failing("ShowTrafficMirrorSession", 2))
 		second := w.Start()
-		second.Looked(w, session)
+		second.Reconciled(w, session)
 		harness.Ready(w, session)
 		w.Holds(want)
 	})
@@ -218,7 +218,7 @@ func TestA404ThatIsNotAboutTheObjectNeverLetsItGo(t *testing.T) {
 			})
 			harness.Same(t, "the finalizers", []string{v1alpha1.Finalizer, v1alpha1.CredentialsFinalizer}, session.Finalizers)
 			w.Cloud.Faults.Remove(missing)
-			w.Ask(session)
+			w.RequestReconcile(session)
 			w.Gone(session)
 			w.Delete(filter)
 			w.Gone(filter)

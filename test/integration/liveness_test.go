@@ -41,8 +41,8 @@ func TestTrafficIsUnknownWhileTheVerifierHasLostItsLease(t *testing.T) {
 		first := session.ResourceVersion
 		m.Stop(w)
 		m = w.Start()
-		m.Looked(w, session)
-		harness.Poke(w, session)
+		m.Reconciled(w, session)
+		harness.ReconcileNow(w, session)
 		since := false
 		for _, version := range w.Versions(session) {
 			since = since || version.ResourceVersion == first
@@ -108,8 +108,8 @@ func neverOff(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, counted
 	}
 }
 
-// retired waits until so many packets are retired and all add up to the total.
-func retired(w *harness.World, s *v1alpha1.MirrorSession, folded, total int64) {
+// untilRetired waits until so many packets are retired and all add up to the total.
+func untilRetired(w *harness.World, s *v1alpha1.MirrorSession, folded, total int64) {
 	harness.Until(w, s, "the entry is folded", func(s *v1alpha1.MirrorSession) bool {
 		traffic := s.Status.Traffic
 		return traffic != nil && traffic.Retired != nil && traffic.Retired.Packets == folded && traffic.Packets == total
@@ -129,13 +129,13 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	sum := session.Status.Traffic
 	a.Ended = true
 	write(t, w, session, a)
-	retired(w, session, 3, 13)
+	untilRetired(w, session, 3, 13)
 	sum.Retired = &a.Counts
 	harness.Same(t, "the traffic", sum, session.Status.Traffic, times)
 	harness.Same(t, "the entries", []v1alpha1.Verification{b}, session.Status.Verification, times)
 	w.EventSays(session, "Retired", "the verifier of node-a counts the session no more; its 3 packets are kept in traffic.retired")
 
-	// The one that goes on looks all the time.
+	// The one that goes on polls all the time.
 	seen := false
 	for _, version := range w.Versions(session) {
 		c := meta.FindStatusCondition(version.Status.Conditions, v1alpha1.ConditionTrafficObserved)
@@ -148,12 +148,12 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	// The same node again, and again over: both are kept.
 	a.Counts = v1alpha1.Counts{Packets: 7, Bytes: 700}
 	write(t, w, session, a)
-	retired(w, session, 10, 20)
+	untilRetired(w, session, 10, 20)
 	b.Ended = true
 	write(t, w, session, b)
-	retired(w, session, 20, 20)
+	untilRetired(w, session, 20, 20)
 	c := traffic(w, session, v1alpha1.ReasonNoVerifier)
-	harness.Same(t, "TrafficObserved without anybody who looks", "Unknown", string(c.Status))
+	harness.Same(t, "TrafficObserved without any verifier", "Unknown", string(c.Status))
 	neverOff(t, w, session, 20)
 }
 
@@ -173,22 +173,22 @@ func TestAnEntryIsFoldedWhenItsNodeIsGoneAndNotBefore(t *testing.T) {
 			if order == "the node goes first" {
 				w.Delete(node)
 				harness.Because(w, session, v1alpha1.ReasonNodeNotFound)
-				harness.Poke(w, session)
+				harness.ReconcileNow(w, session)
 				harness.Same(t, "the entries while the verifier lives", 1, len(session.Status.Verification))
 				m.Expire(w, node.Name)
 			} else {
 				m.Expire(w, node.Name)
 				traffic(w, session, v1alpha1.ReasonVerifierLost)
-				harness.Poke(w, session)
+				harness.ReconcileNow(w, session)
 				harness.Same(t, "the entries while the node is there", 1, len(session.Status.Verification))
 				w.Delete(node)
 			}
-			retired(w, session, 3, 3)
+			untilRetired(w, session, 3, 3)
 			harness.Same(t, "the entries", 0, len(session.Status.Verification))
 			neverOff(t, w, session, 3)
 		})
 	}
-	t.Run("where the cluster has no nodes nobody can tell", func(t *testing.T) {
+	t.Run("never where the cluster has no nodes: verifiers run beside it", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		m := w.Start()
@@ -197,7 +197,7 @@ func TestAnEntryIsFoldedWhenItsNodeIsGoneAndNotBefore(t *testing.T) {
 		m.Alive(w, "host")
 		m.Expire(w, "host")
 		traffic(w, session, v1alpha1.ReasonVerifierLost)
-		harness.Poke(w, session)
+		harness.ReconcileNow(w, session)
 		harness.Same(t, "the entries", 1, len(session.Status.Verification))
 	})
 }
@@ -230,7 +230,7 @@ func TestWhatVerifiersWriteWhileEntriesAreFoldedIsCountedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	total := counted.Load()
-	retired(w, session, rounds*writes, total)
+	untilRetired(w, session, rounds*writes, total)
 	neverOff(t, w, session, total)
 	if steady := total - rounds*writes; steady < rounds {
 		t.Errorf("the other verifier has written %d times only", steady)
@@ -282,7 +282,7 @@ func TestAVerifierThatGoesOnWhileItsEntryIsFoldedLosesNothing(t *testing.T) {
 	harness.Same(t, "the entries", []v1alpha1.Verification{e}, session.Status.Verification, times)
 	e.Ended = true
 	write(t, w, session, e)
-	retired(w, session, 5, 5)
+	untilRetired(w, session, 5, 5)
 	neverOff(t, w, session, 5)
 }
 
@@ -317,7 +317,7 @@ func TestASumThatWasComputedBeforeAFoldDoesNotUndoIt(t *testing.T) {
 	ended := session.Status.Verification[0]
 	ended.Ended = true
 	write(t, w, session, ended)
-	retired(w, session, 3, 3)
+	untilRetired(w, session, 3, 3)
 	traffic(w, session, v1alpha1.ReasonNoVerifier)
 	m.Stop(w)
 

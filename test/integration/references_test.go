@@ -24,7 +24,7 @@ func TestASessionThatCameFirstWaitsForItsFilterAndIsWokenByIt(t *testing.T) {
 	harness.Because(w, session, v1alpha1.ReasonFilterNotReady, `"late"`)
 
 	w.Create(w.Secret("missing"))
-	harness.Poke(w, filter)
+	harness.ReconcileNow(w, filter)
 	harness.Ready(w, session)
 }
 
@@ -109,7 +109,7 @@ func TestASessionOfAFilterThatIsBeingDeletedIsNotMade(t *testing.T) {
 		t.Errorf("the cloud has %d sessions, want 1", n)
 	}
 	// Its session goes on until it is deleted too.
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	if !meta.IsStatusConditionTrue(session.Status.Conditions, v1alpha1.ConditionReady) {
 		t.Errorf("the session that was there before is %+v", session.Status.Conditions)
 	}

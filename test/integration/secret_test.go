@@ -109,7 +109,7 @@ func TestASecretIsKeptWhileAnyObjectNeedsItAndFreeAfterTheLast(t *testing.T) {
 					w.Gone(objects[one])
 				}
 				if i == 0 {
-					harness.Poke[status.Object](w, objects[order[1]])
+					harness.ReconcileNow[status.Object](w, objects[order[1]])
 				}
 			}
 			w.Gone(filter)
@@ -197,14 +197,14 @@ func TestASecretThatWasMadeAnewIsGuardedAgain(t *testing.T) {
 	filter, session := w.Pair("again")
 	secret := named(w, harness.SecretName)
 	w.Delete(secret)
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	w.EventSays(session, "SecretDeleting", "the Secret huawei-cloud is being deleted, and stays until no object needs it: name another in spec.credentialsRef, or delete this object")
 	harness.Change(w, secret, func(s *corev1.Secret) { s.Finalizers = nil }) // by force
 	w.Gone(secret)
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	harness.Because(w, session, v1alpha1.ReasonCredentialsNotFound, "huawei-cloud does not exist")
 	w.Create(w.Secret(harness.SecretName))
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	guarded(t, w, harness.SecretName, true)
 	w.Delete(session)
 	w.Gone(session)

@@ -14,7 +14,7 @@ func TestASecondLookAtUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
 	w := harness.New(t)
 	first := w.Start()
 	filter, session := w.Pair("steady")
-	first.Looked(w, filter, session)
+	first.Reconciled(w, filter, session)
 	first.Stop(w)
 	asked, versions := w.Cloud.Journal.Last(), []string{filter.ResourceVersion, session.ResourceVersion}
 
@@ -39,19 +39,19 @@ func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	m := w.Start()
-	filter, session := w.Pair("poked")
+	filter, session := w.Pair("requested")
 	w.EventSays(filter, "Synced", "")
 	w.EventSays(session, "Synced", "")
 	asked, written := w.Cloud.Journal.Last(), len(m.Writes())
 
 	beforeFilter, beforeSession := filter.DeepCopy(), session.DeepCopy()
-	harness.Poke(w, filter)
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, filter)
+	harness.ReconcileNow(w, session)
 
 	harness.Same(t, "what was written to the cloud", []string{}, harness.Operations(w.Cloud.Journal.Writes(asked)))
 	prefix := "/apis/vpcmirror.io/v1alpha1/namespaces/" + w.Namespace
 	harness.Same(t, "what was written to the API server", []string{
-		"PATCH " + prefix + "/mirrorfilters/poked/status", "PATCH " + prefix + "/mirrorsessions/poked/status",
+		"PATCH " + prefix + "/mirrorfilters/requested/status", "PATCH " + prefix + "/mirrorsessions/requested/status",
 	}, m.Writes()[written:])
 	beforeFilter.Status.LastHandledReconcileAt = filter.Status.LastHandledReconcileAt
 	harness.Same(t, "the filter's status", beforeFilter.Status, filter.Status)
@@ -59,8 +59,8 @@ func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
 	harness.Same(t, "the session's status", beforeSession.Status, session.Status)
 
 	asked = w.Cloud.Journal.Last()
-	harness.Poke(w, session)
-	harness.Same(t, "a poke looks at the cloud itself, not at a list", map[string]int{"ShowTrafficMirrorSession": 1, "ShowPort": 2},
+	harness.ReconcileNow(w, session)
+	harness.Same(t, "a requested reconcile reads the objects themselves, not a list", map[string]int{"ShowTrafficMirrorSession": 1, "ShowPort": 2},
 		harness.Count(w.Cloud.Journal.Since(asked)))
 }
 
@@ -77,7 +77,7 @@ func TestALookAtManyObjectsReadsTwoListsAndEachInterfaceOnce(t *testing.T) {
 
 	asked := w.Cloud.Journal.Last()
 	second := w.Start()
-	second.Looked(w, objects...)
+	second.Reconciled(w, objects...)
 	second.Stop(w)
 	harness.Same(t, "what three filters and three sessions read", map[string]int{
 		"ListTrafficMirrorFilters": 1, "ListTrafficMirrorSessions": 1, "ShowPort": 2,

@@ -105,7 +105,7 @@ func TestWhatASpecNamesWronglyIsSaidAndHealsWhenItIsThere(t *testing.T) {
 			harness.Because(w, session, c.reason, c.words...)
 			harness.Same(t, "what was written to the cloud", []string{}, harness.Operations(w.Cloud.Journal.Writes(asked)))
 			c.heal(w, session)
-			w.Ask(session)
+			w.RequestReconcile(session)
 			harness.Ready(w, session)
 		})
 	}

@@ -20,7 +20,7 @@ import (
 // noon is when nothing was seen yet.
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// entry is what a verifier on the node tells.
+// entry is what a verifier on the node reports.
 func entry(node string, counts v1alpha1.Counts, first, last time.Duration) v1alpha1.Verification {
 	e := v1alpha1.Verification{
 		Counts: counts, Node: node, Interface: "eth0", ObservedAt: metav1.NewMicroTime(noon.Add(last)),
@@ -175,9 +175,9 @@ func TestAnEntryThatDoesNotChangeWritesNothing(t *testing.T) {
 	w.EventSays(session, v1alpha1.ReasonPacketsObserved, "arrive")
 	written := len(m.Writes())
 	write(t, w, session, e)
-	harness.Poke(w, session)
+	harness.ReconcileNow(w, session)
 	harness.Same(t, "the manager's writes", []string{
-		"PATCH /apis/vpcmirror.io/v1alpha1/namespaces/" + w.Namespace + "/mirrorsessions/quiet/status", // the poke's echo
+		"PATCH /apis/vpcmirror.io/v1alpha1/namespaces/" + w.Namespace + "/mirrorsessions/quiet/status", // the request's echo
 	}, m.Writes()[written:])
 }
 

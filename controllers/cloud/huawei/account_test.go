@@ -64,7 +64,7 @@ func TestInterfacesAreFound(t *testing.T) {
 	}
 }
 
-func TestAQuotaThatTheCloudDoesNotTellIsNegative(t *testing.T) {
+func TestAQuotaThatTheCloudDoesNotReturnIsNegative(t *testing.T) {
 	s := sim.ForTest(t)
 	c := connect(t, fast, credentialsOf(s))
 	want := cloud.Quota{Sessions: 20000, SourcesPerSession: 10, SessionsPerSource: 3, SessionsPerTarget: 10, RulesPerDirection: 10}
@@ -85,7 +85,7 @@ func TestTheProjectIsLookedUp(t *testing.T) {
 			t.Error(diff)
 		}
 		if n := len(s.Journal.Since(before)); n != 0 {
-			t.Errorf("telling the account took %d requests, want none", n)
+			t.Errorf("Account made %d requests, want none", n)
 		}
 		must[[]cloud.Filter](t)(c.ListFilters(t.Context()))
 	})
@@ -104,7 +104,7 @@ func TestTheProjectIsLookedUp(t *testing.T) {
 			t.Errorf("got %v, want Invalid with a remedy", err)
 		}
 	})
-	t.Run("a refused signature is told as such", func(t *testing.T) {
+	t.Run("a refused signature is Authentication", func(t *testing.T) {
 		wrong := lookUp
 		wrong.SecretKey = "this-is-not-the-secret-key"
 		_, err := huawei.NewFactory(fast).New(t.Context(), wrong)
@@ -112,7 +112,7 @@ func TestTheProjectIsLookedUp(t *testing.T) {
 			t.Errorf("got %v, want Authentication", err)
 		}
 	})
-	t.Run("a project of somebody else is told as such", func(t *testing.T) {
+	t.Run("a project of somebody else is Permission", func(t *testing.T) {
 		foreign := credentialsOf(s)
 		foreign.ProjectID = scenario.WalkthroughOtherProject
 		_, err := connect(t, fast, foreign).ListFilters(t.Context())

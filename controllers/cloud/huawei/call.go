@@ -21,7 +21,7 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
-// kind tells reads from writes: only a write can be ambiguous.
+// kind separates reads from writes: only a write can be ambiguous.
 type kind bool
 
 const (
@@ -93,8 +93,8 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 	f := c.factory
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
 	defer cancel()
-	// Half of the deadline is kept for the call itself: one that is sent in the last
-	// moment of its time could only end in doubt.
+	// Half of the deadline is kept for the call itself: one that is sent shortly before
+	// the deadline would end without an answer, and a write then is ambiguous.
 	waited, err := f.limiters.wait(ctx, c.account, f.deadline/2)
 	f.metrics.waiting.Observe(waited.Seconds())
 	if err != nil {
@@ -126,8 +126,8 @@ func (c *caller) connect(answer *call) *core.HcHttpClient {
 		WithCredential(c.keys)
 }
 
-// guarded turns a panic of the SDK's reflection on an odd answer into an error: one
-// bad answer must not take the manager down.
+// guarded turns a panic of the SDK's reflection into an error: one malformed answer must
+// not take the manager down.
 func guarded(send func(*core.HcHttpClient) error, client *core.HcHttpClient) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -156,7 +156,7 @@ func innermost(err error) error {
 	return err
 }
 
-// neverSent says whether the request surely did not leave: the connection was never
+// neverSent reports whether the request surely did not leave: the connection was never
 // made. Everything else may have reached the cloud.
 func neverSent(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {

@@ -22,7 +22,7 @@ type client struct {
 
 var _ cloud.Client = (*client)(nil)
 
-// Account tells where this client works.
+// Account returns where this client works.
 func (c *client) Account() cloud.Account { return c.account }
 
 // vpc makes one call of the VPC API v3.
@@ -62,7 +62,7 @@ type pager struct {
 	pages  int
 }
 
-// next notes the end of a page of count objects and says whether one more follows.
+// next notes the end of a page of count objects and reports whether one more follows.
 // A marker that was there before would loop for ever, and a full page without any
 // paging information may be a part of the list: both are errors, because a list must
 // be complete.
@@ -90,13 +90,42 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 	return true, nil
 }
 
-// noList judges an answer without the list that it should hold: none is fine only when
-// the answer counts to zero itself.
-func noList(info *model.PageInfo, object string) error {
-	if info != nil && info.CurrentCount == 0 && (info.NextMarker == nil || *info.NextMarker == "") {
-		return nil
+// readPages reads a list to its end: page sends the request for one page, and convert
+// reads an object of it. An answer without a list is fine only when it counts to zero
+// itself.
+func readPages[M, T any](
+	ctx context.Context, c *client, op string, limit int32, convert func(*M) (T, error),
+	page func(hc *core.HcHttpClient, marker *string) (*[]M, *model.PageInfo, error),
+) ([]T, error) {
+	var all []T
+	var pages pager
+	for more := true; more; {
+		err := c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+			objects, info, err := page(hc, pages.marker)
+			switch {
+			case err != nil:
+				return err
+			case objects == nil && (info == nil || info.CurrentCount != 0 || info.NextMarker != nil && *info.NextMarker != ""):
+				return empty("list")
+			case objects == nil:
+				more = false
+				return nil
+			}
+			for i := range *objects {
+				one, err := convert(&(*objects)[i])
+				if err != nil {
+					return err
+				}
+				all = append(all, one)
+			}
+			more, err = pages.next(info, len(*objects), limit)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return empty("list of " + object)
+	return all, nil
 }
 
 // unique drops what a page repeats from an earlier one: an object that moves in the

@@ -127,21 +127,21 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 
 // refusal is the sentence for a status of 400 and above.
 func (c *caller) refusal(e *cloud.Error, f fault, answer *call) string {
-	said := c.secrets.scrub(f.message)
+	explanation := c.secrets.scrub(f.message)
 	switch {
 	case e.Class == cloud.ClassAuthentication:
 		hint := "the cloud refused the signature: check the access key, the secret key (and the security token of temporary keys), " +
 			"this machine's clock, and that endpoint and region belong to the account"
-		if said != "" {
-			hint += " (the cloud says: " + said + ")"
+		if explanation != "" {
+			hint += " (the cloud says: " + explanation + ")"
 		}
 		return hint
 	case e.Class == cloud.ClassUnsupported && answer.status == http.StatusNotFound:
 		return "the region's API does not have this call, or the endpoint " + c.endpoint + " is not that of the VPC service"
 	case answer.status == http.StatusBadRequest && e.Class == cloud.ClassPermission:
-		return "the project does not belong to these keys: check projectID (the cloud says: " + said + ")"
-	case said != "":
-		return said
+		return "the project does not belong to these keys: check projectID (the cloud says: " + explanation + ")"
+	case explanation != "":
+		return explanation
 	default:
 		return fmt.Sprintf("%s, without an explanation this operator can read (%s, %d bytes)",
 			statusText(answer.status), contentType(answer.header), len(answer.body))

@@ -118,7 +118,7 @@ func TestNoCallTakesLongerThanTheMarginOfTheLease(t *testing.T) {
 			c := connect(t, huawei.Options{CallsPerSecond: 1, Burst: 1, Transport: silent{}}, good())
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
-			_ = c.DeleteSession(ended, someID) // takes no turn
+			_ = c.DeleteSession(ended, someID) // reserves nothing
 			start := time.Now()
 			done := make(chan time.Duration)
 			for range 2 {

@@ -113,7 +113,7 @@ func newSecrets(values ...string) secrets {
 	return s
 }
 
-// in says whether a text holds a secret.
+// in reports whether a text holds a secret.
 func (s secrets) in(message string) bool {
 	return slices.ContainsFunc(s, func(secret string) bool { return strings.Contains(message, secret) })
 }

@@ -3,6 +3,7 @@ package huawei
 import (
 	"context"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -12,33 +13,15 @@ import (
 // ListFilters returns every filter of the account with its rules.
 func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 	limit := c.factory.pageSize
-	var filters []cloud.Filter
-	var pages pager
-	for more := true; more; {
-		err := c.vpc(ctx, "ListTrafficMirrorFilters", read, func(v *vpc.VpcClient) error {
-			answer, err := v.ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: pages.marker})
+	filters, err := readPages(ctx, c, "ListTrafficMirrorFilters", limit, filterOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
+			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
-			if answer.TrafficMirrorFilters == nil {
-				more = false
-				return noList(answer.PageInfo, "filters")
-			}
-			for i := range *answer.TrafficMirrorFilters {
-				filter, err := filterOf(&(*answer.TrafficMirrorFilters)[i])
-				if err != nil {
-					return err
-				}
-				filters = append(filters, filter)
-			}
-			more, err = pages.next(answer.PageInfo, len(*answer.TrafficMirrorFilters), limit)
-			return err
+			return answer.TrafficMirrorFilters, answer.PageInfo, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return unique(filters, func(f cloud.Filter) string { return f.ID }), nil
+	return unique(filters, func(f cloud.Filter) string { return f.ID }), err
 }
 
 // GetFilter returns one filter with its rules.

@@ -22,7 +22,7 @@ import (
 const recheckPorts = 10 * time.Minute
 
 // withOldPorts tries v3 ports, and the older ones where the region lacks those. The
-// older ones do not tell the VPC.
+// older ones do not name the VPC.
 func withOldPorts[T any](c *client, newer, older func() (T, error)) (T, error) {
 	now := time.Now()
 	if now.UnixNano() < c.oldPortsUntil.Load() {
@@ -103,72 +103,35 @@ func portsCall() *def.HttpRequestDef {
 }
 
 func (c *client) listPorts(ctx context.Context, query []string) ([]cloud.Interface, error) {
-	var found []cloud.Interface
-	var pages pager
-	for more := true; more; {
-		err := c.do(ctx, "ListPorts", read, func(hc *core.HcHttpClient) error {
-			answer, err := hc.Sync(&portsRequest{PrivateIps: &query, Marker: pages.marker}, portsCall())
+	return readPages(ctx, c, "ListPorts", 0, interfaceOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]model.Port, *model.PageInfo, error) {
+			answer, err := hc.Sync(&portsRequest{PrivateIps: &query, Marker: marker}, portsCall())
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			list, ok := answer.(*model.ListPortsResponse)
 			if !ok {
-				return empty("list of interfaces")
+				return nil, nil, empty("list")
 			}
-			if list.Ports == nil {
-				more = false
-				return noList(list.PageInfo, "interfaces")
-			}
-			for i := range *list.Ports {
-				one, err := interfaceOf(&(*list.Ports)[i])
-				if err != nil {
-					return err
-				}
-				found = append(found, one)
-			}
-			more, err = pages.next(list.PageInfo, len(*list.Ports), 0)
-			return err
+			return list.Ports, list.PageInfo, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
 }
 
 // listOldPorts pages by the last ID, because these answers carry no marker.
 func (c *client) listOldPorts(ctx context.Context, query []string) ([]cloud.Interface, error) {
 	limit := c.factory.pageSize
-	var found []cloud.Interface
-	var pages pager
-	for more := true; more; {
-		err := c.do(ctx, "ListPorts", read, func(hc *core.HcHttpClient) error {
-			answer, err := vpcold.NewVpcClient(hc).ListPorts(&modelold.ListPortsRequest{FixedIps: &query, Limit: &limit, Marker: pages.marker})
-			if err != nil {
-				return err
-			}
-			if answer.Ports == nil {
-				return empty("list of interfaces")
+	return readPages(ctx, c, "ListPorts", limit, oldInterfaceOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]modelold.Port, *model.PageInfo, error) {
+			answer, err := vpcold.NewVpcClient(hc).ListPorts(&modelold.ListPortsRequest{FixedIps: &query, Limit: &limit, Marker: marker})
+			if err != nil || answer.Ports == nil {
+				return nil, nil, err
 			}
 			var info model.PageInfo
-			for i := range *answer.Ports {
-				one, err := oldInterfaceOf(&(*answer.Ports)[i])
-				if err != nil {
-					return err
-				}
-				found = append(found, one)
-				if i+1 >= int(limit) {
-					info.NextMarker = &one.ID
-				}
+			if n := len(*answer.Ports); n >= int(limit) {
+				info.NextMarker = &(*answer.Ports)[n-1].Id
 			}
-			more, err = pages.next(&info, len(*answer.Ports), limit)
-			return err
+			return answer.Ports, &info, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
 }
 
 func interfaceOf(m *model.Port) (cloud.Interface, error) {
@@ -196,7 +159,7 @@ func oldInterfaceOf(m *modelold.Port) (cloud.Interface, error) {
 }
 
 // newInterface adds the fields that have to be parsed. One that can't be is an error:
-// an interface with an unknown address could be the one that is looked for.
+// an interface with an unknown address could be the one that is searched for.
 func newInterface(i cloud.Interface, mac string, addresses []string) (cloud.Interface, error) {
 	if !uuidPattern.MatchString(i.ID) {
 		return cloud.Interface{}, unreadable("the answer holds an interface whose ID %q is no UUID", shorten(i.ID))

@@ -26,9 +26,9 @@ func newLimiters(perSecond float64, burst int) *limiters {
 	return &limiters{perSecond: rate.Limit(perSecond), burst: burst, byID: map[cloud.Account]*rate.Limiter{}}
 }
 
-// reserve takes the next free place of the account. Look-up and reservation are one
-// step under the lock: a limiter that is full is the same as a new one, so dropping
-// it changes nothing, unless somebody were about to use it.
+// reserve reserves the account's next call. Finding the limiter and reserving are one
+// step under the lock: a limiter that is full is the same as a new one, so dropping it
+// changes nothing, unless somebody were about to use it.
 func (l *limiters) reserve(account cloud.Account, now time.Time) *rate.Reservation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,18 +51,18 @@ func (l *limiters) sweep(now time.Time) {
 	}
 }
 
-// busyError says that the limiter's queue is longer than a call may wait.
+// busyError means that the limiter's queue is longer than a call may wait.
 type busyError struct{ delay time.Duration }
 
-// Error does not tell the delay, which is another each time: the same condition would
+// Error leaves the delay out, which differs each time: the condition that shows it would
 // be written anew at each attempt.
 func (e *busyError) Error() string {
 	return "the operator's own limit of calls to this account is used up for the moment"
 }
 
 // wait returns when the account's next call may be sent, and how long that took. It
-// refuses at once with a *busyError when its turn comes after patience or after the
-// end of ctx, and with the error of ctx when that ends first.
+// refuses at once with a *busyError when that would be after patience or after the end
+// of ctx, and with the error of ctx when that ends while it waits.
 func (l *limiters) wait(ctx context.Context, account cloud.Account, patience time.Duration) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -45,7 +45,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 			}
 		})
 	})
-	t.Run("refuses at once when the turn comes too late, and takes no turn then", func(t *testing.T) {
+	t.Run("refuses at once when the wait would be too long, and reserves nothing then", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiters(0.25, 1)
 			start := time.Now()
@@ -54,7 +54,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 				_, err := l.wait(t.Context(), here, patience)
 				busy, ok := errors.AsType[*busyError](err)
 				if !ok || busy.delay != 4*time.Second {
-					t.Fatalf("got %v, want to be told to come back in 4s", err)
+					t.Fatalf("got %v, want a refusal with a delay of 4s", err)
 				}
 			}
 			if got := time.Since(start); got != 0 {
@@ -62,7 +62,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 			}
 			<-time.After(4 * time.Second) // the bubble's clock
 			if waited, err := l.wait(t.Context(), here, patience); err != nil || waited != 0 {
-				t.Errorf("after the time that was told the call waited %s: %v", waited, err)
+				t.Errorf("after that delay the call waited %s: %v", waited, err)
 			}
 		})
 	})
@@ -85,7 +85,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 				t.Errorf("it came back after %s, want 300ms", got)
 			}
 			if waited, err := l.wait(t.Context(), here, patience); err != nil || waited != 700*time.Millisecond {
-				t.Errorf("the next call waited %s (%v), want the turn that the ended one gave back", waited, err)
+				t.Errorf("the next call waited %s (%v), want what the ended one had reserved", waited, err)
 			}
 		})
 	})

@@ -9,7 +9,7 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
-// metrics are what the adapter tells about its calls.
+// metrics count and time the calls to the cloud.
 type metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -14,33 +15,15 @@ import (
 // ListSessions returns every session of the account.
 func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 	limit := c.factory.pageSize
-	var sessions []cloud.Session
-	var pages pager
-	for more := true; more; {
-		err := c.vpc(ctx, "ListTrafficMirrorSessions", read, func(v *vpc.VpcClient) error {
-			answer, err := v.ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: pages.marker})
+	sessions, err := readPages(ctx, c, "ListTrafficMirrorSessions", limit, sessionOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
+			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
-			if answer.TrafficMirrorSessions == nil {
-				more = false
-				return noList(answer.PageInfo, "sessions")
-			}
-			for i := range *answer.TrafficMirrorSessions {
-				session, err := sessionOf(&(*answer.TrafficMirrorSessions)[i])
-				if err != nil {
-					return err
-				}
-				sessions = append(sessions, session)
-			}
-			more, err = pages.next(answer.PageInfo, len(*answer.TrafficMirrorSessions), limit)
-			return err
+			return answer.TrafficMirrorSessions, answer.PageInfo, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return unique(sessions, func(s cloud.Session) string { return s.ID }), nil
+	return unique(sessions, func(s cloud.Session) string { return s.ID }), err
 }
 
 // GetSession returns one session.

@@ -186,12 +186,12 @@ func TestACallEndsWithItsTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := c.DeleteFilter(ctx, someID); !errors.Is(err, context.Canceled) || cloud.IsAmbiguous(err) || len(arrived) != 0 {
-			t.Errorf("got %v and %d requests, want an end without doubt", err, len(arrived))
+			t.Errorf("got %v and %d requests, want an end that is not ambiguous", err, len(arrived))
 		}
 	})
 }
 
-func TestAServerThatIsAwayLeavesNoDoubt(t *testing.T) {
+func TestAWriteThatFoundNoServerIsNotAmbiguous(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	c := connect(t, fast, cloud.Credentials{AccessKey: "ACCESSKEY1", SecretKey: "secretkey1", Region: "cn-north-4",
@@ -199,7 +199,7 @@ func TestAServerThatIsAwayLeavesNoDoubt(t *testing.T) {
 	_, err := c.CreateFilter(t.Context(), "f", "")
 	e, isCloud := errors.AsType[*cloud.Error](err)
 	if !isCloud || e.Class != cloud.ClassServer || e.HTTPStatus != 0 || e.Ambiguous || !strings.Contains(e.Message, server.URL) {
-		t.Errorf("got %#v, want Server without a status or a doubt, naming the endpoint", err)
+		t.Errorf("got %#v, want Server, not ambiguous, without a status, naming the endpoint", err)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestTheOwnLimitRefusesWithoutARequest(t *testing.T) {
 	err := c.DeleteSession(t.Context(), someID)
 	e, isCloud := errors.AsType[*cloud.Error](err)
 	if !isCloud || e.Class != cloud.ClassThrottled || e.RetryAfter <= 0 || e.Ambiguous || requests != 1 {
-		t.Errorf("got %#v after %d requests, want to be told when to come back", err, requests)
+		t.Errorf("got %#v after %d requests, want a RetryAfter", err, requests)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestARemovedSessionKeepsItsCountersAndALotOfThemDoNot(t *testing.T) {
 		t.Errorf("after its removal (-want +got):\n%s", diff)
 	}
 	l.sw.Apply(change(func(c *Config) {
-		for i := range maxRetired {
+		for i := range maxFormer {
 			s := c.Sessions[0]
 			s.ID = "later-" + hex.EncodeToString([]byte{byte(i >> 8), byte(i)})
 			c.Sessions = append(c.Sessions, s)
@@ -133,7 +133,7 @@ func TestARemovedSessionKeepsItsCountersAndALotOfThemDoNot(t *testing.T) {
 	}))
 	l.sw.Apply(Config{})
 	stats := l.sw.Stats().Sessions
-	if _, kept := stats["session-1"]; kept || len(stats) != maxRetired {
-		t.Errorf("%d sessions remembered, the first of them: %v, want %d and false", len(stats), kept, maxRetired)
+	if _, kept := stats["session-1"]; kept || len(stats) != maxFormer {
+		t.Errorf("%d sessions remembered, the first of them: %v, want %d and false", len(stats), kept, maxFormer)
 	}
 }

@@ -167,7 +167,7 @@ func (t *flowTable) touch(i int32, p *packet, ingress bool, now time.Time) {
 func (t *flowTable) open(k flowKey, p *packet, ingress bool, generation uint64, now time.Time) {
 	i, known := t.index[k]
 	if !known {
-		i = t.room(now)
+		i = t.freeSlot(now)
 		t.index[k] = i
 		t.link(i)
 	}
@@ -176,9 +176,9 @@ func (t *flowTable) open(k flowKey, p *packet, ingress bool, generation uint64, 
 	t.touch(i, p, ingress, now)
 }
 
-// room gives an unused place, taking it from another flow when all are in use:
+// freeSlot gives an unused slot, taking it from another flow when all are in use:
 // one that has aged out, else an old one that nobody answered, else the oldest.
-func (t *flowTable) room(now time.Time) int32 {
+func (t *flowTable) freeSlot(now time.Time) int32 {
 	if len(t.free) == 0 && len(t.flows) < maxFlows {
 		t.flows = append(t.flows, flow{})
 		return int32(len(t.flows) - 1)

@@ -99,9 +99,9 @@ func TestAnEarlierGroupOfAPortComesBeforeALaterOne(t *testing.T) {
 	}
 }
 
-// exchange is a step of a conversation: who sends what to whom, after how long,
+// step is a step of a conversation: who sends what to whom, after how long,
 // and whether it arrives.
-type exchange struct {
+type step struct {
 	after    time.Duration
 	from     string
 	frame    []byte
@@ -109,7 +109,7 @@ type exchange struct {
 	annotate string
 }
 
-func run(t *testing.T, l *lab, steps []exchange) {
+func run(t *testing.T, l *lab, steps []step) {
 	t.Helper()
 	for i, s := range steps {
 		l.clock.pass(s.after)
@@ -133,7 +133,7 @@ func TestGroupsRememberWhatTheyAllowed(t *testing.T) {
 	to := func(flags string) []byte { return tcp(t, portTest, portSource, 40000, 80, flags, "") }
 	back := func(flags string) []byte { return tcp(t, portSource, portTest, 80, 40000, flags, "") }
 	ask, answer := udp(t, portTest, portSource, 40000, 53, "?"), udp(t, portSource, portTest, 53, 40000, "!")
-	for name, steps := range map[string][]exchange{
+	for name, steps := range map[string][]step{
 		"replies pass both groups": {
 			{0, portTest, to("S"), true, "SYN"}, {0, portSource, back("SA"), true, "SYN+ACK"},
 			{0, portTest, to("A"), true, "ACK"}, {time.Minute, portSource, back("PA"), true, "data"},
@@ -189,7 +189,7 @@ func unreachable(t testing.TB, from, to string, about []byte) []byte {
 func TestAChangeOfRulesAndTheFlowsThatRun(t *testing.T) {
 	to := func(flags string) []byte { return tcp(t, portTest, portSource, 40000, 80, flags, "") }
 	back := func(flags string) []byte { return tcp(t, portSource, portTest, 80, 40000, flags, "") }
-	start := []exchange{
+	start := []step{
 		{0, portTest, to("S"), true, "SYN"}, {0, portSource, back("SA"), true, "SYN+ACK"}, {0, portTest, to("A"), true, "ACK"},
 	}
 	open80 := quiet(map[string][]GroupRule{"sg-source": {{Ingress: true, Protocol: "tcp", Ports: "80"}}})
@@ -197,15 +197,15 @@ func TestAChangeOfRulesAndTheFlowsThatRun(t *testing.T) {
 		l := walkthrough(t, open80)
 		run(t, l, start)
 		l.sw.Apply(change(quiet(map[string][]GroupRule{"sg-source": nil})))
-		run(t, l, []exchange{{0, portTest, to("PA"), false, "data"}, {0, portSource, back("PA"), false, "data back"}, {0, portTest, to("PA"), false, "data"}})
+		run(t, l, []step{{0, portTest, to("PA"), false, "data"}, {0, portSource, back("PA"), false, "data back"}, {0, portTest, to("PA"), false, "data"}})
 		l.sw.Apply(change(open80))
-		run(t, l, []exchange{{0, portTest, to("PA"), true, "data after the rule is back"}})
+		run(t, l, []step{{0, portTest, to("PA"), true, "data after the rule is back"}})
 	})
 	t.Run("a connection goes on when the egress rule that let it out is gone, and no new one starts", func(t *testing.T) {
 		l := walkthrough(t, open80)
 		run(t, l, start)
 		l.sw.Apply(change(open80, func(c *Config) { c.Groups[1].Rules = nil }))
-		run(t, l, []exchange{
+		run(t, l, []step{
 			{0, portTest, to("PA"), true, "data"}, {0, portSource, back("PA"), true, "data back"},
 			{0, portTest, tcp(t, portTest, portSource, 40001, 80, "S", ""), false, "another SYN"},
 		})
@@ -214,7 +214,7 @@ func TestAChangeOfRulesAndTheFlowsThatRun(t *testing.T) {
 		l := walkthrough(t, open80)
 		run(t, l, start)
 		l.sw.Apply(change(open80, open("sg-target", anything)))
-		run(t, l, []exchange{{0, portTest, to("PA"), true, "data"}, {0, portSource, back("PA"), true, "data back"}})
+		run(t, l, []step{{0, portTest, to("PA"), true, "data"}, {0, portSource, back("PA"), true, "data back"}})
 	})
 }
 
@@ -249,10 +249,10 @@ func TestFragments(t *testing.T) {
 	}
 	open53 := quiet(map[string][]GroupRule{"sg-source": {{Ingress: true, Protocol: "udp", Ports: "53"}}})
 	t.Run("later ones follow the first that a rule with ports let in", func(t *testing.T) {
-		run(t, walkthrough(t, open53), []exchange{{0, portTest, parts[0], true, "first"}, {0, portTest, parts[1], true, "second"}, {0, portTest, parts[2], true, "last"}})
+		run(t, walkthrough(t, open53), []step{{0, portTest, parts[0], true, "first"}, {0, portTest, parts[1], true, "second"}, {0, portTest, parts[2], true, "last"}})
 	})
 	t.Run("later ones alone do not match a rule with ports", func(t *testing.T) {
-		run(t, walkthrough(t, open53), []exchange{{0, portTest, parts[1], false, "second"}, {0, portTest, parts[2], false, "last"}})
+		run(t, walkthrough(t, open53), []step{{0, portTest, parts[1], false, "second"}, {0, portTest, parts[2], false, "last"}})
 	})
 	t.Run("of a mirror rule with ports only the first is copied, without ports all are", func(t *testing.T) {
 		for ports, want := range map[PortRange]int{{53, 53}: 1, {}: 3} {

@@ -23,7 +23,7 @@ type Switch struct {
 
 	mu       sync.Mutex // guards what follows and orders Apply
 	counters map[string]*sessionCounters
-	retired  []string // sessions without a configuration, oldest first
+	former   []string // sessions without a configuration, oldest first
 }
 
 // network is a VPC: frames never leave it.
@@ -149,8 +149,8 @@ func (s *Switch) Apply(config Config) {
 	s.config.Store(next)
 }
 
-// maxRetired bounds how many removed sessions keep their counters.
-const maxRetired = 4096
+// maxFormer bounds how many removed sessions keep their counters.
+const maxFormer = 4096
 
 // countersOf gives a session's counters. Call with mu held.
 func (s *Switch) countersOf(id string) *sessionCounters {
@@ -170,22 +170,22 @@ func (s *Switch) retire(config Config) {
 		live[session.ID] = true
 	}
 	known := map[string]bool{}
-	var retired []string
-	for _, id := range s.retired {
+	var former []string
+	for _, id := range s.former {
 		if known[id] = true; !live[id] {
-			retired = append(retired, id)
+			former = append(former, id)
 		}
 	}
 	for id := range s.counters {
 		if !live[id] && !known[id] {
-			retired = append(retired, id)
+			former = append(former, id)
 		}
 	}
-	for len(retired) > maxRetired {
-		delete(s.counters, retired[0])
-		retired = retired[1:]
+	for len(former) > maxFormer {
+		delete(s.counters, former[0])
+		former = former[1:]
 	}
-	s.retired = retired
+	s.former = former
 }
 
 // Stats gives the counters since the start.

@@ -223,7 +223,7 @@ func (s *Set) Add(f Fault) (string, error) {
 	return f.ID, nil
 }
 
-// Remove switches one off and tells whether it was on.
+// Remove switches one off and reports whether it was on.
 func (s *Set) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,7 +31,7 @@ type Entry struct {
 	Fault string `json:"fault,omitempty"`
 }
 
-// Write tells whether the request asked for a change.
+// Write reports whether the request asked for a change.
 func (e Entry) Write() bool { return e.Method != http.MethodGet && e.Method != http.MethodHead }
 
 // MaxBody is how much of a request's body is kept, in bytes.

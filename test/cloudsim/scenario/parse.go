@@ -20,7 +20,7 @@ const (
 	uuidRemedy = "write a UUID, like 5a1f0c7e-0000-4000-8000-000000000001"
 )
 
-// parser adds what the file has told so far to the decoder.
+// parser adds what the file has defined so far to the decoder.
 type parser struct {
 	decoder
 	sc      *Scenario

@@ -131,7 +131,7 @@ type Flavor struct {
 	Name      string
 	VCPUs     int
 	MemoryMiB int
-	// Mirroring tells whether interfaces of such servers may be mirror sources.
+	// Mirroring reports whether interfaces of such servers may be mirror sources.
 	Mirroring bool
 }
 
@@ -241,7 +241,7 @@ func (w *World) RulesOfGroup(groupID string) []GroupRule {
 	return out
 }
 
-// FlavorMirrors tells whether the flavor may carry mirror sources. Flavors that the scenario does not list follow the
+// FlavorMirrors reports whether the flavor may carry mirror sources. Flavors that the scenario does not list follow the
 // documented family: c7t.
 func (w *World) FlavorMirrors(name string) bool {
 	if f, ok := w.Flavors[name]; ok {

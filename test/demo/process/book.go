@@ -99,7 +99,7 @@ func parseRecord(line string) (Record, error) {
 	return r, nil
 }
 
-// Alive says whether the very process of the record still runs.
+// Alive reports whether the very process of the record still runs.
 func (r Record) Alive() bool {
 	boot, err := bootID()
 	if err != nil || boot != r.Boot {

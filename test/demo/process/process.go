@@ -86,7 +86,7 @@ func Start(spec Spec, book *Book) (*Process, error) {
 	return p, nil
 }
 
-// Ended says whether the process has ended, whoever ended it, and how.
+// Ended reports whether the process has ended, whoever ended it, and how.
 func (p *Process) Ended() (bool, error) {
 	select {
 	case <-p.done:

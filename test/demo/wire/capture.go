@@ -1,4 +1,4 @@
-// Package wire is the demo's own look at the wire: it captures VXLAN datagrams at a
+// Package wire is the demo's own view of the wire: it captures VXLAN datagrams at a
 // host, takes one apart with gopacket, and makes false ones to send. It shares nothing
 // with the verifier, whose judge it is.
 //
@@ -28,8 +28,8 @@ const Port = 4789
 
 const (
 	longest = 1 << 16
-	// room is the socket's buffer; the demo's few thousand small frames fit in at once.
-	room = 8 << 20
+	// bufferSize is the socket's buffer; the demo's few thousand small frames fit in at once.
+	bufferSize = 8 << 20
 )
 
 // Capture keeps the VXLAN datagrams that a host has received, in memory and in a pcap
@@ -83,7 +83,7 @@ func openSocket(namespace, device string) (*socket.Conn, error) {
 		if err != nil {
 			return netns.Needs("CAP_NET_RAW", err)
 		}
-		if err := conn.SetReadBuffer(room); err != nil {
+		if err := conn.SetReadBuffer(bufferSize); err != nil {
 			return err
 		}
 		return conn.Bind(&unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_IP), Ifindex: nic.Index})

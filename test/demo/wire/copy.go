@@ -33,7 +33,7 @@ type Frame struct {
 	Payload []byte
 }
 
-// PushACK says whether exactly the flags PSH and ACK of TCP are set.
+// PushACK reports whether exactly the flags PSH and ACK of TCP are set.
 func (f Frame) PushACK() bool { return f.TCP != nil && flags(f.TCP) == "P." }
 
 // Decode takes a frame apart. isCopy is false for anything but UDP to port 4789 over

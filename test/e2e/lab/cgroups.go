@@ -107,7 +107,7 @@ func (l *ledger) delegate(mount string) error {
 // cgroupPatience is how long a cgroup may be busy after its processes have ended.
 const cgroupPatience = 10 * time.Second
 
-// removeCgroup removes a cgroup and all below it, and says whether it was there. It
+// removeCgroup removes a cgroup and all below it, and reports whether it was there. It
 // fails when a process is still inside.
 func removeCgroup(path string) (bool, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

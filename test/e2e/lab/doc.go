@@ -39,5 +39,6 @@
 // /run/vpcmirror-lab before it is made, so that the next Up or Cleanup removes it when
 // the process was killed. Since there are such settings, a machine has one lab at a time.
 //
-// It may import test/cloudsim, test/demo/process, test/e2e/lab/archive and test/env/pki.
+// It may import test/cloudsim, test/demo/process, test/e2e/lab/archive,
+// test/env/checkout and test/env/pki.
 package lab

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 // freshFolder empties the folder, so that no fact of an earlier lab is taken for one of
@@ -56,7 +57,8 @@ func (l *Lab) writeEnv() error {
 	if err := os.WriteFile(l.path("env"), out.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the file to source: %w", err)
 	}
-	return nil
+	// All the rest is in use until Down.
+	return checkout.HandOver(l.root, l.path("env"), l.Kubeconfig())
 }
 
 // quote makes one word of a shell.
@@ -67,21 +69,4 @@ func removeIfThere(path string) error {
 		return fmt.Errorf("remove %s: %w", path, err)
 	}
 	return nil
-}
-
-// projectRoot walks up from the working folder to the one with our go.mod.
-func projectRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the project's folder: %w", err)
-	}
-	for folder := start; ; folder = filepath.Dir(folder) {
-		content, err := os.ReadFile(filepath.Join(folder, "go.mod"))
-		if err == nil && bytes.HasPrefix(content, []byte("module vpcmirror.io/operator\n")) {
-			return folder, nil
-		}
-		if folder == filepath.Dir(folder) {
-			return "", fmt.Errorf("no folder above %s is the project's: run this inside a clone of it", start)
-		}
-	}
 }

@@ -40,14 +40,14 @@ func forward(namespace string, to netip.AddrPort) (*forwarder, error) {
 			if err != nil {
 				return // closed
 			}
-			f.busy.Go(func() { f.carry(near, namespace, to) })
+			f.busy.Go(func() { f.join(near, namespace, to) })
 		}
 	})
 	return f, nil
 }
 
-// carry joins one connection with the other side until one of the two ends.
-func (f *forwarder) carry(near net.Conn, namespace string, to netip.AddrPort) {
+// join joins one connection with the other side until one of the two ends.
+func (f *forwarder) join(near net.Conn, namespace string, to netip.AddrPort) {
 	defer f.drop(near)
 	if !f.keep(near) {
 		return

@@ -25,6 +25,7 @@ import (
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/demo/process"
+	"vpcmirror.io/operator/test/env/checkout"
 	"vpcmirror.io/operator/test/env/pki"
 )
 
@@ -292,6 +293,7 @@ func (l *Lab) takeDown() error {
 	also(err)
 	also(removeIfThere(l.path("env")))
 	also(os.RemoveAll(l.path("etcd"))) // large, and of no use without its keys' authority
+	also(checkout.HandOver(l.root, l.options.Folder))
 	also(unlockMachine(l.lock))
 	if failed != nil {
 		return fmt.Errorf("take the lab down: %w", failed)

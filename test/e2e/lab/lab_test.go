@@ -71,12 +71,12 @@ spec:
       capabilities: {drop: [ALL]}
 `
 
-// turn is how long a test waits for the machine's only lab.
-const turn = 30 * time.Minute
+// labWait is how long a test waits for the machine's only lab.
+const labWait = 30 * time.Minute
 
 func TestALabFromNothingToNothing(t *testing.T) {
-	before := look(t)
-	l, err := Up(t.Context(), Options{Folder: t.TempDir(), Wait: turn, Progress: t.Output()})
+	before := tracesNow(t)
+	l, err := Up(t.Context(), Options{Folder: t.TempDir(), Wait: labWait, Progress: t.Output()})
 	skipUnlessAble(t, err)
 	t.Cleanup(func() {
 		if err := l.Down(); err != nil {
@@ -109,7 +109,7 @@ func TestALabFromNothingToNothing(t *testing.T) {
 		if left := inside(t, spaces); len(left) > 0 {
 			t.Errorf("there are still processes of the lab: %v", left)
 		}
-		if diff := cmp.Diff(before, look(t)); diff != "" {
+		if diff := cmp.Diff(before, tracesNow(t)); diff != "" {
 			t.Errorf("traces (-before +after):\n%s", diff)
 		}
 	})
@@ -417,7 +417,7 @@ func TestAKilledLab(t *testing.T) {
 		}},
 	} {
 		t.Run(moment.name+" leaves nothing after lab down", func(t *testing.T) {
-			before := look(t)
+			before := tracesNow(t)
 			l, err := fill(Options{Folder: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
@@ -437,7 +437,7 @@ func TestAKilledLab(t *testing.T) {
 			if len(removed) == 0 {
 				t.Error("Cleanup says that nothing was left, so the lab was not killed in the middle")
 			}
-			if diff := cmp.Diff(before, look(t)); diff != "" {
+			if diff := cmp.Diff(before, tracesNow(t)); diff != "" {
 				t.Errorf("traces (-before +after):\n%s", diff)
 			}
 		})
@@ -452,7 +452,7 @@ func startProgram(t *testing.T, l *Lab) (kill func()) {
 	if err := l.GoBuild(t.Context(), "./test/e2e/cmd/lab", program); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(program, "serve", "-folder", l.options.Folder, "-kube", l.kube, "-wait", turn.String())
+	command := exec.Command(program, "serve", "-folder", l.options.Folder, "-kube", l.kube, "-wait", labWait.String())
 	command.Stdout, command.Stderr = t.Output(), t.Output()
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -469,7 +469,7 @@ func startProgram(t *testing.T, l *Lab) (kill func()) {
 		<-ended
 	})
 	t.Cleanup(kill)
-	err := poll(t.Context(), turn, 20*time.Millisecond, "the machine is the program's", func() error {
+	err := poll(t.Context(), labWait, 20*time.Millisecond, "the machine is the program's", func() error {
 		select {
 		case <-ended:
 			return &stopWaiting{errors.New("it has ended by itself")}

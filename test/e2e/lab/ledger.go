@@ -116,7 +116,7 @@ func (l *ledger) undo() ([]string, error) {
 	return undone, nil
 }
 
-// undo takes one change back and says whether there was anything to do.
+// undo takes one change back and reports whether there was anything to do.
 func (c change) undo() (bool, error) {
 	switch c.Kind {
 	case changedSysctl, enabledCgroup:

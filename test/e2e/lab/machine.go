@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vpcmirror.io/operator/test/demo/process"
+	"vpcmirror.io/operator/test/env/checkout"
 )
 
 const (
@@ -59,11 +60,11 @@ func prepare(ctx context.Context, options Options) (*Lab, error) {
 	if err := Check(l.kube); err != nil {
 		return nil, err
 	}
-	if err := l.take(ctx); err != nil {
+	if err := l.acquire(ctx); err != nil {
 		return nil, err
 	}
 	l.began = time.Now()
-	if err := l.settle(); err != nil { //nolint:contextcheck // what is undone is undone whole
+	if err := l.startFresh(); err != nil { //nolint:contextcheck // what is undone is undone whole
 		return nil, errors.Join(err, l.Down()) //nolint:contextcheck // as in Up
 	}
 	return l, nil
@@ -71,7 +72,7 @@ func prepare(ctx context.Context, options Options) (*Lab, error) {
 
 // fill sets what the options leave out.
 func fill(options Options) (*Lab, error) {
-	root, err := projectRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +95,9 @@ func fill(options Options) (*Lab, error) {
 	return l, nil
 }
 
-// take takes the machine's only lab, waiting for it if the options say so.
-func (l *Lab) take(ctx context.Context) error {
+// acquire locks the machine for this lab, waiting for another one to go if the options say
+// so.
+func (l *Lab) acquire(ctx context.Context) error {
 	err := poll(ctx, max(l.options.Wait, time.Nanosecond), 100*time.Millisecond, "the lab on this machine is gone", func() (err error) {
 		l.lock, err = lockMachine()
 		var busy *InUseError
@@ -111,8 +113,8 @@ func (l *Lab) take(ctx context.Context) error {
 	return err
 }
 
-// settle clears machine and folder, and writes down whose the machine is now.
-func (l *Lab) settle() error {
+// startFresh clears machine and folder, and writes down whose the machine is now.
+func (l *Lab) startFresh() error {
 	removed, err := removeLeftovers()
 	if err != nil {
 		return err
@@ -184,8 +186,9 @@ func removeLeftovers() ([]string, error) {
 	}
 	undone, err := (&ledger{ledgerPath}).undo()
 	removed := append(stopped, undone...)
-	if folder, readErr := os.ReadFile(folderPath); readErr == nil {
-		err = errors.Join(err, removeIfThere(filepath.Join(string(folder), "env")))
+	if folder, readErr := os.ReadFile(folderPath); readErr == nil && err == nil {
+		root, rootErr := checkout.Root()
+		err = errors.Join(removeIfThere(filepath.Join(string(folder), "env")), rootErr, checkout.HandOver(root, string(folder)))
 	}
 	return removed, errors.Join(err, removeIfThere(ownerPath), removeIfThere(folderPath))
 }
@@ -206,7 +209,7 @@ func Cleanup() ([]string, error) {
 }
 
 // Stop asks the process that has a lab on this machine to take it down, waits until it
-// has ended, and says whether there was one.
+// has ended, and reports whether there was one.
 func Stop(ctx context.Context, patience time.Duration) (bool, error) {
 	owners, err := process.OpenBook(ownerPath).Records()
 	if err != nil {

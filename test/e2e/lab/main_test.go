@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stdout, "skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
 		return
 	}
-	klog.SetLogger(logr.Discard()) // what client-go would log is told by our own errors
+	klog.SetLogger(logr.Discard()) // what client-go would log is in our own errors
 	os.Exit(m.Run())
 }
 

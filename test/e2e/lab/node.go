@@ -186,7 +186,7 @@ func (l *Lab) StartNode(ctx context.Context, name string) error {
 	return l.waitForNode(ctx, n, began)
 }
 
-// revive says whether the node was dead.
+// revive reports whether the node was dead.
 func (l *Lab) revive(n *Node) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,9 +29,9 @@ type traces struct {
 // otherFolders are made by Kubernetes or containerd unless they are told otherwise.
 var otherFolders = []string{"/etc/cni", "/etc/kubernetes", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes", "/var/lib/kube-proxy", "/var/lib/calico"}
 
-// look gathers the traces. What other tests on this machine do to namespaces and mounts
+// tracesNow gathers the traces. What other tests on this machine do to namespaces and mounts
 // of their own is left out.
-func look(t *testing.T) traces {
+func tracesNow(t *testing.T) traces {
 	t.Helper()
 	all := traces{Mounts: map[string]string{}, Settings: map[string]string{}}
 	names, err := filepath.Glob(netns.Path(prefix + "*"))

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// poll calls look every interval until it returns nil, and gives up with what it waited
+// poll calls check every interval until it returns nil, and gives up with what it waited
 // for and the last answer when ctx ends or the time is over.
-func poll(ctx context.Context, limit, interval time.Duration, what string, look func() error) error {
+func poll(ctx context.Context, limit, interval time.Duration, what string, check func() error) error {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		err := look()
+		err := check()
 		if err == nil {
 			return nil
 		}

@@ -1,6 +1,6 @@
 // Package need says what a test needs of the machine, and skips the test with one
 // clear sentence when it isn't there. Where a skipped test would mean that nobody
-// looked (in CI), it fails the test instead: set VPCMIRROR_NO_SKIPS=1.
+// noticed (in CI), it fails the test instead: set VPCMIRROR_NO_SKIPS=1.
 //
 // It may import nothing of ours: the tests of every layer use it.
 package need

@@ -1,6 +1,6 @@
 // Package crash_test kills the real manager between the cloud's create and the write of
 // the status, and counts what is in the cloud afterwards. It has a control plane of its
-// own, because the manager looks at every namespace.
+// own, because the manager watches every namespace.
 //
 // It may import api, test/cloudsim, test/env and test/integration/harness.
 package crash_test
@@ -69,7 +69,7 @@ func start(t *testing.T, w *harness.World, path string) *program {
 	return p
 }
 
-// kill ends the manager as a crash does: nothing is finished or told.
+// kill ends the manager as a crash does: nothing is finished or reported.
 func (p *program) kill() {
 	if p.ProcessState == nil {
 		_ = p.Process.Kill() // it may have ended by itself

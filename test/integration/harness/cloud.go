@@ -55,7 +55,7 @@ func (w *World) Holds(want Content) {
 	}
 }
 
-// Like says whether the cloud has exactly this, see Holds.
+// Like reports whether the cloud has exactly this, see Holds.
 func (w *World) Like(want Content) bool { return gocmp.Equal(want, w.Content(), identity) }
 
 // Edit changes the cloud behind the manager's back.

@@ -86,7 +86,7 @@ func (w *World) Start(change ...Setting) *Manager {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
 	m.Liveness = &liveness.Watcher{
-		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Every: 20 * time.Millisecond,
+		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Interval: 20 * time.Millisecond,
 		Changed: make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession]),
 	}
 	if err := mgr.Add(m.Liveness); err != nil {
@@ -107,7 +107,7 @@ func (w *World) Start(change ...Setting) *Manager {
 	return m
 }
 
-// everything is logr's level 5, at which controller-runtime tells the end of each look.
+// everything is logr's level 5, at which controller-runtime logs the end of each reconcile.
 const everything = slog.Level(-5)
 
 // options are those of cmd/manager, but for one namespace and without ports.
@@ -175,8 +175,9 @@ func (m *Manager) Writes() []string {
 	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
 }
 
-// Looked waits until the manager has looked at every one of the objects since it started.
-func (m *Manager) Looked(w *World, objects ...client.Object) {
+// Reconciled waits until the manager has reconciled every one of the objects since it
+// started.
+func (m *Manager) Reconciled(w *World, objects ...client.Object) {
 	w.t.Helper()
 	for _, o := range objects {
 		kind := "MirrorFilter"
@@ -184,7 +185,7 @@ func (m *Manager) Looked(w *World, objects ...client.Object) {
 			kind = "MirrorSession"
 		}
 		object := fmt.Sprintf(`"%s":{"name":"%s","namespace":"%s"}`, kind, o.GetName(), w.Namespace)
-		Poll(w.t, "a look at "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
+		Poll(w.t, "a reconcile of "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
 			func(lines string) bool { return strings.Contains(lines, object) })
 	}
 }

@@ -26,7 +26,7 @@ import (
 	"vpcmirror.io/operator/test/env"
 )
 
-// SecretName is the Secret that every object of a World names unless told otherwise.
+// SecretName is the Secret that every object of a World names unless an edit names another.
 const SecretName = "huawei-cloud"
 
 // World is one test's share of everything.
@@ -54,10 +54,10 @@ func New(t testing.TB, options ...sim.Option) *World {
 	return w
 }
 
-// Clock is the time of day, moved forward by what Advance was told.
+// Clock is the time of day, moved forward by Advance.
 type Clock struct{ offset atomic.Int64 }
 
-// Now tells the time.
+// Now is the time.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
 // Advance moves the clock forward.
@@ -90,20 +90,21 @@ func Change[T client.Object](w *World, o T, edit func(T)) {
 	if err := w.Get(o); err != nil {
 		w.t.Fatalf("reading the %T %s: %v", o, o.GetName(), err)
 	}
-	before := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has its original's type
+	before := o.DeepCopyObject().(client.Object) // a copy has its original's type
 	edit(o)
 	if err := w.Cluster.Client.Patch(w.ctx(), o, client.MergeFrom(before)); err != nil {
 		w.t.Fatalf("changing the %T %s: %v", o, o.GetName(), err)
 	}
 }
 
-var pokes atomic.Int64
+// requested counts the requests to reconcile, so that no two are equal.
+var requested atomic.Int64
 
-// Ask asks for a look at the object now, and returns what will be echoed; an object that
-// is gone already, or goes because of it, echoes nothing.
-func (w *World) Ask(o client.Object) string {
+// RequestReconcile asks for a reconcile of the object now, and returns what will be
+// echoed; an object that is gone already, or goes because of it, echoes nothing.
+func (w *World) RequestReconcile(o client.Object) string {
 	w.t.Helper()
-	request := fmt.Sprintf("request-%d", pokes.Add(1))
+	request := fmt.Sprintf("request-%d", requested.Add(1))
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.ReconcileRequestedAnnotation, request)
 	err := w.Cluster.Client.Patch(w.ctx(), o, client.RawPatch(types.MergePatchType, []byte(patch)))
 	if client.IgnoreNotFound(err) != nil {
@@ -112,11 +113,11 @@ func (w *World) Ask(o client.Object) string {
 	return request
 }
 
-// Poke asks for a look at the object now and returns when there was one.
-func Poke[T status.Object](w *World, o T) T {
+// ReconcileNow asks for a reconcile of the object now and returns when there was one.
+func ReconcileNow[T status.Object](w *World, o T) T {
 	w.t.Helper()
-	request := w.Ask(o)
-	return Until(w, o, "the poke is handled", func(o T) bool { return o.Common().LastHandledReconcileAt == request })
+	request := w.RequestReconcile(o)
+	return Until(w, o, "the requested reconcile is done", func(o T) bool { return o.Common().LastHandledReconcileAt == request })
 }
 
 // Fault switches a fault of the cloud on and returns its ID.

@@ -52,7 +52,7 @@ type options struct {
 }
 
 func main() {
-	klog.SetLogger(logr.Discard()) // what client-go would log is told by our own errors
+	klog.SetLogger(logr.Discard()) // what client-go would log is in our own errors
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))

@@ -1,5 +1,5 @@
 // Command pause is the program of the lab's sandbox image: it holds a pod's namespaces
-// and waits to be told to stop.
+// and waits for a signal.
 //
 // It may import nothing of ours.
 package main

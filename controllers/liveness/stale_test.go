@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { env.Main(m) }
 
-// cluster is a namespace with leases on the real API server, and a manager's view of it.
+// cluster is a namespace with leases on the real API server, and a manager's watcher of them.
 type cluster struct {
 	*env.Cluster
 	namespace string
@@ -102,9 +102,9 @@ func (c *cluster) session(t *testing.T, node string) *v1alpha1.MirrorSession {
 	return s
 }
 
-func (c *cluster) look(t *testing.T) {
+func (c *cluster) poll(t *testing.T) {
 	t.Helper()
-	if err := c.watcher.Look(t.Context()); err != nil {
+	if err := c.watcher.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -138,33 +138,33 @@ func TestLeasesOfNodesThatAreGoneAreDeleted(t *testing.T) {
 			c.lease(t, name)
 		}
 		s := c.session(t, "counted")
-		c.look(t)
-		c.now = c.now.Add(memory - time.Second)
-		c.look(t)
+		c.poll(t)
+		c.now = c.now.Add(retention - time.Second)
+		c.poll(t)
 		c.want(t, "there", "gone", "counted", "back") // not yet
 		c.renew(t, "back")
-		c.look(t)
-		c.now = c.now.Add(tidying)
-		c.look(t)
+		c.poll(t)
+		c.now = c.now.Add(cleanupInterval)
+		c.poll(t)
 		c.want(t, "there", "counted", "back")
 
 		s.Status.Verification = nil
 		if err := c.Client.Status().Update(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		c.look(t)
-		c.want(t, "there", "counted", "back") // it is looked for from time to time only
-		c.now = c.now.Add(tidying)
-		c.look(t)
+		c.poll(t)
+		c.want(t, "there", "counted", "back") // stale ones are searched for from time to time only
+		c.now = c.now.Add(cleanupInterval)
+		c.poll(t)
 		c.want(t, "there", "back")
 	})
 
 	t.Run("never where the cluster has no nodes: verifiers run beside it", func(t *testing.T) {
 		c := newCluster(t)
 		c.lease(t, "gone")
-		c.look(t)
-		c.now = c.now.Add(2 * memory)
-		c.look(t)
+		c.poll(t)
+		c.now = c.now.Add(2 * retention)
+		c.poll(t)
 		c.want(t, "gone")
 	})
 
@@ -172,10 +172,10 @@ func TestLeasesOfNodesThatAreGoneAreDeleted(t *testing.T) {
 		c := newCluster(t)
 		c.node(t, "there")
 		c.lease(t, "late")
-		c.look(t)
-		c.now = c.now.Add(memory)
+		c.poll(t)
+		c.now = c.now.Add(retention)
 		c.watcher.Client = renewing{c.watcher.Client, func() { c.renew(t, "late") }}
-		c.look(t)
+		c.poll(t)
 		c.want(t, "late")
 	})
 }

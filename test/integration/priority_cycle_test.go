@@ -44,11 +44,11 @@ func have(t *testing.T, w *harness.World, sessions ...*v1alpha1.MirrorSession) {
 	}
 }
 
-func TestSessionsThatExchangeTheirPrioritiesAllGetThem(t *testing.T) {
+func TestSessionsThatSwapTheirPrioritiesAllGetThem(t *testing.T) {
 	t.Parallel()
 	for name, wanted := range map[string][]int32{ // session i had i+1
 		"two, and a third stays": {2, 1, 3},
-		"three in a ring":        {2, 3, 1},
+		"three in a cycle":       {2, 3, 1},
 		"the first and the last": {3, 2, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestSessionsThatExchangeTheirPrioritiesAllGetThem(t *testing.T) {
 		have(t, w, sessions...)
 	})
 
-	t.Run("also when the answer to stepping aside is lost", func(t *testing.T) {
+	t.Run("also when the answer to the first update is lost", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		w.Start()
@@ -91,7 +91,7 @@ func TestSessionsThatExchangeTheirPrioritiesAllGetThem(t *testing.T) {
 		have(t, w, sessions...)
 	})
 
-	t.Run("also when somebody exchanged them in the cloud, and no event calls the step aside a repair", func(t *testing.T) {
+	t.Run("also when somebody swapped them in the cloud, and no event calls the detour a repair", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		w.Start()
@@ -105,7 +105,7 @@ func TestSessionsThatExchangeTheirPrioritiesAllGetThem(t *testing.T) {
 		})
 		w.Clock.Advance(time.Minute)
 		for _, s := range sessions {
-			harness.Poke(w, s)
+			harness.ReconcileNow(w, s)
 		}
 		have(t, w, sessions...)
 		for _, s := range sessions {
@@ -142,7 +142,7 @@ func (s lateStatus) Apply(ctx context.Context, o runtime.ApplyConfiguration, opt
 	return s.SubResourceWriter.Apply(ctx, o, opts...)
 }
 
-func TestASessionStepsAsideOnlyForOneThatCanMove(t *testing.T) {
+func TestASessionLeavesItsPriorityOnlyToOneThatCanMove(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*v1alpha1.MirrorSession){
 		"not for one that stays":              func(*v1alpha1.MirrorSession) {},
@@ -156,12 +156,12 @@ func TestASessionStepsAsideOnlyForOneThatCanMove(t *testing.T) {
 			w.Start()
 			sessions := ranked(w, 2)
 			harness.Change(w, sessions[1], edit)
-			harness.Until(w, sessions[1], "its new spec was looked at", func(s *v1alpha1.MirrorSession) bool {
+			harness.Until(w, sessions[1], "its new spec was reconciled", func(s *v1alpha1.MirrorSession) bool {
 				return s.Status.ObservedGeneration == s.Generation
 			})
 			harness.Change(w, sessions[0], priority(2))
 			harness.Because(w, sessions[0], v1alpha1.ReasonPriorityTaken, sessions[1].Status.Sessions[0].ID)
-			harness.Poke(w, sessions[0]) // not at the next look either
+			harness.ReconcileNow(w, sessions[0]) // not at the next reconcile either
 			harness.Same(t, "the priority in the cloud", 1, w.Cloud.State.Snapshot().Sessions[sessions[0].Status.Sessions[0].ID].Priority)
 		})
 	}

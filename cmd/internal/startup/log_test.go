@@ -1,4 +1,4 @@
-package main
+package startup
 
 import (
 	"bytes"
@@ -17,11 +17,7 @@ func TestTheLogIsSilentAboutEventsInANamespaceThatGoesAndNothingElse(t *testing.
 	ending.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	const rejected = "Server rejected event (will not retry!)"
 	var out bytes.Buffer
-	o, err := parse(nil, &out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := o.logger(&out).WithName("events").WithValues("k", "v")
+	log := (&logOptions{level: "info", encoding: "json"}).logger(&out).WithName("events").WithValues("k", "v")
 	log.Error(ending, rejected)
 	if out.Len() > 0 {
 		t.Errorf("it says %s", out.String())

@@ -1,0 +1,39 @@
+package startup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// KubeconfigUsage is the text of --help for the flag --kubeconfig.
+const KubeconfigUsage = "`file` that says how to reach the API server, else KUBECONFIG names it; in a pod it is not needed"
+
+// APIServer looks into the file kubeconfig; if that is empty into the one of KUBECONFIG;
+// else at what a pod has; else into ~/.kube/config, as kubectl does.
+func APIServer(kubeconfig, userAgent string) (*rest.Config, error) {
+	config, err := load(kubeconfig)
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("no API server is known: this is no pod, and neither --kubeconfig nor KUBECONFIG names a file with a cluster")
+	case err != nil:
+		return nil, fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
+	}
+	config.UserAgent = userAgent
+	return config, nil
+}
+
+func load(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
+		if config, err := rest.InClusterConfig(); !errors.Is(err, rest.ErrNotInCluster) {
+			return config, err
+		}
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	rules.WarnIfAllMissing = false // the error says it
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+}

@@ -1,0 +1,108 @@
+package inventory_test
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/inventory"
+)
+
+// reader is a client that answers reads from its fields and counts them. A call takes as
+// long as slow, and fails with failure where one is set.
+type reader struct {
+	cloud.Client // none of the other methods may be called
+
+	account  cloud.Account
+	slow     time.Duration
+	failure  error
+	filters  []cloud.Filter
+	sessions []cloud.Session
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+func (r *reader) Account() cloud.Account { return r.account }
+
+func (r *reader) call(ctx context.Context, name string) error {
+	r.mu.Lock()
+	if r.calls == nil {
+		r.calls = map[string]int{}
+	}
+	r.calls[name]++
+	failure := r.failure
+	r.mu.Unlock()
+	select {
+	case <-time.After(r.slow):
+		return failure
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *reader) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
+	seen := r.filters
+	return seen, r.call(ctx, "ListFilters")
+}
+
+func (r *reader) ListSessions(ctx context.Context) ([]cloud.Session, error) {
+	seen := r.sessions
+	return seen, r.call(ctx, "ListSessions")
+}
+
+func (r *reader) GetInterface(ctx context.Context, id string) (cloud.Interface, error) {
+	return cloud.Interface{ID: id}, r.call(ctx, "GetInterface "+id)
+}
+
+func (r *reader) FindInterfaces(ctx context.Context, address netip.Addr) ([]cloud.Interface, error) {
+	return []cloud.Interface{{ID: "at", Addresses: []netip.Addr{address}}}, r.call(ctx, "FindInterfaces")
+}
+
+func (r *reader) GetQuota(ctx context.Context) (cloud.Quota, error) {
+	return cloud.Quota{Sessions: 7}, r.call(ctx, "GetQuota")
+}
+
+// world is an empty inventory, and a client that finds nothing in the cloud yet.
+func world() (*inventory.Inventory, *reader) {
+	return inventory.New(time.Now), &reader{account: cloud.Account{Region: "here"}}
+}
+
+// pass lets the time of a test's bubble pass: it does only while every goroutine waits.
+func pass(d time.Duration) { <-time.After(d) }
+
+func same[T any](t *testing.T, what string, want, got T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateErrors()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func filter(id, name string) cloud.Filter { return cloud.Filter{ID: id, Name: name} }
+
+// filters reads the filters and fails the test on an error.
+func filters(t *testing.T, i *inventory.Inventory, r *reader, notBefore time.Time) []cloud.Filter {
+	t.Helper()
+	all, err := i.Filters(t.Context(), r, notBefore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// answer is all that a read of filters gives.
+type answer struct {
+	Filters []cloud.Filter
+	Err     error
+}
+
+func ask(ctx context.Context, i *inventory.Inventory, r *reader, notBefore time.Time) answer {
+	all, err := i.Filters(ctx, r, notBefore)
+	return answer{all, err}
+}
