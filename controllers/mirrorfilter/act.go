@@ -2,6 +2,7 @@ package mirrorfilter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,14 +24,25 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 				s.announce(diff.Changes, gap)
 				announced = true
 			}
-			for _, step := range steps {
-				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
-					return err
-				}
+			err := doAll(ctx, s.Cloud, have.ID, steps)
+			if p := lifecycle.Diagnose(err); p != nil && !p.Retry {
+				// It stays undone for a while. What was taken away is not copied until then.
+				narrowing := doAll(ctx, s.Cloud, have.ID, diff.Narrowing())
+				return errors.Join(err, narrowing)
 			}
-			return nil
+			return err
 		}
 	}
+}
+
+// doAll makes the calls until one fails.
+func doAll(ctx context.Context, c cloud.Client, filterID string, steps []plan.FilterStep) error {
+	for _, step := range steps {
+		if err := do(ctx, c, filterID, step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ruleLimit is the quota of rules for each direction, or unknown where the cloud does not

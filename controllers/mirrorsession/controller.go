@@ -27,7 +27,7 @@ import (
 type Reconciler struct {
 	*lifecycle.Services
 
-	allocation allocationLocks
+	reserved reservations
 }
 
 // scope is one reconcile of one session.
@@ -42,6 +42,9 @@ type scope struct {
 	target   cloud.Interface
 	// sourceFields are the fields of the spec that name the sources, by interface.
 	sourceFields map[string]string
+	// lostNodes are, by interface, the nodes that the spec names and that no longer lead to
+	// it: the status keeps them, so that the next reconcile knows what the source stood for.
+	lostNodes map[string]string
 	// sameVNI is another session in the cloud that shares target and VNI, empty for none.
 	sameVNI string
 }
@@ -84,11 +87,10 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	numbers, unlock, err := s.numbers(ctx, have)
+	numbers, err := s.numbers(ctx, have)
 	if err != nil {
 		return err
 	}
-	defer unlock()
 	interim, taken := s.holding(numbers, have)
 	if taken != nil && have == nil {
 		return taken

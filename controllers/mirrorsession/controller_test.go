@@ -3,10 +3,12 @@ package mirrorsession
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -144,31 +146,22 @@ func TestTheMessageOfReadySaysWhatTheCloudCopiesFromWhereToWhere(t *testing.T) {
 	same(t, "of one that is off", "the cloud has the session; it is switched off by spec.enabled", (&scope{session: s}).Synced())
 }
 
-func TestOnlyOneSessionOfAnAccountChoosesNumbersAtATime(t *testing.T) {
-	var locks allocationLocks
-	here, there := cloud.Account{ProjectID: "a"}, cloud.Account{ProjectID: "b"}
-	unlock, err := locks.lock(t.Context(), here)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := locks.lock(t.Context(), there)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other()
-	second := make(chan func())
-	go func() {
-		unlock, err := locks.lock(t.Context(), here)
+// Two that choose from the same list of the cloud, which shows neither, get different numbers.
+func TestNumbersThatWereChosenAreReservedUntilTheCloudCanShowThem(t *testing.T) {
+	var r reservations
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	choose := func(uid, account string) plan.Numbers {
+		s := session(func(s *v1alpha1.MirrorSession) { s.UID = types.UID(uid) })
+		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", Account: cloud.Account{ProjectID: account}}, now)
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		second <- unlock
-	}()
-	select {
-	case <-second:
-		t.Fatal("two sessions of one account choose at the same time")
-	default:
+		return n
 	}
-	unlock()
-	(<-second)()
+	same(t, "the first", plan.Numbers{VNI: 1, Priority: 10000}, choose("a", "p"))
+	same(t, "the second", plan.Numbers{VNI: 2, Priority: 10001}, choose("b", "p"))
+	same(t, "the first again", plan.Numbers{VNI: 1, Priority: 10000}, choose("a", "p"))
+	same(t, "one of another account", plan.Numbers{VNI: 1, Priority: 10000}, choose("c", "q"))
+	now = now.Add(reservedFor + 1)
+	same(t, "one that comes when lists show what was made", plan.Numbers{VNI: 1, Priority: 10000}, choose("d", "p"))
 }

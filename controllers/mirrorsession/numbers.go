@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -15,47 +16,53 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
-// allocationLocks let one session of an account choose its numbers at a time. The zero
-// value is ready.
-type allocationLocks struct {
+// reservations are the numbers that were chosen a short time ago, by account: what the lists
+// of the cloud may not show yet. The zero value is ready.
+type reservations struct {
 	mu        sync.Mutex
-	byAccount map[cloud.Account]chan struct{}
+	byAccount map[cloud.Account]map[types.UID]reservation
 }
 
-// lock waits until no other session of the account chooses numbers, and returns what ends
-// that. It is held until the cloud has the session: only then do the others see what was
-// chosen.
-func (l *allocationLocks) lock(ctx context.Context, account cloud.Account) (unlock func(), err error) {
-	only := l.of(account)
-	select {
-	case only <- struct{}{}:
-		return func() { <-only }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for other sessions that choose their numbers: %w", ctx.Err())
-	}
+type reservation struct {
+	plan.Reservation
+	until time.Time
 }
 
-func (l *allocationLocks) of(account cloud.Account) chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byAccount == nil {
-		l.byAccount = make(map[cloud.Account]chan struct{})
+// choose lets one session choose at a time; nobody is asked anything meanwhile.
+func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byAccount == nil {
+		r.byAccount = make(map[cloud.Account]map[types.UID]reservation)
 	}
-	only, ok := l.byAccount[account]
-	if !ok {
-		only = make(chan struct{}, 1)
-		l.byAccount[account] = only
+	valid := r.byAccount[in.Account]
+	if valid == nil {
+		valid = make(map[types.UID]reservation)
+		r.byAccount[in.Account] = valid
 	}
-	return only
+	for uid, reserved := range valid {
+		if now.After(reserved.until) {
+			delete(valid, uid)
+			continue
+		}
+		in.Reserved = append(in.Reserved, reserved.Reservation)
+	}
+	n, reserve, err := plan.ChooseNumbers(in)
+	for _, reserved := range reserve {
+		valid[reserved.UID] = reservation{reserved, now.Add(reservedFor)}
+	}
+	return n, err
 }
+
+// reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
+const reservedFor = time.Minute
 
 // numbersAge is how old a list of the cloud's sessions may be when numbers are chosen
 // from it: sessions of others count too, and for a VNI the cloud itself refuses nothing.
 const numbersAge = 30 * time.Second
 
-// numbers returns the VNI and the priority, and what has to be called once the cloud has
-// the session: until then no other session of the account chooses.
-func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Numbers, unlock func(), err error) {
+// numbers returns the VNI and the priority.
+func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Numbers, err error) {
 	in := plan.NumbersInput{
 		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: s.sourceIDs(), Cluster: s.Cluster,
 	}
@@ -64,24 +71,20 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 		since = steady
 	}
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
-		return n, nil, fmt.Errorf("list the sessions to compare their numbers: %w", err)
+		return n, fmt.Errorf("list the sessions to compare their numbers: %w", err)
 	}
 	if kept, current := in.KeptNumbers(); current {
-		return kept, func() {}, nil
-	}
-	if unlock, err = s.reconciler.allocation.lock(ctx, s.Cloud.Account()); err != nil {
-		return n, nil, err
+		return kept, nil
 	}
 	if n, err = s.choose(ctx, in); err != nil {
-		unlock()
-		return n, nil, err
+		return n, err
 	}
 	for _, other := range n.Preceded {
 		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
 			"no priority after that of the session %s (%d) is free: this one gets %d, and takes the packets of the sources that both have",
 			other.ID, other.Priority, n.Priority)
 	}
-	return n, unlock, nil
+	return n, nil
 }
 
 // choose decides VNI and priority by everything that the cloud and the cluster have of
@@ -103,7 +106,7 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers,
 		return plan.Numbers{}, fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
 	in.Others = others.Items
-	chosen, err := plan.ChooseNumbers(in)
+	chosen, err := s.reconciler.reserved.choose(in, s.Clock())
 	switch {
 	case errors.Is(err, plan.ErrNoPriority):
 		return chosen, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "%s: delete sessions that are not needed", err)

@@ -1,6 +1,7 @@
 package mirrorsession
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -73,7 +74,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 
 // resolveSources finds the interfaces of spec.sources, and what is missing.
 func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []*lifecycle.Problem, err error) {
-	s.sourceFields = make(map[string]string)
+	s.sourceFields, s.lostNodes = make(map[string]string), make(map[string]string)
 	for i, source := range s.session.Spec.Sources {
 		field := fmt.Sprintf("spec.sources[%d]", i)
 		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
@@ -91,6 +92,7 @@ func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []
 				continue
 			}
 			found = *kept
+			s.lostNodes[found.ID] = source.NodeName
 		}
 		if s.sourceFields[found.ID] == "" {
 			s.sourceFields[found.ID] = field
@@ -217,7 +219,9 @@ func (s *scope) show(ctx context.Context) error {
 	s.session.Status.Target = &target
 	s.session.Status.Sources = nil
 	for _, i := range s.sources {
-		s.session.Status.Sources = append(s.session.Status.Sources, resolved(i, nodes))
+		source := resolved(i, nodes)
+		source.NodeName = cmp.Or(source.NodeName, s.lostNodes[i.ID])
+		s.session.Status.Sources = append(s.session.Status.Sources, source)
 	}
 	return nil
 }

@@ -62,6 +62,19 @@ func (d *FilterDiff) Steps(limit int) (steps []FilterStep, gap bool) {
 	return steps, gap
 }
 
+// Narrowing are the steps that take accepting rules away which the spec no longer has. They
+// never copy more, whatever else is left undone, so they need not wait for it.
+func (d *FilterDiff) Narrowing() (steps []FilterStep) {
+	for _, e := range d.directions {
+		for _, r := range slices.Backward(e.outgoing) {
+			if r.Accept && !unreadable(r) {
+				steps = append(steps, FilterStep{DeleteRule: &r})
+			}
+		}
+	}
+	return steps
+}
+
 // edit is the change of one direction's rules.
 //
 // Packets are decided by the first rule that matches, so the order of the calls

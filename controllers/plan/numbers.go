@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -31,6 +32,17 @@ type NumbersInput struct {
 	InCloud []cloud.Session
 	// Others are the MirrorSessions of this cluster; Session itself may be among them.
 	Others []v1alpha1.MirrorSession
+	// Reserved are numbers that were chosen a short time ago, see ChooseNumbers; the cloud
+	// may not show them yet.
+	Reserved []Reservation
+}
+
+// Reservation keeps allocated numbers for a MirrorSession until the cloud has them.
+type Reservation struct {
+	UID types.UID
+	// Priority and VNI are -1 where the spec names them; TargetID is where the VNI is for.
+	Priority, VNI int
+	TargetID      string
 }
 
 // Numbers are the VNI and the priority of a session.
@@ -96,10 +108,12 @@ func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
 	return oldest
 }
 
-// yields reports whether an allocated VNI has to be given up to another session that has it
-// too: a copy could not be told from the other's. The older one keeps it.
+// yields reports whether an allocated VNI has to be given up to another session that has
+// it too: a copy could not be told from the other's. The older one keeps it, unless it comes
+// to the target only now.
 func (in *NumbersInput) yields(n Numbers) bool {
-	return in.Session.Spec.VNI == nil && n.SameVNI != nil && (in.Own == nil || olderInCloud(n.SameVNI, in.Own))
+	comes := in.Own == nil || in.Own.TargetID != in.TargetID
+	return in.Session.Spec.VNI == nil && n.SameVNI != nil && (comes || olderInCloud(n.SameVNI, in.Own))
 }
 
 func olderInCloud(a, b *cloud.Session) bool {
@@ -123,60 +137,75 @@ func prefer(number *int, better *int32) {
 // older session. An allocated VNI is the smallest from 1 that no other session to the
 // target has: the cloud itself would give VNI 1 to everyone, and two sessions to one target
 // could not be told apart.
-func ChooseNumbers(in NumbersInput) (Numbers, error) {
-	n, _ := in.KeptNumbers()
+//
+// Of sessions that wait at the same time the older ones go first: reserve has numbers for
+// them too, whichever is the first to ask. The caller keeps it for as long as a list of the
+// cloud may be old, and gives it to those who ask next.
+func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error) {
+	n, _ = in.KeptNumbers()
 	claims := in.claims()
 	if holder, taken := PriorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
 		if in.Session.Spec.Priority != nil {
 			n.Holder, n.HolderWants = &holder, claims.wantedBy(holder)
 			if !PriorityCycle(in.InCloud, claims.waiting(in.ownID(), n.Priority), in.ownID()) {
 				n.Priority = 0
-				return n, nil
+				return n, nil, nil
 			}
 		}
 		n.Priority = none
 	}
-	if n.Priority == none {
-		if n.Priority, n.Preceded = in.freePriority(claims); n.Priority == none {
-			return n, ErrNoPriority
-		}
+	needsPriority := n.Priority == none
+	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.Own == nil && claims.vnis[n.VNI])
+	if needsPriority || needsVNI {
+		reserve = in.reserveOlder(claims)
 	}
-	if in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.Own == nil && claims.vnis[n.VNI]) {
-		taken := claims.vnis
-		for _, s := range in.InCloud {
-			if s.TargetID == in.TargetID && s.ID != in.ownID() {
-				taken[s.VNI] = true
-			}
+	own := Reservation{UID: in.Session.UID, Priority: none, VNI: none, TargetID: in.TargetID}
+	if needsPriority {
+		if n.Priority, n.Preceded = in.allocatePriority(claims); n.Priority == none {
+			return n, nil, ErrNoPriority
 		}
-		if n.VNI = freeUpward(1, v1alpha1.MaxVNI, taken, claims.vniRank); n.VNI == none {
-			return n, ErrNoVNI
-		}
+		own.Priority = n.Priority
 	}
-	return n, nil
+	if needsVNI {
+		if n.VNI = in.allocateVNI(claims); n.VNI == none {
+			return n, nil, ErrNoVNI
+		}
+		own.VNI = n.VNI
+	}
+	return n, append(reserve, own), nil
 }
 
-// freePriority allocates a priority, and returns the sessions that it goes before where
-// there is none after theirs.
-func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.Session) {
-	taken, first := c.priorities, firstAllocated
-	var sharing []cloud.Session
-	for _, s := range in.InCloud {
-		taken[s.Priority] = true
-		if s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) }) {
-			sharing = append(sharing, s)
-			first = max(first, s.Priority+1)
+// reserveOlder takes numbers for the sessions that go first.
+func (in *NumbersInput) reserveOlder(c claims) (reserve []Reservation) {
+	for _, o := range c.older {
+		r := Reservation{UID: o.UID, Priority: none, VNI: none, TargetID: in.TargetID}
+		if o.Spec.Priority == nil {
+			r.Priority, _ = in.freePriority(c)
 		}
-	}
-	if priority = freeUpward(first, v1alpha1.MaxSessionPriority, taken, c.priorityRank); priority != none {
-		return priority, nil
-	}
-	priority = largestFree(taken)
-	for _, s := range sharing {
-		if s.Priority > priority {
-			preceded = append(preceded, s)
+		if o.Spec.VNI == nil && equality.Semantic.DeepEqual(o.Spec.Target, in.Session.Spec.Target) {
+			r.VNI = freeFrom(1, v1alpha1.MaxVNI, c.vnis)
 		}
+		reserve = append(reserve, r)
+		c.priorities[r.Priority], c.vnis[r.VNI] = true, true
 	}
-	return priority, preceded
+	return reserve
+}
+
+// allocatePriority returns the priority that was reserved for the session, unless somebody
+// has it by now; else see freePriority.
+func (in *NumbersInput) allocatePriority(c claims) (priority int, preceded []cloud.Session) {
+	if r := c.reserved; r != nil && r.Priority != none && !c.priorities[r.Priority] {
+		return r.Priority, nil
+	}
+	return in.freePriority(c)
+}
+
+// allocateVNI is allocatePriority for the VNI.
+func (in *NumbersInput) allocateVNI(c claims) int {
+	if r := c.reserved; r != nil && r.TargetID == in.TargetID && r.VNI != none && !c.vnis[r.VNI] {
+		return r.VNI
+	}
+	return freeFrom(1, v1alpha1.MaxVNI, c.vnis)
 }
 
 // ownID is the ID of what the cloud has of the session, empty for nothing.
@@ -187,18 +216,36 @@ func (in *NumbersInput) ownID() string {
 	return in.Own.ID
 }
 
-// freeUpward returns the free number of a rank from first up to last: rank is how many
-// older sessions also wait for one, so that several that are chosen at the same time
-// differ. none when there are not so many.
-func freeUpward(first, last int, taken map[int]bool, rank int) int {
-	for number := first; number <= last; number++ {
-		if taken[number] {
-			continue
+// freePriority returns the smallest free priority after those of the sessions with a source
+// in common; where there is none, the largest free one, and the sessions that it goes
+// before.
+func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.Session) {
+	first := firstAllocated
+	var sharing []cloud.Session
+	for _, s := range in.InCloud {
+		if s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) }) {
+			sharing = append(sharing, s)
+			first = max(first, s.Priority+1)
 		}
-		if rank == 0 {
+	}
+	if priority = freeFrom(first, v1alpha1.MaxSessionPriority, c.priorities); priority != none {
+		return priority, nil
+	}
+	priority = largestFree(c.priorities)
+	for _, s := range sharing {
+		if s.Priority > priority {
+			preceded = append(preceded, s)
+		}
+	}
+	return priority, preceded
+}
+
+// freeFrom returns the smallest free number from first to last, none where there is none.
+func freeFrom(first, last int, taken map[int]bool) int {
+	for number := first; number <= last; number++ {
+		if !taken[number] {
 			return number
 		}
-		rank--
 	}
 	return none
 }
@@ -213,15 +260,18 @@ func largestFree(taken map[int]bool) int {
 	return none
 }
 
-// claims are what the other MirrorSessions of the cluster have of the numbers or ask for,
-// though the cloud may not show it yet.
+// claims are the numbers that are taken: by what the cloud has, by what the other
+// MirrorSessions of the cluster have or ask for, though the cloud may not show it yet, and
+// by reservations.
 type claims struct {
 	priorities map[int]bool
 	// vnis are those for the same target.
 	vnis map[int]bool
-	// priorityRank and vniRank are how many older sessions are about to choose too: the
-	// first numbers are left to them.
-	priorityRank, vniRank int
+	// reserved is what was reserved for the session itself, nil for nothing.
+	reserved *Reservation
+	// older are the MirrorSessions that are about to choose too, the oldest first, and have
+	// no reservation.
+	older []*v1alpha1.MirrorSession
 	// named are, by the ID of what they have in the cloud, those whose specs name a
 	// priority.
 	named map[string]priorityClaim
@@ -234,31 +284,63 @@ type priorityClaim struct {
 }
 
 func (in *NumbersInput) claims() claims {
-	made := make(map[Mark]bool, len(in.InCloud))
-	for _, have := range in.InCloud {
-		if mark, ok := MarkOf(have.Description); ok {
-			made[mark] = true
-		}
-	}
 	c := claims{priorities: map[int]bool{}, vnis: map[int]bool{}, named: map[string]priorityClaim{}}
+	known := c.inCloud(in)
+	c.reservations(in, known)
 	for i := range in.Others {
 		o := &in.Others[i]
 		if o.UID == in.Session.UID {
 			continue
 		}
-		c.reserve(o, in.TargetID)
+		c.spec(o, in.TargetID)
 		if part := o.Part(1); part != nil && o.Spec.Priority != nil && o.ToBeMade() && SameAccount(o.Status.Account, in.Account) {
 			c.named[part.ID] = priorityClaim{int(*o.Spec.Priority), o.WaitsFor(v1alpha1.ReasonPriorityTaken)}
 		}
-		if !made[Mark{Cluster: in.Cluster, UID: string(o.UID), Part: 1}] && precedes(o, in.Session) {
-			c.rank(o, in.Session)
+		if !known[o.UID] && precedes(o, in.Session) {
+			c.older = append(c.older, o)
 		}
 	}
+	slices.SortFunc(c.older, func(a, b *v1alpha1.MirrorSession) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
+	})
 	return c
 }
 
-// reserve notes the numbers that a session has or asks for.
-func (c *claims) reserve(o *v1alpha1.MirrorSession, targetID string) {
+// inCloud takes what the cloud shows, and returns which of this cluster's it has.
+func (c *claims) inCloud(in *NumbersInput) (known map[types.UID]bool) {
+	known = make(map[types.UID]bool)
+	for _, have := range in.InCloud {
+		if mark, ok := MarkOf(have.Description); ok && mark.Cluster == in.Cluster {
+			known[types.UID(mark.UID)] = true
+		}
+		if have.ID == in.ownID() {
+			continue
+		}
+		c.priorities[have.Priority] = true
+		if have.TargetID == in.TargetID {
+			c.vnis[have.VNI] = true
+		}
+	}
+	return known
+}
+
+// reservations takes what is reserved for others, who are known then.
+func (c *claims) reservations(in *NumbersInput, known map[types.UID]bool) {
+	for i, r := range in.Reserved {
+		if r.UID == in.Session.UID {
+			c.reserved = &in.Reserved[i]
+			continue
+		}
+		known[r.UID] = true
+		c.priorities[r.Priority] = true
+		if r.TargetID == in.TargetID {
+			c.vnis[r.VNI] = true
+		}
+	}
+}
+
+// spec takes the numbers that another MirrorSession has or asks for.
+func (c *claims) spec(o *v1alpha1.MirrorSession, targetID string) {
 	if o.Spec.Priority != nil {
 		c.priorities[int(*o.Spec.Priority)] = true
 	}
@@ -272,15 +354,6 @@ func (c *claims) reserve(o *v1alpha1.MirrorSession, targetID string) {
 		if vni != nil {
 			c.vnis[int(*vni)] = true
 		}
-	}
-}
-
-func (c *claims) rank(o, s *v1alpha1.MirrorSession) {
-	if o.Spec.Priority == nil {
-		c.priorityRank++
-	}
-	if o.Spec.VNI == nil && equality.Semantic.DeepEqual(o.Spec.Target, s.Spec.Target) {
-		c.vniRank++
 	}
 }
 

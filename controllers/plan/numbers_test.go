@@ -194,7 +194,7 @@ func TestNumbers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := plan.ChooseNumbers(plan.NumbersInput{
+			got, _, err := plan.ChooseNumbers(plan.NumbersInput{
 				Session: &c.session, Own: c.own, Account: cloud.Account{Region: "r"}, TargetID: c.session.Spec.Target.InterfaceID,
 				Sources: []string{"s"}, Cluster: cluster, InCloud: c.inCloud, Others: append(c.others, c.session),
 			})
@@ -214,15 +214,13 @@ func TestWhereNoNumberIsFreeThatIsSaid(t *testing.T) {
 		all = append(all, inCloud(fmt.Sprint(p), "u", 1, p))
 	}
 	s := mirror("own", "t", 0, nil)
-	_, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all})
+	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all})
 	if diff := cmp.Diff(plan.ErrNoPriority, err, cmpopts.EquateErrors()); diff != "" {
 		t.Error(diff)
 	}
-	// The last free one goes to whoever asks, though an older one may come.
-	older := mirror("older", "t", 9, nil)
-	got, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all[1:], Others: []v1alpha1.MirrorSession{older}})
+	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all[1:]})
 	if err != nil || got.Priority != 1 {
-		t.Errorf("the priority is %d, error %v", got.Priority, err)
+		t.Errorf("the last free priority is %d, error %v", got.Priority, err)
 	}
 }
 
@@ -231,6 +229,7 @@ func TestWhereNoNumberIsFreeThatIsSaid(t *testing.T) {
 type accountOf struct {
 	sessions []v1alpha1.MirrorSession
 	cloud    []cloud.Session
+	reserved []plan.Reservation
 	interim  int // how often one took another priority for a while
 	made     int
 }
@@ -239,7 +238,7 @@ func (a *accountOf) reconcile(i int) error {
 	s := &a.sessions[i]
 	in := plan.NumbersInput{
 		Session: s, Account: cloud.Account{Region: "r"}, TargetID: s.Spec.Target.InterfaceID, Cluster: cluster,
-		InCloud: a.cloud, Others: slices.Clone(a.sessions),
+		Sources: []string{"s"}, InCloud: a.cloud, Others: slices.Clone(a.sessions), Reserved: a.reserved,
 	}
 	at := slices.IndexFunc(a.cloud, func(c cloud.Session) bool { return s.Part(1) != nil && c.ID == s.Part(1).ID })
 	if at >= 0 {
@@ -248,8 +247,13 @@ func (a *accountOf) reconcile(i int) error {
 	n, current := in.KeptNumbers()
 	if !current {
 		var err error
-		if n, err = plan.ChooseNumbers(in); err != nil {
+		var reserve []plan.Reservation
+		if n, reserve, err = plan.ChooseNumbers(in); err != nil {
 			return err
+		}
+		for _, r := range reserve {
+			a.reserved = slices.DeleteFunc(a.reserved, func(o plan.Reservation) bool { return o.UID == r.UID })
+			a.reserved = append(a.reserved, r)
 		}
 	}
 	if n.Holder != nil {
@@ -261,7 +265,7 @@ func (a *accountOf) reconcile(i int) error {
 	}
 	if at < 0 {
 		a.made++
-		a.cloud = append(a.cloud, inCloud(fmt.Sprint("c", a.made), in.TargetID, n.VNI, n.Priority))
+		a.cloud = append(a.cloud, with(inCloud(fmt.Sprint("c", a.made), in.TargetID, n.VNI, n.Priority), "s"))
 		at = len(a.cloud) - 1
 	}
 	a.cloud[at].VNI, a.cloud[at].Priority = n.VNI, n.Priority

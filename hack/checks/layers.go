@@ -108,7 +108,10 @@ var layers = []layer{
 		name: "test/env", does: "a real API server for tests and demo",
 		may: []string{"api", "test/env/checkout", "test/env/need", "test/env/pki"},
 	},
-	{name: "test/env/checkout", does: "the folder of the project, whose owner keeps what is written there"},
+	{
+		name: "test/env/checkout", does: "the folder of the project, whose owner keeps what is written there",
+		tests: []string{"test/env/need"},
+	},
 	{name: "test/env/need", does: "what a test needs of the machine, and the sentence with which it is skipped"},
 	{name: "test/env/pki", does: "the certificates of a cluster for tests"},
 	{

@@ -48,8 +48,8 @@ func numbersOf(sessions []*v1alpha1.MirrorSession) []given {
 func TestSessionsMadeAtOnceGetNumbersOfTheirOwnTheOlderOnesFirst(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.SessionsPerSource = 100 }))
-	foreign(w, someone, 2, 32766)
-	foreign(w, another, 4, 32763)
+	foreign(w, someone, 2, 10000)
+	foreign(w, another, 4, 10003)
 	w.Start()
 	var sessions []*v1alpha1.MirrorSession
 	for i := range 6 {
@@ -68,7 +68,7 @@ func TestSessionsMadeAtOnceGetNumbersOfTheirOwnTheOlderOnesFirst(t *testing.T) {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID))
 	})
 	var want []given
-	vnis, priorities := []int32{1, 3, 5, 6, 7, 8}, []int32{32765, 32764, 32762, 32761, 32760, 32759}
+	vnis, priorities := []int32{1, 3, 5, 6, 7, 8}, []int32{10001, 10002, 10004, 10005, 10006, 10007}
 	for i, s := range sessions {
 		want = append(want, given{s.Name, vnis[i], priorities[i]})
 	}
@@ -121,7 +121,7 @@ func TestASessionThatCanNotBeMadeKeepsNoNumberFromOthers(t *testing.T) {
 	session := w.Session("fine", "shared")
 	w.Create(session)
 	harness.Ready(w, session)
-	harness.Same(t, "the numbers", []given{{"fine", 1, 32766}}, numbersOf([]*v1alpha1.MirrorSession{session}))
+	harness.Same(t, "the numbers", []given{{"fine", 1, 10000}}, numbersOf([]*v1alpha1.MirrorSession{session}))
 }
 
 func TestAPriorityThatSomebodyElseHasIsWaitedForByName(t *testing.T) {
@@ -175,7 +175,7 @@ func TestAPriorityThatSomebodyElseHasIsWaitedForByName(t *testing.T) {
 		w.Clock.Advance(time.Minute)
 		harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(5)) })
 		harness.Because(w, session, v1alpha1.ReasonPriorityTaken, someone)
-		harness.Same(t, "the priority in the cloud", 32766, w.Cloud.State.Snapshot().Sessions[session.Status.Sessions[0].ID].Priority)
+		harness.Same(t, "the priority in the cloud", 10000, w.Cloud.State.Snapshot().Sessions[session.Status.Sessions[0].ID].Priority)
 	})
 }
 
@@ -185,11 +185,11 @@ func TestAnAllocatedPriorityThatSomebodyTookIsReplaced(t *testing.T) {
 	w.Start()
 	_, session := w.Pair("robbed")
 	w.EditSession(session.Status.Sessions[0].ID, func(s *state.Session) { s.Priority = 77 })
-	foreign(w, someone, 9, 32766)
+	foreign(w, someone, 9, 10000)
 	w.Clock.Advance(time.Minute)
 	harness.ReconcileNow(w, session)
 	harness.Ready(w, session)
-	harness.Same(t, "the numbers", []given{{"robbed", 1, 32765}}, numbersOf([]*v1alpha1.MirrorSession{session}))
+	harness.Same(t, "the numbers", []given{{"robbed", 1, 10001}}, numbersOf([]*v1alpha1.MirrorSession{session}))
 }
 
 func TestAnAllocatedVNIMovesOnlyWhenTheNewTargetHasItAlready(t *testing.T) {
@@ -205,7 +205,7 @@ func TestAnAllocatedVNIMovesOnlyWhenTheNewTargetHasItAlready(t *testing.T) {
 	w.Create(third)
 	harness.Ready(w, third)
 	all := []*v1alpha1.MirrorSession{first, second, third}
-	harness.Same(t, "the numbers at first", []given{{"first", 1, 32766}, {"second", 1, 32765}, {"third", 2, 32764}}, numbersOf(all))
+	harness.Same(t, "the numbers at first", []given{{"first", 1, 10000}, {"second", 1, 10001}, {"third", 2, 10002}}, numbersOf(all))
 
 	// One reconcile fails after the target is resolved: the VNI must be judged for the new
 	// target all the same.
@@ -214,5 +214,5 @@ func TestAnAllocatedVNIMovesOnlyWhenTheNewTargetHasItAlready(t *testing.T) {
 		harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.Target = other })
 		harness.Ready(w, s)
 	}
-	harness.Same(t, "the numbers on the new target", []given{{"first", 1, 32766}, {"second", 3, 32765}, {"third", 2, 32764}}, numbersOf(all))
+	harness.Same(t, "the numbers on the new target", []given{{"first", 1, 10000}, {"second", 3, 10001}, {"third", 2, 10002}}, numbersOf(all))
 }

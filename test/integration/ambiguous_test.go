@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/integration/harness"
@@ -60,7 +61,7 @@ func TestACreateWhoseAnswerIsLostIsNotRepeatedWhileReadsLagBehind(t *testing.T) 
 		w := harness.New(t)
 		w.Fault(fault.ResetAfterEffect("CreateTrafficMirrorFilter", 1))
 		w.Fault(stale)
-		w.Start()
+		w.Start(harness.WithTiming(lifecycle.DefaultTiming))
 		filter := w.Filter("lagging", noRules)
 		w.Create(filter)
 		harness.Ready(w, filter)
@@ -69,7 +70,7 @@ func TestACreateWhoseAnswerIsLostIsNotRepeatedWhileReadsLagBehind(t *testing.T) 
 	t.Run("a session", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
-		w.Start()
+		w.Start(harness.WithTiming(lifecycle.DefaultTiming))
 		filter := w.Filter("lagging", noRules)
 		w.Create(filter)
 		harness.Ready(w, filter)

@@ -18,7 +18,7 @@ func TestAnEditOutsideIsUndoneAndAnEventNamesTheField(t *testing.T) {
 		event string
 	}{
 		"a session's VNI":         {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.VNI = 99 }, "vni is 99, wanted 1"},
-		"a session's priority":    {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.Priority = 3 }, "priority is 3, wanted 32766"},
+		"a session's priority":    {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.Priority = 3 }, "priority is 3, wanted 10000"},
 		"a session's length":      {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.PacketLength = 96 }, "packetLength is 96, wanted 1460"},
 		"a session's switch":      {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.Enabled = false }, "enabled is false, wanted true"},
 		"a session's name":        {func(_ *state.World, s *state.Session, _ *state.Filter, _ *state.Rule) { s.Name = "x" }, "name is x, wanted "},

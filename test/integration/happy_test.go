@@ -56,7 +56,7 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 			ID: session.Status.Sessions[0].ID, ProjectID: scenario.WalkthroughProject, Name: "mirror-session-01",
 			Description: w.Mark(session).String(), FilterID: filter.Status.ID,
 			Sources: []string{scenario.WalkthroughSource}, TargetID: scenario.WalkthroughTarget, TargetType: state.TargetENI,
-			VNI: 1, PacketLength: 1460, Priority: 32766, Enabled: true, Type: "eni",
+			VNI: 1, PacketLength: 1460, Priority: 10000, Enabled: true, Type: "eni",
 		}},
 	})
 
@@ -80,7 +80,7 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 			},
 		},
 		VNI:      new(int32(1)),
-		Sessions: []v1alpha1.CloudSession{{ID: session.Status.Sessions[0].ID, Priority: 32766, Sources: []string{scenario.WalkthroughSource}}},
+		Sessions: []v1alpha1.CloudSession{{ID: session.Status.Sessions[0].ID, Priority: 10000, Sources: []string{scenario.WalkthroughSource}}},
 		Sources: []v1alpha1.ResolvedInterface{{
 			InterfaceID: scenario.WalkthroughSource, Addresses: []string{"192.168.0.230"}, MAC: "fa:16:3e:7e:d6:bc",
 		}},

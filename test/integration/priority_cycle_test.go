@@ -110,7 +110,7 @@ func TestSessionsThatSwapTheirPrioritiesAllGetThem(t *testing.T) {
 		have(t, w, sessions...)
 		for _, s := range sessions {
 			for _, e := range w.Events(s, "DriftCorrected") {
-				if strings.Contains(e, "32766") {
+				if strings.Contains(e, "10000") {
 					t.Errorf("an event of %s says: %s", s.Name, e)
 				}
 			}
@@ -145,10 +145,9 @@ func (s lateStatus) Apply(ctx context.Context, o runtime.ApplyConfiguration, opt
 func TestASessionLeavesItsPriorityOnlyToOneThatCanMove(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*v1alpha1.MirrorSession){
-		"not for one that stays":              func(*v1alpha1.MirrorSession) {},
-		"not for one that is suspended":       func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.Suspend = new(int32(1)), true },
-		"not for one that waits for a filter": func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.FilterRef.Name = new(int32(1)), "none" },
-		"not for one without a source":        func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.Sources = new(int32(1)), nil },
+		"not for one that stays":        func(*v1alpha1.MirrorSession) {},
+		"not for one that is suspended": func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.Suspend = new(int32(1)), true },
+		"not for one without a source":  func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.Sources = new(int32(1)), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,11 +171,14 @@ func TestAHolderThatIsToMoveIsWaitedForInTrueWords(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	sessions := ranked(w, 2)
-	harness.Change(w, sessions[1], func(s *v1alpha1.MirrorSession) { s.Spec.Priority, s.Spec.FilterRef.Name = new(int32(7)), "none" })
-	harness.Because(w, sessions[1], v1alpha1.ReasonFilterNotFound)
+	refused := w.Fault(fault.Forbidden("UpdateTrafficMirrorSession"))
+	harness.Change(w, sessions[1], priority(7))
+	harness.Because(w, sessions[1], v1alpha1.ReasonPermissionDenied)
 	harness.Change(w, sessions[0], priority(2))
 	harness.Because(w, sessions[0], v1alpha1.ReasonPriorityTaken,
 		"priority 2 is already used by the cloud's session "+sessions[1].Status.Sessions[0].ID, "which is to get priority 7: this one waits for that and has priority 1 until then")
-	w.Create(w.Filter("none"))
+	harness.Same(t, "the priority in the cloud", 1, w.Cloud.State.Snapshot().Sessions[sessions[0].Status.Sessions[0].ID].Priority)
+	w.Cloud.Faults.Remove(refused)
+	harness.ReconcileNow(w, sessions[1])
 	have(t, w, sessions...)
 }
