@@ -102,7 +102,9 @@ type MirrorSessionSpec struct {
 
 	// priority of the session, 1 to 32766; of the sessions that share a source the
 	// one with the smallest is tried first. It is unique in account and region,
-	// foreign sessions included. Without it one is allocated from 32766 downward.
+	// foreign sessions included. Without it the smallest free one from 10000 up is
+	// allocated that comes after every session with a source in common, so that a
+	// newcomer takes no packets from an older session; numbers below are for people.
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 32766",message="a session's priority is a number from 1 to 32766; leave priority out to have a free one allocated"
 	// +optional
 	Priority *int32 `json:"priority,omitempty"`
@@ -257,8 +259,7 @@ type MirrorSessionStatus struct {
 	VNI *int32 `json:"vni,omitempty"`
 
 	// sessions in the cloud that stand for this object; one today.
-	// +listType=map
-	// +listMapKey=id
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Sessions []CloudSession `json:"sessions,omitempty"`

@@ -135,3 +135,21 @@ func TestAFreshProcessDoesNotTakeWhatAStaleReadDoesNotShowForGone(t *testing.T) 
 	harness.Ready(w, session)
 	w.Holds(want)
 }
+
+func TestTheListOfCloudSessionsIsTheManagersAlone(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	_, session := w.Pair("meddled")
+	want := session.Status.Sessions
+	first.Stop(w)
+	other := session.DeepCopy()
+	other.Status.Sessions = append(other.Status.Sessions, v1alpha1.CloudSession{ID: "5a1f0c7e-0000-4000-8000-00000000dead", Priority: 1})
+	harness.SetStatus(w, session, other)
+	second := w.Start()
+	harness.ReconcileNow(w, session)
+	harness.Same(t, "the list", want, session.Status.Sessions)
+	before := len(second.Writes())
+	harness.ReconcileNow(w, session)
+	harness.Same(t, "the writes of a reconcile, but for the echo", 1, len(second.Writes())-before)
+}
