@@ -176,7 +176,7 @@ func (c *capturer) closed(ring *capture.Ring) {
 	stats, _ := ring.Stats() // of a closed ring, the last ones
 	c.past = add(c.past, stats)
 	c.ring = nil
-	c.unread = c.past.Packets - c.past.Drops - c.tally.Snapshot().Frames.Read
+	c.unread = c.past.Frames - c.past.Drops - c.tally.Snapshot().Frames.Read
 }
 
 // setProblem reports whether it is another one than before.
@@ -233,7 +233,7 @@ func (c *capturer) counters(read uint64) (total capture.Stats, waiting uint64) {
 		}
 		total = add(total, stats)
 	}
-	if done, delivered := read+c.unread, total.Packets-total.Drops; delivered > done {
+	if done, delivered := read+c.unread, total.Frames-total.Drops; delivered > done {
 		waiting = delivered - done
 	}
 	return total, waiting
@@ -261,5 +261,5 @@ func (c *capturer) drain(ctx context.Context) {
 }
 
 func add(a, b capture.Stats) capture.Stats {
-	return capture.Stats{Packets: a.Packets + b.Packets, Drops: a.Drops + b.Drops, Freezes: a.Freezes + b.Freezes}
+	return capture.Stats{Frames: a.Frames + b.Frames, Drops: a.Drops + b.Drops, Freezes: a.Freezes + b.Freezes}
 }

@@ -30,17 +30,17 @@ func TestCountsAreExactAsOfTheTimeOfTheSnapshot(t *testing.T) {
 		t.Helper()
 		s := c.snapshot()
 		counts, _ := s.Session(string(session.UID))
-		if counts.Packets < sent {
+		if counts.Arrived < sent {
 			inTheRing++
 		}
 		for _, m := range came {
-			if !m.at.After(s.at) && counts.Packets < m.frames {
-				t.Errorf("as of %s %d frames were counted, but by %s %d had come", s.at, counts.Packets, m.at, m.frames)
+			if !m.at.After(s.at) && counts.Arrived < m.frames {
+				t.Errorf("as of %s %d frames were counted, but by %s %d had come", s.at, counts.Arrived, m.at, m.frames)
 			}
 		}
 		for _, m := range began {
-			if m.at.After(s.at) && counts.Packets > m.frames {
-				t.Errorf("as of %s %d frames were counted, but by %s only %d had been sent", s.at, counts.Packets, m.at, m.frames)
+			if m.at.After(s.at) && counts.Arrived > m.frames {
+				t.Errorf("as of %s %d frames were counted, but by %s only %d had been sent", s.at, counts.Arrived, m.at, m.frames)
 			}
 		}
 	}

@@ -12,5 +12,7 @@
 // session moves to another interface, leaves and comes back, or when the pod is replaced.
 //
 // The package holds no credentials of the cloud and knows only what it reads from the API
-// server. It may import api and the other parts of the verifier but read.
+// server.
+//
+// It may import api and, of the verifier, capture, match, report and tally.
 package agent

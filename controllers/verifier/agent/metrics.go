@@ -91,6 +91,6 @@ func collectFrames(out chan<- prometheus.Metric, name string, s *snapshot) {
 	} {
 		counter(out, framesMetric, value, name, class)
 	}
-	counter(out, ringMetric, s.stats.Packets-min(s.stats.Drops, s.stats.Packets), name, "delivered")
+	counter(out, ringMetric, s.stats.Frames-min(s.stats.Drops, s.stats.Frames), name, "delivered")
 	counter(out, ringMetric, s.stats.Drops, name, "dropped")
 }

@@ -8,7 +8,7 @@
 // binds it to an interface. A process that wants to drop its capability opens
 // the sockets it may need beforehand.
 //
-// The package imports nothing of ours.
+// It may import nothing of ours.
 package capture
 
 // Frame is one captured frame.

@@ -72,9 +72,9 @@ type Ring struct {
 
 // Stats are the kernel's counters of a ring, since it was opened.
 type Stats struct {
-	// Packets is the number of frames that passed the filter, those that were
+	// Frames is the number of frames that passed the filter, those that were
 	// dropped included.
-	Packets uint64
+	Frames uint64
 	// Drops is the number of frames for which the ring had no room.
 	Drops uint64
 	// Freezes is how often the ring was full.
@@ -221,7 +221,7 @@ func (r *Ring) poll(wait time.Duration) error {
 	return nil
 }
 
-// Stats returns the kernel's counters. A frame is in Packets before it can be
+// Stats returns the kernel's counters. A frame is in Frames before it can be
 // read, so counters read after the frames were counted are never smaller.
 func (r *Ring) Stats() (Stats, error) {
 	r.mu.Lock()
@@ -234,7 +234,7 @@ func (r *Ring) Stats() (Stats, error) {
 	if err != nil {
 		return r.stats, fmt.Errorf("read the counters of the packet socket: %w", err)
 	}
-	r.stats.Packets += uint64(got.Packets)
+	r.stats.Frames += uint64(got.Packets)
 	r.stats.Drops += uint64(got.Drops)
 	r.stats.Freezes += uint64(got.Freeze_q_cnt)
 	return r.stats, nil

@@ -2,7 +2,7 @@
 // path use, with google/gopacket, which shares no code with what is tested; and
 // it joins network namespaces to send them through a real kernel.
 //
-// It is for tests only and imports nothing of ours.
+// It is for tests only and may import nothing of ours.
 package frametest
 
 import (

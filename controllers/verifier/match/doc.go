@@ -8,5 +8,5 @@
 // the packet is undecidable only when the possible answers differ in whether
 // the packet is to be copied.
 //
-// The package imports controllers/verifier/vxlan and nothing else of ours.
+// It may import controllers/verifier/vxlan.
 package match

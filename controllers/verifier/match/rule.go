@@ -207,7 +207,7 @@ type fields struct {
 	destinationHigh, destinationLow uint64
 }
 
-// try says whether the rule matches. "no" wins over "maybe": one field that
+// try reports whether the rule matches. "no" wins over "maybe": one field that
 // surely differs is enough.
 func (c *compiled) try(p *fields) answer {
 	result := yes

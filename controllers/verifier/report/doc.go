@@ -2,5 +2,5 @@
 // MirrorSession: a Ledger decides what is to be reported, a Pace when that is worth a
 // write, and Read and Write talk to the API server.
 //
-// It may import api, and of the verifier sample and tally.
+// It may import api and, of the verifier, sample and tally.
 package report

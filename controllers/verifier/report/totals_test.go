@@ -17,7 +17,7 @@ import (
 func TestWhatAnEntryReports(t *testing.T) {
 	frame := frametest.Copy(1, frametest.Inner("12345\n").Bytes()).Bytes()
 	counted := tally.SessionCounts{
-		Accepted: 100, Unexpected: 20, Undecidable: 3, NotIP: 4, Malformed: 5, DirectionUnknown: 6, ForeignSource: 7, Bytes: 9000, AcceptedBytes: 8000,
+		Accepted: 100, Unexpected: 20, Undecidable: 3, NotIP: 4, Malformed: 5, DirectionUnknown: 6, ForeignSource: 7, ArrivedBytes: 9000, AcceptedBytes: 8000,
 		FirstSeen: noon.Add(time.Second), LastSeen: noon.Add(2 * time.Second),
 		Last: &tally.Packet{Data: frame, Length: len(frame)},
 	}

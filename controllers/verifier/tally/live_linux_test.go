@@ -21,7 +21,7 @@ import (
 const deadline = 20 * time.Second
 
 // reader runs a ring on the receiving side until stop is called, which returns
-// after the last block was retired and counted.
+// after the last block was removed and counted.
 type reader struct {
 	ring  *capture.Ring
 	tally *tally.Tally
@@ -77,7 +77,7 @@ func (r *reader) settle(t *testing.T) (tally.Snapshot, capture.Stats) {
 		if err := before.Check(); err != nil {
 			t.Fatal(err)
 		}
-		waiting := int64(stats.Packets-stats.Drops) - int64(before.Frames.Read)
+		waiting := int64(stats.Frames-stats.Drops) - int64(before.Frames.Read)
 		switch {
 		case waiting < 0:
 			t.Fatalf("%d frames more were read than the kernel delivered: %+v %+v", -waiting, before.Frames, stats)
@@ -158,7 +158,7 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 	foreign.Source = frametest.ClientAddr
 	wrongPort := frametest.Inner("x")
 	wrongPort.DestinationPort = 22
-	// The odd ones first, while the ring is empty: what a busy machine drops are good ones.
+	// The lastUnexpected ones first, while the ring is empty: what a busy machine drops are good ones.
 	frames := [][]byte{to(foreign), to(frametest.Copy(2, frametest.Inner("x").Bytes())),
 		to(frametest.Copy(1, wrongPort.Bytes())), to(frametest.Copy(1, frametest.ARP()))}
 	other := frametest.Copy(1, nil)
@@ -175,8 +175,8 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 	if n := pair.Receiver.Received(t) - before; n != uint64(len(frames)) {
 		t.Fatalf("the interface received %d frames of %d", n, len(frames))
 	}
-	if n := kernel(); stats.Packets != n || n != uint64(len(frames)-1) {
-		t.Fatalf("nftables counted %d datagrams to port 4789, the ring %d, sent were %d", n, stats.Packets, len(frames)-1)
+	if n := kernel(); stats.Frames != n || n != uint64(len(frames)-1) {
+		t.Fatalf("nftables counted %d datagrams to port 4789, the ring %d, sent were %d", n, stats.Frames, len(frames)-1)
 	}
 	s := got.Sessions[0]
 	want := tally.Frames{Read: 50004 - stats.Drops, Attributed: 50002 - stats.Drops, ForeignSource: 1, ForeignVNI: 1}
@@ -222,10 +222,10 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		t.Errorf("the interface received %d frames of %d", n, len(frames))
 	}
 	outside, _ := got.Session("walkthrough")
-	if outside.Packets != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
+	if outside.Arrived != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
 		t.Errorf("%+v", outside)
 	}
-	if s, _ := got.Session("inside"); s.Packets != 0 {
+	if s, _ := got.Session("inside"); s.Arrived != 0 {
 		t.Errorf("a sender inside the mirrored network moved counts to another session: %+v", s)
 	}
 }

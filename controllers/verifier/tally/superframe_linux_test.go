@@ -123,7 +123,7 @@ func TestASuperFrameOfTCPCountsAsTheSegmentsItCarries(t *testing.T) {
 	info := stream(t, pair, 2<<20)
 	// The last acknowledgement may still be on its way.
 	got, stats := r.settle(t)
-	for until := time.Now().Add(deadline); got.Sessions[0].Packets < uint64(info.Segs_out) && time.Now().Before(until); {
+	for until := time.Now().Add(deadline); got.Sessions[0].Arrived < uint64(info.Segs_out) && time.Now().Before(until); {
 		got, stats = r.settle(t)
 	}
 	s := got.Sessions[0]
@@ -136,13 +136,13 @@ func TestASuperFrameOfTCPCountsAsTheSegmentsItCarries(t *testing.T) {
 	// Each segment has 66 bytes of headers (Ethernet, IPv4, TCP with a time
 	// stamp), the SYN 8 more.
 	bytes := info.Bytes_sent + uint64(info.Segs_out)*66 + 8
-	if s.Accepted != uint64(info.Segs_out) || s.Packets != s.Accepted || s.Bytes != bytes {
-		t.Errorf("counted %d packets (%d accepted) and %d bytes; the sender's kernel sent %d and %d: %+v", s.Packets, s.Accepted, s.Bytes, info.Segs_out, bytes, s)
+	if s.Accepted != uint64(info.Segs_out) || s.Arrived != s.Accepted || s.ArrivedBytes != bytes {
+		t.Errorf("counted %d packets (%d accepted) and %d bytes; the sender's kernel sent %d and %d: %+v", s.Arrived, s.Accepted, s.ArrivedBytes, info.Segs_out, bytes, s)
 	}
-	if s.Frames >= s.Packets || s.Frames != got.Frames.Read {
-		t.Errorf("%d frames for %d packets, %d were read", s.Frames, s.Packets, got.Frames.Read)
+	if s.Frames >= s.Arrived || s.Frames != got.Frames.Read {
+		t.Errorf("%d frames for %d packets, %d were read", s.Frames, s.Arrived, got.Frames.Read)
 	}
-	t.Logf("%d packets in %d frames", s.Packets, s.Frames)
+	t.Logf("%d packets in %d frames", s.Arrived, s.Frames)
 }
 
 func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
@@ -206,7 +206,7 @@ func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
 	s := got.Sessions[0]
 	// The headers of the first ones are within the snap length, the others are
 	// known to be of this stream and no more.
-	if s.Packets != datagrams || s.Frames != 1 || s.Bytes != datagrams*uint64(len(inner)) || s.Accepted < 2 || s.Accepted+s.Undecidable != datagrams {
+	if s.Arrived != datagrams || s.Frames != 1 || s.ArrivedBytes != datagrams*uint64(len(inner)) || s.Accepted < 2 || s.Accepted+s.Undecidable != datagrams {
 		t.Errorf("%+v", s)
 	}
 }

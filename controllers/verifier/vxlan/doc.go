@@ -14,5 +14,5 @@
 // the headers promise but the capture does not hold is "cut", what
 // contradicts itself is "malformed".
 //
-// The package imports nothing of ours.
+// It may import nothing of ours.
 package vxlan
