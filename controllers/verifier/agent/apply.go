@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 )
@@ -35,7 +34,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		alive[sessions.Items[i].UID] = &sessions.Items[i]
 	}
 	a.rules.keep(alive)
-	assignments := assign(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]match.Rule, bool, error) { return a.rules.of(ctx, s) })
+	assignments := assign(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) { return a.rules.of(ctx, s) })
 	assigned := make(map[types.UID]*assignment, len(assignments))
 	for i := range assignments {
 		assigned[assignments[i].session.UID] = &assignments[i]

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 )
 
@@ -39,7 +38,7 @@ const unjudged = "/unjudged"
 // assign finds the sessions whose target is here, the oldest first: of two sessions that
 // claim one stream the older gets its counts. rulesOf returns a session's rules, and
 // whether the cloud has just these; an error is one sentence for the status.
-func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]match.Rule, bool, error)) []assignment {
+func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error)) []assignment {
 	var out []assignment
 	for i := range sessions {
 		s := &sessions[i]

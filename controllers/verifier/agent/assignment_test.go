@@ -15,7 +15,6 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 )
 
 func addrs(texts ...string) []netip.Addr { return addresses(texts) }
@@ -89,11 +88,11 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 		sessionHere("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 	}
 	var got []string
-	for _, a := range assign(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]match.Rule, bool, error) {
+	for _, a := range assign(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) {
 		if s.Spec.FilterRef.Name == "missing" {
 			return nil, false, errors.New("no such filter")
 		}
-		return []match.Rule{{Direction: match.Ingress, Accept: true}}, true, nil
+		return []v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Protocol: v1alpha1.ProtocolAll, Accept: true}}, true, nil
 	}) {
 		got = append(got, fmt.Sprintf("%s on %s as %s: vni %d, %d rules, judged %t, from %v %x: %s", a.session.Name, a.local.Name, a.count.ID,
 			a.count.VNI, len(a.count.Rules), a.judged, a.count.Sources[0].OuterAddrs, a.count.Sources[0].MAC, a.problem))

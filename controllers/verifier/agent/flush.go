@@ -85,8 +85,9 @@ func (a *Agent) flush(ctx context.Context, t *tracked) {
 	}
 }
 
-// readModifyWrite reads what the API server has of a session's counts, takes that over,
-// and writes the entry that follows from both.
+// readModifyWrite reads what the API server has of a session's counts and writes the entry
+// that follows from that and from what was counted. If anything has changed in between, the
+// write fails and report.ErrChanged is returned.
 func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 	read, err := report.Read(ctx, a.Reader, a.object(t))
 	if err == nil {

@@ -27,7 +27,7 @@ type ruleCache struct {
 // cachedRules are those that the cloud had last for one session.
 type cachedRules struct {
 	filter string
-	rules  []match.Rule
+	rules  []v1alpha1.Rule
 }
 
 func newRuleCache(reader client.Reader) *ruleCache {
@@ -37,7 +37,7 @@ func newRuleCache(reader client.Reader) *ruleCache {
 // of returns the rules of a session's filter, and whether the cloud has just these. An
 // error says why they are not known and never were; it is a sentence for the session's
 // status.
-func (c *ruleCache) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []match.Rule, exact bool, err error) {
+func (c *ruleCache) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []v1alpha1.Rule, exact bool, err error) {
 	known, before := c.known[s.UID]
 	name := s.Spec.FilterRef.Name
 	if before && known.filter != name && !inCloud(s.Status.Conditions, s.Status.ObservedGeneration, s.Generation) {
@@ -45,7 +45,7 @@ func (c *ruleCache) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []
 	}
 	var f v1alpha1.MirrorFilter
 	if err = c.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
-		rules, err = rulesFrom(&f)
+		rules, err = readRules(&f)
 	}
 	changing := err == nil && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation)
 	switch {
@@ -79,40 +79,14 @@ func inCloud(conditions []metav1.Condition, observed, generation int64) bool {
 	return observed == generation && meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady)
 }
 
-// rulesFrom translates a filter's rules and checks that they can be followed.
-func rulesFrom(f *v1alpha1.MirrorFilter) ([]match.Rule, error) {
-	read, err := f.Spec.ReadRules()
+// readRules returns the rules of a filter's spec, and that they can be followed.
+func readRules(f *v1alpha1.MirrorFilter) ([]v1alpha1.Rule, error) {
+	rules, err := f.Spec.ReadRules()
 	if err != nil {
 		return nil, err
 	}
-	out := make([]match.Rule, 0, len(read))
-	for _, r := range read {
-		rule := match.Rule{
-			Direction:        match.Ingress,
-			Priority:         r.Priority,
-			Accept:           r.Accept,
-			IPv6:             r.IPv6,
-			Protocol:         protocols[r.Protocol],
-			Source:           r.Source.Prefix,
-			Destination:      r.Destination.Prefix,
-			SourcePorts:      [2]uint16{r.Source.Ports.Low, r.Source.Ports.High},
-			DestinationPorts: [2]uint16{r.Destination.Ports.Low, r.Destination.Ports.High},
-		}
-		if r.Direction == v1alpha1.DirectionEgress {
-			rule.Direction = match.Egress
-		}
-		out = append(out, rule)
-	}
-	if _, err := match.Compile(out); err != nil {
+	if _, err := match.Compile(rules); err != nil {
 		return nil, fmt.Errorf("spec.rules: %w", err)
 	}
-	return out, nil
-}
-
-var protocols = map[v1alpha1.Protocol]uint8{
-	v1alpha1.ProtocolAll:    match.AnyProtocol,
-	v1alpha1.ProtocolTCP:    match.TCP,
-	v1alpha1.ProtocolUDP:    match.UDP,
-	v1alpha1.ProtocolICMP:   match.ICMP,
-	v1alpha1.ProtocolICMPv6: match.ICMPv6,
+	return rules, nil
 }

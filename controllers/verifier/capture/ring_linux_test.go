@@ -230,7 +230,7 @@ func TestUnfitSizesAreRefused(t *testing.T) {
 		"a block that is no power of two":  {BlockSize: 100000},
 		"a block smaller than a page":      {BlockSize: 1024},
 		"one block":                        {Blocks: 1},
-		"a retire time below what is kept": {Retire: time.Microsecond},
+		"a block timeout below what is kept": {BlockTimeout: time.Microsecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pair := frametest.NewPair(t)

@@ -29,7 +29,7 @@ func TestWhatAnEntryReports(t *testing.T) {
 		Counts: v1alpha1.Counts{Packets: 100, Bytes: 8000, Unexpected: 24, Undecided: 14, ForeignSource: 7, Dropped: 9},
 	}
 
-	t.Run("each class has its place", func(t *testing.T) {
+	t.Run("each class has a count", func(t *testing.T) {
 		expectEntry(t, want, report.Counted(counted, 9, true).Entry(observation))
 	})
 	t.Run("without a filter nothing that a rule could allow is called unexpected", func(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -63,9 +63,9 @@ func startReader(t *testing.T, side *frametest.Side, sessions ...tally.Session) 
 	return r
 }
 
-// settle waits until every frame that the kernel put into the ring was
+// drain waits until every frame that the kernel put into the ring was
 // counted, checks the books on the way and returns them.
-func (r *reader) settle(t *testing.T) (tally.Snapshot, capture.Stats) {
+func (r *reader) drain(t *testing.T) (tally.Snapshot, capture.Stats) {
 	t.Helper()
 	until := time.Now().Add(deadline)
 	for {
@@ -98,10 +98,10 @@ func walkthrough(vni uint32) tally.Session {
 		Sources: []tally.Source{{
 			OuterAddrs: []netip.Addr{frametest.SourceAddr}, MAC: frametest.SourceMAC, Addrs: []netip.Addr{frametest.SourceAddr},
 		}},
-		Rules: []match.Rule{{
-			Direction: match.Ingress, Priority: 1, Accept: true, Protocol: match.TCP,
-			Source: netip.MustParsePrefix("192.168.0.161/32"), Destination: netip.MustParsePrefix("192.168.0.230/32"),
-			DestinationPorts: [2]uint16{1234, 1234},
+		Rules: []v1alpha1.Rule{{
+			Direction: v1alpha1.DirectionIngress, Priority: 1, Accept: true, Protocol: v1alpha1.ProtocolTCP,
+			Source:      v1alpha1.Peer{Prefix: netip.MustParsePrefix("192.168.0.161/32")},
+			Destination: v1alpha1.Peer{Prefix: netip.MustParsePrefix("192.168.0.230/32"), Ports: v1alpha1.PortRange{Low: 1234, High: 1234}},
 		}},
 	}
 }
@@ -170,7 +170,7 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 
 	before := pair.Receiver.Received(t)
 	pair.Sender.Send(t, frames...)
-	got, stats := r.settle(t)
+	got, stats := r.drain(t)
 
 	if n := pair.Receiver.Received(t) - before; n != uint64(len(frames)) {
 		t.Fatalf("the interface received %d frames of %d", n, len(frames))
@@ -213,7 +213,7 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		build(func(p *frametest.Packet) { p.DestinationMAC = frametest.TargetMAC }), // another host's
 	}
 	pair.Sender.Send(t, frames...)
-	got, stats := r.settle(t)
+	got, stats := r.drain(t)
 	want := tally.Frames{Read: 7, Attributed: 5, OuterFragment: 1, OtherHost: 1}
 	if got.Frames != want || stats.Drops != 0 {
 		t.Errorf("%+v, want %+v (%+v)", got.Frames, want, stats)

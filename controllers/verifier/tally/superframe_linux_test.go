@@ -11,8 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -118,13 +118,13 @@ func TestASuperFrameOfTCPCountsAsTheSegmentsItCarries(t *testing.T) {
 	r := startReader(t, &pair.Receiver, tally.Session{
 		ID: "super", VNI: superVNI,
 		Sources: []tally.Source{{OuterAddrs: []netip.Addr{left.Addr()}, MAC: innerMACs[0], Addrs: []netip.Addr{innerLeft.Addr()}}},
-		Rules:   []match.Rule{{Direction: match.Egress, Accept: true, Protocol: match.TCP}},
+		Rules:   []v1alpha1.Rule{{Direction: v1alpha1.DirectionEgress, Accept: true, Protocol: v1alpha1.ProtocolTCP}},
 	})
 	info := stream(t, pair, 2<<20)
 	// The last acknowledgement may still be on its way.
-	got, stats := r.settle(t)
+	got, stats := r.drain(t)
 	for until := time.Now().Add(deadline); got.Sessions[0].Arrived < uint64(info.Segs_out) && time.Now().Before(until); {
-		got, stats = r.settle(t)
+		got, stats = r.drain(t)
 	}
 	s := got.Sessions[0]
 	if stats.Drops != 0 {
@@ -199,7 +199,7 @@ func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
 			t.Fatalf("the kernel delivered %d bytes as datagram %d: %v", n, i, err)
 		}
 	}
-	got, _ := r.settle(t)
+	got, _ := r.drain(t)
 	if got.Marks.SuperFrames == 0 {
 		t.Skip("the kernel sent no super-frame")
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -162,7 +162,7 @@ func TestASessionKeepsItsTotalsWhateverChanges(t *testing.T) {
 
 	moved := walkthrough(9)
 	moved.Sources[0].OuterAddrs = []netip.Addr{frametest.ClientAddr}
-	moved.Rules = append([]match.Rule{{Direction: match.Ingress, Priority: 0, Protocol: match.UDP}}, moved.Rules...)
+	moved.Rules = append([]v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Priority: 0, Protocol: v1alpha1.ProtocolUDP}}, moved.Rules...)
 	if removed, _ := set(t, counts, moved); removed != nil {
 		t.Errorf("removed %+v", removed)
 	}
@@ -198,7 +198,7 @@ func TestTheSameRulesKeepTheirCounts(t *testing.T) {
 	}
 }
 
-func TestAStreamThatTwoSessionsClaimIsTold(t *testing.T) {
+func TestAStreamThatTwoSessionsClaimIsAConflict(t *testing.T) {
 	second := walkthrough(1)
 	second.ID = "second"
 	counts := tally.New(vxlan.Port)
@@ -219,7 +219,7 @@ func TestAStreamThatTwoSessionsClaimIsTold(t *testing.T) {
 func TestAListThatCannotBeLeavesEverythingAsItWas(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	wrong := walkthrough(1)
-	wrong.ID, wrong.Rules = "wrong", []match.Rule{{}}
+	wrong.ID, wrong.Rules = "wrong", []v1alpha1.Rule{{}}
 	for want, sessions := range map[string][]tally.Session{
 		"session walkthrough: VNI 16777216 is more than 16777215": {walkthrough(1 << 24)},
 		"session walkthrough is listed twice":                     {walkthrough(1), walkthrough(2)},
