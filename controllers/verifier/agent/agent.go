@@ -28,16 +28,16 @@ type Options struct {
 	Port uint16
 	// Client writes, and reads from the cache.
 	Client client.Client
-	// Reader asks the API server itself for what an earlier run had counted: a cache
+	// Reader asks the API server itself for what is stored of a session's counts: a cache
 	// may be behind it.
 	Reader client.Reader
-	// Cache tells when sessions and filters change.
+	// Cache says when sessions and filters change.
 	Cache cache.Cache
 	// Interfaces returns the interfaces of this host, see LocalInterfaces.
 	Interfaces func() ([]Interface, error)
 	// Open opens a ring on an interface of this host, see OpenRing.
 	Open func(local Interface, port uint16) (*capture.Ring, error)
-	// Clock tells the time.
+	// Clock returns the time.
 	Clock func() time.Time
 	Log   logr.Logger
 }
@@ -46,21 +46,21 @@ type Options struct {
 // New and run it with Start.
 type Agent struct {
 	Options
-	wake   chan struct{}
-	placed chan struct{} // closed once the sessions of this host are counted
-	// rules and lastTrouble belong to the goroutine that places.
-	rules       *ruleBook
-	lastTrouble string
+	requested chan struct{} // holds at most one request to reconcile
+	assigned  chan struct{} // closed once the sessions of this host are counted
+	// rules and lastFailure belong to the goroutine that reconciles.
+	rules       *ruleCache
+	lastFailure string
 
-	mu      sync.Mutex // guards what follows; never held while something is waited for
-	budget  *rate.Limiter
-	watches map[spot]*watch
-	tracked map[types.UID]*tracked
+	mu        sync.Mutex // guards what follows; never held while something is waited for
+	budget    *rate.Limiter
+	capturers map[interfaceKey]*capturer
+	tracked   map[types.UID]*tracked
 	// sessions is how many the cluster has.
 	sessions int
 	writes   writes
-	// lastLooks are the counts at the end, nil before.
-	lastLooks map[*watch]*look
+	// finalSnapshots are the counts at the end, nil before.
+	finalSnapshots map[*capturer]*snapshot
 }
 
 // writes counts what became of the writes to the API server.
@@ -70,12 +70,14 @@ const (
 	// budgetPerSecond and budgetBurst bound the writes of one host.
 	budgetPerSecond = 1
 	budgetBurst     = 5
-	// lookAround is how often the interfaces of the host are looked at.
-	lookAround = 2 * time.Second
-	// breath is the least time between two placements: in a large cluster there is
-	// always some session that changes.
-	breath = 200 * time.Millisecond
-	// tick is how often is asked whether an entry is worth a write.
+	// resyncInterval is how often the interfaces of the host are compared with the sessions
+	// although nobody said that anything has changed.
+	resyncInterval = 2 * time.Second
+	// minAssignInterval is the least time between a reconcile that was requested and the
+	// next one: in a large cluster there is always some session that changes.
+	minAssignInterval = 200 * time.Millisecond
+	// tick is how often the agent asks whether an entry is worth a write. Counts are
+	// recorded as often.
 	tick = 500 * time.Millisecond
 	// callTimeout bounds one call to the API server.
 	callTimeout = 5 * time.Second
@@ -89,13 +91,13 @@ const (
 // New returns an agent that does nothing yet.
 func New(o Options) *Agent {
 	return &Agent{
-		Options: o,
-		wake:    make(chan struct{}, 1),
-		placed:  make(chan struct{}),
-		budget:  rate.NewLimiter(budgetPerSecond, budgetBurst),
-		watches: make(map[spot]*watch),
-		tracked: make(map[types.UID]*tracked),
-		rules:   newRuleBook(o.Client),
+		Options:   o,
+		requested: make(chan struct{}, 1),
+		assigned:  make(chan struct{}),
+		budget:    rate.NewLimiter(budgetPerSecond, budgetBurst),
+		capturers: make(map[interfaceKey]*capturer),
+		tracked:   make(map[types.UID]*tracked),
+		rules:     newRuleCache(o.Client),
 	}
 }
 
@@ -112,7 +114,7 @@ func (a *Agent) Ready(request *http.Request) error {
 	ctx, cancel := context.WithTimeout(request.Context(), readyWait)
 	defer cancel()
 	select {
-	case <-a.placed:
+	case <-a.assigned:
 		return nil
 	case <-ctx.Done():
 		return errors.New("the sessions have not been read from the API server yet")
@@ -121,21 +123,21 @@ func (a *Agent) Ready(request *http.Request) error {
 
 // Start runs the agent until ctx ends. What was counted last is then written.
 func (a *Agent) Start(ctx context.Context) error {
-	unwatch, err := a.follow(ctx)
+	unwatch, err := a.watch(ctx)
 	defer unwatch()
 	if err != nil {
 		return err
 	}
-	var delivering sync.WaitGroup
-	delivering.Go(func() { a.deliverAll(ctx) })
-	a.placeAll(ctx)
-	delivering.Wait()
+	var flushing sync.WaitGroup
+	flushing.Go(func() { a.flushUntilDone(ctx) })
+	a.reconcileUntilDone(ctx)
+	flushing.Wait()
 	a.end(context.WithoutCancel(ctx))
 	return nil
 }
 
-// follow wakes the agent when a session or a filter changes in what it looks at.
-func (a *Agent) follow(ctx context.Context) (unwatch func(), err error) {
+// watch requests a reconcile whenever a session or a filter changes in what matters here.
+func (a *Agent) watch(ctx context.Context) (unwatch func(), err error) {
 	var undo []func() error
 	unwatch = func() {
 		for _, f := range undo {
@@ -150,13 +152,13 @@ func (a *Agent) follow(ctx context.Context) (unwatch func(), err error) {
 			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
 		}
 		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { a.poke() },
+			AddFunc: func(any) { a.requestReconcile() },
 			UpdateFunc: func(before, after any) {
 				if matters(before, after) {
-					a.poke()
+					a.requestReconcile()
 				}
 			},
-			DeleteFunc: func(any) { a.poke() },
+			DeleteFunc: func(any) { a.requestReconcile() },
 		})
 		if err != nil {
 			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
@@ -174,48 +176,48 @@ func matters(before, after any) bool {
 	if !ok1 || !ok2 {
 		return true
 	}
-	told := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
+	rest := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
 		status := s.Status
 		status.Verification, status.Traffic, status.Conditions = nil, nil, nil
 		return status
 	}
-	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(told(was), told(is))
+	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(rest(was), rest(is))
 }
 
-// poke asks for a new placement; several in a row become one.
-func (a *Agent) poke() {
+// requestReconcile asks for a reconcile; several requests in a row become one.
+func (a *Agent) requestReconcile() {
 	select {
-	case a.wake <- struct{}{}:
+	case a.requested <- struct{}{}:
 	default:
 	}
 }
 
-// placeAll places until ctx ends.
-func (a *Agent) placeAll(ctx context.Context) {
-	around := time.NewTicker(lookAround)
-	defer around.Stop()
-	a.place(ctx)
-	rested := time.NewTimer(breath)
+// reconcileUntilDone reconciles until ctx ends.
+func (a *Agent) reconcileUntilDone(ctx context.Context) {
+	resync := time.NewTicker(resyncInterval)
+	defer resync.Stop()
+	a.reconcile(ctx)
+	rested := time.NewTimer(minAssignInterval)
 	defer rested.Stop()
-	var wake chan struct{} // nil while resting
+	var requested chan struct{} // nil while requests have to wait
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-rested.C:
-			wake = a.wake
-		case <-around.C:
-			a.place(ctx)
-		case <-wake:
-			a.place(ctx)
-			wake = nil
-			rested.Reset(breath)
+			requested = a.requested
+		case <-resync.C:
+			a.reconcile(ctx)
+		case <-requested:
+			a.reconcile(ctx)
+			requested = nil
+			rested.Reset(minAssignInterval)
 		}
 	}
 }
 
-// deliverAll delivers until ctx ends.
-func (a *Agent) deliverAll(ctx context.Context) {
+// flushUntilDone writes the entries that are worth it until ctx ends.
+func (a *Agent) flushUntilDone(ctx context.Context) {
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
 	for {
@@ -223,23 +225,24 @@ func (a *Agent) deliverAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			a.deliver(ctx)
+			a.flushDue(ctx)
 		}
 	}
 }
 
-// end ends the captures and writes what was counted last.
+// end ends the captures and writes what was counted last. Both other goroutines have ended:
+// no capturer comes or goes any more.
 func (a *Agent) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
+	for _, c := range a.capturers {
+		c.drain(ctx)
+	}
 	a.mu.Lock()
-	for _, w := range a.watches {
-		w.settle(ctx)
-	}
-	a.lastLooks = a.looks()
-	for _, w := range a.watches {
-		w.stop()
-	}
+	a.finalSnapshots = a.snapshots()
 	a.mu.Unlock()
-	a.deliverLast(ctx)
+	for _, c := range a.capturers {
+		c.stop()
+	}
+	a.flushLast(ctx)
 }

@@ -45,7 +45,7 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		w.send(copies(77, 5, frametest.Inner("12345\n").Bytes())...)
 		w.send(good(3)...) // the old VNI is nobody's now
 		h.trail()
-		w.tells(s, entry(15))
+		w.expectEntries(s, entry(15))
 	})
 	t.Run("gets its new source", func(t *testing.T) {
 		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
@@ -54,7 +54,7 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		h.step()
 		w.send(good(2, from(frametest.ClientAddr))...)
 		h.trail()
-		w.tells(s, entry(17))
+		w.expectEntries(s, entry(17))
 	})
 	ssh := frametest.Inner("12345\n")
 	ssh.DestinationPort = 22
@@ -67,25 +67,25 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		w.send(good(4)...)
 		w.send(copies(1, 3, ssh.Bytes())...) // the cloud has a new rule already
 		h.trail()
-		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
+		w.expectEntries(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
 
 		w.ready(f)
 		h.step()
 		w.send(good(6)...)
 		h.trail()
-		w.tells(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 6 }))
+		w.expectEntries(s, entry(21, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 6 }))
 	})
 	t.Run("leaves with its last counts and comes back with its totals", func(t *testing.T) {
 		gone := entry(22, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 6 })
 		w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.Sessions = nil })
 		w.send(copies(1, 1, ssh.Bytes())...) // before the agent knows
 		h.trail()
-		w.tells(s, gone)
+		w.expectEntries(s, gone)
 		w.send(copies(1, 9, ssh.Bytes())...) // nobody counts them
 		h.trail()
-		w.tells(s, gone)
-		if len(h.tracked)+len(h.watches) != 0 {
-			t.Errorf("%d sessions and %d interfaces are still looked at", len(h.tracked), len(h.watches))
+		w.expectEntries(s, gone)
+		if len(h.tracked)+len(h.capturers) != 0 {
+			t.Errorf("%d sessions are still tracked, %d interfaces captured on", len(h.tracked), len(h.capturers))
 		}
 		w.manage(s)
 		h.step()
@@ -93,7 +93,7 @@ func TestASessionThatChangesWhileItIsCounted(t *testing.T) {
 		h.trail()
 		gone.Packets += 2
 		gone.Bytes += 2 * goodBytes
-		w.tells(s, gone)
+		w.expectEntries(s, gone)
 	})
 }
 
@@ -112,13 +112,13 @@ func TestARunThatBeginsWhileTheFilterIsBeingEditedFindsNothingUnexpected(t *test
 	ssh.DestinationPort = 22
 	w.send(copies(1, 3, ssh.Bytes())...)
 	h.trail()
-	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided = 4 }))
+	w.expectEntries(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided = 4 }))
 
 	w.ready(f)
 	h.step()
 	w.send(good(5)...)
 	h.trail()
-	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 4, 5 }))
+	w.expectEntries(s, entry(3, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 4, 5 }))
 }
 
 func TestASessionThatGetsAnotherFilter(t *testing.T) {
@@ -138,14 +138,14 @@ func TestASessionThatGetsAnotherFilter(t *testing.T) {
 	h.step()
 	w.send(good(3)...) // the cloud still has the old one
 	h.trail()
-	w.tells(s, entry(3))
+	w.expectEntries(s, entry(3))
 	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
 		apimeta.SetStatusCondition(&status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Synced"})
 	})
 	h.step()
 	w.send(good(4)...)
 	h.trail()
-	w.tells(s, entry(3, func(e *v1alpha1.Verification) { e.Unexpected = 4 }))
+	w.expectEntries(s, entry(3, func(e *v1alpha1.Verification) { e.Unexpected = 4 }))
 }
 
 func TestASessionThatGetsAFilterThatIsBeingEditedFindsNothingUnexpected(t *testing.T) {
@@ -174,13 +174,13 @@ func TestASessionThatGetsAFilterThatIsBeingEditedFindsNothingUnexpected(t *testi
 	ssh.DestinationPort = 22
 	w.send(copies(1, 3, ssh.Bytes())...) // the cloud has that filter, and its old rule still
 	h.trail()
-	w.tells(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
+	w.expectEntries(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided = 3 }))
 
 	w.ready(f)
 	h.step()
 	w.send(copies(1, 5, ssh.Bytes())...)
 	h.trail()
-	w.tells(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 5 }))
+	w.expectEntries(s, entry(0, func(e *v1alpha1.Verification) { e.Undecided, e.Unexpected = 3, 5 }))
 }
 
 func TestSessionsOnTwoInterfaces(t *testing.T) {
@@ -198,8 +198,8 @@ func TestSessionsOnTwoInterfaces(t *testing.T) {
 	w.send(good(3)...)
 	w.sendTo(&second, good(5)...)
 	h.trail()
-	w.tells(one, entry(3))
-	w.tells(two, entry(5, onRight2))
+	w.expectEntries(one, entry(3))
+	w.expectEntries(two, entry(5, onRight2))
 
 	t.Run("a session moves with its target and takes its totals along", func(t *testing.T) {
 		w.sendTo(&second, good(2)...) // still in the ring when the target has moved
@@ -207,9 +207,9 @@ func TestSessionsOnTwoInterfaces(t *testing.T) {
 		h.trail()
 		w.send(copies(2, 4, frametest.Inner("12345\n").Bytes())...)
 		h.trail()
-		w.tells(two, entry(11))
-		if len(h.watches) != 1 {
-			t.Errorf("%d interfaces are still looked at", len(h.watches))
+		w.expectEntries(two, entry(11))
+		if len(h.capturers) != 1 {
+			t.Errorf("%d interfaces are still captured on", len(h.capturers))
 		}
 	})
 	t.Run("an interface that is renamed goes on under its new name", func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestSessionsOnTwoInterfaces(t *testing.T) {
 		h.trail()
 		w.send(good(1)...)
 		h.trail()
-		w.tells(one, entry(4, func(e *v1alpha1.Verification) { e.Interface = "renamed" }))
+		w.expectEntries(one, entry(4, func(e *v1alpha1.Verification) { e.Interface = "renamed" }))
 	})
 }
 
@@ -259,13 +259,13 @@ func TestWithoutItsFilterASessionsPacketsAreUndecided(t *testing.T) {
 	w.send(good(5)...)
 	w.send(copies(1, 1, frametest.ARP())...) // no filter ever lets that pass
 	h.trail()
-	w.tells(s, entry(0, undecided(message)))
+	w.expectEntries(s, entry(0, undecided(message)))
 	w.filter("web")
 	h.trail()
-	w.tells(s, entry(0, undecided("")))
+	w.expectEntries(s, entry(0, undecided("")))
 	w.send(good(7)...)
 	h.trail()
-	w.tells(s, entry(7, undecided("")))
+	w.expectEntries(s, entry(7, undecided("")))
 }
 
 func TestTwoSessionsThatClaimTheSameStream(t *testing.T) {
@@ -285,17 +285,17 @@ func TestTwoSessionsThatClaimTheSameStream(t *testing.T) {
 	w.send(good(4)...)
 	w.send(copies(3, 6, frametest.Inner("12345\n").Bytes())...)
 	h.trail()
-	w.tells(older, entry(4))
-	w.tells(younger, entry(0, loses))
-	w.tells(third, entry(6))
+	w.expectEntries(older, entry(4))
+	w.expectEntries(younger, entry(0, loses))
+	w.expectEntries(third, entry(6))
 
 	w.manage(older, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
 	h.trail()
 	w.send(good(5)...)
 	h.trail()
-	w.tells(older, entry(4))
-	w.tells(younger, entry(5))
-	w.tells(third, entry(6))
+	w.expectEntries(older, entry(4))
+	w.expectEntries(younger, entry(5))
+	w.expectEntries(third, entry(6))
 }
 
 func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
@@ -310,16 +310,16 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 		if err := w.pair.Receiver.Netlink.LinkSetDown(link); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the agent knows that it can't capture", func() bool { return h.only().look().problem != "" })
+		w.until("the agent knows that it can't capture", func() bool { return h.only().snapshot().problem != "" })
 		h.trail()
-		w.tells(s, entry(10, says("can't capture on right: the interface is down or gone")))
+		w.expectEntries(s, entry(10, says("can't capture on right: the interface is down or gone")))
 		if err := w.pair.Receiver.Netlink.LinkSetUp(link); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the agent captures again", func() bool { return h.only().look().problem == "" })
+		w.until("the agent captures again", func() bool { return h.only().snapshot().problem == "" })
 		w.send(good(5)...)
 		h.trail()
-		w.tells(s, entry(15))
+		w.expectEntries(s, entry(15))
 	})
 
 	t.Run("deleted and made anew", func(t *testing.T) {
@@ -329,20 +329,20 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.trail()
-		w.tells(s, entry(10, says(gone)))
+		w.expectEntries(s, entry(10, says(gone)))
 		h.trail()
-		if len(h.tracked)+len(h.watches) != 0 {
-			t.Errorf("%d sessions and %d interfaces are still looked at", len(h.tracked), len(h.watches))
+		if len(h.tracked)+len(h.capturers) != 0 {
+			t.Errorf("%d sessions are still tracked, %d interfaces captured on", len(h.tracked), len(h.capturers))
 		}
 		w.join()
 		h.trail()
-		w.tells(s, entry(10))
+		w.expectEntries(s, entry(10))
 		w.send(good(5)...)
 		h.trail()
-		w.tells(s, entry(15))
+		w.expectEntries(s, entry(15))
 	})
 
-	t.Run("made anew before anybody looked", func(t *testing.T) {
+	t.Run("made anew before anybody noticed", func(t *testing.T) {
 		w, s, h := counting(t)
 		w.send(good(10)...)
 		if err := w.pair.Sender.Netlink.LinkDel(w.pair.Sender.Link(t)); err != nil {
@@ -352,22 +352,22 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 		h.step()
 		w.send(good(5)...)
 		h.trail()
-		w.tells(s, entry(15))
-		if len(h.watches) != 1 {
-			t.Errorf("%d interfaces are looked at", len(h.watches))
+		w.expectEntries(s, entry(15))
+		if len(h.capturers) != 1 {
+			t.Errorf("%d interfaces are captured on", len(h.capturers))
 		}
 	})
 }
 
-// only is the agent's one watch.
-func (h *host) only() *watch {
+// only is the agent's one capturer.
+func (h *host) only() *capturer {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.watches) != 1 {
-		h.w.t.Fatalf("%d interfaces are looked at, want 1", len(h.watches))
+	if len(h.capturers) != 1 {
+		h.w.t.Fatalf("%d interfaces are captured on, want 1", len(h.capturers))
 	}
-	for _, w := range h.watches {
-		return w
+	for _, c := range h.capturers {
+		return c
 	}
 	return nil
 }

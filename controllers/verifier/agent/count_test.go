@@ -12,9 +12,9 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
-func TestCopiesAreToldInTheStatusAsTheKernelCountedThem(t *testing.T) {
+func TestCopiesAreReportedAsTheKernelCountedThem(t *testing.T) {
 	w, s, h := counting(t)
-	w.tells(s, entry(0))
+	w.expectEntries(s, entry(0))
 
 	wrongPort, answer, cutShort := frametest.Inner("x"), frametest.Inner("x"), frametest.Inner("x").Bytes()[:30]
 	wrongPort.DestinationPort = 22
@@ -36,7 +36,7 @@ func TestCopiesAreToldInTheStatusAsTheKernelCountedThem(t *testing.T) {
 	if got := w.kernel(); got != uint64(len(sent)) {
 		t.Fatalf("the kernel counted %d datagrams to port %d, sent were %d", got, vxlan.Port, len(sent))
 	}
-	w.tells(s, entry(3000, func(e *v1alpha1.Verification) { e.Unexpected, e.Undecided, e.ForeignSource = 18, 8, 9 }))
+	w.expectEntries(s, entry(3000, func(e *v1alpha1.Verification) { e.Unexpected, e.Undecided, e.ForeignSource = 18, 8, 9 }))
 	got := w.stored(s).Status.Verification[0]
 	for _, order := range []struct {
 		what          string
@@ -44,7 +44,7 @@ func TestCopiesAreToldInTheStatusAsTheKernelCountedThem(t *testing.T) {
 	}{
 		{"the start and the first packet", got.StartedAt.Time, got.FirstPacketAt.Time},
 		{"the first and the last packet", got.FirstPacketAt.Time, got.LastPacketAt.Time},
-		{"the last packet and the look", got.LastPacketAt.Time, got.ObservedAt.Time},
+		{"the last packet and the observation", got.LastPacketAt.Time, got.ObservedAt.Time},
 	} {
 		if order.after.Before(order.before) {
 			t.Errorf("%s are in the wrong order: %s, %s", order.what, order.before, order.after)

@@ -28,7 +28,7 @@ var (
 		[]string{"interface", "outcome"}, nil)
 )
 
-// Describe tells Prometheus which metrics there are.
+// Describe lists the metrics.
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric, writesMetric} {
 		out <- d
@@ -39,15 +39,15 @@ func (a *Agent) Describe(out chan<- *prometheus.Desc) {
 func (a *Agent) Collect(out chan<- prometheus.Metric) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	looks := a.looks()
-	for w, l := range looks {
-		collectFrames(out, w.local.Name, l)
+	snapshots := a.snapshots()
+	for c, s := range snapshots {
+		collectFrames(out, c.local.Name, s)
 	}
 	for _, t := range a.tracked {
-		if t.watch == nil {
+		if t.capturer == nil {
 			continue
 		}
-		counts, _ := looks[t.watch].Session(t.id)
+		counts, _ := snapshots[t.capturer].Session(t.id)
 		collectSession(out, t.session.Namespace, t.session.Name, counts)
 	}
 	counter(out, writesMetric, a.writes.stored, "stored")
@@ -74,8 +74,8 @@ func collectSession(out chan<- prometheus.Metric, namespace, name string, c tall
 	}
 }
 
-func collectFrames(out chan<- prometheus.Metric, name string, l *look) {
-	f := &l.Frames
+func collectFrames(out chan<- prometheus.Metric, name string, s *snapshot) {
+	f := &s.Frames
 	for class, value := range map[string]uint64{
 		"attributed":     f.Attributed,
 		"foreign-source": f.ForeignSource,
@@ -91,6 +91,6 @@ func collectFrames(out chan<- prometheus.Metric, name string, l *look) {
 	} {
 		counter(out, framesMetric, value, name, class)
 	}
-	counter(out, ringMetric, l.stats.Packets-min(l.stats.Drops, l.stats.Packets), name, "delivered")
-	counter(out, ringMetric, l.stats.Drops, name, "dropped")
+	counter(out, ringMetric, s.stats.Frames-min(s.stats.Drops, s.stats.Frames), name, "delivered")
+	counter(out, ringMetric, s.stats.Drops, name, "dropped")
 }

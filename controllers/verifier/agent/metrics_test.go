@@ -10,7 +10,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 )
 
-func TestMetricsTellWhatWasCounted(t *testing.T) {
+func TestMetricsShowWhatWasCounted(t *testing.T) {
 	w, s, h := counting(t)
 	wrongPort := frametest.Inner("12345\n")
 	wrongPort.DestinationPort = 22

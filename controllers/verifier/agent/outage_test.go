@@ -88,8 +88,8 @@ func (s statusLink) Apply(ctx context.Context, o runtime.ApplyConfiguration, opt
 	return s.SubResourceWriter.Apply(ctx, o, opts...)
 }
 
-func TestWhileTheAPIServerIsAway(t *testing.T) {
-	t.Run("counting goes on, and nothing is lost", func(t *testing.T) {
+func TestNothingIsLostWhileTheAPIServerIsAway(t *testing.T) {
+	t.Run("when it answers nothing", func(t *testing.T) {
 		w, l := newWorld(t), newLink()
 		w.filter("web")
 		s := w.session("web", "web")
@@ -104,13 +104,13 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 		if got := l.calls.Load(); got > 2+12 {
 			t.Errorf("%d calls in a minute without an answer", got)
 		}
-		w.tells(s, entry(0))
+		w.expectEntries(s, entry(0))
 		l.down.Store(false)
 		h.trail()
-		w.tells(s, entry(120))
+		w.expectEntries(s, entry(120))
 	})
 
-	t.Run("nothing is lost either when it answers reads and no write, from the first on", func(t *testing.T) {
+	t.Run("when it answers reads and no write, from the first on", func(t *testing.T) {
 		w, l := newWorld(t), newLink()
 		l.readOnly.Store(true)
 		w.filter("web")
@@ -121,29 +121,13 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 			h.step()
 			w.send(good(10)...)
 		}
-		w.tells(s)
+		w.expectEntries(s)
 		l.readOnly.Store(false)
 		h.trail()
-		w.tells(s, entry(40))
+		w.expectEntries(s, entry(40))
 	})
 
-	t.Run("attempts become rarer", func(t *testing.T) {
-		w, l := newWorld(t), newLink()
-		w.filter("web")
-		w.session("web", "web")
-		h := w.host(node, w.pair, l.wrap)
-		h.count()
-		l.down.Store(true)
-		for range 240 { // two minutes of ticks
-			w.later(tick)
-			h.deliver(t.Context())
-		}
-		if got := l.calls.Load(); got < 8 || got > 14 {
-			t.Errorf("%d attempts in two minutes, want about one each 15 s after the first few", got)
-		}
-	})
-
-	t.Run("a run that begins then waits for what earlier runs have counted", func(t *testing.T) {
+	t.Run("when a run begins then: it waits for what earlier runs have counted", func(t *testing.T) {
 		w, l := newWorld(t), newLink()
 		w.filter("web")
 		s := w.session("web", "web")
@@ -157,42 +141,14 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 		l.down.Store(true) // it knows the session from its cache alone
 		w.send(good(5)...)
 		w.later(time.Minute)
-		h.deliver(t.Context())
-		w.tells(s, entry(10))
+		h.flushDue(t.Context())
+		w.expectEntries(s, entry(10))
 		l.down.Store(false)
 		h.trail()
-		w.tells(s, entry(15))
+		w.expectEntries(s, entry(15))
 	})
 
-	t.Run("neither placing nor a scrape waits for a call that hangs", func(t *testing.T) {
-		w, l := newWorld(t), newLink()
-		w.filter("web")
-		w.session("web", "web")
-		h := w.host(node, w.pair, l.wrap)
-		h.count()
-		l.hang = make(chan struct{})
-		ctx, cancel := context.WithCancel(t.Context())
-		delivered := make(chan struct{})
-		go func() { defer close(delivered); h.deliver(ctx) }()
-		<-l.hang
-		others := make(chan struct{})
-		go func() {
-			defer close(others)
-			h.place(ctx)
-			metrics := make(chan prometheus.Metric, 100)
-			h.Collect(metrics)
-		}()
-		select {
-		case <-others:
-		case <-delivered:
-			t.Error("the call has ended before placing and scraping did")
-		}
-		cancel()
-		<-delivered
-		<-others
-	})
-
-	t.Run("the last counts are tried for a while, and the end is not held up for ever", func(t *testing.T) {
+	t.Run("when a run ends then: it tries for a while, and the end is not held up for ever", func(t *testing.T) {
 		w, l := newWorld(t), newLink()
 		w.filter("web")
 		s := w.session("web", "web")
@@ -202,8 +158,52 @@ func TestWhileTheAPIServerIsAway(t *testing.T) {
 		l.down.Store(true)
 		time.AfterFunc(tick+tick/2, func() { l.down.Store(false) })
 		h.finish()
-		w.tells(s, entry(10))
+		w.expectEntries(s, entry(10))
 	})
+}
+
+func TestAttemptsBecomeRarerWhileTheAPIServerIsAway(t *testing.T) {
+	w, l := newWorld(t), newLink()
+	w.filter("web")
+	w.session("web", "web")
+	h := w.host(node, w.pair, l.wrap)
+	h.count()
+	l.down.Store(true)
+	for range 240 { // two minutes of ticks
+		w.later(tick)
+		h.flushDue(t.Context())
+	}
+	if got := l.calls.Load(); got < 8 || got > 14 {
+		t.Errorf("%d attempts in two minutes, want about one each 15 s after the first few", got)
+	}
+}
+
+func TestNeitherReconcilingNorAScrapeWaitsForACallThatHangs(t *testing.T) {
+	w, l := newWorld(t), newLink()
+	w.filter("web")
+	w.session("web", "web")
+	h := w.host(node, w.pair, l.wrap)
+	h.count()
+	l.hang = make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	flushed := make(chan struct{})
+	go func() { defer close(flushed); h.flushDue(ctx) }()
+	<-l.hang
+	others := make(chan struct{})
+	go func() {
+		defer close(others)
+		h.reconcile(ctx)
+		metrics := make(chan prometheus.Metric, 100)
+		h.Collect(metrics)
+	}()
+	select {
+	case <-others:
+	case <-flushed:
+		t.Error("the call has ended before reconciling and scraping did")
+	}
+	cancel()
+	<-flushed
+	<-others
 }
 
 func TestWhatHappensBetweenAReadAndItsWriteIsNotUndone(t *testing.T) {
@@ -221,9 +221,9 @@ func TestWhatHappensBetweenAReadAndItsWriteIsNotUndone(t *testing.T) {
 			s = w.session("web", "web")
 		}
 		h.trail()
-		w.tells(s)
+		w.expectEntries(s)
 		h.step()
-		w.tells(s, entry(0))
+		w.expectEntries(s, entry(0))
 	})
 
 	t.Run("what another run has written is not overwritten", func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestWhatHappensBetweenAReadAndItsWriteIsNotUndone(t *testing.T) {
 		w.send(good(5)...)
 		l.before = other.finish
 		h.trail()
-		w.tells(s, entry(15))
+		w.expectEntries(s, entry(15))
 	})
 
 	t.Run("the manager's write only delays it", func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestWhatHappensBetweenAReadAndItsWriteIsNotUndone(t *testing.T) {
 		w.send(good(10)...)
 		l.before = func() { w.manage(s, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(5)) }) }
 		h.trail()
-		w.tells(s, entry(10))
+		w.expectEntries(s, entry(10))
 		if got := w.stored(s).Status.VNI; *got != 5 {
 			t.Errorf("the VNI is %d again", *got)
 		}
@@ -269,7 +269,7 @@ func TestTheWritesOfAHostAreBounded(t *testing.T) {
 		before := l.calls.Load()
 		for range 500 {
 			w.later(time.Minute)
-			h.deliver(t.Context())
+			h.flushDue(t.Context())
 		}
 		h.trail()
 		if got := l.calls.Load() - before; got != 0 {
@@ -288,25 +288,25 @@ func TestTheWritesOfAHostAreBounded(t *testing.T) {
 		}
 		h := w.host(node, w.pair, l.wrap)
 		h.count()
-		h.deliver(t.Context())
+		h.flushDue(t.Context())
 		if got := l.writes.Load(); got != budgetBurst {
 			t.Errorf("%d writes at once, want %d", got, budgetBurst)
 		}
 		for range sessions {
 			w.later(time.Second)
-			h.deliver(t.Context())
+			h.flushDue(t.Context())
 		}
 		for _, s := range all {
-			w.tells(s, entry(0))
+			w.expectEntries(s, entry(0))
 		}
-		// All of them have numbers to tell, and then one a first.
+		// All of them have numbers to report, and then one a first.
 		for vni := range uint32(sessions - 1) {
 			w.send(copies(100+vni, 1, frametest.Inner("12345\n").Bytes())...)
 		}
 		h.count()
 		for range 2 * sessions {
 			w.later(time.Second)
-			h.deliver(t.Context())
+			h.flushDue(t.Context())
 		}
 		for vni := range uint32(sessions - 1) {
 			w.send(copies(100+vni, 1, frametest.Inner("12345\n").Bytes())...)
@@ -314,14 +314,14 @@ func TestTheWritesOfAHostAreBounded(t *testing.T) {
 		w.later(time.Minute)
 		w.send(copies(100+sessions-1, 1, frametest.Inner("12345\n").Bytes())...)
 		h.count()
-		h.deliver(t.Context())
-		w.tells(all[sessions-1], entry(1))
+		h.flushDue(t.Context())
+		w.expectEntries(all[sessions-1], entry(1))
 		for range sessions {
 			w.later(time.Second)
-			h.deliver(t.Context())
+			h.flushDue(t.Context())
 		}
 		for _, s := range all[:sessions-1] {
-			w.tells(s, entry(2))
+			w.expectEntries(s, entry(2))
 		}
 	})
 }

@@ -15,37 +15,37 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/match"
 )
 
-// ruleBook keeps the rules by which each session's packets are judged: those that the
+// ruleCache keeps the rules by which each session's packets are judged: those that the
 // cloud has. While a filter is being changed, or a session gets another one, the cloud
 // works with a mixture; the old rules then stay, and what they don't accept is undecided.
 // It is not safe for concurrent use.
-type ruleBook struct {
+type ruleCache struct {
 	reader client.Reader
-	known  map[types.UID]page
+	known  map[types.UID]cachedRules
 }
 
-// page is what is known for one session.
-type page struct {
+// cachedRules are those that the cloud had last for one session.
+type cachedRules struct {
 	filter string
-	rules  []match.Rule
+	rules  []v1alpha1.Rule
 }
 
-func newRuleBook(reader client.Reader) *ruleBook {
-	return &ruleBook{reader: reader, known: make(map[types.UID]page)}
+func newRuleCache(reader client.Reader) *ruleCache {
+	return &ruleCache{reader: reader, known: make(map[types.UID]cachedRules)}
 }
 
 // of returns the rules of a session's filter, and whether the cloud has just these. An
 // error says why they are not known and never were; it is a sentence for the session's
 // status.
-func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []match.Rule, settled bool, err error) {
-	known, before := b.known[s.UID]
+func (c *ruleCache) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []v1alpha1.Rule, exact bool, err error) {
+	known, before := c.known[s.UID]
 	name := s.Spec.FilterRef.Name
 	if before && known.filter != name && !inCloud(s.Status.Conditions, s.Status.ObservedGeneration, s.Generation) {
 		return known.rules, false, nil
 	}
 	var f v1alpha1.MirrorFilter
-	if err = b.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
-		rules, err = rulesFrom(&f)
+	if err = c.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
+		rules, err = readRules(&f)
 	}
 	changing := err == nil && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation)
 	switch {
@@ -54,7 +54,7 @@ func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []m
 	case changing:
 		return rules, false, nil // what the cloud has meanwhile is not known
 	case err == nil:
-		b.known[s.UID] = page{filter: name, rules: rules}
+		c.known[s.UID] = cachedRules{filter: name, rules: rules}
 		return rules, true, nil
 	case before:
 		return known.rules, known.filter == name, nil
@@ -66,53 +66,27 @@ func (b *ruleBook) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []m
 }
 
 // keep forgets all sessions but those that are alive.
-func (b *ruleBook) keep(alive map[types.UID]*v1alpha1.MirrorSession) {
-	for uid := range b.known {
+func (c *ruleCache) keep(alive map[types.UID]*v1alpha1.MirrorSession) {
+	for uid := range c.known {
 		if alive[uid] == nil {
-			delete(b.known, uid)
+			delete(c.known, uid)
 		}
 	}
 }
 
-// inCloud says whether the cloud has what the present spec says.
+// inCloud reports whether the cloud has what the present spec says.
 func inCloud(conditions []metav1.Condition, observed, generation int64) bool {
 	return observed == generation && meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady)
 }
 
-// rulesFrom translates a filter's rules and checks that they can be followed.
-func rulesFrom(f *v1alpha1.MirrorFilter) ([]match.Rule, error) {
-	read, err := f.Spec.ReadRules()
+// readRules returns the rules of a filter's spec, and that they can be followed.
+func readRules(f *v1alpha1.MirrorFilter) ([]v1alpha1.Rule, error) {
+	rules, err := f.Spec.ReadRules()
 	if err != nil {
 		return nil, err
 	}
-	out := make([]match.Rule, 0, len(read))
-	for _, r := range read {
-		rule := match.Rule{
-			Direction:        match.Ingress,
-			Priority:         r.Priority,
-			Accept:           r.Accept,
-			IPv6:             r.IPv6,
-			Protocol:         protocols[r.Protocol],
-			Source:           r.Source.Prefix,
-			Destination:      r.Destination.Prefix,
-			SourcePorts:      [2]uint16{r.Source.Ports.Low, r.Source.Ports.High},
-			DestinationPorts: [2]uint16{r.Destination.Ports.Low, r.Destination.Ports.High},
-		}
-		if r.Direction == v1alpha1.DirectionEgress {
-			rule.Direction = match.Egress
-		}
-		out = append(out, rule)
-	}
-	if _, err := match.Compile(out); err != nil {
+	if _, err := match.Compile(rules); err != nil {
 		return nil, fmt.Errorf("spec.rules: %w", err)
 	}
-	return out, nil
-}
-
-var protocols = map[v1alpha1.Protocol]uint8{
-	v1alpha1.ProtocolAll:    match.AnyProtocol,
-	v1alpha1.ProtocolTCP:    match.TCP,
-	v1alpha1.ProtocolUDP:    match.UDP,
-	v1alpha1.ProtocolICMP:   match.ICMP,
-	v1alpha1.ProtocolICMPv6: match.ICMPv6,
+	return rules, nil
 }

@@ -67,11 +67,11 @@ func (w *world) run() (h *host, end func()) {
 	return h, end
 }
 
-func (w *world) untilTold(s *v1alpha1.MirrorSession, what string, told func(v1alpha1.Verification) bool) {
+func (w *world) untilReported(s *v1alpha1.MirrorSession, what string, right func(v1alpha1.Verification) bool) {
 	w.t.Helper()
 	w.until(what, func() bool {
 		entries := w.stored(s).Status.Verification
-		return len(entries) == 1 && told(entries[0])
+		return len(entries) == 1 && right(entries[0])
 	})
 }
 
@@ -80,13 +80,13 @@ func TestARunFromStartToEnd(t *testing.T) {
 	h, end := w.run()
 	w.until("the agent is ready", func() bool { return h.Ready(asked(t.Context())) == nil })
 	w.filter("web")
-	s := w.session("web", "web") // made while it runs: its watch has to see it
-	w.untilTold(s, "there is a first entry", func(e v1alpha1.Verification) bool { return e.Message == "" })
+	s := w.session("web", "web") // made while it runs: its informer has to see it
+	w.untilReported(s, "there is a first entry", func(e v1alpha1.Verification) bool { return e.Message == "" })
 	w.send(good(1)...)
-	w.untilTold(s, "the first packet is told", func(e v1alpha1.Verification) bool { return e.Packets == 1 })
+	w.untilReported(s, "the first packet is reported", func(e v1alpha1.Verification) bool { return e.Packets == 1 })
 	w.send(good(500)...)
 	end()
-	w.tells(s, entry(501))
+	w.expectEntries(s, entry(501))
 	if got := w.kernel(); got != 501 {
 		t.Errorf("the kernel counted %d", got)
 	}
@@ -95,15 +95,15 @@ func TestARunFromStartToEnd(t *testing.T) {
 	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
 		t.Fatal(err)
 	}
-	if left := all.String(); strings.Contains(left, "agent.(*watch)") || strings.Contains(left, "agent.(*Agent)") {
+	if left := all.String(); strings.Contains(left, "agent.(*capturer)") || strings.Contains(left, "agent.(*Agent)") {
 		t.Errorf("goroutines of the agent are left:\n%s", left)
 	}
 
 	h, end = w.run()
-	w.untilTold(s, "the next run has begun", func(e v1alpha1.Verification) bool { return e.StartedAt.Time.Equal(h.startedOf(s)) })
+	w.untilReported(s, "the next run has begun", func(e v1alpha1.Verification) bool { return e.StartedAt.Time.Equal(h.startedOf(s)) })
 	w.send(good(9)...)
 	end()
-	w.tells(s, entry(510))
+	w.expectEntries(s, entry(510))
 }
 
 // startedOf is when this run began to count a session, as precise as the status has it.
@@ -111,7 +111,7 @@ func (h *host) startedOf(s *v1alpha1.MirrorSession) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if t := h.tracked[s.UID]; t != nil {
-		return t.started.Truncate(time.Microsecond)
+		return t.ledger.Started().Truncate(time.Microsecond)
 	}
 	return time.Time{}
 }
@@ -137,7 +137,7 @@ func TestAnAgentIsNotReadyBeforeItHasSeenTheSessions(t *testing.T) {
 		answer := make(chan error)
 		go func() { answer <- a.Ready(asked(t.Context())) }()
 		synctest.Wait()
-		close(a.placed)
+		close(a.assigned)
 		if err := <-answer; err != nil {
 			t.Errorf("once they are known it says %v", err)
 		}
@@ -145,7 +145,7 @@ func TestAnAgentIsNotReadyBeforeItHasSeenTheSessions(t *testing.T) {
 }
 
 func TestWhichUpdatesMatter(t *testing.T) {
-	before := placedSession("web", time.Hour, nil)
+	before := sessionHere("web", time.Hour, nil)
 	for _, c := range []struct {
 		name string
 		edit func(*v1alpha1.MirrorSession)

@@ -62,7 +62,7 @@ func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.late.Loa
 func (w *world) later(d time.Duration) { w.late.Add(int64(d)) }
 
 // host is an agent on the receiving end of a wire. It does nothing by itself: the test
-// lets it place and deliver.
+// lets it reconcile and flush.
 type host struct {
 	*Agent
 	w *world
@@ -90,14 +90,14 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 			err = inside(pair, func() error {
 				// Frames wait long for their block to be handed over: whoever does not
 				// wait for them loses them.
-				ring, err = capture.OpenRing(local.Index, port, capture.RingOptions{Retire: 100 * time.Millisecond})
+				ring, err = capture.OpenRing(local.Index, port, capture.RingOptions{BlockTimeout: 100 * time.Millisecond})
 				return err
 			})
 			return ring, err
 		},
 	})}
 	w.t.Cleanup(func() {
-		if h.lastLooks == nil {
+		if h.finalSnapshots == nil {
 			h.kill()
 		}
 	})
@@ -119,9 +119,9 @@ func counting(t *testing.T) (*world, *v1alpha1.MirrorSession, *host) {
 func (h *host) kill() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lastLooks = h.looks()
-	for _, w := range h.watches {
-		w.stop()
+	h.finalSnapshots = h.snapshots()
+	for _, c := range h.capturers {
+		c.stop()
 	}
 }
 
@@ -149,21 +149,21 @@ func inside(pair *frametest.Pair, f func() error) error {
 	return <-done
 }
 
-// step lets the agent look around, count what has come, and tell what is worth it.
+// step lets the agent reconcile, count what has come, and write what is worth it.
 func (h *host) step() {
 	h.w.t.Helper()
 	h.count()
-	h.deliver(h.w.t.Context())
+	h.flushDue(h.w.t.Context())
 }
 
-// count lets the agent look around and count what has come.
+// count lets the agent reconcile and count what has come.
 func (h *host) count() {
 	h.w.t.Helper()
-	h.place(h.w.t.Context())
+	h.reconcile(h.w.t.Context())
 	h.w.until("the rings are open and empty", func() bool {
-		for _, w := range h.watches {
-			_, waiting := w.counters(w.tally.Snapshot().Frames.Read)
-			if l := w.look(); !l.ready || waiting > 0 {
+		for _, c := range h.capturers {
+			_, waiting := c.counters(c.tally.Snapshot().Frames.Read)
+			if s := c.snapshot(); !s.ready || waiting > 0 {
 				return false
 			}
 		}
@@ -171,7 +171,7 @@ func (h *host) count() {
 	})
 }
 
-// trail lets so much time pass that all counts are told.
+// trail lets so much time pass that all counts are written.
 func (h *host) trail() {
 	h.w.later(report.Level + 2*time.Second)
 	h.step()
@@ -282,9 +282,9 @@ func (w *world) stored(s *v1alpha1.MirrorSession) *v1alpha1.MirrorSession {
 	return &got
 }
 
-// tells fails the test unless the session has exactly these entries, times and lines of
+// expectEntries fails the test unless the session has exactly these entries, times and lines of
 // packets apart.
-func (w *world) tells(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) {
+func (w *world) expectEntries(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) {
 	w.t.Helper()
 	got := w.stored(s).Status.Verification
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(v1alpha1.Verification{},
@@ -293,7 +293,7 @@ func (w *world) tells(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) 
 	}
 }
 
-// entry is what the receiver, tells of so many packets that the filter accepts.
+// entry is the receiver's, with so many packets that the filter accepts.
 func entry(packets int64, edits ...func(*v1alpha1.Verification)) v1alpha1.Verification {
 	e := v1alpha1.Verification{Node: node, Interface: "right", Counts: v1alpha1.Counts{Packets: packets, Bytes: packets * goodBytes}}
 	for _, edit := range edits {

@@ -4,7 +4,7 @@ import "fmt"
 
 const linkEthernet = 1
 
-// LinkTypeError tells of a capture whose frames are not Ethernet.
+// LinkTypeError means that the frames of a capture are not Ethernet.
 type LinkTypeError struct {
 	// Type is the number that tcpdump.org's list of link types gives it.
 	Type uint16

@@ -29,9 +29,9 @@ type RingOptions struct {
 	BlockSize int
 	// Blocks is the number of blocks, at least 2; default 8.
 	Blocks int
-	// Retire is how long the kernel waits for a block to fill before it hands
+	// BlockTimeout is how long the kernel waits for a block to fill before it hands
 	// it over with what it has; default 20 ms, at least 1 ms.
-	Retire time.Duration
+	BlockTimeout time.Duration
 }
 
 func (o *RingOptions) setDefaults() error {
@@ -41,12 +41,12 @@ func (o *RingOptions) setDefaults() error {
 	if o.Blocks == 0 {
 		o.Blocks = 8
 	}
-	if o.Retire == 0 {
-		o.Retire = 20 * time.Millisecond
+	if o.BlockTimeout == 0 {
+		o.BlockTimeout = 20 * time.Millisecond
 	}
-	if o.BlockSize < os.Getpagesize() || bits.OnesCount(uint(o.BlockSize)) != 1 || o.Blocks < 2 || o.Retire < time.Millisecond {
+	if o.BlockSize < os.Getpagesize() || bits.OnesCount(uint(o.BlockSize)) != 1 || o.Blocks < 2 || o.BlockTimeout < time.Millisecond {
 		return fmt.Errorf("ring of %d blocks of %d bytes, handed over every %s: it must be 2 blocks or more, each a power of two and at least a page, and 1ms or more",
-			o.Blocks, o.BlockSize, o.Retire)
+			o.Blocks, o.BlockSize, o.BlockTimeout)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ type Ring struct {
 	options  RingOptions
 	next     int // the block that the kernel hands over next
 	block    Block
-	down     error // the interface's error, told after what is left was read
+	down     error // the interface's error, returned after what is left was read
 	patience int   // empty polls until it is
 
 	closed atomic.Bool
@@ -72,9 +72,9 @@ type Ring struct {
 
 // Stats are the kernel's counters of a ring, since it was opened.
 type Stats struct {
-	// Packets is the number of frames that passed the filter, those that were
+	// Frames is the number of frames that passed the filter, those that were
 	// dropped included.
-	Packets uint64
+	Frames uint64
 	// Drops is the number of frames for which the ring had no room.
 	Drops uint64
 	// Freezes is how often the ring was full.
@@ -126,7 +126,7 @@ func (r *Ring) open(ifindex int) error {
 	if err := unix.SetsockoptTpacketReq3(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
 		Block_size: uint32(r.options.BlockSize), Block_nr: uint32(r.options.Blocks),
 		Frame_size: frame, Frame_nr: uint32(size / frame),
-		Retire_blk_tov: uint32(r.options.Retire.Milliseconds()),
+		Retire_blk_tov: uint32(r.options.BlockTimeout.Milliseconds()),
 	}); err != nil {
 		return fmt.Errorf("set up a ring of %d bytes: %w", size, err)
 	}
@@ -193,14 +193,14 @@ func (r *Ring) Next(wait time.Duration) (*Block, error) {
 }
 
 // poll waits until the kernel has something to say. An error of the interface
-// is held back for some turns of the retire timer, because the last block with
+// is held back for some turns of the block timer, because the last block with
 // frames may still be the kernel's.
 func (r *Ring) poll(wait time.Duration) error {
 	if r.down != nil {
 		if r.patience--; r.patience < 0 {
 			return r.down
 		}
-		wait = min(wait, r.options.Retire)
+		wait = min(wait, r.options.BlockTimeout)
 	}
 	events := []unix.PollFd{
 		{Fd: int32(r.wake), Events: unix.POLLIN},
@@ -221,7 +221,7 @@ func (r *Ring) poll(wait time.Duration) error {
 	return nil
 }
 
-// Stats returns the kernel's counters. A frame is in Packets before it can be
+// Stats returns the kernel's counters. A frame is in Frames before it can be
 // read, so counters read after the frames were counted are never smaller.
 func (r *Ring) Stats() (Stats, error) {
 	r.mu.Lock()
@@ -234,7 +234,7 @@ func (r *Ring) Stats() (Stats, error) {
 	if err != nil {
 		return r.stats, fmt.Errorf("read the counters of the packet socket: %w", err)
 	}
-	r.stats.Packets += uint64(got.Packets)
+	r.stats.Frames += uint64(got.Packets)
 	r.stats.Drops += uint64(got.Drops)
 	r.stats.Freezes += uint64(got.Freeze_q_cnt)
 	return r.stats, nil

@@ -88,7 +88,7 @@ func TestWhatTheHostItselfSendsIsNotCaptured(t *testing.T) {
 	if _, err := drain(t, ring, 1); err != nil {
 		t.Fatal(err)
 	}
-	if stats, err := ring.Stats(); err != nil || stats != (capture.Stats{Packets: 1}) {
+	if stats, err := ring.Stats(); err != nil || stats != (capture.Stats{Frames: 1}) {
 		t.Errorf("%+v, %v", stats, err)
 	}
 }
@@ -106,17 +106,17 @@ func TestDropsAreCountedAndTheBooksStillBalance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stats.Packets != uint64(len(frames)) || stats.Drops == 0 || stats.Freezes == 0 {
+	if stats.Frames != uint64(len(frames)) || stats.Drops == 0 || stats.Freezes == 0 {
 		t.Fatalf("%+v", stats)
 	}
-	if held := stats.Packets - stats.Drops; held > ring.Capacity() {
+	if held := stats.Frames - stats.Drops; held > ring.Capacity() {
 		t.Errorf("the ring holds %d frames, more than its capacity of %d", held, ring.Capacity())
 	}
-	got, err := drain(t, ring, int(stats.Packets-stats.Drops))
+	got, err := drain(t, ring, int(stats.Frames-stats.Drops))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if uint64(len(got)) != stats.Packets-stats.Drops {
+	if uint64(len(got)) != stats.Frames-stats.Drops {
 		t.Errorf("%d frames were read, %+v", len(got), stats)
 	}
 	// The ring works again.
@@ -230,7 +230,7 @@ func TestUnfitSizesAreRefused(t *testing.T) {
 		"a block that is no power of two":  {BlockSize: 100000},
 		"a block smaller than a page":      {BlockSize: 1024},
 		"one block":                        {Blocks: 1},
-		"a retire time below what is kept": {Retire: time.Microsecond},
+		"a block timeout below what is kept": {BlockTimeout: time.Microsecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pair := frametest.NewPair(t)

@@ -1,5 +1,5 @@
-// Package lease keeps a Lease of the node's verifier renewed, so that the manager can
-// tell a verifier that is gone from a network that is quiet.
+// Package lease keeps the Lease of the node's verifier renewed, so that the manager does
+// not take a verifier that is gone for a network that is quiet.
 //
 // It may import api.
 package lease
@@ -43,7 +43,8 @@ type Renewer struct {
 // NeedLeaderElection is false: every node has a Lease of its own.
 func (r *Renewer) NeedLeaderElection() bool { return false }
 
-// Start renews until ctx ends. A failure is told once, and again when it is over.
+// Start renews until ctx ends. It logs the first failure in a row, and the first renewal
+// after it.
 func (r *Renewer) Start(ctx context.Context) error {
 	ticks := time.NewTicker(Interval)
 	defer ticks.Stop()

@@ -8,5 +8,5 @@
 // the packet is undecidable only when the possible answers differ in whether
 // the packet is to be copied.
 //
-// It may import controllers/verifier/vxlan.
+// It may import api and controllers/verifier/vxlan.
 package match

@@ -7,20 +7,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
-var walkthrough = match.Rule{
-	Direction: match.Ingress, Priority: 1, Accept: true, Protocol: match.TCP,
-	Source: netip.MustParsePrefix("192.168.0.161/32"), Destination: netip.MustParsePrefix("192.168.0.230/32"),
-	DestinationPorts: [2]uint16{1234, 1234},
+var walkthrough = v1alpha1.Rule{
+	Direction: v1alpha1.DirectionIngress, Priority: 1, Accept: true, Protocol: v1alpha1.ProtocolTCP,
+	Source:      in("192.168.0.161/32"),
+	Destination: v1alpha1.Peer{Prefix: netip.MustParsePrefix("192.168.0.230/32"), Ports: v1alpha1.PortRange{Low: 1234, High: 1234}},
 }
+
+// in is an end in a range of addresses.
+func in(prefix string) v1alpha1.Peer { return v1alpha1.Peer{Prefix: netip.MustParsePrefix(prefix)} }
 
 var source = match.Source{MAC: frametest.SourceMAC, Addrs: []netip.Addr{frametest.SourceAddr}}
 
-func check(t *testing.T, frame []byte, rules ...match.Rule) match.Result {
+func check(t *testing.T, frame []byte, rules ...v1alpha1.Rule) match.Result {
 	t.Helper()
 	compiled, err := match.Compile(rules)
 	if err != nil {
@@ -32,7 +36,7 @@ func check(t *testing.T, frame []byte, rules ...match.Rule) match.Result {
 }
 
 // change returns the rule with something changed.
-func change(r match.Rule, f func(*match.Rule)) match.Rule {
+func change(r v1alpha1.Rule, f func(*v1alpha1.Rule)) v1alpha1.Rule {
 	f(&r)
 	return r
 }
@@ -90,8 +94,8 @@ func TestTheWalkthroughsFilterAcceptsItsPacketAndNothingElse(t *testing.T) {
 
 func TestThePrioritySmallestWins(t *testing.T) {
 	frame := frametest.Inner("x").Bytes()
-	reject := change(walkthrough, func(r *match.Rule) { r.Accept, r.Priority = false, 10 })
-	early := change(reject, func(r *match.Rule) { r.Priority = 0 })
+	reject := change(walkthrough, func(r *v1alpha1.Rule) { r.Accept, r.Priority = false, 10 })
+	early := change(reject, func(r *v1alpha1.Rule) { r.Priority = 0 })
 	got := []match.Result{check(t, frame, reject, walkthrough), check(t, frame, walkthrough, early)}
 	want := []match.Result{
 		{Verdict: match.Accepted, Rule: 1, Direction: match.Ingress},
@@ -104,22 +108,24 @@ func TestThePrioritySmallestWins(t *testing.T) {
 
 func TestAMissingFieldMattersOnlyWhereItDecides(t *testing.T) {
 	cut := frametest.Inner("x").Bytes()[:36] // TCP, but which ports?
-	all := match.Rule{Direction: match.Ingress, Priority: 100, Accept: true}
+	all := v1alpha1.Rule{Direction: v1alpha1.DirectionIngress, Protocol: v1alpha1.ProtocolAll, Priority: 100, Accept: true}
 	port := walkthrough
-	ssh := change(walkthrough, func(r *match.Rule) { r.Priority, r.Accept, r.DestinationPorts = 2, false, [2]uint16{22, 22} })
-	later := change(all, func(r *match.Rule) { r.Accept = false })
+	ssh := change(walkthrough, func(r *v1alpha1.Rule) {
+		r.Priority, r.Accept, r.Destination.Ports = 2, false, v1alpha1.PortRange{Low: 22, High: 22}
+	})
+	later := change(all, func(r *v1alpha1.Rule) { r.Accept = false })
 	for name, c := range map[string]struct {
-		rules []match.Rule
+		rules []v1alpha1.Rule
 		want  match.Result
 	}{
-		"it may match an accept or nothing":      {[]match.Rule{port}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
-		"all that may match accept":              {[]match.Rule{port, all}, match.Result{Verdict: match.Accepted, Rule: match.SomeRule}},
-		"a reject may match before the accept":   {[]match.Rule{ssh, all}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
-		"the reject behind a sure accept":        {[]match.Rule{all, change(ssh, func(r *match.Rule) { r.Priority = 200 })}, match.Result{Verdict: match.Accepted, Rule: 0}},
-		"it may match a reject or nothing":       {[]match.Rule{ssh}, match.Result{Verdict: match.Unexpected, Rule: match.SomeRule}},
-		"a reject may match before a reject":     {[]match.Rule{ssh, later}, match.Result{Verdict: match.Unexpected, Rule: match.SomeRule}},
-		"an accept may match before a reject":    {[]match.Rule{port, later}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
-		"a rule that surely differs is no doubt": {[]match.Rule{change(port, func(r *match.Rule) { r.Protocol = match.UDP })}, match.Result{Verdict: match.Unexpected, Rule: match.NoRule}},
+		"it may match an accept or nothing":      {[]v1alpha1.Rule{port}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
+		"all that may match accept":              {[]v1alpha1.Rule{port, all}, match.Result{Verdict: match.Accepted, Rule: match.SomeRule}},
+		"a reject may match before the accept":   {[]v1alpha1.Rule{ssh, all}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
+		"the reject behind a sure accept":        {[]v1alpha1.Rule{all, change(ssh, func(r *v1alpha1.Rule) { r.Priority = 200 })}, match.Result{Verdict: match.Accepted, Rule: 0}},
+		"it may match a reject or nothing":       {[]v1alpha1.Rule{ssh}, match.Result{Verdict: match.Unexpected, Rule: match.SomeRule}},
+		"a reject may match before a reject":     {[]v1alpha1.Rule{ssh, later}, match.Result{Verdict: match.Unexpected, Rule: match.SomeRule}},
+		"an accept may match before a reject":    {[]v1alpha1.Rule{port, later}, match.Result{Verdict: match.Undecidable, Rule: match.NoRule}},
+		"a rule that surely differs is left out": {[]v1alpha1.Rule{change(port, func(r *v1alpha1.Rule) { r.Protocol = v1alpha1.ProtocolUDP })}, match.Result{Verdict: match.Unexpected, Rule: match.NoRule}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.want.Direction = match.Ingress
@@ -133,9 +139,12 @@ func TestAMissingFieldMattersOnlyWhereItDecides(t *testing.T) {
 func TestAnyPortIncludesProtocolsWithoutPorts(t *testing.T) {
 	icmp := frametest.Inner("x")
 	icmp.Protocol = 1
-	for name, ports := range map[string][2]uint16{"absent": {}, "1 to 65535": {1, 65535}} {
+	for name, ports := range map[string]v1alpha1.PortRange{"absent": {}, "1 to 65535": {Low: 1, High: 65535}} {
 		t.Run(name, func(t *testing.T) {
-			rule := match.Rule{Direction: match.Ingress, Accept: true, SourcePorts: ports, DestinationPorts: ports}
+			rule := v1alpha1.Rule{
+				Direction: v1alpha1.DirectionIngress, Protocol: v1alpha1.ProtocolAll, Accept: true,
+				Source: v1alpha1.Peer{Ports: ports}, Destination: v1alpha1.Peer{Ports: ports},
+			}
 			if got := check(t, icmp.Bytes(), rule); got.Verdict != match.Accepted {
 				t.Error(got)
 			}
@@ -145,16 +154,17 @@ func TestAnyPortIncludesProtocolsWithoutPorts(t *testing.T) {
 
 func TestARuleThatCannotBeIsRefusedWithItsField(t *testing.T) {
 	for name, c := range map[string]struct {
-		rule match.Rule
+		rule v1alpha1.Rule
 		want string
 	}{
-		"no direction":              {match.Rule{}, "rule 0: direction"},
-		"IPv6 source of IPv4":       {match.Rule{Direction: match.Ingress, Source: netip.MustParsePrefix("2001:db8::/32")}, "rule 0: source: 2001:db8::/32"},
-		"IPv4 destination of IPv6":  {match.Rule{Direction: match.Egress, IPv6: true, Destination: netip.MustParsePrefix("10.0.0.0/8")}, "rule 0: destination: 10.0.0.0/8"},
-		"ports the wrong way round": {match.Rule{Direction: match.Egress, SourcePorts: [2]uint16{9, 8}}, "rule 0: a port range ends below its start"},
+		"no direction":              {v1alpha1.Rule{}, "rule 0: direction"},
+		"an unknown protocol":       {v1alpha1.Rule{Direction: v1alpha1.DirectionIngress, Protocol: "sctp"}, `rule 0: protocol "sctp"`},
+		"IPv6 source of IPv4":       {v1alpha1.Rule{Direction: v1alpha1.DirectionIngress, Protocol: v1alpha1.ProtocolAll, Source: in("2001:db8::/32")}, "rule 0: source: 2001:db8::/32"},
+		"IPv4 destination of IPv6":  {v1alpha1.Rule{Direction: v1alpha1.DirectionEgress, Protocol: v1alpha1.ProtocolAll, IPv6: true, Destination: in("10.0.0.0/8")}, "rule 0: destination: 10.0.0.0/8"},
+		"ports the wrong way round": {v1alpha1.Rule{Direction: v1alpha1.DirectionEgress, Protocol: v1alpha1.ProtocolAll, Source: v1alpha1.Peer{Ports: v1alpha1.PortRange{Low: 9, High: 8}}}, "rule 0: a port range ends below its start"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := match.Compile([]match.Rule{c.rule})
+			_, err := match.Compile([]v1alpha1.Rule{c.rule})
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
@@ -166,8 +176,10 @@ func TestEachPrefixLengthEndsWhereItSays(t *testing.T) {
 	// The packet's address differs from the rule's in exactly one bit.
 	for _, own := range []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("2001:db8::1:2:3")} {
 		for bits := range own.BitLen() + 1 {
-			rule := match.Rule{Direction: match.Egress, Accept: true, IPv6: own.Is6(), Source: netip.PrefixFrom(own, bits)}
-			compiled, err := match.Compile([]match.Rule{rule})
+			prefix := netip.PrefixFrom(own, bits)
+			compiled, err := match.Compile([]v1alpha1.Rule{{
+				Direction: v1alpha1.DirectionEgress, Protocol: v1alpha1.ProtocolAll, Accept: true, IPv6: own.Is6(), Source: v1alpha1.Peer{Prefix: prefix},
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,11 +192,11 @@ func TestEachPrefixLengthEndsWhereItSays(t *testing.T) {
 				}
 				p.Source, _ = netip.AddrFromSlice(b)
 				want := match.Unexpected
-				if rule.Source.Contains(p.Source) {
+				if prefix.Contains(p.Source) {
 					want = match.Accepted
 				}
 				if got := compiled.Check(&source, &p); got.Verdict != want {
-					t.Errorf("%s in %s: %s, want %s", p.Source, rule.Source, got.Verdict, want)
+					t.Errorf("%s in %s: %s, want %s", p.Source, prefix, got.Verdict, want)
 				}
 			}
 		}

@@ -7,13 +7,14 @@ import (
 
 	"pgregory.net/rapid"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // The naive filter: it knows whole packets only, and rules in the order of
 // their priorities, and asks net/netip whether an address is in a range.
-func naive(rules []match.Rule, d match.Direction, p *vxlan.Inner) (verdict match.Verdict, rule int) {
+func naive(rules []v1alpha1.Rule, d match.Direction, p *vxlan.Inner) (verdict match.Verdict, rule int) {
 	order := make([]int, 0, len(rules))
 	for i := range rules {
 		order = append(order, i)
@@ -21,13 +22,13 @@ func naive(rules []match.Rule, d match.Direction, p *vxlan.Inner) (verdict match
 	slices.SortStableFunc(order, func(a, b int) int { return rules[a].Priority - rules[b].Priority })
 	for _, i := range order {
 		r := rules[i]
-		if r.Direction != d || r.IPv6 != (p.Kind == vxlan.IPv6) || r.Protocol != 0 && r.Protocol != p.Protocol {
+		if (r.Direction == v1alpha1.DirectionIngress) != (d == match.Ingress) || r.IPv6 != (p.Kind == vxlan.IPv6) {
 			continue
 		}
-		if r.Source.IsValid() && !r.Source.Contains(p.Source) || r.Destination.IsValid() && !r.Destination.Contains(p.Destination) {
+		if number, some := numbers[r.Protocol]; some && number != p.Protocol {
 			continue
 		}
-		if !naivePort(r.SourcePorts, p, p.SourcePort) || !naivePort(r.DestinationPorts, p, p.DestinationPort) {
+		if !naiveEnd(r.Source, p, p.Source, p.SourcePort) || !naiveEnd(r.Destination, p, p.Destination, p.DestinationPort) {
 			continue
 		}
 		if r.Accept {
@@ -38,11 +39,19 @@ func naive(rules []match.Rule, d match.Direction, p *vxlan.Inner) (verdict match
 	return match.Unexpected, match.NoRule
 }
 
-func naivePort(r [2]uint16, p *vxlan.Inner, port uint16) bool {
-	if r == [2]uint16{0, 0} || r == [2]uint16{1, 65535} {
+// numbers are those of the protocols that are one.
+var numbers = map[v1alpha1.Protocol]uint8{
+	v1alpha1.ProtocolTCP: match.TCP, v1alpha1.ProtocolUDP: match.UDP, v1alpha1.ProtocolICMP: match.ICMP, v1alpha1.ProtocolICMPv6: match.ICMPv6,
+}
+
+func naiveEnd(r v1alpha1.Peer, p *vxlan.Inner, address netip.Addr, port uint16) bool {
+	if r.Prefix.IsValid() && !r.Prefix.Contains(address) {
+		return false
+	}
+	if r.Ports == (v1alpha1.PortRange{}) || r.Ports == (v1alpha1.PortRange{Low: 1, High: 65535}) {
 		return true
 	}
-	return (p.Protocol == match.TCP || p.Protocol == match.UDP) && r[0] <= port && port <= r[1]
+	return (p.Protocol == match.TCP || p.Protocol == match.UDP) && r.Ports.Low <= port && port <= r.Ports.High
 }
 
 var ownMAC = [6]byte{2, 0, 0, 0, 0, 1}
@@ -70,25 +79,27 @@ func prefix(t *rapid.T, v6 bool, name string) netip.Prefix {
 	return netip.PrefixFrom(a, bits)
 }
 
-func ports(t *rapid.T, name string) [2]uint16 {
+func ports(t *rapid.T, name string) v1alpha1.PortRange {
 	if rapid.Bool().Draw(t, name+" are any") {
-		return rapid.SampledFrom([][2]uint16{{}, {1, 65535}}).Draw(t, name)
+		return rapid.SampledFrom([]v1alpha1.PortRange{{}, {Low: 1, High: 65535}}).Draw(t, name)
 	}
 	low := rapid.Uint16Range(1, 6).Draw(t, name+" from")
-	return [2]uint16{low, rapid.Uint16Range(low, 7).Draw(t, name+" to")}
+	return v1alpha1.PortRange{Low: low, High: rapid.Uint16Range(low, 7).Draw(t, name+" to")}
 }
 
-func drawRules(t *rapid.T) []match.Rule {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) match.Rule {
-		r := match.Rule{
-			Direction: rapid.SampledFrom([]match.Direction{match.Ingress, match.Egress}).Draw(t, "direction"),
+func drawRules(t *rapid.T) []v1alpha1.Rule {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.Rule {
+		r := v1alpha1.Rule{
+			Direction: rapid.SampledFrom([]v1alpha1.Direction{v1alpha1.DirectionIngress, v1alpha1.DirectionEgress}).Draw(t, "direction"),
 			Priority:  rapid.IntRange(1, 10).Draw(t, "priority"),
 			Accept:    rapid.Bool().Draw(t, "accept"),
 			IPv6:      rapid.Bool().Draw(t, "IPv6"),
-			Protocol:  rapid.SampledFrom([]uint8{0, 1, 6, 17, 58}).Draw(t, "protocol"),
+			Protocol: rapid.SampledFrom([]v1alpha1.Protocol{
+				v1alpha1.ProtocolAll, v1alpha1.ProtocolICMP, v1alpha1.ProtocolTCP, v1alpha1.ProtocolUDP, v1alpha1.ProtocolICMPv6,
+			}).Draw(t, "protocol"),
 		}
-		r.Source, r.Destination = prefix(t, r.IPv6, "source"), prefix(t, r.IPv6, "destination")
-		r.SourcePorts, r.DestinationPorts = ports(t, "source ports"), ports(t, "destination ports")
+		r.Source = v1alpha1.Peer{Prefix: prefix(t, r.IPv6, "source"), Ports: ports(t, "source ports")}
+		r.Destination = v1alpha1.Peer{Prefix: prefix(t, r.IPv6, "destination"), Ports: ports(t, "destination ports")}
 		return r
 	}), 0, 20).Draw(t, "rules")
 }
@@ -203,10 +214,10 @@ func TestAPacketWithoutPortsIsUndecidableOnlyWhereThePortsDecide(t *testing.T) {
 // ports: then one may hide the other completely, which only solving all rules
 // together would tell. Such a packet may be called undecidable too often,
 // never wrongly decided.
-func shadowed(rules []match.Rule) bool {
+func shadowed(rules []v1alpha1.Rule) bool {
 	count := map[[2]any]int{}
 	for _, r := range rules {
-		if r.SourcePorts != [2]uint16{} || r.DestinationPorts != [2]uint16{} {
+		if r.Source.Ports != (v1alpha1.PortRange{}) || r.Destination.Ports != (v1alpha1.PortRange{}) {
 			count[[2]any{r.Direction, r.IPv6}]++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
@@ -37,8 +38,6 @@ func (d Direction) String() string {
 
 // The protocols a rule can name, by their IP protocol numbers.
 const (
-	// AnyProtocol matches every protocol.
-	AnyProtocol uint8 = 0
 	// ICMP is the protocol of that name.
 	ICMP uint8 = 1
 	// TCP is the protocol of that name.
@@ -49,24 +48,15 @@ const (
 	ICMPv6 uint8 = 58
 )
 
-// Rule is one rule of a filter.
-type Rule struct {
-	// Direction is Ingress or Egress.
-	Direction Direction
-	// Priority orders the rules of a direction, smallest first. Rules of the
-	// same priority are tried in the order given.
-	Priority int
-	// Accept copies the packet; otherwise the rule rejects it.
-	Accept bool
-	// IPv6 makes it a rule for IPv6 packets, otherwise it is for IPv4.
-	IPv6 bool
-	// Protocol is an IP protocol number, AnyProtocol for all.
-	Protocol uint8
-	// Source and Destination are address ranges; the zero Prefix is any.
-	Source, Destination netip.Prefix
-	// SourcePorts and DestinationPorts are inclusive ranges; {0, 0} and
-	// {1, 65535} are any, and any includes protocols without ports.
-	SourcePorts, DestinationPorts [2]uint16
+// anyProtocol stands for every protocol.
+const anyProtocol uint8 = 0
+
+var protocols = map[v1alpha1.Protocol]uint8{
+	v1alpha1.ProtocolAll:    anyProtocol,
+	v1alpha1.ProtocolTCP:    TCP,
+	v1alpha1.ProtocolUDP:    UDP,
+	v1alpha1.ProtocolICMP:   ICMP,
+	v1alpha1.ProtocolICMPv6: ICMPv6,
 }
 
 // Rules is a filter, compiled. The zero value has no rule and matches nothing.
@@ -79,12 +69,12 @@ type Rules struct {
 // compiled is a rule with everything in the form the check wants it.
 type compiled struct {
 	source, destination block
-	sourcePorts         [2]uint16
-	destinationPorts    [2]uint16
+	sourcePorts         v1alpha1.PortRange
+	destinationPorts    v1alpha1.PortRange
 	index               int16
 	protocol            uint8
 	accept              bool
-	ports               bool
+	ports               bool // whether some ports don't match
 	priority            int
 }
 
@@ -92,9 +82,11 @@ type compiled struct {
 // not used.
 type block struct{ high, low, highMask, lowMask uint64 }
 
-// Compile checks rules and prepares them. The results of [Rules.Check] name
-// rules by their index in this list. An error names the rule and the field.
-func Compile(rules []Rule) (*Rules, error) {
+// Compile checks rules and prepares them. Of each direction the smallest
+// priority is tried first, and of the same priority in the order given. The
+// results of [Rules.Check] name rules by their index in this list. An error
+// names the rule and the field.
+func Compile(rules []v1alpha1.Rule) (*Rules, error) {
 	out := &Rules{count: len(rules)}
 	for i, r := range rules {
 		c, err := compile(r)
@@ -102,7 +94,7 @@ func Compile(rules []Rule) (*Rules, error) {
 			return nil, fmt.Errorf("rule %d: %w", i, err)
 		}
 		c.index = int16(i)
-		list := &out.lists[r.Direction-Ingress][family(r.IPv6)]
+		list := &out.lists[directions[r.Direction]-Ingress][family(r.IPv6)]
 		*list = append(*list, c)
 	}
 	for _, byFamily := range out.lists {
@@ -113,30 +105,37 @@ func Compile(rules []Rule) (*Rules, error) {
 	return out, nil
 }
 
-func compile(r Rule) (compiled, error) {
-	c := compiled{protocol: r.Protocol, accept: r.Accept, priority: r.Priority}
-	if r.Direction != Ingress && r.Direction != Egress {
-		return c, fmt.Errorf("direction %d is neither ingress nor egress", r.Direction)
+var directions = map[v1alpha1.Direction]Direction{v1alpha1.DirectionIngress: Ingress, v1alpha1.DirectionEgress: Egress}
+
+func compile(r v1alpha1.Rule) (compiled, error) {
+	source, destination := r.Source.Normal(), r.Destination.Normal()
+	c := compiled{accept: r.Accept, priority: r.Priority, sourcePorts: allIfAny(source.Ports), destinationPorts: allIfAny(destination.Ports)}
+	var known bool
+	if _, known = directions[r.Direction]; !known {
+		return c, fmt.Errorf("direction %q is neither ingress nor egress", r.Direction)
+	}
+	if c.protocol, known = protocols[r.Protocol]; !known {
+		return c, fmt.Errorf("protocol %q is none that a rule can name", r.Protocol)
 	}
 	var err error
-	if c.source, err = newBlock(r.Source, r.IPv6); err != nil {
+	if c.source, err = newBlock(source.Prefix, r.IPv6); err != nil {
 		return c, fmt.Errorf("source: %w", err)
 	}
-	if c.destination, err = newBlock(r.Destination, r.IPv6); err != nil {
+	if c.destination, err = newBlock(destination.Prefix, r.IPv6); err != nil {
 		return c, fmt.Errorf("destination: %w", err)
 	}
-	c.sourcePorts, c.destinationPorts = anyPorts(r.SourcePorts), anyPorts(r.DestinationPorts)
-	if c.sourcePorts[0] > c.sourcePorts[1] || c.destinationPorts[0] > c.destinationPorts[1] {
-		return c, fmt.Errorf("a port range ends below its start: source %v, destination %v", r.SourcePorts, r.DestinationPorts)
+	if c.sourcePorts.Low > c.sourcePorts.High || c.destinationPorts.Low > c.destinationPorts.High {
+		return c, fmt.Errorf("a port range ends below its start: source %v, destination %v", source.Ports, destination.Ports)
 	}
 	c.ports = c.sourcePorts != allPorts || c.destinationPorts != allPorts
 	return c, nil
 }
 
-var allPorts = [2]uint16{0, 65535}
+var allPorts = v1alpha1.PortRange{Low: 0, High: 65535}
 
-func anyPorts(p [2]uint16) [2]uint16 {
-	if p == [2]uint16{} || p == [2]uint16{1, 65535} {
+// allIfAny makes a range that every port is in of the zero value, which stands for that.
+func allIfAny(p v1alpha1.PortRange) v1alpha1.PortRange {
+	if p == (v1alpha1.PortRange{}) {
 		return allPorts
 	}
 	return p
@@ -207,7 +206,7 @@ type fields struct {
 	destinationHigh, destinationLow uint64
 }
 
-// try says whether the rule matches. "no" wins over "maybe": one field that
+// try reports whether the rule matches. "no" wins over "maybe": one field that
 // surely differs is enough.
 func (c *compiled) try(p *fields) answer {
 	result := yes
@@ -218,7 +217,7 @@ func (c *compiled) try(p *fields) answer {
 	} else if c.source != (block{}) || c.destination != (block{}) {
 		result = maybe
 	}
-	if c.protocol != AnyProtocol {
+	if c.protocol != anyProtocol {
 		if !p.HasProtocol {
 			result = maybe
 		} else if p.Protocol != c.protocol {
@@ -240,8 +239,8 @@ func (c *compiled) try(p *fields) answer {
 func (c *compiled) tryPorts(p *fields) answer {
 	switch {
 	case p.HasPorts:
-		if p.SourcePort < c.sourcePorts[0] || p.SourcePort > c.sourcePorts[1] ||
-			p.DestinationPort < c.destinationPorts[0] || p.DestinationPort > c.destinationPorts[1] {
+		if p.SourcePort < c.sourcePorts.Low || p.SourcePort > c.sourcePorts.High ||
+			p.DestinationPort < c.destinationPorts.Low || p.DestinationPort > c.destinationPorts.High {
 			return no
 		}
 		return yes

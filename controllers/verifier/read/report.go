@@ -145,7 +145,7 @@ func (c *counter) report(name string) Report {
 }
 
 // File counts the copies in a capture file, sent to the given UDP port. The
-// error is nil when the file was read to its end. Otherwise ok tells whether
+// error is nil when the file was read to its end. Otherwise ok reports whether
 // the report holds what was read before.
 func File(path string, port uint16) (report Report, ok bool, err error) {
 	file, err := capture.Open(path)

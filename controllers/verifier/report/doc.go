@@ -1,6 +1,6 @@
 // Package report turns counts into a verifier's own entry in the status of a
-// MirrorSession, decides when it is worth a write, reads what an earlier run left
-// there, and writes it.
+// MirrorSession: a Ledger decides what is to be reported, a Pace when that is worth a
+// write, and Read and Write talk to the API server.
 //
 // It may import api, controllers/verifier/sample and controllers/verifier/tally.
 package report

@@ -9,15 +9,17 @@ import (
 
 const (
 	// Level is the shortest time between two writes for one session that only move
-	// numbers, and between two edges of a kind that can come again and again.
+	// numbers. It is also the shortest time between two writes because message or interface
+	// have changed, which can happen again and again.
 	Level = 15 * time.Second
 	// Silence is after how long without a packet a stream counts as silent; its last
 	// counts are then written at once.
 	Silence = 3 * time.Second
-	// pauses is the shortest time between two writes because of silence. What comes
-	// after such a write is therefore written no later than that, whatever the interval:
-	// a second of the 15 that are promised is left for the write itself.
-	pauses = Level - time.Second
+	// silenceInterval is the shortest time between two writes because a stream fell silent:
+	// one that pauses every few seconds is not written at each pause. It is a second less
+	// than Level, because a stream's last counts must be written within Level after its last
+	// packet, and the write itself takes time.
+	silenceInterval = Level - time.Second
 	// clusterWrites is how many writes that only move numbers the API server gets from
 	// all verifiers together, per second.
 	clusterWrites = 50
@@ -44,19 +46,21 @@ const (
 // Pace decides for one session when its entry is worth a write. The zero value has
 // written nothing yet. It is not safe for concurrent use.
 type Pace struct {
+	// written is the entry that was written last, and at when.
 	written v1alpha1.Verification
 	at      time.Time
-	// from is when the interval to the next write that only moves numbers begins.
+	// from is where the interval to the next write that only moves numbers begins: when the
+	// last entry was written, or somewhat later.
 	from time.Time
-	// silence and change are when silence, and another message or interface, were last
-	// written: these edges can come again and again.
+	// silence is when an entry was last written because of silence, and change when another
+	// message or interface was.
 	silence, change time.Time
 }
 
-// Due says whether the entry is to be written now: at once when it is the first one,
-// when a kind of packet comes for the first time, when drops begin, when message or
-// interface change, and when a stream falls silent; else when the interval has passed
-// and there is something new. Asking changes nothing.
+// Due returns how urgent a write of the entry is: an edge when it is the first one, when a
+// kind of packet comes for the first time, when drops begin, when message or interface
+// change, and when a stream falls silent; else numbers, when the interval has passed and
+// there is something new. Asking changes nothing.
 func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
 	switch {
 	case p.at.IsZero():
@@ -90,8 +94,8 @@ func (p *Pace) Written(now time.Time, entry v1alpha1.Verification, interval time
 // Last is when the entry was last stored; zero for never.
 func (p *Pace) Last() time.Time { return p.at }
 
-// Differs says whether the entry tells anything that is not stored yet. An entry that
-// differs only in when it was looked at does not.
+// Differs reports whether the entry holds anything that is not stored yet. An entry that
+// differs only in when it was observed does not.
 func (p *Pace) Differs(entry v1alpha1.Verification) bool {
 	return p.at.IsZero() || p.written.Counts != entry.Counts || p.changed(entry)
 }
@@ -100,19 +104,19 @@ func (p *Pace) changed(entry v1alpha1.Verification) bool {
 	return p.written.Message != entry.Message || p.written.Interface != entry.Interface || p.written.Ended != entry.Ended
 }
 
-// silent says whether the session's own packets have stopped and some of them are not
+// silent reports whether the session's own packets have stopped and some of them are not
 // written yet.
 func (p *Pace) silent(now time.Time, entry v1alpha1.Verification) bool {
 	if entry.LastPacketAt == nil || own(p.written.Counts) == own(entry.Counts) {
 		return false
 	}
-	return now.Sub(entry.LastPacketAt.Time) >= Silence && now.Sub(p.silence) >= pauses
+	return now.Sub(entry.LastPacketAt.Time) >= Silence && now.Sub(p.silence) >= silenceInterval
 }
 
 // own are the packets that came from the session's own sources.
 func own(c v1alpha1.Counts) int64 { return c.Packets + c.Unexpected + c.Undecided }
 
-// began says whether something is counted for the first time.
+// began reports whether something is counted for the first time.
 func began(was, is v1alpha1.Counts) bool {
 	return is.Any(was, func(is, was int64) bool { return was == 0 && is > 0 })
 }

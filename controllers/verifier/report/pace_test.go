@@ -75,7 +75,7 @@ func TestWhenAnEntryIsWorthAWrite(t *testing.T) {
 			expectUrgency(t, was, is, time.Millisecond, 5000, report.Edge)
 		})
 	}
-	t.Run("the very first entry is written at once, also with nothing to tell", func(t *testing.T) {
+	t.Run("the very first entry is written at once, also with nothing to report", func(t *testing.T) {
 		var p report.Pace
 		if got := p.Due(noon, v1alpha1.Verification{Node: "node-1"}, report.Level); got != report.Edge {
 			t.Errorf("got urgency %d, want an edge", got)
@@ -135,7 +135,7 @@ func simulate(arrivals []time.Duration, length, interval time.Duration) []write 
 	return out
 }
 
-func TestWhateverArrivesIsToldInTimeAndWithFewWrites(t *testing.T) {
+func TestWhateverArrivesIsReportedInTimeAndWithFewWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const traffic, length = 10 * time.Minute, 15 * time.Minute
 		interval := report.Interval(rapid.IntRange(0, 10000).Draw(t, "sessions"))
@@ -159,7 +159,7 @@ func TestWhateverArrivesIsToldInTimeAndWithFewWrites(t *testing.T) {
 }
 
 func checkPromises(t *rapid.T, arrivals []time.Duration, writes []write, interval time.Duration) {
-	told := func(from, to time.Time, packets int64) bool {
+	reported := func(from, to time.Time, packets int64) bool {
 		for _, w := range writes {
 			if !w.at.Before(from) && !w.at.After(to) && w.packets >= packets {
 				return true
@@ -171,13 +171,13 @@ func checkPromises(t *rapid.T, arrivals []time.Duration, writes []write, interva
 		came := noon.Add(a)
 		switch {
 		case i == 0:
-			if !told(came, came.Add(time.Second), 1) {
-				t.Errorf("the first packet, after %s, was not told at once", a)
+			if !reported(came, came.Add(time.Second), 1) {
+				t.Errorf("the first packet, after %s, was not reported at once", a)
 			}
-		case !told(came, came.Add(interval+interval/10+time.Second), int64(i+1)):
-			t.Errorf("packet %d, after %s, was not told within the interval", i, a)
+		case !reported(came, came.Add(interval+interval/10+time.Second), int64(i+1)):
+			t.Errorf("packet %d, after %s, was not reported within the interval", i, a)
 		}
-		if last := i+1 == len(arrivals) || arrivals[i+1]-a > report.Level; last && !told(came, came.Add(report.Level), int64(i+1)) {
+		if last := i+1 == len(arrivals) || arrivals[i+1]-a > report.Level; last && !reported(came, came.Add(report.Level), int64(i+1)) {
 			t.Errorf("packet %d, after %s, was the last for 15 s, and its count did not trail by then", i, a)
 		}
 	}
@@ -187,7 +187,7 @@ func checkPromises(t *rapid.T, arrivals []time.Duration, writes []write, interva
 		}
 	}
 	if n := len(writes); writes[n-1].packets != int64(len(arrivals)) {
-		t.Errorf("the last write tells %d packets of %d", writes[n-1].packets, len(arrivals))
+		t.Errorf("the last write reports %d packets of %d", writes[n-1].packets, len(arrivals))
 	}
 }
 

@@ -44,7 +44,7 @@ func Counted(c tally.SessionCounts, drops uint64, judged bool) Totals {
 	}
 }
 
-// TotalsOf are those that an entry tells.
+// TotalsOf are those of an entry.
 func TotalsOf(e v1alpha1.Verification) Totals {
 	t := Totals{Counts: e.Counts, line: e.LastPacket}
 	if e.FirstPacketAt != nil {
@@ -61,21 +61,6 @@ func (t Totals) Plus(u Totals) Totals {
 	sum := t.times(u)
 	sum.Counts = t.Counts.Plus(u.Counts)
 	return sum
-}
-
-// Minus has the counts of t without those of u.
-func (t Totals) Minus(u Totals) Totals {
-	rest := t
-	rest.Counts = t.Counts.Minus(u.Counts)
-	return rest
-}
-
-// Missing is what has to be added to t so that no count is below u's: what another run
-// wrote that saw the same packets, and some before.
-func (t Totals) Missing(u Totals) Totals {
-	missing := u
-	missing.Counts = t.Counts.Max(u.Counts).Minus(t.Counts)
-	return missing
 }
 
 // times has the earlier first and the later last packet of both.
@@ -99,10 +84,10 @@ func (t Totals) LastPacket(port uint16) string {
 	return cut(sample.Line(t.packet.Data, t.packet.Length, port))
 }
 
-// Sight is the rest of an entry: where and when was looked.
-type Sight struct {
+// Observation is the rest of an entry: where and when the copies were counted.
+type Observation struct {
 	Node, Interface string
-	// At is when the counts were exact, Started when this run began to count.
+	// At is the time as of which the counts are exact, Started when this run began to count.
 	At, Started time.Time
 	// Message says what keeps the verifier from counting.
 	Message string
@@ -112,17 +97,17 @@ type Sight struct {
 
 // Entry is the status entry, except the line of the last packet, which costs more than
 // all the rest and is needed only when the entry is written.
-func (t Totals) Entry(s Sight) v1alpha1.Verification {
+func (t Totals) Entry(o Observation) v1alpha1.Verification {
 	return v1alpha1.Verification{
 		Counts:        t.Counts,
-		Node:          s.Node,
-		Interface:     s.Interface,
-		ObservedAt:    micro(s.At),
-		StartedAt:     optional(s.Started),
+		Node:          o.Node,
+		Interface:     o.Interface,
+		ObservedAt:    micro(o.At),
+		StartedAt:     optional(o.Started),
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
-		Message:       cut(s.Message),
-		Ended:         s.Ended,
+		Message:       cut(o.Message),
+		Ended:         o.Ended,
 	}
 }
 

@@ -5,7 +5,7 @@
 // block at a time:
 //
 //	t := tally.New(vxlan.Port)
-//	_, err := t.SetSessions(sessions) // at any time, from any goroutine
+//	_, _, err := t.SetSessions(sessions) // at any time, from any goroutine
 //	for {
 //		block, err := ring.Next(time.Second)
 //		if err != nil { ... } // errors.Is(err, capture.ErrInterfaceDown): open another ring
@@ -14,8 +14,8 @@
 //		block.Release()
 //	}
 //
-// and any goroutine may ask for a [Tally.Snapshot] meanwhile; it sees whole
-// blocks only. Inside a block counting takes no lock, no atomic operation and
+// and any goroutine may take a [Tally.Snapshot] meanwhile; it sees whole blocks
+// only. Inside a block counting takes no lock, no atomic operation and
 // no memory.
 //
 // The key of a stream is the outer source address together with the VNI, so

@@ -11,9 +11,9 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -21,7 +21,7 @@ import (
 const deadline = 20 * time.Second
 
 // reader runs a ring on the receiving side until stop is called, which returns
-// after the last block was retired and counted.
+// after the last block was removed and counted.
 type reader struct {
 	ring  *capture.Ring
 	tally *tally.Tally
@@ -63,9 +63,9 @@ func startReader(t *testing.T, side *frametest.Side, sessions ...tally.Session) 
 	return r
 }
 
-// settle waits until every frame that the kernel put into the ring was
+// drain waits until every frame that the kernel put into the ring was
 // counted, checks the books on the way and returns them.
-func (r *reader) settle(t *testing.T) (tally.Snapshot, capture.Stats) {
+func (r *reader) drain(t *testing.T) (tally.Snapshot, capture.Stats) {
 	t.Helper()
 	until := time.Now().Add(deadline)
 	for {
@@ -77,7 +77,7 @@ func (r *reader) settle(t *testing.T) (tally.Snapshot, capture.Stats) {
 		if err := before.Check(); err != nil {
 			t.Fatal(err)
 		}
-		waiting := int64(stats.Packets-stats.Drops) - int64(before.Frames.Read)
+		waiting := int64(stats.Frames-stats.Drops) - int64(before.Frames.Read)
 		switch {
 		case waiting < 0:
 			t.Fatalf("%d frames more were read than the kernel delivered: %+v %+v", -waiting, before.Frames, stats)
@@ -98,10 +98,10 @@ func walkthrough(vni uint32) tally.Session {
 		Sources: []tally.Source{{
 			OuterAddrs: []netip.Addr{frametest.SourceAddr}, MAC: frametest.SourceMAC, Addrs: []netip.Addr{frametest.SourceAddr},
 		}},
-		Rules: []match.Rule{{
-			Direction: match.Ingress, Priority: 1, Accept: true, Protocol: match.TCP,
-			Source: netip.MustParsePrefix("192.168.0.161/32"), Destination: netip.MustParsePrefix("192.168.0.230/32"),
-			DestinationPorts: [2]uint16{1234, 1234},
+		Rules: []v1alpha1.Rule{{
+			Direction: v1alpha1.DirectionIngress, Priority: 1, Accept: true, Protocol: v1alpha1.ProtocolTCP,
+			Source:      v1alpha1.Peer{Prefix: netip.MustParsePrefix("192.168.0.161/32")},
+			Destination: v1alpha1.Peer{Prefix: netip.MustParsePrefix("192.168.0.230/32"), Ports: v1alpha1.PortRange{Low: 1234, High: 1234}},
 		}},
 	}
 }
@@ -158,7 +158,7 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 	foreign.Source = frametest.ClientAddr
 	wrongPort := frametest.Inner("x")
 	wrongPort.DestinationPort = 22
-	// The odd ones first, while the ring is empty: what a busy machine drops are good ones.
+	// The lastUnexpected ones first, while the ring is empty: what a busy machine drops are good ones.
 	frames := [][]byte{to(foreign), to(frametest.Copy(2, frametest.Inner("x").Bytes())),
 		to(frametest.Copy(1, wrongPort.Bytes())), to(frametest.Copy(1, frametest.ARP()))}
 	other := frametest.Copy(1, nil)
@@ -170,13 +170,13 @@ func TestCopiesOnARealWireAreCountedAsTheKernelCountsThem(t *testing.T) {
 
 	before := pair.Receiver.Received(t)
 	pair.Sender.Send(t, frames...)
-	got, stats := r.settle(t)
+	got, stats := r.drain(t)
 
 	if n := pair.Receiver.Received(t) - before; n != uint64(len(frames)) {
 		t.Fatalf("the interface received %d frames of %d", n, len(frames))
 	}
-	if n := kernel(); stats.Packets != n || n != uint64(len(frames)-1) {
-		t.Fatalf("nftables counted %d datagrams to port 4789, the ring %d, sent were %d", n, stats.Packets, len(frames)-1)
+	if n := kernel(); stats.Frames != n || n != uint64(len(frames)-1) {
+		t.Fatalf("nftables counted %d datagrams to port 4789, the ring %d, sent were %d", n, stats.Frames, len(frames)-1)
 	}
 	s := got.Sessions[0]
 	want := tally.Frames{Read: 50004 - stats.Drops, Attributed: 50002 - stats.Drops, ForeignSource: 1, ForeignVNI: 1}
@@ -213,7 +213,7 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		build(func(p *frametest.Packet) { p.DestinationMAC = frametest.TargetMAC }), // another host's
 	}
 	pair.Sender.Send(t, frames...)
-	got, stats := r.settle(t)
+	got, stats := r.drain(t)
 	want := tally.Frames{Read: 7, Attributed: 5, OuterFragment: 1, OtherHost: 1}
 	if got.Frames != want || stats.Drops != 0 {
 		t.Errorf("%+v, want %+v (%+v)", got.Frames, want, stats)
@@ -222,10 +222,10 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		t.Errorf("the interface received %d frames of %d", n, len(frames))
 	}
 	outside, _ := got.Session("walkthrough")
-	if outside.Packets != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
+	if outside.Arrived != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
 		t.Errorf("%+v", outside)
 	}
-	if s, _ := got.Session("inside"); s.Packets != 0 {
+	if s, _ := got.Session("inside"); s.Arrived != 0 {
 		t.Errorf("a sender inside the mirrored network moved counts to another session: %+v", s)
 	}
 }

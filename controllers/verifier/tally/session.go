@@ -20,7 +20,7 @@ type Session struct {
 	Sources []Source
 	// Rules is the filter, in any order. Counts per rule are by its index;
 	// they start again when the list changes.
-	Rules []match.Rule
+	Rules []v1alpha1.Rule
 }
 
 // Source is one mirror source.
@@ -34,8 +34,8 @@ type Source struct {
 	Addrs []netip.Addr
 }
 
-// Conflict tells of a stream that two sessions claim. Its copies are counted
-// for the first of them only: nothing in a copy could tell them apart.
+// Conflict is a stream that two sessions claim. Its copies are counted for the
+// first of them only: nothing in a copy says which of the two it is of.
 type Conflict struct {
 	// Source and VNI are the stream.
 	Source netip.Addr

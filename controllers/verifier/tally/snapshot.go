@@ -9,42 +9,42 @@ import (
 // Frames counts every frame that was read, each in exactly one class.
 type Frames struct {
 	// Read is the number of all frames.
-	Read uint64 `json:"read"`
+	Read uint64
 	// Attributed are those of a session's stream: the right VNI from one of
 	// its own sources.
-	Attributed uint64 `json:"attributed"`
+	Attributed uint64
 	// ForeignSource have the VNI of a session but come from an address that is
 	// none of its sources.
-	ForeignSource uint64 `json:"foreignSource"`
+	ForeignSource uint64
 	// ForeignVNI come from a session's source but have a VNI that no session
 	// has.
-	ForeignVNI uint64 `json:"foreignVNI"`
+	ForeignVNI uint64
 	// UnknownStream have neither.
-	UnknownStream uint64 `json:"unknownStream"`
+	UnknownStream uint64
 	// The rest are the classes of package vxlan; see there.
-	NotVXLAN      uint64 `json:"notVXLAN"`
-	OuterFragment uint64 `json:"outerFragment"`
-	BadHeader     uint64 `json:"badHeader"`
-	GPE           uint64 `json:"gpe"`
-	Malformed     uint64 `json:"malformed"`
-	Cut           uint64 `json:"cut"`
+	NotVXLAN      uint64
+	OuterFragment uint64
+	BadHeader     uint64
+	GPE           uint64
+	Malformed     uint64
+	Cut           uint64
 	// OtherHost are frames that are not addressed to this host. They are not
 	// looked at: what the host does not receive has not arrived.
-	OtherHost uint64 `json:"otherHost"`
+	OtherHost uint64
 }
 
 // Marks counts properties of frames that are in Frames already, and packets.
 type Marks struct {
 	// SuperFrames carried more than one packet; SuperPackets is how many they
 	// carried together.
-	SuperFrames  uint64 `json:"superFrames"`
-	SuperPackets uint64 `json:"superPackets"`
+	SuperFrames  uint64
+	SuperPackets uint64
 	// FirstFragments are streams' frames that are the first fragment of their
 	// outer datagram.
-	FirstFragments uint64 `json:"firstFragments"`
+	FirstFragments uint64
 	// Reserved are streams' frames with a reserved bit set in the VXLAN
 	// header.
-	Reserved uint64 `json:"reserved"`
+	Reserved uint64
 }
 
 // Packet is the last packet of some kind, to be shown to a human.
@@ -58,65 +58,65 @@ type Packet struct {
 }
 
 // SessionCounts is what arrived of one session, since it was first listed.
-// Packets = Accepted + Unexpected + Undecidable + NotIP + Malformed +
+// Arrived = Accepted + Unexpected + Undecidable + NotIP + Malformed +
 // DirectionUnknown.
 type SessionCounts struct {
-	ID  string `json:"id"`
-	VNI uint32 `json:"vni"`
-	// Frames and Packets differ by super-frames. Bytes is the length of the
-	// inner frames on the wire, as the mirror sent them.
-	Frames  uint64 `json:"frames"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
-	// AcceptedBytes is the part of Bytes that belongs to Accepted.
-	AcceptedBytes uint64 `json:"acceptedBytes"`
+	ID  string
+	VNI uint32
+	// Frames and Arrived, in packets, differ by super-frames. ArrivedBytes is
+	// the length of the inner frames on the wire, as the mirror sent them.
+	Frames       uint64
+	Arrived      uint64
+	ArrivedBytes uint64
+	// AcceptedBytes is the part of ArrivedBytes that belongs to Accepted.
+	AcceptedBytes uint64
 	// The verdicts of package match, in packets; see there.
-	Accepted         uint64 `json:"accepted"`
-	Unexpected       uint64 `json:"unexpected"`
-	Undecidable      uint64 `json:"undecidable"`
-	NotIP            uint64 `json:"notIP"`
-	Malformed        uint64 `json:"malformed"`
-	DirectionUnknown uint64 `json:"directionUnknown"`
+	Accepted         uint64
+	Unexpected       uint64
+	Undecidable      uint64
+	NotIP            uint64
+	Malformed        uint64
+	DirectionUnknown uint64
 	// Ingress and Egress are the packets by direction, as far as known.
-	Ingress uint64 `json:"ingress"`
-	Egress  uint64 `json:"egress"`
+	Ingress uint64
+	Egress  uint64
 	// Rules are the packets decided by each rule, by its index in the
 	// session's list. They start again when the list changes.
-	Rules []uint64 `json:"rules"`
+	Rules []uint64
 	// ForeignSource are packets with the session's VNI from an address that
 	// is none of its sources. They are in none of the counts above.
-	ForeignSource uint64 `json:"foreignSource"`
+	ForeignSource uint64
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.
-	FirstSeen time.Time `json:"firstSeen"`
-	LastSeen  time.Time `json:"lastSeen"`
+	FirstSeen time.Time
+	LastSeen  time.Time
 	// Last is the last packet, LastUnexpected the last that the filter should
 	// not have copied; nil before the first.
-	Last           *Packet `json:"-"`
-	LastUnexpected *Packet `json:"-"`
+	Last           *Packet
+	LastUnexpected *Packet
 }
 
 // UnknownStream is one of the streams that belong to no session. The table of
-// them is bounded: Packets may be too high by at most Error, and a stream with
+// them is bounded: Arrived may be too high by at most Error, and a stream with
 // few packets may be missing, but one that has more than 1/64 of all is there.
 type UnknownStream struct {
-	Source  netip.Addr `json:"source"`
-	VNI     uint32     `json:"vni"`
-	Packets uint64     `json:"packets"`
-	Error   uint64     `json:"error"`
+	Source  netip.Addr
+	VNI     uint32
+	Arrived uint64
+	Error   uint64
 }
 
 // Snapshot is the state of a tally between two blocks.
 type Snapshot struct {
-	Frames Frames `json:"frames"`
-	Marks  Marks  `json:"marks"`
-	// Retired is the number of attributed frames of sessions that are listed
+	Frames Frames
+	Marks  Marks
+	// Removed is the number of attributed frames of sessions that are listed
 	// no more.
-	Retired uint64 `json:"retired"`
+	Removed uint64
 	// Sessions are sorted by ID.
-	Sessions []SessionCounts `json:"sessions"`
-	// Unknown are sorted by packets, the most first.
-	Unknown []UnknownStream `json:"unknown"`
+	Sessions []SessionCounts
+	// Unknown are sorted by Arrived, the most first.
+	Unknown []UnknownStream
 }
 
 // Session returns the counts of the session with that ID.
@@ -139,13 +139,13 @@ func (s *Snapshot) Check() error {
 	if sum != f.Read {
 		return fmt.Errorf("%d frames were read but the classes add up to %d: %+v", f.Read, sum, *f)
 	}
-	frames := s.Retired
+	frames := s.Removed
 	for i := range s.Sessions {
 		c := &s.Sessions[i]
 		frames += c.Frames
 		verdicts := c.Accepted + c.Unexpected + c.Undecidable + c.NotIP + c.Malformed + c.DirectionUnknown
-		if verdicts != c.Packets {
-			return fmt.Errorf("session %s has %d packets but its verdicts add up to %d", c.ID, c.Packets, verdicts)
+		if verdicts != c.Arrived {
+			return fmt.Errorf("session %s has %d packets but its verdicts add up to %d", c.ID, c.Arrived, verdicts)
 		}
 	}
 	if frames != f.Attributed {

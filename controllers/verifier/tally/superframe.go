@@ -26,7 +26,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		return
 	}
 	t.frames.Attributed++
-	s.session.counts.Frames++
+	s.session.counts.frames++
 	t.packets(s, f, s.session.rules.Check(&s.source, &inner), n, bytes)
 }
 
@@ -80,6 +80,6 @@ func (t *Tally) datagram(f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inne
 		return
 	}
 	t.frames.Attributed += frames
-	s.session.counts.Frames += frames
+	s.session.counts.frames += frames
 	t.packets(s, f, s.session.rules.Check(&s.source, inner), 1, uint64(outer.InnerLength))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -118,13 +118,13 @@ func TestASuperFrameOfTCPCountsAsTheSegmentsItCarries(t *testing.T) {
 	r := startReader(t, &pair.Receiver, tally.Session{
 		ID: "super", VNI: superVNI,
 		Sources: []tally.Source{{OuterAddrs: []netip.Addr{left.Addr()}, MAC: innerMACs[0], Addrs: []netip.Addr{innerLeft.Addr()}}},
-		Rules:   []match.Rule{{Direction: match.Egress, Accept: true, Protocol: match.TCP}},
+		Rules:   []v1alpha1.Rule{{Direction: v1alpha1.DirectionEgress, Accept: true, Protocol: v1alpha1.ProtocolTCP}},
 	})
 	info := stream(t, pair, 2<<20)
 	// The last acknowledgement may still be on its way.
-	got, stats := r.settle(t)
-	for until := time.Now().Add(deadline); got.Sessions[0].Packets < uint64(info.Segs_out) && time.Now().Before(until); {
-		got, stats = r.settle(t)
+	got, stats := r.drain(t)
+	for until := time.Now().Add(deadline); got.Sessions[0].Arrived < uint64(info.Segs_out) && time.Now().Before(until); {
+		got, stats = r.drain(t)
 	}
 	s := got.Sessions[0]
 	if stats.Drops != 0 {
@@ -136,13 +136,13 @@ func TestASuperFrameOfTCPCountsAsTheSegmentsItCarries(t *testing.T) {
 	// Each segment has 66 bytes of headers (Ethernet, IPv4, TCP with a time
 	// stamp), the SYN 8 more.
 	bytes := info.Bytes_sent + uint64(info.Segs_out)*66 + 8
-	if s.Accepted != uint64(info.Segs_out) || s.Packets != s.Accepted || s.Bytes != bytes {
-		t.Errorf("counted %d packets (%d accepted) and %d bytes; the sender's kernel sent %d and %d: %+v", s.Packets, s.Accepted, s.Bytes, info.Segs_out, bytes, s)
+	if s.Accepted != uint64(info.Segs_out) || s.Arrived != s.Accepted || s.ArrivedBytes != bytes {
+		t.Errorf("counted %d packets (%d accepted) and %d bytes; the sender's kernel sent %d and %d: %+v", s.Arrived, s.Accepted, s.ArrivedBytes, info.Segs_out, bytes, s)
 	}
-	if s.Frames >= s.Packets || s.Frames != got.Frames.Read {
-		t.Errorf("%d frames for %d packets, %d were read", s.Frames, s.Packets, got.Frames.Read)
+	if s.Frames >= s.Arrived || s.Frames != got.Frames.Read {
+		t.Errorf("%d frames for %d packets, %d were read", s.Frames, s.Arrived, got.Frames.Read)
 	}
-	t.Logf("%d packets in %d frames", s.Packets, s.Frames)
+	t.Logf("%d packets in %d frames", s.Arrived, s.Frames)
 }
 
 func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
@@ -199,14 +199,14 @@ func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
 			t.Fatalf("the kernel delivered %d bytes as datagram %d: %v", n, i, err)
 		}
 	}
-	got, _ := r.settle(t)
+	got, _ := r.drain(t)
 	if got.Marks.SuperFrames == 0 {
 		t.Skip("the kernel sent no super-frame")
 	}
 	s := got.Sessions[0]
 	// The headers of the first ones are within the snap length, the others are
 	// known to be of this stream and no more.
-	if s.Packets != datagrams || s.Frames != 1 || s.Bytes != datagrams*uint64(len(inner)) || s.Accepted < 2 || s.Accepted+s.Undecidable != datagrams {
+	if s.Arrived != datagrams || s.Frames != 1 || s.ArrivedBytes != datagrams*uint64(len(inner)) || s.Accepted < 2 || s.Accepted+s.Undecidable != datagrams {
 		t.Errorf("%+v", s)
 	}
 }

@@ -33,9 +33,10 @@ func newTable(streams int) *table {
 	}
 }
 
-// lookup returns the slot of a key, or the empty one where it would be. Who
-// sends chooses the key that is looked for but not those that are stored, so
-// he can't make a search longer than the longest run of stored keys.
+// lookup returns the slot that holds a key, or the empty slot where the search
+// for it ends. A sender chooses the keys that are searched for but not those
+// that are stored, which are the sessions'. So whatever he sends, no search
+// passes more slots than the longest run of occupied ones.
 func (t *table) lookup(key vxlan.Key) *slot {
 	for i := key.Hash() >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
 		at := &t.slots[i]
@@ -45,7 +46,8 @@ func (t *table) lookup(key vxlan.Key) *slot {
 	}
 }
 
-// insert adds a key, unless it is there, and returns the session it leads to.
+// insert stores a key, unless it is stored already, and returns the session
+// that it leads to.
 func (t *table) insert(key vxlan.Key, s stream) *session {
 	at := t.lookup(key)
 	if at.session == nil {
@@ -54,7 +56,7 @@ func (t *table) insert(key vxlan.Key, s stream) *session {
 	return at.session
 }
 
-// find returns what a key leads to, nil when it is not in the table.
+// find returns what a key leads to, nil when it is not stored.
 func (t *table) find(key vxlan.Key) *stream {
 	if at := t.lookup(key); at.session != nil {
 		return &at.stream

@@ -22,7 +22,7 @@ type Tally struct {
 	table   *table
 	frames  Frames
 	marks   Marks
-	retired uint64
+	removed uint64
 	unknown topStreams
 	current capture.Frame // here and not in Count, where it would be allocated
 	touched []*counts     // whose frames of this block are still to be copied
@@ -37,7 +37,7 @@ func New(port uint16) *Tally {
 // keep their totals, whatever else changed. It returns the last counts of
 // those that are listed no more, and the streams that more than one session
 // claims. An error names the session; nothing has changed then.
-func (t *Tally) SetSessions(sessions []Session) (retired []SessionCounts, conflicts []Conflict, err error) {
+func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, conflicts []Conflict, err error) {
 	t.configure.Lock()
 	defer t.configure.Unlock()
 	before := t.table // only SetSessions replaces it
@@ -50,11 +50,11 @@ func (t *Tally) SetSessions(sessions []Session) (retired []SessionCounts, confli
 	t.table = next
 	for _, id := range slices.Sorted(maps.Keys(before.sessions)) {
 		if next.sessions[id] == nil {
-			retired = append(retired, before.sessions[id].snapshot())
-			t.retired += before.sessions[id].counts.Frames
+			removed = append(removed, before.sessions[id].snapshot())
+			t.removed += before.sessions[id].counts.frames
 		}
 	}
-	return retired, conflicts, nil
+	return removed, conflicts, nil
 }
 
 // FrameSource is a run of frames, such as a block of a ring.
@@ -108,7 +108,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
 	t.frames.Attributed++
-	s.session.counts.Frames++
+	s.session.counts.frames++
 	t.packets(s, f, s.session.rules.Check(&s.source, &inner), 1, uint64(outer.InnerLength))
 }
 
@@ -152,27 +152,27 @@ func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
 // packets counts n packets of a session with one outcome.
 func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, bytes uint64) {
 	c := s.session.counts
-	c.Packets += n
-	c.Bytes += bytes
+	c.arrived += n
+	c.arrivedBytes += bytes
 	if result.Verdict == match.Accepted {
 		c.acceptedBytes += bytes
 	}
-	c.Verdicts[result.Verdict] += n
-	c.Directions[result.Direction] += n
+	c.verdicts[result.Verdict] += n
+	c.directions[result.Direction] += n
 	if result.Rule >= 0 {
 		s.session.perRule[result.Rule] += n
 	}
-	if c.First == 0 {
-		c.First = f.Time
+	if c.firstSeen == 0 {
+		c.firstSeen = f.Time
 	}
-	c.Last = f.Time
+	c.lastSeen = f.Time
 	if !c.touched {
 		c.touched = true
 		t.touched = append(t.touched, c)
 	}
 	c.last = frameRef{data: f.Data, length: f.Length, time: f.Time}
 	if result.Verdict == match.Unexpected {
-		c.odd = c.last
+		c.lastUnexpected = c.last
 	}
 }
 
@@ -180,7 +180,7 @@ func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, byt
 func (t *Tally) Snapshot() Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Snapshot{Frames: t.frames, Marks: t.marks, Retired: t.retired, Unknown: t.unknown.list()}
+	s := Snapshot{Frames: t.frames, Marks: t.marks, Removed: t.removed, Unknown: t.unknown.list()}
 	for _, id := range slices.Sorted(maps.Keys(t.table.sessions)) {
 		s.Sessions = append(s.Sessions, t.table.sessions[id].snapshot())
 	}
@@ -190,17 +190,17 @@ func (t *Tally) Snapshot() Snapshot {
 // counts is what is counted for a session. It outlives changes of the
 // session's configuration.
 type counts struct {
-	Frames, Packets, Bytes uint64
-	Verdicts               [match.Verdicts]uint64
-	Directions             [3]uint64
-	First, Last            int64
-	acceptedBytes, foreign uint64
+	frames, arrived, arrivedBytes uint64
+	acceptedBytes, foreign        uint64
+	verdicts                      [match.Verdicts]uint64
+	directions                    [3]uint64
+	firstSeen, lastSeen           int64
 
-	// last and odd refer to frames of the block being counted. Their bytes are
-	// copied once per block, not once per packet.
-	touched          bool
-	last, odd        frameRef
-	lastCopy, oddOne frameRef
+	// last and lastUnexpected refer to frames of the block being counted. Their
+	// bytes are copied once per block, not once per packet.
+	touched                      bool
+	last, lastUnexpected         frameRef
+	lastCopy, lastUnexpectedCopy frameRef
 }
 
 // frameRef is a frame of the current block, or a copy of one.
@@ -213,10 +213,10 @@ type frameRef struct {
 // keep copies what refers to the block that is about to be released.
 func (c *counts) keep() {
 	c.lastCopy.copyFrom(&c.last)
-	if c.odd.data != nil {
-		c.oddOne.copyFrom(&c.odd)
+	if c.lastUnexpected.data != nil {
+		c.lastUnexpectedCopy.copyFrom(&c.lastUnexpected)
 	}
-	c.last, c.odd, c.touched = frameRef{}, frameRef{}, false
+	c.last, c.lastUnexpected, c.touched = frameRef{}, frameRef{}, false
 }
 
 func (r *frameRef) copyFrom(from *frameRef) {
@@ -243,21 +243,21 @@ func (s *session) snapshot() SessionCounts {
 	c := s.counts
 	return SessionCounts{
 		ID: s.config.ID, VNI: s.config.VNI,
-		Frames: c.Frames, Packets: c.Packets, Bytes: c.Bytes,
-		Accepted:         c.Verdicts[match.Accepted],
+		Frames: c.frames, Arrived: c.arrived, ArrivedBytes: c.arrivedBytes,
+		Accepted:         c.verdicts[match.Accepted],
 		AcceptedBytes:    c.acceptedBytes,
-		Unexpected:       c.Verdicts[match.Unexpected],
-		Undecidable:      c.Verdicts[match.Undecidable],
-		NotIP:            c.Verdicts[match.NotIP],
-		Malformed:        c.Verdicts[match.Malformed],
-		DirectionUnknown: c.Verdicts[match.DirectionUnknown],
-		Ingress:          c.Directions[match.Ingress],
-		Egress:           c.Directions[match.Egress],
+		Unexpected:       c.verdicts[match.Unexpected],
+		Undecidable:      c.verdicts[match.Undecidable],
+		NotIP:            c.verdicts[match.NotIP],
+		Malformed:        c.verdicts[match.Malformed],
+		DirectionUnknown: c.verdicts[match.DirectionUnknown],
+		Ingress:          c.directions[match.Ingress],
+		Egress:           c.directions[match.Egress],
 		Rules:            slices.Clone(s.perRule),
 		ForeignSource:    c.foreign,
-		FirstSeen:        moment(c.First),
-		LastSeen:         moment(c.Last),
+		FirstSeen:        moment(c.firstSeen),
+		LastSeen:         moment(c.lastSeen),
 		Last:             c.lastCopy.packet(),
-		LastUnexpected:   c.oddOne.packet(),
+		LastUnexpected:   c.lastUnexpectedCopy.packet(),
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -46,13 +46,13 @@ func newTally(t *testing.T, sessions ...tally.Session) *tally.Tally {
 	return out
 }
 
-func set(t *testing.T, to *tally.Tally, sessions ...tally.Session) (retired []tally.SessionCounts, conflicts []tally.Conflict) {
+func set(t *testing.T, to *tally.Tally, sessions ...tally.Session) (removed []tally.SessionCounts, conflicts []tally.Conflict) {
 	t.Helper()
-	retired, conflicts, err := to.SetSessions(sessions)
+	removed, conflicts, err := to.SetSessions(sessions)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return retired, conflicts
+	return removed, conflicts
 }
 
 func snapshot(t *testing.T, of *tally.Tally) tally.Snapshot {
@@ -100,7 +100,7 @@ func TestEachPacketIsCountedUnderItsVerdict(t *testing.T) {
 	size := uint64(len(whole))
 	last := inner(func(p *frametest.Packet) { p.SourceMAC, p.DestinationMAC = p.DestinationMAC, p.SourceMAC })
 	want := tally.SessionCounts{
-		ID: "walkthrough", VNI: 1, Frames: 8, Packets: 8, Bytes: 5*size + 36 + 60 + 15, AcceptedBytes: 2 * size,
+		ID: "walkthrough", VNI: 1, Frames: 8, Arrived: 8, ArrivedBytes: 5*size + 36 + 60 + 15, AcceptedBytes: 2 * size,
 		Accepted: 2, Unexpected: 2, Undecidable: 1, NotIP: 1, Malformed: 1, DirectionUnknown: 1,
 		Ingress: 4, Egress: 1, Rules: []uint64{2}, FirstSeen: at(1), LastSeen: at(8),
 		Last:           &tally.Packet{Data: last, Length: len(last), Time: at(8)},
@@ -144,9 +144,9 @@ func TestEachFrameIsInOneClass(t *testing.T) {
 		t.Error(diff)
 	}
 	unknown := []tally.UnknownStream{
-		{Source: frametest.ClientAddr, VNI: 1, Packets: 1},
-		{Source: frametest.TargetAddr, VNI: 2, Packets: 1},
-		{Source: frametest.SourceAddr, VNI: 2, Packets: 1},
+		{Source: frametest.ClientAddr, VNI: 1, Arrived: 1},
+		{Source: frametest.TargetAddr, VNI: 2, Arrived: 1},
+		{Source: frametest.SourceAddr, VNI: 2, Arrived: 1},
 	}
 	if diff := cmp.Diff(unknown, got.Unknown, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -162,27 +162,27 @@ func TestASessionKeepsItsTotalsWhateverChanges(t *testing.T) {
 
 	moved := walkthrough(9)
 	moved.Sources[0].OuterAddrs = []netip.Addr{frametest.ClientAddr}
-	moved.Rules = append([]match.Rule{{Direction: match.Ingress, Priority: 0, Protocol: match.UDP}}, moved.Rules...)
-	if retired, _ := set(t, counts, moved); retired != nil {
-		t.Errorf("retired %+v", retired)
+	moved.Rules = append([]v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Priority: 0, Protocol: v1alpha1.ProtocolUDP}}, moved.Rules...)
+	if removed, _ := set(t, counts, moved); removed != nil {
+		t.Errorf("removed %+v", removed)
 	}
 	counts.Count(block(good, copyFrom(frametest.ClientAddr, 9)))
 	got := snapshot(t, counts)
 	s := got.Sessions[0]
-	if s.Packets != 4 || s.Accepted != 4 || got.Frames.UnknownStream != 1 || !slices.Equal(s.Rules, []uint64{0, 1}) || s.VNI != 9 {
+	if s.Arrived != 4 || s.Accepted != 4 || got.Frames.UnknownStream != 1 || !slices.Equal(s.Rules, []uint64{0, 1}) || s.VNI != 9 {
 		t.Errorf("%+v %+v", got.Frames, s)
 	}
 
-	retired, _ := set(t, counts)
-	if len(retired) != 1 || retired[0].Packets != 4 {
-		t.Errorf("retired %+v", retired)
+	removed, _ := set(t, counts)
+	if len(removed) != 1 || removed[0].Arrived != 4 {
+		t.Errorf("removed %+v", removed)
 	}
-	if got := snapshot(t, counts); got.Retired != 4 || got.Sessions != nil || got.Frames.Attributed != 4 {
+	if got := snapshot(t, counts); got.Removed != 4 || got.Sessions != nil || got.Frames.Attributed != 4 {
 		t.Errorf("%+v", got)
 	}
 	set(t, counts, walkthrough(1))
-	if s := snapshot(t, counts).Sessions[0]; s.Packets != 0 {
-		t.Errorf("a session that was gone came back with %d packets", s.Packets)
+	if s := snapshot(t, counts).Sessions[0]; s.Arrived != 0 {
+		t.Errorf("a session that was gone came back with %d packets", s.Arrived)
 	}
 }
 
@@ -193,12 +193,12 @@ func TestTheSameRulesKeepTheirCounts(t *testing.T) {
 	moved.Sources = append(moved.Sources, tally.Source{OuterAddrs: []netip.Addr{frametest.ClientAddr}})
 	set(t, counts, moved)
 	counts.Count(block(good, foreign))
-	if s := snapshot(t, counts).Sessions[0]; !slices.Equal(s.Rules, []uint64{2}) || s.Packets != 3 || s.DirectionUnknown != 1 {
+	if s := snapshot(t, counts).Sessions[0]; !slices.Equal(s.Rules, []uint64{2}) || s.Arrived != 3 || s.DirectionUnknown != 1 {
 		t.Errorf("%+v", s)
 	}
 }
 
-func TestAStreamThatTwoSessionsClaimIsTold(t *testing.T) {
+func TestAStreamThatTwoSessionsClaimIsAConflict(t *testing.T) {
 	second := walkthrough(1)
 	second.ID = "second"
 	counts := tally.New(vxlan.Port)
@@ -211,7 +211,7 @@ func TestAStreamThatTwoSessionsClaimIsTold(t *testing.T) {
 	got := snapshot(t, counts)
 	first, _ := got.Session("walkthrough")
 	other, _ := got.Session("second")
-	if first.Packets != 1 || other.Packets != 0 {
+	if first.Arrived != 1 || other.Arrived != 0 {
 		t.Errorf("%+v", got.Sessions)
 	}
 }
@@ -219,7 +219,7 @@ func TestAStreamThatTwoSessionsClaimIsTold(t *testing.T) {
 func TestAListThatCannotBeLeavesEverythingAsItWas(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	wrong := walkthrough(1)
-	wrong.ID, wrong.Rules = "wrong", []match.Rule{{}}
+	wrong.ID, wrong.Rules = "wrong", []v1alpha1.Rule{{}}
 	for want, sessions := range map[string][]tally.Session{
 		"session walkthrough: VNI 16777216 is more than 16777215": {walkthrough(1 << 24)},
 		"session walkthrough is listed twice":                     {walkthrough(1), walkthrough(2)},
@@ -261,7 +261,7 @@ func TestAFloodOfUnknownStreamsIsBoundedAndTheLargestIsKept(t *testing.T) {
 		t.Errorf("%d streams are kept", len(got.Unknown))
 	}
 	top := got.Unknown[0]
-	if top.Source != frametest.TargetAddr || top.Packets < 250 || top.Packets-top.Error > 250 {
+	if top.Source != frametest.TargetAddr || top.Arrived < 250 || top.Arrived-top.Error > 250 {
 		t.Errorf("%+v", top)
 	}
 	if got.Frames.UnknownStream != 5250 {
@@ -293,7 +293,7 @@ func TestOnlyTheExactStreamIsASessions(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, s := range got.Sessions {
-		if s.Packets != 1 {
+		if s.Arrived != 1 {
 			t.Errorf("%+v", s)
 		}
 	}

@@ -44,10 +44,10 @@ func (t *topStreams) add(key vxlan.Key, packets uint64) {
 func (t *topStreams) list() []UnknownStream {
 	list := make([]UnknownStream, t.used)
 	for i, e := range t.entries[:t.used] {
-		list[i] = UnknownStream{Source: e.key.Source(), VNI: e.key.VNI(), Packets: e.packets, Error: e.error}
+		list[i] = UnknownStream{Source: e.key.Source(), VNI: e.key.VNI(), Arrived: e.packets, Error: e.error}
 	}
 	slices.SortFunc(list, func(a, b UnknownStream) int {
-		return cmp.Or(cmp.Compare(b.Packets, a.Packets), a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
+		return cmp.Or(cmp.Compare(b.Arrived, a.Arrived), a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
 	})
 	return list
 }

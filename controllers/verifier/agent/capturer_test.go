@@ -18,9 +18,9 @@ type mark struct {
 	frames uint64
 }
 
-func TestCountsAreExactAsOfTheTimeOfTheLook(t *testing.T) {
-	w, s, h := counting(t)
-	watch := h.only()
+func TestCountsAreExactAsOfTheTimeOfTheSnapshot(t *testing.T) {
+	w, session, h := counting(t)
+	c := h.only()
 
 	var came []mark  // by then at least so many had come
 	var began []mark // by then no more than so many had been sent
@@ -28,19 +28,19 @@ func TestCountsAreExactAsOfTheTimeOfTheLook(t *testing.T) {
 	inTheRing := 0
 	check := func() {
 		t.Helper()
-		l := watch.look()
-		counts, _ := l.Session(string(s.UID))
-		if counts.Packets < sent {
+		s := c.snapshot()
+		counts, _ := s.Session(string(session.UID))
+		if counts.Arrived < sent {
 			inTheRing++
 		}
 		for _, m := range came {
-			if !m.at.After(l.at) && counts.Packets < m.frames {
-				t.Errorf("as of %s %d frames were counted, but by %s %d had come", l.at, counts.Packets, m.at, m.frames)
+			if !m.at.After(s.at) && counts.Arrived < m.frames {
+				t.Errorf("as of %s %d frames were counted, but by %s %d had come", s.at, counts.Arrived, m.at, m.frames)
 			}
 		}
 		for _, m := range began {
-			if m.at.After(l.at) && counts.Packets > m.frames {
-				t.Errorf("as of %s %d frames were counted, but by %s only %d had been sent", l.at, counts.Packets, m.at, m.frames)
+			if m.at.After(s.at) && counts.Arrived > m.frames {
+				t.Errorf("as of %s %d frames were counted, but by %s only %d had been sent", s.at, counts.Arrived, m.at, m.frames)
 			}
 		}
 	}
@@ -57,11 +57,11 @@ func TestCountsAreExactAsOfTheTimeOfTheLook(t *testing.T) {
 		}
 	}
 	if inTheRing == 0 {
-		t.Error("no look found frames in the ring: this test has shown nothing")
+		t.Error("no snapshot found frames in the ring: this test has shown nothing")
 	}
 }
 
-func TestFramesThatTheRingHasNoRoomForAreToldAsDropped(t *testing.T) {
+func TestFramesThatTheRingHasNoRoomForAreReportedAsDropped(t *testing.T) {
 	w := newWorld(t)
 	w.filter("web")
 	s := w.session("web", "web")
@@ -78,7 +78,7 @@ func TestFramesThatTheRingHasNoRoomForAreToldAsDropped(t *testing.T) {
 	w.until("the ring was full once", func() bool {
 		w.send(good(2000)...)
 		sent += 2000
-		return h.only().look().stats.Drops > 0
+		return h.only().snapshot().stats.Drops > 0
 	})
 	h.trail()
 	got := w.stored(s).Status.Verification[0]
@@ -89,7 +89,7 @@ func TestFramesThatTheRingHasNoRoomForAreToldAsDropped(t *testing.T) {
 	t.Run("a session that comes later is not charged with them", func(t *testing.T) {
 		later := w.session("later", "web", func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
 		h.trail()
-		w.tells(later, entry(0))
+		w.expectEntries(later, entry(0))
 	})
 	t.Run("they don't fall when the ring is opened anew", func(t *testing.T) {
 		for range 2 {
@@ -117,14 +117,14 @@ func (w *world) flap(h *host) {
 	if err := w.pair.Receiver.Netlink.LinkSetDown(link); err != nil {
 		w.t.Fatal(err)
 	}
-	w.until("the ring is closed", func() bool { return h.only().look().problem != "" })
+	w.until("the ring is closed", func() bool { return h.only().snapshot().problem != "" })
 	if err := w.pair.Receiver.Netlink.LinkSetUp(link); err != nil {
 		w.t.Fatal(err)
 	}
-	w.until("there is another", func() bool { return h.only().look().problem == "" })
+	w.until("there is another", func() bool { return h.only().snapshot().problem == "" })
 }
 
-func TestNothingIsToldBeforeTheRingIsOpen(t *testing.T) {
+func TestNothingIsReportedBeforeTheRingIsOpen(t *testing.T) {
 	w := newWorld(t)
 	w.filter("web")
 	s := w.session("web", "web")
@@ -134,36 +134,37 @@ func TestNothingIsToldBeforeTheRingIsOpen(t *testing.T) {
 		<-may
 		return open(local, port)
 	}
-	h.place(t.Context())
-	h.deliver(t.Context())
-	w.tells(s) // an entry would say that somebody counts
+	h.reconcile(t.Context())
+	h.flushDue(t.Context())
+	w.expectEntries(s) // an entry would say that somebody counts
 	close(may)
 	h.step()
-	w.tells(s, entry(0))
+	w.expectEntries(s, entry(0))
 }
 
 func TestAnEdgeGoesBeforeNumbersThatWaitLonger(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	a := New(Options{Node: node, Port: vxlan.Port, Clock: func() time.Time { return now }, Log: logr.Discard()})
-	// Both have left, so that all that is to be told of them stands in run.
+	// Neither is counted any more, so that all that is to be reported stands in the ledger.
 	add := func(uid string, writtenAgo time.Duration, was, is int64) *tracked {
-		session := placedSession(uid, time.Hour, nil)
+		session := sessionHere(uid, time.Hour, nil)
 		of := func(packets int64) report.Totals {
 			return report.TotalsOf(v1alpha1.Verification{Counts: v1alpha1.Counts{Packets: packets}})
 		}
-		tr := &tracked{session: &session, run: of(is)}
-		written := of(was).Entry(report.Sight{Node: node})
+		tr := &tracked{session: &session, ledger: report.NewLedger(now)}
+		tr.ledger.Close(of(is))
+		written := of(was).Entry(report.Observation{Node: node})
 		tr.pace.Written(now.Add(-writtenAgo), written, report.Level)
 		a.tracked[session.UID] = tr
 		return tr
 	}
 	numbers := add("numbers", time.Hour, 1, 2)
 	edge := add("edge", time.Minute, 0, 1)
-	if got := a.next(); got != edge {
+	if got := a.nextDue(); got != edge {
 		t.Errorf("%s was chosen first, want the edge", got.session.Name)
 	}
 	edge.retryAt = now.Add(time.Second)
-	if got := a.next(); got != numbers {
+	if got := a.nextDue(); got != numbers {
 		t.Error("while the edge can't be written, the numbers are not")
 	}
 }

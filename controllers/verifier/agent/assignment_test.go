@@ -15,7 +15,6 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
-	"vpcmirror.io/operator/controllers/verifier/match"
 )
 
 func addrs(texts ...string) []netip.Addr { return addresses(texts) }
@@ -54,8 +53,8 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 	}
 }
 
-// placedSession is one whose target is eth0.
-func placedSession(uid string, age time.Duration, edit func(*v1alpha1.MirrorSession)) v1alpha1.MirrorSession {
+// sessionHere is one whose target is eth0.
+func sessionHere(uid string, age time.Duration, edit func(*v1alpha1.MirrorSession)) v1alpha1.MirrorSession {
 	s := v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: uid, UID: types.UID(uid), CreationTimestamp: metav1.NewTime(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(-age)),
 	}}
@@ -74,29 +73,29 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 	eth0 := Interface{Index: 2, Name: "eth0", MAC: "fa:16:3e:00:00:01", Addresses: addrs("192.168.0.164")}
 	eth1 := Interface{Index: 3, Name: "eth1", MAC: "fa:16:3e:00:00:02", Addresses: addrs("192.168.1.10")}
 	sessions := []v1alpha1.MirrorSession{
-		placedSession("young", time.Minute, nil),
-		placedSession("old", time.Hour, nil),
-		placedSession("no-vni", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.VNI = nil }),
-		placedSession("vni-too-high", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.VNI = new(int32(1 << 24)) }),
-		placedSession("no-target", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Target = nil }),
-		placedSession("not-in-the-cloud", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Sessions = nil }),
-		placedSession("elsewhere", time.Hour, func(s *v1alpha1.MirrorSession) {
+		sessionHere("young", time.Minute, nil),
+		sessionHere("old", time.Hour, nil),
+		sessionHere("no-vni", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.VNI = nil }),
+		sessionHere("vni-too-high", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.VNI = new(int32(1 << 24)) }),
+		sessionHere("no-target", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Target = nil }),
+		sessionHere("not-in-the-cloud", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Sessions = nil }),
+		sessionHere("elsewhere", time.Hour, func(s *v1alpha1.MirrorSession) {
 			s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.1"}}
 		}),
-		placedSession("second-interface", time.Minute, func(s *v1alpha1.MirrorSession) {
+		sessionHere("second-interface", time.Minute, func(s *v1alpha1.MirrorSession) {
 			s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"192.168.1.10"}}
 		}),
-		placedSession("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
+		sessionHere("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 	}
 	var got []string
-	for _, p := range place(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]match.Rule, bool, error) {
+	for _, a := range assign(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) {
 		if s.Spec.FilterRef.Name == "missing" {
 			return nil, false, errors.New("no such filter")
 		}
-		return []match.Rule{{Direction: match.Ingress, Accept: true}}, true, nil
+		return []v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Protocol: v1alpha1.ProtocolAll, Accept: true}}, true, nil
 	}) {
-		got = append(got, fmt.Sprintf("%s on %s as %s: vni %d, %d rules, judged %t, from %v %x: %s", p.session.Name, p.local.Name, p.count.ID,
-			p.count.VNI, len(p.count.Rules), p.judged, p.count.Sources[0].OuterAddrs, p.count.Sources[0].MAC, p.problem))
+		got = append(got, fmt.Sprintf("%s on %s as %s: vni %d, %d rules, judged %t, from %v %x: %s", a.session.Name, a.local.Name, a.count.ID,
+			a.count.VNI, len(a.count.Rules), a.judged, a.count.Sources[0].OuterAddrs, a.count.Sources[0].MAC, a.problem))
 	}
 	want := []string{
 		"old on eth0 as old: vni 1, 1 rules, judged true, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: ",
@@ -105,7 +104,7 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 		"without-filter on eth0 as without-filter/unjudged: vni 1, 0 rules, judged false, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: no such filter",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("placements (-want +got):\n%s", diff)
+		t.Errorf("assignments (-want +got):\n%s", diff)
 	}
 }
 

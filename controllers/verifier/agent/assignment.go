@@ -8,39 +8,38 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/verifier/match"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 )
 
-// spot is an interface by what must stay the same for a watch to go on: one that was
-// renamed or made anew is another.
-type spot struct {
+// interfaceKey is an interface by what must stay the same for a capturer to go on: one that
+// was renamed or made anew is another.
+type interfaceKey struct {
 	index int
 	name  string
 }
 
-func (i *Interface) spot() spot { return spot{index: i.Index, name: i.Name} }
+func (i *Interface) key() interfaceKey { return interfaceKey{index: i.Index, name: i.Name} }
 
-// placement is where a session is counted on this host, and how.
-type placement struct {
+// assignment is where a session is counted on this host, and how.
+type assignment struct {
 	session *v1alpha1.MirrorSession
 	local   Interface
 	count   tally.Session
-	// judged is whether the rules are known; problem says what keeps the session from
-	// being counted as it should.
+	// judged is whether the rules are known; problem is what keeps the session from being
+	// counted as it should.
 	judged  bool
 	problem string
 }
 
 // unjudged ends the ID under which a session is counted while its filter is not known,
-// or is being changed, so that those packets can be told from the ones that were judged.
+// or is being changed, so that these packets are kept apart from those that were judged.
 const unjudged = "/unjudged"
 
-// place finds the sessions whose target is here, the oldest first: of two sessions that
-// claim one stream the older gets its counts. rulesOf returns a session's rules
-// and whether the cloud has just these; an error is one sentence for the status.
-func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]match.Rule, bool, error)) []placement {
-	var out []placement
+// assign finds the sessions whose target is here, the oldest first: of two sessions that
+// claim one stream the older gets its counts. rulesOf returns a session's rules, and
+// whether the cloud has just these; an error is one sentence for the status.
+func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error)) []assignment {
+	var out []assignment
 	for i := range sessions {
 		s := &sessions[i]
 		if !resolved(s) {
@@ -50,20 +49,18 @@ func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v
 		if !here {
 			continue
 		}
-		p := placement{session: s, local: at, judged: true}
-		p.count = tally.Session{ID: string(s.UID), VNI: uint32(*s.Status.VNI), Sources: sources(s)}
-		rules, settled, err := rulesOf(s)
+		rules, known, err := rulesOf(s)
+		found := assignment{session: s, local: at, judged: known}
+		found.count = tally.Session{ID: string(s.UID), VNI: uint32(*s.Status.VNI), Sources: sources(s), Rules: rules}
 		if err != nil {
-			p.problem = err.Error()
+			found.problem = err.Error()
 		}
-		if !settled {
-			p.judged = false
-			p.count.ID += unjudged
+		if !known {
+			found.count.ID += unjudged
 		}
-		p.count.Rules = rules
-		out = append(out, p)
+		out = append(out, found)
 	}
-	slices.SortFunc(out, func(a, b placement) int {
+	slices.SortFunc(out, func(a, b assignment) int {
 		return cmp.Or(
 			a.session.CreationTimestamp.Compare(b.session.CreationTimestamp.Time),
 			strings.Compare(a.count.ID, b.count.ID))
@@ -71,7 +68,7 @@ func place(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v
 	return out
 }
 
-// resolved says whether the cloud has the session, and its numbers are known.
+// resolved reports whether the cloud has the session, and its numbers are known.
 func resolved(s *v1alpha1.MirrorSession) bool {
 	return s.Status.VNI != nil && *s.Status.VNI >= 0 && *s.Status.VNI <= v1alpha1.MaxVNI &&
 		s.Status.Target != nil && len(s.Status.Sessions) > 0

@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/report"
+	"vpcmirror.io/operator/controllers/verifier/tally"
+)
+
+// reconcile brings what is counted in line with the sessions and the interfaces.
+func (a *Agent) reconcile(ctx context.Context) {
+	var sessions v1alpha1.MirrorSessionList
+	// Nothing here changes an object, so the cache's own are good enough.
+	if err := a.Client.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err != nil {
+		a.logFailure(ctx, err, "The sessions can't be read; counting goes on as before")
+		return
+	}
+	local, err := a.Interfaces()
+	if err != nil {
+		a.logFailure(ctx, err, "The interfaces of this host can't be read; counting goes on as before")
+		return
+	}
+	a.lastFailure = ""
+	alive := make(map[types.UID]*v1alpha1.MirrorSession, len(sessions.Items))
+	for i := range sessions.Items {
+		alive[sessions.Items[i].UID] = &sessions.Items[i]
+	}
+	a.rules.keep(alive)
+	assignments := assign(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) { return a.rules.of(ctx, s) })
+	assigned := make(map[types.UID]*assignment, len(assignments))
+	for i := range assignments {
+		assigned[assignments[i].session.UID] = &assignments[i]
+	}
+
+	for _, c := range a.draining(assigned) {
+		c.drain(ctx)
+	}
+	a.trackInherited(alive, local)
+	for _, c := range a.apply(assignments, assigned, alive) {
+		c.stop()
+		c.log.Info("No longer capturing: no session needs it")
+	}
+	select {
+	case <-a.assigned:
+	default:
+		close(a.assigned) // by this goroutine alone
+		a.Log.Info("The sessions are known, and those whose target is on this host are counted", "sessions", len(alive), "here", len(assignments))
+	}
+}
+
+// logFailure logs what keeps the agent from reconciling, once until it is another or gone.
+func (a *Agent) logFailure(ctx context.Context, err error, message string) {
+	if ctx.Err() == nil && a.lastFailure != err.Error() {
+		a.lastFailure = err.Error()
+		a.Log.Error(err, message)
+	}
+}
+
+// draining returns the capturers that lose a session, or by which one is judged from now
+// on. Frames that are still in their rings are counted first: they came before, and must
+// neither be missed nor be judged by the rules of afterwards.
+func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make(map[*capturer]bool) // each waits, so each once
+	for uid, t := range a.tracked {
+		now := assigned[uid]
+		if t.capturer != nil && (now == nil || now.local.key() != t.capturer.local.key() || (now.judged && !t.judged)) {
+			out[t.capturer] = true
+		}
+	}
+	return slices.Collect(maps.Keys(out))
+}
+
+// apply makes the capturers count what is assigned to them, in the order of the
+// assignments, and returns those that no session needs any more.
+func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) (idle []*capturer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sessions = len(alive)
+	left, fresh := a.untrack(assigned, alive), map[interfaceKey]*capturer{}
+	lists := make(map[interfaceKey][]tally.Session)
+	for i := range assignments {
+		now := &assignments[i]
+		key := now.local.key()
+		if a.capturers[key] == nil {
+			fresh[key] = a.newCapturer(now.local)
+			a.capturers[key] = fresh[key]
+		}
+		lists[key] = append(lists[key], now.count)
+		a.track(now, a.capturers[key])
+	}
+	for key, c := range a.capturers {
+		a.recount(c, lists[key])
+		if len(lists[key]) == 0 {
+			delete(a.capturers, key)
+			idle = append(idle, c)
+		}
+	}
+	for t, c := range left {
+		t.leftAt = c.snapshot().at
+	}
+	for _, c := range fresh {
+		go c.run() // now that it knows its sessions
+	}
+	a.logProblems()
+	return idle
+}
+
+// logProblems logs each session's problem when it has changed.
+func (a *Agent) logProblems() {
+	for _, t := range a.tracked {
+		if t.problem != t.logged {
+			a.log(t).Info("What keeps a session from being counted as it should has changed", "problem", t.problem, "before", t.logged)
+			t.logged = t.problem
+		}
+	}
+}
+
+// recount gives a capturer its sessions, and keeps what it had counted for those that it
+// no longer has.
+func (a *Agent) recount(c *capturer, list []tally.Session) {
+	removed, conflicts, err := c.tally.SetSessions(list)
+	if err != nil {
+		// Each session was checked before, so this is a bug. Nothing is lost by it:
+		// the counts so far are kept, and the status says that no more come.
+		c.log.Error(err, "The sessions of an interface can't be counted")
+		removed, _, _ = c.tally.SetSessions(nil) // an empty list is always good
+		for _, s := range list {
+			if t, _ := a.trackedBy(s.ID); t != nil {
+				t.problem = "the session can't be counted: " + err.Error()
+			}
+		}
+	}
+	for i := range removed {
+		if t, judged := a.trackedBy(removed[i].ID); t != nil {
+			t.ledger.Close(report.Counted(removed[i], 0, judged))
+		}
+	}
+	for _, both := range conflicts {
+		loser, _ := a.trackedBy(both.Loser)
+		winner, _ := a.trackedBy(both.Winner)
+		if loser == nil || winner == nil || loser.problem != "" {
+			continue
+		}
+		loser.problem = fmt.Sprintf("VNI %d from %s is also that of %s, which is older and gets the counts: give one of the two another VNI",
+			both.VNI, both.Source, nameFor(loser.session, winner.session))
+	}
+}
+
+// trackedBy finds the session that a tally counts under this ID, and reports whether its
+// rules are known there.
+func (a *Agent) trackedBy(id string) (t *tracked, judged bool) {
+	uid, found := strings.CutSuffix(id, unjudged)
+	return a.tracked[types.UID(uid)], !found
+}
+
+// nameFor names a session to the readers of another: what is in other namespaces is
+// not theirs to know.
+func nameFor(reader, s *v1alpha1.MirrorSession) string {
+	if reader.Namespace != s.Namespace {
+		return "a MirrorSession in another namespace"
+	}
+	return fmt.Sprintf("the MirrorSession %q", s.Name)
+}

@@ -1,0 +1,265 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/tally"
+)
+
+// capturer captures on one interface and counts what comes. It opens the ring again when
+// the interface went and came back.
+type capturer struct {
+	local Interface
+	port  uint16
+	open  func(Interface, uint16) (*capture.Ring, error)
+	clock func() time.Time
+	tally *tally.Tally
+	log   logr.Logger
+	quit  chan struct{} // closed by stop
+	done  chan struct{} // closed when run has ended
+
+	counting sync.Mutex // held while a block is counted; locked before mu
+	// latest is the last time as of which the counts are known to be exact: when the last
+	// frame came that was counted, or when the ring was last found empty.
+	latest time.Time
+
+	mu   sync.Mutex
+	ring *capture.Ring
+	past capture.Stats // of rings that are closed
+	// unread are frames that were delivered to rings that were closed before they
+	// were read.
+	unread uint64
+	tried  bool // a ring was opened, or could not be
+	// since is when the first ring was open: what came before was not seen.
+	since   time.Time
+	problem string
+	stopped bool // quit is closed
+}
+
+func (a *Agent) newCapturer(local Interface) *capturer {
+	return &capturer{
+		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), latest: a.Clock(),
+		log: a.Log.WithValues("interface", local.Name), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// OpenRing opens a ring of the default size in the network namespace that the process
+// is in.
+func OpenRing(local Interface, port uint16) (*capture.Ring, error) {
+	return capture.OpenRing(local.Index, port, capture.RingOptions{})
+}
+
+const (
+	// ringWait bounds one wait for a block.
+	ringWait = 500 * time.Millisecond
+	// reopen is how long is waited before a ring that failed is opened again.
+	reopen = time.Second
+	// drainTimeout bounds the wait for the last frames.
+	drainTimeout = time.Second
+)
+
+// run captures until stop is called.
+func (c *capturer) run() {
+	defer close(c.done)
+	for {
+		err := c.capture()
+		if err == nil {
+			return
+		}
+		what := err.Error()
+		if errors.Is(err, capture.ErrInterfaceDown) {
+			what = capture.ErrInterfaceDown.Error() // the rest is for the log
+		}
+		if c.setProblem("can't capture on " + c.local.Name + ": " + what) {
+			c.log.Error(err, "Can't capture; it is tried again every second")
+		}
+		select {
+		case <-c.quit:
+			return
+		case <-time.After(reopen):
+		}
+	}
+}
+
+// stop ends run and waits for that. It is called once.
+func (c *capturer) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	close(c.quit)
+	if c.ring != nil {
+		c.ring.Stop()
+	}
+	c.mu.Unlock()
+	<-c.done
+}
+
+// capture opens a ring and reads it until stop is called (nil) or it fails.
+func (c *capturer) capture() error {
+	ring, err := c.open(c.local, c.port)
+	if err != nil {
+		return err
+	}
+	c.opened(ring)
+	defer c.closed(ring)
+	for {
+		block, err := ring.Next(ringWait)
+		if errors.Is(err, capture.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if block == nil {
+			continue
+		}
+		c.count(block)
+		block.Release()
+	}
+}
+
+func (c *capturer) count(block *capture.Block) {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	frames := timed{Block: block}
+	c.tally.Count(&frames)
+	c.exactAt(time.Unix(0, frames.last))
+}
+
+// exactAt moves latest forward; counting is held.
+func (c *capturer) exactAt(t time.Time) {
+	if t.After(c.latest) {
+		c.latest = t
+	}
+}
+
+// timed is a block that notes when its last frame came.
+type timed struct {
+	*capture.Block
+	last int64
+}
+
+// Next reads the next frame, as that of the block does.
+func (b *timed) Next(f *capture.Frame) bool {
+	if !b.Block.Next(f) {
+		return false
+	}
+	b.last = f.Time
+	return true
+}
+
+func (c *capturer) opened(ring *capture.Ring) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring, c.problem, c.tried = ring, "", true
+	if c.since.IsZero() {
+		c.since = c.clock()
+	}
+	if c.stopped {
+		ring.Stop()
+	}
+	c.log.Info("Capturing", "port", c.port)
+}
+
+// closed takes the last counters along, so that drops never fall.
+func (c *capturer) closed(ring *capture.Ring) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := ring.Close(); err != nil {
+		c.log.Error(err, "The ring was not closed properly")
+	}
+	stats, _ := ring.Stats() // of a closed ring, the last ones
+	c.past = add(c.past, stats)
+	c.ring = nil
+	c.unread = c.past.Frames - c.past.Drops - c.tally.Snapshot().Frames.Read
+}
+
+// setProblem reports whether it is another one than before.
+func (c *capturer) setProblem(problem string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	other := c.problem != problem
+	c.problem, c.tried = problem, true
+	return other
+}
+
+// snapshot is what a capturer shows at one moment.
+type snapshot struct {
+	tally.Snapshot
+	// at is the time as of which the counts are exact: no frame that came before is
+	// missing, and none that came later is in.
+	at    time.Time
+	stats capture.Stats
+	// problem is what keeps the capturer from capturing; ready is false until that, or
+	// that nothing does, is known.
+	problem string
+	ready   bool
+	since   time.Time // when the first ring was open, zero before
+}
+
+// snapshot reads the counts of all rings of this interface.
+func (c *capturer) snapshot() snapshot {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	s := snapshot{Snapshot: c.tally.Snapshot(), at: c.clock()}
+	var waiting uint64
+	s.stats, waiting = c.counters(s.Frames.Read)
+	if waiting == 0 {
+		c.exactAt(s.at) // the ring is empty: nothing came between the tally's snapshot and now
+	} else {
+		s.at = c.latest // the ring is in the order of arrival: all before is counted
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.problem, s.ready, s.since = c.problem, c.tried, c.since
+	return s
+}
+
+// counters returns those of all rings, and how many frames are waiting to be read when
+// so many were.
+func (c *capturer) counters(read uint64) (total capture.Stats, waiting uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total = c.past
+	if c.ring != nil {
+		stats, err := c.ring.Stats() // with an error, the last ones that could be read
+		if err != nil {
+			c.log.Error(err, "The ring's counters can't be read")
+		}
+		total = add(total, stats)
+	}
+	if done, delivered := read+c.unread, total.Frames-total.Drops; delivered > done {
+		waiting = delivered - done
+	}
+	return total, waiting
+}
+
+// drain waits until the frames that have come are counted, for a short time at most: where
+// frames never cease, a snapshot says as of when the counts are exact.
+func (c *capturer) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	const step = 5 * time.Millisecond
+	again := time.NewTicker(step)
+	defer again.Stop()
+	for {
+		read := c.tally.Snapshot().Frames.Read
+		if _, waiting := c.counters(read); waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func add(a, b capture.Stats) capture.Stats {
+	return capture.Stats{Frames: a.Frames + b.Frames, Drops: a.Drops + b.Drops, Freezes: a.Freezes + b.Freezes}
+}

@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/report"
+)
+
+// tracked is a session that is counted on this host, or was and has counts that are not
+// written yet.
+type tracked struct {
+	session *v1alpha1.MirrorSession
+	// target is the interface, in the cloud, whose copies are counted.
+	target string
+
+	// capturer counts the session's copies, under id, by its rules (judged) or as long as
+	// these are not known. It is nil once the session is not counted here any more.
+	capturer *capturer
+	id       string
+	judged   bool
+	// drops is how many frames the capturer's rings had dropped when it began to count the
+	// session.
+	drops uint64
+	// lastInterface and leftAt say of a session that is not counted any more on which
+	// interface, and until when, it was.
+	lastInterface string
+	leftAt        time.Time
+
+	// problem is what keeps the session from being counted as it should, and logged the one
+	// that was logged last.
+	problem, logged string
+
+	ledger *report.Ledger
+	pace   report.Pace
+	// failures is the number of failed calls in a row, and retryAt when the next one may be.
+	failures int
+	retryAt  time.Time
+}
+
+// observe records what has been counted and returns the other things that an entry holds.
+// s is a snapshot of the session's capturer, nil when it has none.
+func (t *tracked) observe(node string, s *snapshot) report.Observation {
+	o := report.Observation{Node: node, Interface: t.lastInterface, At: t.leftAt, Message: t.problem, Ended: t.ended()}
+	var counted report.Totals
+	if t.capturer != nil {
+		t.ledger.MoveStart(s.since) // nothing that came while the ring was being opened was seen
+		counts, _ := s.Session(t.id)
+		counted = report.Counted(counts, s.stats.Drops-t.drops, t.judged)
+		o.Interface, o.At = t.capturer.local.Name, s.at
+		if s.problem != "" {
+			o.Message = s.problem
+		}
+	}
+	t.ledger.Record(o.At, counted)
+	o.Started = t.ledger.Started()
+	return o
+}
+
+// entry records what has been counted and returns what is to be reported, without the line
+// of the last packet.
+func (t *tracked) entry(node string, s *snapshot) v1alpha1.Verification {
+	o := t.observe(node, s)
+	return t.ledger.Totals().Entry(o)
+}
+
+// ended reports whether the session is counted on another host now, or on none: its target
+// is another interface. One that is only missing here may come back.
+func (t *tracked) ended() bool {
+	target := t.session.Status.Target
+	return t.capturer == nil && target != nil && target.InterfaceID != t.target
+}
+
+// leave ends the counting by the present capturer. What its tally has counted is added
+// when the tally gets its next list of sessions, see recount.
+func (t *tracked) leave() {
+	t.ledger.Close(report.Totals{Counts: v1alpha1.Counts{Dropped: int64(t.capturer.snapshot().stats.Drops - t.drops)}})
+	t.lastInterface, t.capturer = t.capturer.local.Name, nil
+}
+
+// track begins to count a session with a capturer, or goes on with what has changed of it.
+func (a *Agent) track(now *assignment, c *capturer) {
+	t := a.tracked[now.session.UID]
+	if t == nil {
+		t = &tracked{ledger: report.NewLedger(a.Clock())}
+		a.tracked[now.session.UID] = t
+	}
+	t.session, t.target = now.session, now.session.Status.Target.InterfaceID
+	if t.capturer != c {
+		if t.capturer != nil {
+			t.leave()
+		}
+		t.capturer, t.drops = c, c.snapshot().stats.Drops
+		a.log(t).Info("Counting a session", "vni", now.count.VNI, "interface", c.local.Name)
+	}
+	t.id, t.judged, t.problem = now.count.ID, now.judged, now.problem
+	if a.entryIsGone(t) {
+		t.pace = report.Pace{}
+	}
+}
+
+// entryIsGone reports whether an entry that was written is no longer in the status, and
+// this for so long that it can't be the cache that is behind. It is then written again.
+func (a *Agent) entryIsGone(t *tracked) bool {
+	last := t.pace.Last()
+	return !last.IsZero() && a.Clock().Sub(last) > report.Level && report.Own(t.session, a.Node) == nil
+}
+
+// untrack forgets the sessions that no longer exist, and ends the counting of those whose
+// target is not here any more: it returns these with their capturers. Their last counts are
+// written with the next flush.
+func (a *Agent) untrack(assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) map[*tracked]*capturer {
+	left := make(map[*tracked]*capturer)
+	for uid, t := range a.tracked {
+		now := alive[uid]
+		switch {
+		case now == nil:
+			delete(a.tracked, uid)
+			a.log(t).Info("No longer counting a session: it was deleted")
+		case assigned[uid] == nil && t.capturer != nil:
+			left[t] = t.capturer
+			t.leave()
+			t.session, t.problem = now, ""
+			if resolved(now) {
+				t.problem = targetIsGone
+			}
+			a.log(t).Info("No longer counting a session; its last counts are written")
+		}
+	}
+	return left
+}
+
+// targetIsGone is the message of an entry whose session is not counted here any more.
+const targetIsGone = "no interface of this host has the target's address or MAC any more"
+
+// trackInherited takes over the entries that an earlier run has left of sessions whose
+// target has moved to another host since: nobody else would end them. Should the target's
+// interface only be missing here for a while, a new entry goes on beside traffic.retired.
+func (a *Agent) trackInherited(alive map[types.UID]*v1alpha1.MirrorSession, local []Interface) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for uid, s := range alive {
+		own, target := report.Own(s, a.Node), s.Status.Target
+		if own == nil || own.Ended || a.tracked[uid] != nil || target == nil || target.NodeName == a.Node {
+			continue
+		}
+		if _, here := find(*target, local); here {
+			continue
+		}
+		start := own.ObservedAt.Time
+		if own.StartedAt != nil {
+			start = own.StartedAt.Time
+		}
+		a.tracked[uid] = &tracked{
+			session: s, lastInterface: own.Interface, leftAt: own.ObservedAt.Time, problem: targetIsGone, ledger: report.NewLedger(start),
+		}
+	}
+}
+
+func (a *Agent) log(t *tracked) logr.Logger {
+	return a.Log.WithValues("session", klog.KObj(t.session))
+}

@@ -1,0 +1,40 @@
+package report
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// However much is recorded, a history stays small, and what it says was counted by some
+// time is never less than what was. It is exact as long as all moments have room.
+func TestAHistoryErrsInOneDirectionOnly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		begin := time.Unix(1e9, 0)
+		var h history
+		h.add(begin, v1alpha1.Counts{})
+		counted := []int64{0} // by second
+		for range rapid.IntRange(1, 500).Draw(t, "seconds") {
+			n := counted[len(counted)-1] + rapid.Int64Range(0, 2).Draw(t, "packets")
+			h.add(begin.Add(time.Duration(len(counted))*time.Second), v1alpha1.Counts{Packets: n})
+			counted = append(counted, n)
+		}
+		if len(h) > maxMoments {
+			t.Fatalf("%d moments are kept", len(h))
+		}
+		now := counted[len(counted)-1]
+		for second, exact := range counted {
+			// A microsecond before, so that the moment is surely not earlier.
+			got := h.asOf(begin.Add(time.Duration(second)*time.Second-time.Microsecond), v1alpha1.Counts{Packets: now}).Packets
+			if got < exact || got > now || (now < maxMoments && got != exact) {
+				t.Fatalf("after %d s %d packets were counted, and now %d; the history says %d", second, exact, now, got)
+			}
+		}
+		if got := h.asOf(begin.Add(-time.Hour), v1alpha1.Counts{Packets: now}); got != (v1alpha1.Counts{}) {
+			t.Fatalf("before the begin %d packets are said to have been counted", got.Packets)
+		}
+	})
+}

@@ -1,0 +1,143 @@
+package report
+
+import (
+	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// Stored is what the API server has of one session's counts, as one node sees it.
+type Stored struct {
+	// Own is the node's entry, nil for none.
+	Own *v1alpha1.Verification
+	// Retired is traffic.retired: the entries of all nodes that the manager has folded.
+	// Others is the sum of the other nodes' entries.
+	Retired, Others v1alpha1.Counts
+}
+
+// StoredIn returns what a session has of its counts.
+func StoredIn(s *v1alpha1.MirrorSession, node string) Stored {
+	out := Stored{Own: Own(s, node)}
+	if s.Status.Traffic != nil && s.Status.Traffic.Retired != nil {
+		out.Retired = *s.Status.Traffic.Retired
+	}
+	for i := range s.Status.Verification {
+		if e := &s.Status.Verification[i]; e.Node != node {
+			out.Others = out.Others.Plus(e.Counts)
+		}
+	}
+	return out
+}
+
+// Ledger decides what one run of a verifier reports of one session. It does no I/O and
+// knows no clock. Make it with NewLedger; it is not safe for concurrent use.
+//
+// A run is a verifier that counts the session, from when it begins until it ends. When a
+// pod is replaced one run follows another, and for a while both may count: each then sees
+// every packet that comes, both write the same entry, and neither knows of the other but by
+// what it reads there. So the total that a run reports has two parts:
+//
+//	what the run has counted itself + what it has not seen, but others have
+//
+// How much the second is, nobody knows for sure. But what an entry reports had come by the
+// time as of which it was observed, and the run knows how much it had itself counted by
+// then: it has seen no more of the entry than that. The rest is a lower bound of the second
+// part, and the highest one so far is taken. So
+//
+//   - no packet is reported twice, and no total falls below the entry;
+//   - nothing is missing where the other run had counted all that this one had by then, as
+//     a predecessor has, whether it is still there or not, provided that the history of the
+//     own counts is exact there;
+//   - what a run that is killed has not reported is lost, unless another has seen it.
+type Ledger struct {
+	started time.Time
+	// unseen is what has to be reported although this run has not seen it. It is less than
+	// nothing where this run has counted what traffic.retired reports already.
+	unseen Totals
+	// closed is what this run has counted in stretches that are over. counted is closed and
+	// the present stretch, as last recorded, and history what it was before.
+	closed, counted Totals
+	history         history
+	// retired and others are those of the last Merge.
+	retired, others v1alpha1.Counts
+	// reported is whether the API server may have had an entry of this node while this run
+	// was there: else none can have been folded meanwhile.
+	reported bool
+}
+
+// NewLedger makes the ledger of a run that begins to count at the given time, or as one
+// that did then.
+func NewLedger(start time.Time) *Ledger {
+	l := &Ledger{started: start}
+	l.history.add(start, v1alpha1.Counts{})
+	return l
+}
+
+// Started is when this run began to count.
+func (l *Ledger) Started() time.Time { return l.started }
+
+// MoveStart notes that the run began later than it was thought, because the ring was not
+// open before. It does nothing once there may be an entry, which bears the time and is
+// known by it.
+func (l *Ledger) MoveStart(start time.Time) {
+	if !l.reported && start.After(l.started) {
+		l.started = start
+	}
+}
+
+// Close adds a stretch of counting that is over.
+func (l *Ledger) Close(stretch Totals) { l.closed = l.closed.Plus(stretch) }
+
+// Record notes what the present stretch has counted; nothing is missing in it that came
+// before the given time, and nothing came later. The more often it is called while counts
+// move, the better is known later what had been counted when.
+func (l *Ledger) Record(at time.Time, stretch Totals) {
+	l.counted = l.closed.Plus(stretch)
+	l.history.add(at, l.counted.Counts)
+}
+
+// Totals are what is to be reported, as of the last Record.
+func (l *Ledger) Totals() Totals { return l.unseen.Plus(l.counted) }
+
+// Reported notes that an entry was written. It must be called too when nobody knows
+// whether the write took effect, or will: the next Merge finds out.
+func (l *Ledger) Reported() { l.reported = true }
+
+// Merge takes over what was read from the API server. It comes before each write, after
+// the counts were recorded, and the write must fail if anything has changed in between.
+func (l *Ledger) Merge(s Stored) {
+	// What traffic.retired reports from now on, the entry must not.
+	l.unseen.Counts = l.unseen.Counts.Minus(l.folded(s))
+	if s.Own != nil {
+		entry := TotalsOf(*s.Own)
+		bound := entry.Counts.Minus(l.history.asOf(s.Own.ObservedAt.Time, l.counted.Counts))
+		l.unseen = l.unseen.times(entry)
+		l.unseen.Counts = l.unseen.Counts.Max(bound)
+		l.history.forgetBefore(s.Own.ObservedAt.Time)
+		l.reported = true
+	}
+	l.retired, l.others = s.Retired, s.Others
+}
+
+// folded is how much of this node's entries the manager has moved to traffic.retired since
+// the last Merge. The entry that was moved may not be the one that was read then, so the
+// growth of traffic.retired counts. It holds the entries of other nodes that were moved
+// meanwhile, too; as they have gone from others by the same amount, these cancel out. Where
+// such an entry had grown before it was moved, the growth is mistaken for this node's: then
+// some of what this run has not reported yet is lost, and nothing is reported twice.
+func (l *Ledger) folded(s Stored) v1alpha1.Counts {
+	if !l.reported || l.wrote(s.Own) {
+		return v1alpha1.Counts{} // there was none, or it is still there
+	}
+	retired := s.Retired.Minus(l.retired)
+	moved := s.Others.Plus(s.Retired).Minus(l.others).Minus(l.retired)
+	return lesser(lesser(retired, moved), l.Totals().Counts).Max(v1alpha1.Counts{})
+}
+
+// wrote reports whether an entry is this run's. The API server keeps microseconds.
+func (l *Ledger) wrote(e *v1alpha1.Verification) bool {
+	return e != nil && e.StartedAt.Equal(optional(l.started))
+}
+
+// lesser has the smaller of both, count by count.
+func lesser(a, b v1alpha1.Counts) v1alpha1.Counts { return a.Plus(b).Minus(a.Max(b)) }
