@@ -227,9 +227,9 @@ func dropCapabilities(t *testing.T) {
 
 func TestUnfitSizesAreRefused(t *testing.T) {
 	for name, o := range map[string]capture.RingOptions{
-		"a block that is no power of two":  {BlockSize: 100000},
-		"a block smaller than a page":      {BlockSize: 1024},
-		"one block":                        {Blocks: 1},
+		"a block that is no power of two":    {BlockSize: 100000},
+		"a block smaller than a page":        {BlockSize: 1024},
+		"one block":                          {Blocks: 1},
 		"a block timeout below what is kept": {BlockTimeout: time.Microsecond},
 	} {
 		t.Run(name, func(t *testing.T) {
