@@ -33,8 +33,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	w.Start()
 	filter := w.Filter("throttled")
 	w.Create(filter)
-	harness.Because(w, filter, v1alpha1.ReasonThrottled, "CreateTrafficMirrorFilter: 429 APIGW.0308", "threshold")
 	harness.Ready(w, filter)
+	harness.WasBecause(w, filter, v1alpha1.ReasonThrottled, "CreateTrafficMirrorFilter: 429 APIGW.0308", "threshold")
 	var creates []journal.Entry
 	for _, e := range w.Cloud.Journal.Since(0) {
 		if e.Operation == "CreateTrafficMirrorFilter" {
@@ -174,8 +174,10 @@ func TestAListThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 		w.Delete(filter)
 		w.Cloud.Faults.Remove(lost)
 		asked := w.Cloud.Journal.Last()
-		w.RequestReconcile(filter)
-		harness.Poll(t, "another list", func() int { return len(w.Cloud.Journal.Since(asked)) }, func(n int) bool { return n >= 1 })
+		harness.ReconcileNow(w, filter)
+		if n := len(w.Cloud.Journal.Since(asked)); n == 0 {
+			t.Error("it was reconciled without another list")
+		}
 		if err := w.Get(filter); err != nil || len(filter.Finalizers) != 1 {
 			t.Fatalf("the filter is %v with the finalizers %v, want it with one", err, filter.Finalizers)
 		}

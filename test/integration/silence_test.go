@@ -40,8 +40,7 @@ func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
 	w := harness.New(t)
 	m := w.Start()
 	filter, session := w.Pair("requested")
-	w.EventSays(filter, "Synced", "")
-	w.EventSays(session, "Synced", "")
+	m.EventsSent(w)
 	asked, written := w.Cloud.Journal.Last(), len(m.Writes())
 
 	beforeFilter, beforeSession := filter.DeepCopy(), session.DeepCopy()

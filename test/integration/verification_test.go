@@ -173,6 +173,7 @@ func TestAnEntryThatDoesNotChangeWritesNothing(t *testing.T) {
 	write(t, w, session, e)
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
 	w.EventSays(session, v1alpha1.ReasonPacketsObserved, "arrive")
+	m.EventsSent(w)
 	written := len(m.Writes())
 	write(t, w, session, e)
 	harness.ReconcileNow(w, session)
