@@ -102,7 +102,7 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-func TestAVerifierWritesTheEntryAndTheLeaseOfItsOwnNodeAlone(t *testing.T) {
+func TestAVerifierWritesTheEntryOfItsOwnNodeAlone(t *testing.T) {
 	cluster := installed(t)
 	s := reported(t, cluster)
 	write := func(ctx context.Context, node string, o operation) error {
@@ -141,6 +141,20 @@ func TestAVerifierWritesTheEntryAndTheLeaseOfItsOwnNodeAlone(t *testing.T) {
 		})
 	}
 
+	t.Run("and nobody else is held to that", func(t *testing.T) {
+		all := s.DeepCopy()
+		all.Status.Verification, all.Status.VNI = nil, new(int32(8))
+		if err := cluster.Client.Status().Update(t.Context(), all, client.DryRunAll); err != nil {
+			t.Error(err)
+		}
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: namespace}, &corev1.Namespace{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAVerifierRenewsTheLeaseOfItsOwnNodeAlone(t *testing.T) {
+	cluster := installed(t)
 	lease := func(name, holder string) *coordinationv1.Lease {
 		return &coordinationv1.Lease{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -151,6 +165,11 @@ func TestAVerifierWritesTheEntryAndTheLeaseOfItsOwnNodeAlone(t *testing.T) {
 	if err := cluster.Client.Create(t.Context(), lease(theirs, "node-b")); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // other tests, or this one again, have the same cluster
+		if err := cluster.Client.Delete(context.WithoutCancel(t.Context()), lease(theirs, "")); err != nil {
+			t.Error(err)
+		}
+	})
 	patch := func(c client.Client, l *coordinationv1.Lease) error {
 		return c.Patch(t.Context(), l, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"holderIdentity":"node-a"}}`)), client.DryRunAll)
 	}
@@ -173,15 +192,4 @@ func TestAVerifierWritesTheEntryAndTheLeaseOfItsOwnNodeAlone(t *testing.T) {
 			t.Errorf("%s: the answer is %v, want %q", name, c.err, c.want)
 		}
 	}
-
-	t.Run("and nobody else is held to that", func(t *testing.T) {
-		all := s.DeepCopy()
-		all.Status.Verification, all.Status.VNI = nil, new(int32(8))
-		if err := cluster.Client.Status().Update(t.Context(), all, client.DryRunAll); err != nil {
-			t.Error(err)
-		}
-		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: namespace}, &corev1.Namespace{}); err != nil {
-			t.Error(err)
-		}
-	})
 }

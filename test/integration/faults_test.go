@@ -110,7 +110,7 @@ func TestAUsedUpQuotaIsWaitedForAndHealsWhenThereIsRoom(t *testing.T) {
 	harness.Ready(w, second)
 }
 
-func TestARefusedPermissionStallsAndIsProbedOnAPoke(t *testing.T) {
+func TestARefusedPermissionStallsAndIsProbedOnRequest(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	denied := w.Fault(fault.Forbidden("CreateTrafficMirrorFilter"))

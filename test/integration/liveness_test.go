@@ -64,7 +64,7 @@ func TestTrafficIsUnknownWhileTheVerifierHasLostItsLease(t *testing.T) {
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
 }
 
-func TestAVerifierThatIsLostDoesNotSpeakForOneThatLooks(t *testing.T) {
+func TestAVerifierThatIsLostDoesNotSpeakForOneThatCaptures(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	m := w.Start()

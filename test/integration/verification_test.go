@@ -62,7 +62,7 @@ var times = cmp.Options{
 	cmp.Comparer(func(a, b metav1.Time) bool { return a.Equal(&b) }),
 }
 
-func TestTrafficObservedFollowsWhatTheVerifierTells(t *testing.T) {
+func TestTrafficObservedFollowsWhatTheVerifierReports(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
