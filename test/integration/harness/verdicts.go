@@ -179,5 +179,5 @@ func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
 			return "", fmt.Errorf("Ready has the status %v for the reason %q, which nobody expects", condition["status"], reason)
 		}
 	}
-	return kstatus.InProgressStatus, nil // nobody has looked at it yet
+	return kstatus.InProgressStatus, nil // nobody has reconciled it yet
 }
