@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/cloud/huawei"
 )
@@ -36,7 +38,7 @@ The operator's own credentials, for objects that name no Secret, come from the e
 // command is the manager as a command line; run gets what the flags say.
 func command(run func(context.Context, options) error) startup.Command {
 	var o options
-	kubernetes, cloud, serving := startup.NewGroup("Kubernetes"), startup.NewGroup("Cloud"), startup.NewGroup("Serving")
+	kubernetes, cloud, serving := startup.Flags("Kubernetes"), startup.Flags("Cloud"), startup.Flags("Serving")
 
 	kubernetes.StringVar(&o.kubeconfig, "kubeconfig", "", startup.KubeconfigUsage)
 	kubernetes.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several managers work and the others stand by; needed with more than one replica")
@@ -54,9 +56,9 @@ func command(run func(context.Context, options) error) startup.Command {
 
 	return startup.Command{
 		Name: "manager", About: about, Notes: environmentHelp, Version: version,
-		Groups: []startup.Group{kubernetes, cloud, serving},
-		Check:  o.check,
-		Run:    func(ctx context.Context) error { return run(ctx, o) },
+		Flags: []*pflag.FlagSet{kubernetes, cloud, serving},
+		Check: o.check,
+		Run:   func(ctx context.Context) error { return run(ctx, o) },
 	}
 }
 

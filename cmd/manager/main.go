@@ -72,7 +72,6 @@ func run(ctx context.Context, o options) error {
 	rest.QPS = -1 // no limit of our own: the API server's priority and fairness bound us
 	log.Log.Info("This is the manager of vpcmirror", "version", version)
 	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
-	lease, renew := leaseDuration, renewDeadline
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                        scheme(),
 		Metrics:                       metricsserver.Options{BindAddress: o.metrics},
@@ -81,8 +80,8 @@ func run(ctx context.Context, o options) error {
 		LeaderElectionID:              "vpcmirror-manager",
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &lease,
-		RenewDeadline:                 &renew,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
 		}},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
@@ -26,26 +27,13 @@ func waitForServer(ctx context.Context, log logr.Logger, config *rest.Config, pa
 	if err != nil {
 		return
 	}
-	end := time.NewTimer(patience)
-	defer end.Stop()
-	again := time.NewTicker(interval)
-	defer again.Stop()
 	logged := false
-	for {
+	_ = wait.PollUntilContextTimeout(ctx, interval, patience, true, func(context.Context) (bool, error) {
 		_, err := client.ServerVersion()
-		if err == nil {
-			return
-		}
-		if !logged {
+		if err != nil && !logged {
 			log.Info("The API server does not answer yet: waiting for it", "for", patience.String(), "because", err.Error())
 			logged = true
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-end.C:
-			return
-		case <-again.C:
-		}
-	}
+		return err == nil, nil
+	})
 }

@@ -52,7 +52,7 @@ func program(args []string, stdout, stderr io.Writer) int {
 		} else {
 			fmt.Fprint(stdout, help)
 		}
-		return startup.ExitOK
+		return 0
 	}
 	return startup.Usage("verifier", fmt.Errorf("unknown command %q: use run, read or version", name), stderr)
 }

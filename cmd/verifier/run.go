@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/pflag"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -39,7 +40,7 @@ const maxNode = 253
 // command is "verifier run" as a command line; run gets what the flags say.
 func command(run func(context.Context, options) error) startup.Command {
 	var o options
-	flags := startup.NewGroup("Flags")
+	flags := startup.Flags("Flags")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", startup.KubeconfigUsage)
 	flags.StringVar(&o.node, "node-name", hostName(), "this host's `name` in the status of the sessions; NODE_NAME sets it too")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the lease that shows that this verifier is alive; POD_NAMESPACE sets it too, empty means none")
@@ -50,7 +51,7 @@ func command(run func(context.Context, options) error) startup.Command {
 		Name:    "verifier run",
 		About:   "verifier run counts the mirrored packets that reach this host and reports them in the status of the MirrorSessions.",
 		Version: version,
-		Groups:  []startup.Group{flags},
+		Flags:   []*pflag.FlagSet{flags},
 		Check:   o.check,
 		Run:     func(ctx context.Context) error { return run(ctx, o) },
 	}

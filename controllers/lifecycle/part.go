@@ -350,15 +350,16 @@ func (p *Part[T]) storedAndOurs(ctx context.Context) ([]string, error) {
 	if id == "" {
 		return nil, nil
 	}
-	switch have, err := p.read(ctx, id); {
-	case cloud.IsNotFound(err): // it was ours a moment ago
-		return []string{id}, nil
-	case err != nil:
+	have, err := p.read(ctx, id)
+	if err != nil && !cloud.IsNotFound(err) {
 		return nil, err
-	case have == nil:
+	}
+	if err == nil && have == nil {
 		p.Expectations.ExpectAbsence(p.key())
 		return nil, nil
-	case p.checkOwner(*have) != nil:
+	}
+	// "Not found" is said of what was ours a moment ago.
+	if have != nil && p.checkOwner(*have) != nil {
 		return nil, nil
 	}
 	return []string{id}, nil

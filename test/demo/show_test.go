@@ -32,7 +32,7 @@ func TestTheTableIsReadable(t *testing.T) {
 	}
 }
 
-func TestTheScreenShowsAStepWithItsTimeAndWhatItTold(t *testing.T) {
+func TestTheScreenShowsAStepWithItsTimeAndWhatItShowed(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
 	s.begin("Look around")

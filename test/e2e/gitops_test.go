@@ -31,7 +31,9 @@ func playGitOps(t *testing.T, w *world) {
 	w.waitReady(t, p)
 	verdicts.wait(t, "create", kstatus.CurrentStatus)
 	w.waitCapturing(t, p)
+	j := w.watch(t, p)
 	w.sayOnce(t)
+	w.agree(t, p, j, 0) // from here on nobody writes to the status, which would be a difference
 	w.waitCondition(t, p, v1alpha1.ConditionTrafficObserved, "True", "")
 	w.noDiff(t, objects)
 

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -34,8 +36,9 @@ type User struct {
 }
 
 // AddUser makes a user of the control plane that was started in dir, with a client
-// certificate, and returns the path of its kubeconfig, dir/NAME.kubeconfig. Doing it
-// again renews the certificate and sets the rules anew.
+// certificate, and returns the path of its kubeconfig, dir/NAME.kubeconfig. The server
+// lets the user do all that from then on. Doing it again renews the certificate and sets
+// the rules anew.
 func AddUser(ctx context.Context, dir string, user User) (kubeconfigPath string, err error) {
 	if user.Name == "" || strings.ContainsAny(user.Name, "/\\") {
 		return "", fmt.Errorf("a user's name must not be empty or have a slash, %q is not good", user.Name)
@@ -55,7 +58,8 @@ func AddUser(ctx context.Context, dir string, user User) (kubeconfigPath string,
 	return path, err
 }
 
-// grant makes the user's own roles and binds each of its roles.
+// grant makes the user's own roles, binds each of its roles, and waits until the server
+// goes by them.
 func grant(ctx context.Context, admin *rest.Config, user User) error {
 	api, err := client.New(admin, client.Options{})
 	if err != nil {
@@ -91,7 +95,67 @@ func grant(ctx context.Context, admin *rest.Config, user User) error {
 			return fmt.Errorf("granting %s its roles: %w", user.Name, err)
 		}
 	}
+	for _, role := range roles {
+		var granted rbacv1.ClusterRole
+		if err := api.Get(ctx, client.ObjectKey{Name: role}, &granted); err != nil {
+			return fmt.Errorf("reading a role of %s: %w", user.Name, err)
+		}
+		if err := waitUntilAllowed(ctx, api, user, "", granted.Rules); err != nil {
+			return err
+		}
+	}
+	for namespace, rules := range user.Within {
+		if err := waitUntilAllowed(ctx, api, user, namespace, rules); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// allowedPatience is how long the server may take until it goes by new roles, which it
+// learns of by watching them.
+const allowedPatience = 30 * time.Second
+
+// waitUntilAllowed returns once the server lets the user do one thing of each rule.
+func waitUntilAllowed(ctx context.Context, api client.Client, user User, namespace string, rules []rbacv1.PolicyRule) error {
+	ctx, cancel := context.WithTimeout(ctx, allowedPatience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for _, rule := range rules {
+		for {
+			review := reviewOf(user, namespace, rule)
+			if err := api.Create(ctx, review); err != nil {
+				return fmt.Errorf("asking what %s may do: %w", user.Name, err)
+			}
+			if review.Status.Allowed {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting until %s may do what %s grants: %w", user.Name, rule.String(), ctx.Err())
+			case <-again.C:
+			}
+		}
+	}
+	return nil
+}
+
+// reviewOf asks for the first thing that the rule grants.
+func reviewOf(user User, namespace string, rule rbacv1.PolicyRule) *authorizationv1.SubjectAccessReview {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user.Name, Groups: user.Groups}}
+	if len(rule.NonResourceURLs) > 0 {
+		review.Spec.NonResourceAttributes = &authorizationv1.NonResourceAttributes{Path: rule.NonResourceURLs[0], Verb: rule.Verbs[0]}
+		return review
+	}
+	resource, subresource, _ := strings.Cut(rule.Resources[0], "/")
+	review.Spec.ResourceAttributes = &authorizationv1.ResourceAttributes{
+		Namespace: namespace, Verb: rule.Verbs[0], Group: rule.APIGroups[0], Resource: resource, Subresource: subresource,
+	}
+	if len(rule.ResourceNames) > 0 {
+		review.Spec.ResourceAttributes.Name = rule.ResourceNames[0]
+	}
+	return review
 }
 
 func createOrReplace(ctx context.Context, api client.Client, object client.Object) error {

@@ -140,9 +140,9 @@ func TestAnObjectWhoseKeyWasAlwaysRefusedGoesWithoutTheCloud(t *testing.T) {
 		t.Errorf("a refused key shows interfaces: %+v", late.Status)
 	}
 	m.Stop(w)
-	w.Start() // it has nothing in memory
 	w.Delete(late)
 	w.Delete(refused)
+	w.Start() // it has nothing in memory, and meets them as they go
 	w.Gone(late)
 	w.Gone(refused)
 	harness.Ready(w, filter)
@@ -244,14 +244,16 @@ func TestDeletionPolicy(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		first := w.Start()
-		filter, session := w.Pair("stuck")
+		_, session := w.Pair("stuck")
 		first.Stop(w)
 		want := w.Content()
-		w.Start() // it never saw the Secret
 		secret := w.Secret(harness.SecretName)
 		w.Delete(secret)
 		harness.Change(w, secret, func(s *corev1.Secret) { s.Finalizers = nil }) // by force
+		w.Gone(secret)
 		w.Delete(session)
+		w.Start() // it never sees the Secret
+
 		harness.Until(w, session, "the way out", func(s *v1alpha1.MirrorSession) bool {
 			m := s.Status.Conditions[0].Message
 			return strings.Contains(m, "huawei-cloud does not exist") && strings.Contains(m, "set spec.deletionPolicy to Retain")
@@ -259,7 +261,6 @@ func TestDeletionPolicy(t *testing.T) {
 		harness.Change(w, session, func(s *v1alpha1.MirrorSession) { retain(s) })
 		w.Gone(session)
 		w.Holds(want)
-		_ = filter
 	})
 	t.Run("a suspended object is deleted from the cloud too", func(t *testing.T) {
 		t.Parallel()

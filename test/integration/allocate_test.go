@@ -75,7 +75,7 @@ func TestSessionsMadeAtOnceGetNumbersOfTheirOwnTheOlderOnesFirst(t *testing.T) {
 	harness.Same(t, "the numbers, oldest session first", want, numbersOf(sessions))
 }
 
-func TestSessionsThatKnowNothingOfEachOtherTakeTurns(t *testing.T) {
+func TestSessionsThatKnowNothingOfEachOtherAreNumberedOneByOne(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.SessionsPerSource = 100 }))
 	// All wait for the same list and go on at the same moment.

@@ -91,7 +91,7 @@ func TestACreateThatHadNoEffectIsRepeated(t *testing.T) {
 	filter := w.Filter("repeated")
 	w.Create(filter)
 	creates := func() int { return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"] }
-	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter", "no answer from")
+	harness.WasBecause(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter", "no answer from")
 	harness.ReconcileNow(w, filter)
 	harness.Same(t, "the creates while reads may lag behind", 1, creates())
 	w.Clock.Advance(time.Minute)

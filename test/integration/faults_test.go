@@ -34,8 +34,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	w.Start()
 	filter := w.Filter("throttled")
 	w.Create(filter)
-	harness.Because(w, filter, v1alpha1.ReasonThrottled, "CreateTrafficMirrorFilter: 429 APIGW.0308", "threshold")
 	harness.Ready(w, filter)
+	harness.WasBecause(w, filter, v1alpha1.ReasonThrottled, "CreateTrafficMirrorFilter: 429 APIGW.0308", "threshold")
 	var creates []journal.Entry
 	for _, e := range w.Cloud.Journal.Since(0) {
 		if e.Operation == "CreateTrafficMirrorFilter" {
@@ -111,7 +111,7 @@ func TestAUsedUpQuotaIsWaitedForAndHealsWhenThereIsRoom(t *testing.T) {
 	harness.Ready(w, second)
 }
 
-func TestARefusedPermissionStallsAndIsProbedOnAPoke(t *testing.T) {
+func TestARefusedPermissionStallsAndIsProbedOnRequest(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	denied := w.Fault(fault.Forbidden("CreateTrafficMirrorFilter"))
@@ -175,8 +175,10 @@ func TestAListThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 		w.Delete(filter)
 		w.Cloud.Faults.Remove(lost)
 		asked := w.Cloud.Journal.Last()
-		w.RequestReconcile(filter)
-		harness.Poll(t, "another list", func() int { return len(w.Cloud.Journal.Since(asked)) }, func(n int) bool { return n >= 1 })
+		harness.ReconcileNow(w, filter)
+		if n := len(w.Cloud.Journal.Since(asked)); n == 0 {
+			t.Error("it was reconciled without another list")
+		}
 		if err := w.Get(filter); err != nil || !slices.Contains(filter.Finalizers, v1alpha1.Finalizer) {
 			t.Fatalf("the filter is %v with the finalizers %v, want %s among them", err, filter.Finalizers, v1alpha1.Finalizer)
 		}

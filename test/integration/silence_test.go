@@ -9,7 +9,7 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-func TestASecondLookAtUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
+func TestASecondReconcileOfUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	first := w.Start()
@@ -35,13 +35,12 @@ func TestASecondLookAtUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
 	harness.Same(t, "the resource versions", versions, []string{filter.ResourceVersion, session.ResourceVersion})
 }
 
-func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
+func TestARequestedReconcileIsEchoedAndWritesNothingElse(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	m := w.Start()
 	filter, session := w.Pair("requested")
-	w.EventSays(filter, "Synced", "")
-	w.EventSays(session, "Synced", "")
+	m.EventsSent(w)
 	asked, written := w.Cloud.Journal.Last(), len(m.Writes())
 
 	beforeFilter, beforeSession := filter.DeepCopy(), session.DeepCopy()
@@ -64,7 +63,7 @@ func TestAPokeIsEchoedAndWritesNothingElse(t *testing.T) {
 		harness.Count(w.Cloud.Journal.Since(asked)))
 }
 
-func TestALookAtManyObjectsReadsTwoListsAndEachInterfaceOnce(t *testing.T) {
+func TestReconcilingManyObjectsReadsTwoListsAndEachInterfaceOnce(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	first := w.Start()

@@ -62,7 +62,7 @@ var times = cmp.Options{
 	cmp.Comparer(func(a, b metav1.Time) bool { return a.Equal(&b) }),
 }
 
-func TestTrafficObservedFollowsWhatTheVerifierTells(t *testing.T) {
+func TestTrafficObservedFollowsWhatTheVerifierReports(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
@@ -173,6 +173,7 @@ func TestAnEntryThatDoesNotChangeWritesNothing(t *testing.T) {
 	write(t, w, session, e)
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
 	w.EventSays(session, v1alpha1.ReasonPacketsObserved, "arrive")
+	m.EventsSent(w)
 	written := len(m.Writes())
 	write(t, w, session, e)
 	harness.ReconcileNow(w, session)

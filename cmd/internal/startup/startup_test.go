@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
@@ -26,14 +27,14 @@ type outcome struct {
 
 // play starts a program with flags of several types, whose work is run.
 func play(run func(context.Context) error, args ...string) outcome {
-	work := startup.NewGroup("Work")
+	work := startup.Flags("Work")
 	workers := work.Int("workers", 4, "how many work")
 	work.Bool("elect", false, "let one work")
 	work.Duration("interval", time.Minute, "the `time` between two rounds")
 	work.Uint16("port", 4789, "UDP `port` of the copies")
 	work.Float64("rate", 5, "calls a second")
 	c := startup.Command{
-		Name: "player", About: "player plays.", Notes: "\nThat is all.\n", Version: "v7", Groups: []startup.Group{work}, Run: run,
+		Name: "player", About: "player plays.", Notes: "\nThat is all.\n", Version: "v7", Flags: []*pflag.FlagSet{work}, Run: run,
 		Check: func() error {
 			if *workers < 1 {
 				return errors.New("--workers: choose at least 1")

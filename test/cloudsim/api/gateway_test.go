@@ -108,7 +108,7 @@ func TestTheRateLimitIsPerKeyAndRefills(t *testing.T) {
 	g.want(g.do("GET", "quotas", ""), 429, "APIGW.0308")
 }
 
-func TestTheJournalTellsWhatWasAsked(t *testing.T) {
+func TestTheJournalShowsWhatWasAsked(t *testing.T) {
 	g := newGateway(t)
 	filter := g.filter()
 	g.do("GET", "traffic-mirror-filters/"+filter+"?x=1", "")

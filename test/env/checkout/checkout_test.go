@@ -131,6 +131,10 @@ func TestWhatRootMakesInACheckoutIsItsOwners(t *testing.T) {
 		write(t, folder, "bin/demo/env", "", 0o600)
 		write(t, folder, "bin/lab/env", "", 0o600)
 		write(t, folder, "controllers/plan/testdata/rapid/fail", "", 0o600)
+		write(t, folder, "notes", "", 0o600)
+		if err := os.Chown(filepath.Join(folder, "notes"), 65532, 65532); err != nil {
+			t.Fatal(err)
+		}
 
 		if out, err := exec.Command(filepath.Join(folder, "hack/handover")).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -142,6 +146,7 @@ func TestWhatRootMakesInACheckoutIsItsOwners(t *testing.T) {
 			"bin/demo": folderMode, "bin/demo/env": private, "bin/lab": folderMode, "bin/lab/env": private,
 			"controllers": folderMode, "controllers/plan": folderMode, "controllers/plan/testdata": folderMode,
 			"controllers/plan/testdata/rapid": folderMode, "controllers/plan/testdata/rapid/fail": file,
+			"notes": "65532 -rw-------", // a third user's, whom nobody asked
 		}
 		if diff := cmp.Diff(want, owners(t, folder)); diff != "" {
 			t.Errorf("owner and mode (-want +got):\n%s", diff)

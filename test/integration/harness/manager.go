@@ -8,13 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -71,6 +74,7 @@ type Manager struct {
 	cancel   context.CancelFunc
 	done     chan error
 	requests *requests
+	events   atomic.Int64 // how many were made
 }
 
 // Start runs a manager until Stop, or the end of the test.
@@ -92,7 +96,7 @@ func (w *World) Start(change ...Setting) *Manager {
 	if err := mgr.Add(m.Liveness); err != nil {
 		w.t.Fatalf("setting the watch of the leases up: %v", err)
 	}
-	if err := w.addControllers(mgr, m.Liveness, s); err != nil {
+	if err := w.addControllers(mgr, m, s); err != nil {
 		w.t.Fatalf("setting the controllers up: %v", err)
 	}
 	ctx, cancel := context.WithCancel(w.ctx())
@@ -130,7 +134,7 @@ func (w *World) options(log *text) ctrl.Options {
 	}
 }
 
-func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s settings) error {
+func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) error {
 	w.t.Helper()
 	writer := mgr.GetClient()
 	if s.wrap != nil {
@@ -141,8 +145,8 @@ func (w *World) addControllers(mgr manager.Manager, alive *liveness.Watcher, s s
 		Reader:    mgr.GetAPIReader(),
 		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}),
 		Inventory: inventory.New(w.Clock.Now),
-		Liveness:  alive,
-		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
+		Liveness:  m.Liveness,
+		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
 		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
 		Clock:     w.Clock.Now,
 		Resync:    s.resync,
@@ -180,14 +184,37 @@ func (m *Manager) Writes() []string {
 func (m *Manager) Reconciled(w *World, objects ...client.Object) {
 	w.t.Helper()
 	for _, o := range objects {
-		kind := "MirrorFilter"
-		if _, ok := o.(*v1alpha1.MirrorSession); ok {
-			kind = "MirrorSession"
-		}
-		object := fmt.Sprintf(`"%s":{"name":"%s","namespace":"%s"}`, kind, o.GetName(), w.Namespace)
+		object := fmt.Sprintf(`"%s":{"name":"%s","namespace":"%s"}`, kindOf(o), o.GetName(), w.Namespace)
 		Poll(w.t, "a reconcile of "+o.GetName(), func() string { return m.Log.linesWith("Reconcile done") },
 			func(lines string) bool { return strings.Contains(lines, object) })
 	}
+}
+
+// EventsSent waits until every event that was made so far has been sent: events are sent
+// in no order, later than what they are about.
+func (m *Manager) EventsSent(w *World) {
+	w.t.Helper()
+	_ = Poll(w.t, "every event is sent", func() int64 {
+		sent := int64(0)
+		for _, r := range m.Writes() {
+			if strings.HasSuffix(r, "/events") {
+				sent++
+			}
+		}
+		return m.events.Load() - sent
+	}, func(missing int64) bool { return missing <= 0 })
+}
+
+// countedEvents counts the events that are made.
+type countedEvents struct {
+	events.EventRecorder
+	count *atomic.Int64
+}
+
+// Eventf counts the event and makes it.
+func (c countedEvents) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
+	c.count.Add(1)
+	c.EventRecorder.Eventf(regarding, related, kind, reason, action, note, args...)
 }
 
 // requests notes the requests of a client.

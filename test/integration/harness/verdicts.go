@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -91,23 +92,35 @@ func (h *history) copy() []unstructured.Unstructured {
 }
 
 // Versions returns every version of a session that there ever was, up to the one given.
-func (w *World) Versions(s *v1alpha1.MirrorSession) []v1alpha1.MirrorSession {
+func (w *World) Versions(s *v1alpha1.MirrorSession) []*v1alpha1.MirrorSession {
 	w.t.Helper()
-	return Poll(w.t, "the watch has seen version "+s.ResourceVersion, func() (all []v1alpha1.MirrorSession) {
-		for _, u := range w.seen["MirrorSession"].copy() {
-			if u.GetUID() != s.UID {
-				continue
-			}
-			var version v1alpha1.MirrorSession
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &version); err != nil {
-				w.t.Fatalf("reading version %s of %s: %v", u.GetResourceVersion(), u.GetName(), err)
-			}
-			all = append(all, version)
+	return Poll(w.t, "the watch has seen version "+s.ResourceVersion, func() []*v1alpha1.MirrorSession { return versions(w, s) },
+		func(all []*v1alpha1.MirrorSession) bool {
+			return slices.ContainsFunc(all, func(v *v1alpha1.MirrorSession) bool { return v.ResourceVersion == s.ResourceVersion })
+		})
+}
+
+// versions are those that the watch has seen so far.
+func versions[T client.Object](w *World, o T) (all []T) {
+	w.t.Helper()
+	for _, u := range w.seen[kindOf(o)].copy() {
+		if u.GetUID() != o.GetUID() {
+			continue
 		}
-		return all
-	}, func(all []v1alpha1.MirrorSession) bool {
-		return slices.ContainsFunc(all, func(v v1alpha1.MirrorSession) bool { return v.ResourceVersion == s.ResourceVersion })
-	})
+		version := reflect.New(reflect.TypeOf(o).Elem()).Interface().(T) // another of the same type
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, version); err != nil {
+			w.t.Fatalf("reading version %s of %s: %v", u.GetResourceVersion(), u.GetName(), err)
+		}
+		all = append(all, version)
+	}
+	return all
+}
+
+func kindOf(o client.Object) string {
+	if _, ok := o.(*v1alpha1.MirrorSession); ok {
+		return "MirrorSession"
+	}
+	return "MirrorFilter"
 }
 
 // misjudged says how kstatus's verdict differs from what the object means.
@@ -174,5 +187,5 @@ func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
 			return "", fmt.Errorf("Ready has the status %v for the reason %q, which nobody expects", condition["status"], reason)
 		}
 	}
-	return kstatus.InProgressStatus, nil // nobody has looked at it yet
+	return kstatus.InProgressStatus, nil // nobody has reconciled it yet
 }

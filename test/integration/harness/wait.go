@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,18 +69,24 @@ func Ready[T status.Object](w *World, o T) T {
 // and the message holds every one of the words.
 func Because[T status.Object](w *World, o T, reason string, words ...string) T {
 	w.t.Helper()
-	return Until(w, o, fmt.Sprintf("not ready because of %s, saying %q", reason, words), func(o T) bool {
-		c := meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)
-		if c == nil || c.Reason != reason || c.Status == metav1.ConditionTrue || c.ObservedGeneration != o.GetGeneration() {
-			return false
-		}
-		for _, word := range words {
-			if !strings.Contains(c.Message, word) {
-				return false
-			}
-		}
-		return true
-	})
+	return Until(w, o, fmt.Sprintf("not ready because of %s, saying %q", reason, words), func(o T) bool { return isBecause(o, reason, words) })
+}
+
+// WasBecause is Because for something that passes by itself, maybe before anybody reads
+// the object: it waits until one of the object's versions was so.
+func WasBecause[T status.Object](w *World, o T, reason string, words ...string) {
+	w.t.Helper()
+	_ = Poll(w.t, fmt.Sprintf("%s: once not ready because of %s, saying %q", o.GetName(), reason, words),
+		func() []T { return versions(w, o) },
+		func(all []T) bool {
+			return slices.ContainsFunc(all, func(o T) bool { return isBecause(o, reason, words) })
+		})
+}
+
+func isBecause(o status.Object, reason string, words []string) bool {
+	c := meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Reason == reason && c.Status != metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() &&
+		!slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(c.Message, word) })
 }
 
 // Gone waits until the API server no longer has the object.
