@@ -91,16 +91,21 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	interim, taken := s.holding(numbers, have)
+	interim, taken := s.holding(&numbers, have)
 	if taken != nil && have == nil {
 		return taken
 	}
-	if taken != nil && interim == nil {
-		numbers.Priority = have.Priority // until the wanted one is free
+	if err := s.apply(ctx, part, have, numbers, interim); err != nil {
+		return err
 	}
-	if other := numbers.SameVNI; other != nil && other.VNI == numbers.VNI {
-		s.sameVNI = other.ID
+	if taken != nil {
+		return s.priorityTaken(numbers, numbers.Priority)
 	}
+	return joined(unresolved)
+}
+
+// apply makes the cloud's session what the spec asks for; have is nil where there is none.
+func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
 	want := s.want(numbers)
 	if have != nil && s.mustReplace(want, *have) {
 		if err := part.Delete(ctx); err != nil {
@@ -115,13 +120,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		}
 		have = &created
 	}
-	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
-		return err
-	}
-	if taken != nil {
-		return s.priorityTaken(numbers, numbers.Priority)
-	}
-	return joined(unresolved)
+	return part.Converge(ctx, *have, s.mend(want, numbers, interim))
 }
 
 // storedSession is the session with the status that the API server has.

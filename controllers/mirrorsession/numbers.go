@@ -73,11 +73,14 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
 		return n, fmt.Errorf("list the sessions to compare their numbers: %w", err)
 	}
-	if kept, current := in.KeptNumbers(); current {
-		return kept, nil
+	n, current := in.KeptNumbers()
+	if !current {
+		if n, err = s.choose(ctx, in); err != nil {
+			return n, err
+		}
 	}
-	if n, err = s.choose(ctx, in); err != nil {
-		return n, err
+	if other := n.SameVNI; other != nil && other.VNI == n.VNI {
+		s.sameVNI = other.ID
 	}
 	for _, other := range n.Preceded {
 		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
@@ -117,18 +120,18 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers,
 }
 
 // holding returns the session that has the priority which the spec names, where another
-// serves meanwhile, and the problem that this is; nil for neither.
-func (s *scope) holding(n plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken error) {
-	if n.Holder == nil {
+// serves meanwhile, and the problem that this is; nil for neither. A session that waits
+// keeps the priority that it has.
+func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken error) {
+	switch {
+	case n.Holder == nil:
 		return nil, nil
+	case n.Priority != 0:
+		interim = n.Holder
+	case have != nil:
+		n.Priority = have.Priority
 	}
-	if n.Priority != 0 {
-		return n.Holder, s.priorityTaken(n, n.Priority)
-	}
-	if have == nil {
-		return nil, s.priorityTaken(n, 0)
-	}
-	return nil, s.priorityTaken(n, have.Priority)
+	return interim, s.priorityTaken(*n, n.Priority)
 }
 
 // priorityTaken waits until the holder gives the priority up or the spec names another. has

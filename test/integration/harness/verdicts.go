@@ -170,22 +170,29 @@ func meaning(u *unstructured.Unstructured) (kstatus.Status, error) {
 		if !ok || condition["type"] != v1alpha1.ConditionReady {
 			continue
 		}
-		reason, _ := condition["reason"].(string)
-		message, _ := condition["message"].(string)
-		switch {
-		case observed != u.GetGeneration():
+		if observed != u.GetGeneration() {
 			return kstatus.InProgressStatus, nil
-		case reason == v1alpha1.ReasonSynced && condition["status"] == string(metav1.ConditionTrue):
-			return kstatus.CurrentStatus, nil
-		case reason == v1alpha1.ReasonConflict && strings.Contains(message, "mark"): // whose it is a person has to say
-			return kstatus.FailedStatus, nil
-		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(failing, reason):
-			return kstatus.FailedStatus, nil
-		case condition["status"] != string(metav1.ConditionTrue) && slices.Contains(waiting, reason):
-			return kstatus.InProgressStatus, nil
-		default:
-			return "", fmt.Errorf("Ready has the status %v for the reason %q, which nobody expects", condition["status"], reason)
 		}
+		return meaningOf(condition)
 	}
 	return kstatus.InProgressStatus, nil // nobody has reconciled it yet
+}
+
+// meaningOf is what the condition Ready of the present generation says.
+func meaningOf(ready map[string]any) (kstatus.Status, error) {
+	reason, _ := ready["reason"].(string)
+	message, _ := ready["message"].(string)
+	isTrue := ready["status"] == string(metav1.ConditionTrue)
+	switch {
+	case reason == v1alpha1.ReasonSynced && isTrue:
+		return kstatus.CurrentStatus, nil
+	case reason == v1alpha1.ReasonConflict && strings.Contains(message, "mark"): // whose it is a person has to say
+		return kstatus.FailedStatus, nil
+	case !isTrue && slices.Contains(failing, reason):
+		return kstatus.FailedStatus, nil
+	case !isTrue && slices.Contains(waiting, reason):
+		return kstatus.InProgressStatus, nil
+	default:
+		return "", fmt.Errorf("Ready has the status %v for the reason %q, which nobody expects", ready["status"], reason)
+	}
 }
