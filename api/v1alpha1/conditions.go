@@ -119,10 +119,12 @@ const (
 	// Remedy: correct the value that the message names.
 	ReasonInvalidRequest = "InvalidRequest"
 	// ReasonConflict: the cloud's state does not allow the change now: somebody else uses
-	// or changed the thing, or two things in the cloud carry the object's mark.
+	// or changed the thing, two things in the cloud carry the object's mark, or the one that
+	// status names carries another object's: a copy that was restored together with its
+	// status, for example.
 	// Remedy: look at what the message names. A filter that a session of somebody else
 	// uses waits for that session; of two things with one mark, delete the one that is not
-	// wanted in the cloud's console.
+	// wanted in the cloud's console; a copy can be deleted, and what it names stays.
 	ReasonConflict = "Conflict"
 	// ReasonCloudUnavailable: the cloud did not answer, or answered with a fault.
 	// Remedy: none is needed, it is tried again, slower and slower up to some minutes.
