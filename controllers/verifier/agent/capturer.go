@@ -24,11 +24,6 @@ type capturer struct {
 	quit  chan struct{} // closed by stop
 	done  chan struct{} // closed when run has ended
 
-	counting sync.Mutex // held while a block is counted; locked before mu
-	// latest is the last time as of which the counts are known to be exact: when the last
-	// frame came that was counted, or when the ring was last found empty.
-	latest time.Time
-
 	mu   sync.Mutex
 	ring *capture.Ring
 	past capture.Stats // of rings that are closed
@@ -37,14 +32,16 @@ type capturer struct {
 	unread uint64
 	tried  bool // a ring was opened, or could not be
 	// since is when the first ring was open: what came before was not seen.
-	since   time.Time
+	since time.Time
+	// empty is when the ring was last found empty.
+	empty   time.Time
 	problem string
 	stopped bool // quit is closed
 }
 
 func (a *Agent) newCapturer(local Interface) *capturer {
 	return &capturer{
-		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), latest: a.Clock(),
+		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), empty: a.Clock(),
 		log: a.Log.WithValues("interface", local.Name), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -118,39 +115,9 @@ func (c *capturer) capture() error {
 		if block == nil {
 			continue
 		}
-		c.count(block)
+		c.tally.Count(block)
 		block.Release()
 	}
-}
-
-func (c *capturer) count(block *capture.Block) {
-	c.counting.Lock()
-	defer c.counting.Unlock()
-	frames := timed{Block: block}
-	c.tally.Count(&frames)
-	c.exactAt(time.Unix(0, frames.last))
-}
-
-// exactAt moves latest forward; counting is held.
-func (c *capturer) exactAt(t time.Time) {
-	if t.After(c.latest) {
-		c.latest = t
-	}
-}
-
-// timed is a block that notes when its last frame came.
-type timed struct {
-	*capture.Block
-	last int64
-}
-
-// Next reads the next frame, as that of the block does.
-func (b *timed) Next(f *capture.Frame) bool {
-	if !b.Block.Next(f) {
-		return false
-	}
-	b.last = f.Time
-	return true
 }
 
 func (c *capturer) opened(ring *capture.Ring) {
@@ -200,43 +167,32 @@ type snapshot struct {
 	problem string
 	ready   bool
 	since   time.Time // when the first ring was open, zero before
+	waiting bool      // frames have come that are not counted yet
 }
 
 // snapshot reads the counts of all rings of this interface.
 func (c *capturer) snapshot() snapshot {
-	c.counting.Lock()
-	defer c.counting.Unlock()
 	s := snapshot{Snapshot: c.tally.Snapshot(), at: c.clock()}
-	var waiting uint64
-	s.stats, waiting = c.counters(s.Frames.Read)
-	if waiting == 0 {
-		c.exactAt(s.at) // the ring is empty: nothing came between the tally's snapshot and now
-	} else {
-		s.at = c.latest // the ring is in the order of arrival: all before is counted
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.problem, s.ready, s.since = c.problem, c.tried, c.since
-	return s
-}
-
-// counters returns those of all rings, and how many frames are waiting to be read when
-// so many were.
-func (c *capturer) counters(read uint64) (total capture.Stats, waiting uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	total = c.past
+	s.problem, s.ready, s.since, s.stats = c.problem, c.tried, c.since, c.past
 	if c.ring != nil {
 		stats, err := c.ring.Stats() // with an error, the last ones that could be read
 		if err != nil {
 			c.log.Error(err, "The ring's counters can't be read")
 		}
-		total = add(total, stats)
+		s.stats = add(s.stats, stats)
 	}
-	if done, delivered := read+c.unread, total.Frames-total.Drops; delivered > done {
-		waiting = delivered - done
+	s.waiting = s.stats.Frames-s.stats.Drops > s.Frames.Read+c.unread
+	switch {
+	case !s.waiting:
+		c.empty = s.at // nothing came between the tally's snapshot and now
+	case s.LastFrame.After(c.empty):
+		s.at = s.LastFrame // frames are counted in the order of arrival
+	default:
+		s.at = c.empty
 	}
-	return total, waiting
+	return s
 }
 
 // drain waits until the frames that have come are counted, for a short time at most: where
@@ -247,11 +203,7 @@ func (c *capturer) drain(ctx context.Context) {
 	const step = 5 * time.Millisecond
 	again := time.NewTicker(step)
 	defer again.Stop()
-	for {
-		read := c.tally.Snapshot().Frames.Read
-		if _, waiting := c.counters(read); waiting == 0 {
-			return
-		}
+	for c.snapshot().waiting {
 		select {
 		case <-ctx.Done():
 			return

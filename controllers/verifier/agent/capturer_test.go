@@ -121,6 +121,7 @@ func (w *world) flap(h *host) {
 	if err := w.pair.Receiver.Netlink.LinkSetUp(link); err != nil {
 		w.t.Fatal(err)
 	}
+	w.pair.UntilUp(w.t)
 	w.until("there is another", func() bool { return h.only().snapshot().problem == "" })
 }
 

@@ -233,6 +233,7 @@ func (w *world) rename(side *frametest.Side, name string) {
 		}
 	}
 	side.Name = name
+	w.pair.UntilUp(w.t)
 }
 
 // ready writes that the cloud has the filter's present rules.
@@ -316,6 +317,7 @@ func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {
 		if err := w.pair.Receiver.Netlink.LinkSetUp(link); err != nil {
 			t.Fatal(err)
 		}
+		w.pair.UntilUp(t)
 		w.until("the agent captures again", func() bool { return h.only().snapshot().problem == "" })
 		w.send(good(5)...)
 		h.trail()
@@ -396,4 +398,5 @@ func (w *world) connect(pair *frametest.Pair) {
 		side.Index = link.Attrs().Index
 		must(side.Netlink.LinkSetUp(link))
 	}
+	pair.UntilUp(w.t)
 }

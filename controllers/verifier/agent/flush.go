@@ -21,7 +21,7 @@ func (a *Agent) flushDue(ctx context.Context) {
 		if t == nil {
 			return
 		}
-		a.flush(ctx, t)
+		_ = a.flush(ctx, t) // which has noted the error
 	}
 }
 
@@ -59,8 +59,9 @@ func (a *Agent) nextDue() *tracked {
 	return best
 }
 
-// flush writes a session's entry and notes what became of that.
-func (a *Agent) flush(ctx context.Context, t *tracked) {
+// flush writes a session's entry and notes what became of that. An error means that the
+// counts are not stored, and that their session is still there.
+func (a *Agent) flush(ctx context.Context, t *tracked) error {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	const attempts = 4 // the manager writes the same object, but seldom
@@ -79,10 +80,12 @@ func (a *Agent) flush(ctx context.Context, t *tracked) {
 	case errors.Is(err, report.ErrGone):
 		a.writes.gone++
 		a.succeeded(t)
+		return nil
 	case ctx.Err() == nil: // the end of the agent is no failure: all is written once more
 		a.writes.failed++
 		a.failed(t, err)
 	}
+	return err
 }
 
 // readModifyWrite reads what the API server has of a session's counts and writes the entry
@@ -186,15 +189,12 @@ func (a *Agent) succeeded(t *tracked) {
 func (a *Agent) flushLast(ctx context.Context) {
 	again := time.NewTicker(tick)
 	defer again.Stop()
-	for {
-		waiting := a.unwritten()
-		if len(waiting) == 0 {
-			return
-		}
+	for waiting := a.unwritten(); len(waiting) > 0; waiting = a.unwritten() {
+		failed := false
 		for _, t := range waiting {
-			a.flush(ctx, t)
+			failed = a.flush(ctx, t) != nil || failed
 		}
-		if !a.failing() && ctx.Err() == nil {
+		if !failed {
 			continue
 		}
 		select {
@@ -217,16 +217,4 @@ func (a *Agent) unwritten() (out []*tracked) {
 		}
 	}
 	return out
-}
-
-// failing reports whether the last call for some session has failed.
-func (a *Agent) failing() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, t := range a.tracked {
-		if t.failures > 0 {
-			return true
-		}
-	}
-	return false
 }

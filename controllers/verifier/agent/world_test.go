@@ -162,8 +162,7 @@ func (h *host) count() {
 	h.reconcile(h.w.t.Context())
 	h.w.until("the rings are open and empty", func() bool {
 		for _, c := range h.capturers {
-			_, waiting := c.counters(c.tally.Snapshot().Frames.Read)
-			if s := c.snapshot(); !s.ready || waiting > 0 {
+			if s := c.snapshot(); !s.ready || s.waiting {
 				return false
 			}
 		}

@@ -34,7 +34,6 @@ const (
 	vnetOffSize    = 4
 	vnetECN        = 0x80 // a flag in the type
 	packetOther    = 3
-	minFrame       = frameHeader + addressSize + vnetHeader + 14
 	nanosPerSecond = 1_000_000_000
 )
 

@@ -240,11 +240,6 @@ func (r *Ring) Stats() (Stats, error) {
 	return r.stats, nil
 }
 
-// Capacity is an upper bound of the frames that the ring holds at once.
-func (r *Ring) Capacity() uint64 {
-	return uint64(len(r.memory)) / minFrame
-}
-
 // Stop makes a Next that waits, and every later one, return ErrClosed. It may
 // be called from any goroutine, before the reading one calls Close.
 func (r *Ring) Stop() {

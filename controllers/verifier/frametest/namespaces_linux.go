@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -70,7 +71,24 @@ func NewPair(t *testing.T) *Pair {
 		side.Index, side.MAC = link.Attrs().Index, [6]byte(link.Attrs().HardwareAddr)
 		must(t, side.Netlink.LinkSetUp(link))
 	}
+	p.UntilUp(t)
 	return p
+}
+
+// UntilUp waits until both ends carry frames. The kernel notices that the other end is up a
+// moment later, and silently drops what is sent before.
+func (p *Pair) UntilUp(t *testing.T) {
+	t.Helper()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	end := time.Now().Add(30 * time.Second)
+	for _, side := range []*Side{&p.Sender, &p.Receiver} {
+		for ; side.Link(t).Attrs().OperState != netlink.OperUp; <-poll.C {
+			if time.Now().After(end) {
+				t.Fatalf("the interface %s does not come up", side.Name)
+			}
+		}
+	}
 }
 
 // Link returns the current state of the side's interface.

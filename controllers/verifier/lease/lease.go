@@ -10,9 +10,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	applycoordinationv1 "k8s.io/client-go/applyconfigurations/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,10 +25,7 @@ const (
 	Duration = 40 * time.Second
 )
 
-// AddToScheme registers what the client of a Renewer has to know.
-func AddToScheme(scheme *runtime.Scheme) error { return coordinationv1.AddToScheme(scheme) }
-
-// Renewer renews one Lease until its context ends. The Lease then runs out by itself,
+// Renewer renews one Lease until its context ends. The client's scheme must know the kind. The Lease then runs out by itself,
 // so that a pod that is replaced in time is never reported as lost.
 type Renewer struct {
 	Client    client.Client

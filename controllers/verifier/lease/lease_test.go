@@ -33,7 +33,7 @@ func verifier(t *testing.T, cluster *env.Cluster, namespace string) client.Clien
 		Name: "lease-" + namespace, Within: map[string][]rbacv1.PolicyRule{namespace: env.Granted(t, "Role", "verifier.yaml")},
 	})
 	scheme := runtime.NewScheme()
-	if err := AddToScheme(scheme); err != nil {
+	if err := coordinationv1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme})

@@ -49,11 +49,6 @@ type Other struct {
 	TooManyStreams uint64 `json:"tooManyStreams"`
 }
 
-// Sum is the number of frames in all classes.
-func (o Other) Sum() uint64 {
-	return o.NotVXLAN + o.OuterFragment + o.BadHeader + o.GPE + o.Malformed + o.Cut + o.TooManyStreams
-}
-
 // maxStreams bounds the memory that a hostile file can ask for, to about
 // 200 MB. Real captures have some hundred streams.
 const maxStreams = 1 << 20

@@ -1,14 +1,15 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // maxMoments bounds a history. While counts move the agent records them every half second,
-// and an entry is read again after 15 s or somewhat more.
-const maxMoments = 64
+// and an entry is read again after 15 s, or somewhat more in a large cluster.
+const maxMoments = 128
 
 // history is what a run had counted at some moments, the oldest first: at each, everything
 // that came before and nothing that came later.
@@ -32,19 +33,10 @@ func (h *history) add(at time.Time, counts v1alpha1.Counts) {
 		(*h)[last].at = at
 		return
 	case last+1 == maxMoments:
-		h.thin()
+		// The first is kept: nothing was counted then.
+		*h = slices.Delete(*h, 1, 2)
 	}
 	*h = append(*h, moment{at: at, counts: counts})
-}
-
-// thin drops every other moment, but neither the first, when nothing was counted yet, nor
-// the last.
-func (h *history) thin() {
-	kept := (*h)[:1]
-	for i := 1; i < len(*h); i += 2 {
-		kept = append(kept, (*h)[i])
-	}
-	*h = kept
 }
 
 // asOf returns the most that can have been counted by some time: what was at the first
@@ -58,12 +50,4 @@ func (h *history) asOf(t time.Time, now v1alpha1.Counts) v1alpha1.Counts {
 		}
 	}
 	return now
-}
-
-// forgetBefore drops the moments before some time, of which nobody will ask any more. If
-// somebody does, the answer is too high, which is safe.
-func (h *history) forgetBefore(t time.Time) {
-	for len(*h) > 0 && (*h)[0].at.Before(t) {
-		*h = (*h)[1:]
-	}
 }

@@ -113,7 +113,6 @@ func (l *Ledger) Merge(s Stored) {
 		bound := entry.Counts.Minus(l.history.asOf(s.Own.ObservedAt.Time, l.counted.Counts))
 		l.unseen = l.unseen.times(entry)
 		l.unseen.Counts = l.unseen.Counts.Max(bound)
-		l.history.forgetBefore(s.Own.ObservedAt.Time)
 		l.reported = true
 	}
 	l.retired, l.others = s.Retired, s.Others

@@ -183,26 +183,23 @@ func TestWhatASessionHasStoredOfANode(t *testing.T) {
 	}
 }
 
-func TestALongRunStillKnowsWhatItHadCountedSinceItReadLast(t *testing.T) {
-	for before := range 64 {
-		l := report.NewLedger(noon)
-		now, n := noon, int64(0)
-		count := func() {
-			now = now.Add(time.Second)
-			n++
-			l.Record(now, report.Totals{Counts: packets(n)})
-		}
-		for range 500 + before {
-			count()
-			l.Merge(report.Stored{Own: entryOf(n, now)})
-		}
-		theirs := entryOf(n+7, now.Add(-time.Millisecond)) // with what the other run alone has seen
-		for range 60 {
-			count()
-		}
-		l.Merge(report.Stored{Own: theirs})
-		if diff := cmp.Diff(packets(n+7), l.Totals().Counts); diff != "" {
-			t.Fatalf("totals (-want +got):\n%s", diff)
-		}
+func TestALongRunStillKnowsWhatItHadCountedLately(t *testing.T) {
+	l := report.NewLedger(noon)
+	now, n := noon, int64(0)
+	count := func() {
+		now = now.Add(time.Second)
+		n++
+		l.Record(now, report.Totals{Counts: packets(n)})
+	}
+	for range 1000 {
+		count()
+	}
+	theirs := entryOf(n+7, now.Add(-time.Millisecond)) // with what the other run alone has seen
+	for range 100 {
+		count()
+	}
+	l.Merge(report.Stored{Own: theirs})
+	if diff := cmp.Diff(packets(n+7), l.Totals().Counts); diff != "" {
+		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }

@@ -109,7 +109,9 @@ type UnknownStream struct {
 // Snapshot is the state of a tally between two blocks.
 type Snapshot struct {
 	Frames Frames
-	Marks  Marks
+	// LastFrame is when the last of them came, zero for none.
+	LastFrame time.Time
+	Marks     Marks
 	// Removed is the number of attributed frames of sessions that are listed
 	// no more.
 	Removed uint64

@@ -21,6 +21,7 @@ type Tally struct {
 	mu      sync.Mutex // held for a block, a snapshot or the swap of the table
 	table   *table
 	frames  Frames
+	last    int64 // when the last frame came
 	marks   Marks
 	removed uint64
 	unknown topStreams
@@ -80,6 +81,7 @@ func (t *Tally) Count(block FrameSource) {
 
 func (t *Tally) frame(f *capture.Frame) {
 	t.frames.Read++
+	t.last = f.Time
 	if f.OtherHost {
 		t.frames.OtherHost++
 		return
@@ -180,7 +182,7 @@ func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, byt
 func (t *Tally) Snapshot() Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Snapshot{Frames: t.frames, Marks: t.marks, Removed: t.removed, Unknown: t.unknown.list()}
+	s := Snapshot{Frames: t.frames, LastFrame: moment(t.last), Marks: t.marks, Removed: t.removed, Unknown: t.unknown.list()}
 	for _, id := range slices.Sorted(maps.Keys(t.table.sessions)) {
 		s.Sessions = append(s.Sessions, t.table.sessions[id].snapshot())
 	}
