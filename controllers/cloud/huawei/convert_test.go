@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -154,5 +155,16 @@ func TestAWrongRequestIsRefusedBeforeItIsSent(t *testing.T) {
 				t.Errorf("got %v, want Invalid", err)
 			}
 		})
+	}
+}
+
+func TestATimeThatCanNotBeReadIsNone(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"2026-01-02T03:04:05Z": at, "2026-01-02T03:04:05": at, "2026-01-02T11:04:05+08:00": at, "": {}, "yesterday": {},
+	} {
+		if got := timeOf(text); !got.Equal(want) {
+			t.Errorf("%q is %s, want %s", text, got, want)
+		}
 	}
 }

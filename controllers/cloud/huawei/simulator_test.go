@@ -138,7 +138,10 @@ func TestASessionLivesItsWholeLife(t *testing.T) {
 
 	spec := walkthroughSession(filter.ID)
 	session := must[cloud.Session](t)(c.CreateSession(ctx, spec, []string{scenario.WalkthroughSource}))
-	want := cloud.Session{ID: session.ID, SessionSpec: spec, Sources: []string{scenario.WalkthroughSource}}
+	if session.CreatedAt.IsZero() {
+		t.Error("when the session was made is not known")
+	}
+	want := cloud.Session{ID: session.ID, SessionSpec: spec, Sources: []string{scenario.WalkthroughSource}, CreatedAt: session.CreatedAt}
 	if diff := cmp.Diff(want, session); diff != "" {
 		t.Fatalf("the new session (-want +got):\n%s", diff)
 	}
