@@ -4,6 +4,7 @@ import (
 	"context"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -76,7 +77,10 @@ func (s *Scope) sync(ctx context.Context, k Kind) error {
 // nothing of it any more, or when that is to be retained.
 func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	if !s.owned() {
-		return ctrl.Result{}, s.letGo(ctx) // at most of its Secret
+		if controllerutil.ContainsFinalizer(s.Object, v1alpha1.CredentialsFinalizer) {
+			return ctrl.Result{}, s.letGo(ctx) // only its Secret is left
+		}
+		return ctrl.Result{}, nil
 	}
 	err := k.Delete(ctx)
 	if err == nil {
