@@ -58,10 +58,13 @@ func (s *Scope) Connect(ctx context.Context) error {
 	if err := checkAccount(o, c.Account()); err != nil {
 		return err
 	}
-	s.clients.keep(o.GetUID(), c)
 	s.Cloud = c
-	if deleting || !s.owned() {
-		return nil // a Secret is held for what the cloud has
+	if !s.owned() {
+		return nil // client and Secret are kept for what the cloud has
+	}
+	s.clients.keep(o.GetUID(), c)
+	if deleting {
+		return nil
 	}
 	return s.guardSecret(ctx)
 }

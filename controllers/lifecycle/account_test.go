@@ -51,6 +51,7 @@ func TestAnObjectIsConnectedToItsOwnAccountAlone(t *testing.T) {
 	}
 
 	bound := filter()
+	bound.Finalizers = []string{v1alpha1.Finalizer}
 	bound.Status.Account = &v1alpha1.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}
 	got, err := connect(bound)
 	same(t, "the client", cloud.Client(here), got, cmpopts.EquateComparable(accountOnly{}))

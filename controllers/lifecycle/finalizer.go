@@ -25,6 +25,7 @@ func (s *Scope) claim(ctx context.Context) error {
 	if err := s.guardSecret(ctx); err != nil {
 		return err
 	}
+	s.clients.keep(s.Object.GetUID(), s.Cloud)
 	s.bind()
 	return s.Store(ctx)
 }
@@ -83,5 +84,13 @@ func (s *Scope) changeFinalizers(ctx context.Context, change func(client.Object,
 	return nil
 }
 
-// surelyRefused reports whether a create that gave err made nothing.
-func surelyRefused(err error) bool { return cloud.ClassOf(err) != "" && !cloud.IsAmbiguous(err) }
+// surelyRefused reports whether a create that gave err made nothing, and is not just about
+// to be tried again.
+func surelyRefused(err error) bool {
+	switch cloud.ClassOf(err) {
+	case "", cloud.ClassServer, cloud.ClassThrottled:
+		return false
+	default:
+		return !cloud.IsAmbiguous(err)
+	}
+}

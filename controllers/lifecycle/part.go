@@ -51,16 +51,16 @@ type Part[T any] struct {
 	Name string
 	// StoredID returns the ID that the status has, empty for none.
 	StoredID func() string
-	// Record puts what the cloud has into the status, Clear takes it out. After a change
-	// that failed halfway, Progress puts there what of it is worth showing. None of them
-	// stores the status.
+	// Record puts what the cloud has into the status. After a change that failed halfway,
+	// Progress puts there what of it is worth showing. Neither stores the status.
 	Record   func(T)
 	Progress func(T)
-	Clear    func()
 
 	// confirmed is true when the last observation is an answer about this object alone,
 	// not an item of a shared list.
 	confirmed bool
+	// deleted is true when this reconcile has deleted the part, to make it anew.
+	deleted bool
 }
 
 func (p *Part[T]) key() PartKey { return PartKey{UID: p.Object.GetUID(), Part: p.Number} }
@@ -80,7 +80,7 @@ func (p *Part[T]) Find(ctx context.Context) (*T, error) {
 		}
 		if have != nil {
 			if foreign = p.checkOwner(*have); foreign == nil {
-				return have, nil
+				return have, p.reclaim(ctx)
 			}
 		} else {
 			p.Expectations.ExpectAbsence(p.key())
@@ -92,14 +92,27 @@ func (p *Part[T]) Find(ctx context.Context) (*T, error) {
 		return have, err
 	case foreign != nil:
 		return nil, foreign
-	case err != nil:
+	default:
 		return nil, err
 	}
-	if stored != "" {
-		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, stored)
-		p.Clear()
+}
+
+// reclaim stores the finalizers again where somebody has taken them off: the cloud has
+// something of the object.
+func (p *Part[T]) reclaim(ctx context.Context) error {
+	if p.owned() {
+		return nil
 	}
-	return nil, nil
+	return p.claim(ctx)
+}
+
+// Confirm returns what the cloud itself says of a part that a shared list has shown, nil
+// when that is gone.
+func (p *Part[T]) Confirm(ctx context.Context, have T) (*T, error) {
+	if p.confirmed {
+		return &have, nil
+	}
+	return p.read(ctx, p.Collection.Identity(have).ID)
 }
 
 // checkOwner decides whether an object that has the ID in the status is ours. The mark
@@ -168,7 +181,10 @@ func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 // byMark looks for what an earlier create has made, and stores its ID at once.
 func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	kind := p.Collection.Kind
-	own, conclusive, err := p.marked(ctx)
+	own, conclusive, err := p.marked(ctx, time.Time{})
+	if err == nil && len(own) > 1 {
+		own, conclusive, err = p.marked(ctx, p.Clock()) // somebody may have mended it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -188,18 +204,29 @@ func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 		return nil, Retry(v1alpha1.ReasonCloudUnavailable,
 			"the cloud says that the %s %s does not exist, and lists it all the same: waiting until it is sure", kind, ids[0])
 	}
-	if err := p.store(ctx, own[0]); err != nil {
+	have, err := p.read(ctx, ids[0])
+	if err != nil {
 		return nil, err
 	}
-	p.confirmed = false
+	if have == nil || p.checkOwner(*have) != nil {
+		p.Expectations.ExpectAbsence(p.key()) // the list is of before
+		return nil, p.uncertain()
+	}
+	if err := p.reclaim(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.store(ctx, *have); err != nil {
+		return nil, err
+	}
 	p.Event(corev1.EventTypeNormal, "Found", "Create", "found the %s %s of an earlier attempt", kind, ids[0])
-	return &own[0], nil
+	return have, nil
 }
 
-// marked returns what a list shows with the part's mark, and whether the absence of
-// anything else can be believed.
-func (p *Part[T]) marked(ctx context.Context) (own []T, conclusive bool, err error) {
+// marked returns what a list shows with the part's mark that began at or after notBefore,
+// and whether the absence of anything else can be believed.
+func (p *Part[T]) marked(ctx context.Context, notBefore time.Time) (own []T, conclusive bool, err error) {
 	since, conclusive := p.Expectations.Freshness(p.key(), p.owned())
+	since = later(later(since, notBefore), p.Clock().Add(-p.Resync))
 	all, err := p.Collection.List(ctx, since)
 	if err != nil {
 		return nil, false, fmt.Errorf("look for an earlier creation of the %s: %w", p.Collection.Kind, err)
@@ -235,6 +262,9 @@ func (p *Part[T]) uncertain() error {
 
 // Create makes the part and stores its ID at once. What leads to it is stored before.
 func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, error)) (have T, err error) {
+	if lost := p.StoredID(); lost != "" && !p.deleted {
+		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
+	}
 	first := !p.owned()
 	if err := p.claim(ctx); err != nil {
 		return have, err
@@ -315,7 +345,7 @@ func (p *Part[T]) Delete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own, conclusive, err := p.marked(ctx)
+	own, conclusive, err := p.marked(ctx, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -378,6 +408,7 @@ func (p *Part[T]) deleteID(ctx context.Context, id string) error {
 		return fmt.Errorf("see whether the %s %s is gone: %w", kind, id, err)
 	}
 	p.Collection.Forget(id)
+	p.deleted = true
 	p.Event(corev1.EventTypeNormal, "Deleted", "Delete", "deleted the %s %s from the cloud", kind, id)
 	return nil
 }

@@ -96,7 +96,7 @@ func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thin
 	return &Part[thing]{
 		Scope: scope, Number: 1, Collection: a.collection(), Name: "n-f-u",
 		StoredID: func() string { return f.Status.ID },
-		Record:   record, Progress: record, Clear: func() { f.Status.ID = "" },
+		Record:   record, Progress: record,
 	}, func() []string { return eventsOf(recorder) }, func(d time.Duration) { now = now.Add(d) }
 }
 
@@ -144,7 +144,6 @@ func TestACreateWithoutAnAnswerIsLookedForUntilItsAbsenceCanBeBelieved(t *testin
 	if have, problem = find(t, p); have != nil || problem != nil {
 		t.Errorf("found %v with the problem %v after it was removed outside", have, problem)
 	}
-	same(t, "the ID in the status after it was removed outside", "", f.Status.ID)
 }
 
 func TestAFirstCreateThatWasSurelyRefusedLeavesNoAccountBehind(t *testing.T) {
@@ -169,6 +168,22 @@ func TestAnObjectThatAReadDeniesAndAListShowsIsNeitherMadeNorTakenOver(t *testin
 		Message: "the cloud says that the thing one does not exist, and lists it all the same: waiting until it is sure",
 	}, problem)
 	same(t, "the ID in the status", "one", f.Status.ID)
+}
+
+func TestAnObjectWhoseFinalizersWereTakenOffGetsThemBackAsSoonAsItIsFound(t *testing.T) {
+	for name, id := range map[string]string{"by its ID": "one", "by its mark": ""} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			f.Status.ID = id
+			a := &account{things: []thing{marked(f, "one")}}
+			p, _, _ := partOf(t, a, f)
+			if _, problem := find(t, p); problem != nil {
+				t.Fatal(problem)
+			}
+			same(t, "the finalizers", []string{v1alpha1.Finalizer}, f.Finalizers)
+			same(t, "the ID in the status", "one", f.Status.ID)
+		})
+	}
 }
 
 func TestTwoObjectsWithOneMarkAreAConflict(t *testing.T) {

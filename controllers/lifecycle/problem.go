@@ -89,6 +89,13 @@ func Diagnose(err error) *Problem {
 	return &p
 }
 
+// Lasting reports whether a refusal of the cloud is likely to stay for a while: a person has
+// to help, or a quota is used up.
+func Lasting(err error) bool {
+	p := Diagnose(err)
+	return p != nil && (p.Stalled || p.Reason == v1alpha1.ReasonQuotaExceeded)
+}
+
 // Doing adds to an error what was being done; nil stays nil.
 func Doing(what string, err error) error {
 	if err != nil {

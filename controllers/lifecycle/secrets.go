@@ -36,6 +36,11 @@ type secretGuard struct {
 func (s *Scope) guardSecret(ctx context.Context) error {
 	named, noted := secretOf(s.Object), s.Object.Common().SecretName
 	if named != noted {
+		// Twice: should the first fail, the status still leads to the Secret, and of two
+		// objects that leave it at the same time the last sees that nobody needs it.
+		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
+			return err
+		}
 		s.Object.Common().SecretName = named
 		if err := s.Store(ctx); err != nil {
 			return err
@@ -74,7 +79,11 @@ func (g *secretGuard) release(ctx context.Context, o status.Object, name string)
 		return nil
 	}
 	needed, err := g.needed(ctx, o.GetNamespace(), name, o.GetUID())
-	if err != nil || needed {
+	if err != nil {
+		return err
+	}
+	if needed { // also after a crash between the two changes below
+		_, err = g.change(ctx, o.GetNamespace(), name, controllerutil.AddFinalizer)
 		return err
 	}
 	if _, err = g.change(ctx, o.GetNamespace(), name, controllerutil.RemoveFinalizer); err != nil {

@@ -24,25 +24,32 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 				s.announce(diff.Changes, gap)
 				announced = true
 			}
-			err := doAll(ctx, s.Cloud, have.ID, steps)
-			if p := lifecycle.Diagnose(err); p != nil && !p.Retry {
-				// It stays undone for a while. What was taken away is not copied until then.
-				narrowing := doAll(ctx, s.Cloud, have.ID, diff.Narrowing())
-				return errors.Join(err, narrowing)
+			for _, step := range steps {
+				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
+					return s.narrow(ctx, want, have.ID, err)
+				}
 			}
-			return err
+			return nil
 		}
 	}
 }
 
-// doAll makes the calls until one fails.
-func doAll(ctx context.Context, c cloud.Client, filterID string, steps []plan.FilterStep) error {
-	for _, step := range steps {
-		if err := do(ctx, c, filterID, step); err != nil {
-			return err
-		}
+// narrow takes away what the spec no longer accepts, after a step that failed in a way that
+// does not end soon, and returns why.
+func (s *scope) narrow(ctx context.Context, want plan.WantedFilter, id string, why error) error {
+	if !lifecycle.Lasting(why) {
+		return why
 	}
-	return nil
+	// Some steps were done, so it is compared anew.
+	now, err := s.Cloud.GetFilter(ctx, id)
+	if err != nil {
+		return why
+	}
+	diff := plan.DiffFilter(want, now)
+	for _, step := range diff.Narrowing() {
+		err = errors.Join(err, do(ctx, s.Cloud, id, step))
+	}
+	return errors.Join(err, why) // the first decides when it is tried again
 }
 
 // ruleLimit is the quota of rules for each direction, or unknown where the cloud does not

@@ -18,7 +18,6 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 		StoredID: func() string { return st.ID },
 		Record:   s.record,
 		Progress: s.record,
-		Clear:    func() { st.ID, st.Rules, st.RuleCount = "", nil, 0 },
 	}
 }
 

@@ -2,6 +2,7 @@ package mirrorsession
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -48,17 +49,6 @@ func (s *scope) switchOff(ctx context.Context) error {
 	return lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID)
 }
 
-// mustReplace reports whether the session has to be made anew, and makes an event of that.
-func (s *scope) mustReplace(want plan.WantedSession, have cloud.Session) bool {
-	diff := plan.DiffSession(want, have)
-	if !diff.MustReplace() {
-		return false
-	}
-	s.Event(corev1.EventTypeWarning, "Updating", "Replace",
-		"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", have.ID)
-	return true
-}
-
 // mend does what brings the cloud's session in line with want. interim is who has the
 // priority that the spec names when want has another one for a while, nil otherwise.
 func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Session) func(cloud.Session) ([]plan.Change, func(context.Context) error) {
@@ -69,12 +59,30 @@ func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Ses
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
 				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
-					return err
+					return s.narrow(ctx, want, have.ID, err)
 				}
 			}
 			return nil
 		}
 	}
+}
+
+// narrow switches off and takes sources away as the spec wants it, after a step that failed
+// in a way that does not end soon, and returns why.
+func (s *scope) narrow(ctx context.Context, want plan.WantedSession, id string, why error) error {
+	if !lifecycle.Lasting(why) {
+		return why
+	}
+	// Some steps were done, so it is compared anew.
+	now, err := s.Cloud.GetSession(ctx, id)
+	if err != nil {
+		return why
+	}
+	diff := plan.DiffSession(want, now)
+	for _, step := range diff.Narrowing() {
+		err = errors.Join(err, do(ctx, s.Cloud, id, step))
+	}
+	return errors.Join(err, why) // the first decides when it is tried again
 }
 
 // announce makes an event of drift or an edit.

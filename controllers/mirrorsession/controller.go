@@ -8,6 +8,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,9 +43,11 @@ type scope struct {
 	target   cloud.Interface
 	// sourceFields are the fields of the spec that name the sources, by interface.
 	sourceFields map[string]string
-	// lostNodes are, by interface, the nodes that the spec names and that no longer lead to
-	// it: the status keeps them, so that the next reconcile knows what the source stood for.
-	lostNodes map[string]string
+	// sourceNodes are, by interface, the nodes that the spec names: the status keeps them, so
+	// that the next reconcile knows what a source stood for whose node is gone.
+	sourceNodes map[string]string
+	// noSource is true when no source of the spec stands for anything in the cloud.
+	noSource bool
 	// sameVNI is another session in the cloud that shares target and VNI, empty for none.
 	sameVNI string
 }
@@ -99,7 +102,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		return err
 	}
 	if taken != nil {
-		return s.priorityTaken(numbers, numbers.Priority)
+		unresolved = slices.Insert(unresolved, 0, s.priorityTaken(numbers, numbers.Priority))
 	}
 	return joined(unresolved)
 }
@@ -107,11 +110,19 @@ func (s *scope) Sync(ctx context.Context) error {
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
 func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
 	want := s.want(numbers)
-	if have != nil && s.mustReplace(want, *have) {
-		if err := part.Delete(ctx); err != nil {
+	if have != nil && plan.MustReplace(want, *have) {
+		now, err := part.Confirm(ctx, *have)
+		if err != nil {
 			return err
 		}
-		have = nil
+		if have = now; now != nil && plan.MustReplace(want, *now) {
+			s.Event(corev1.EventTypeWarning, "Updating", "Replace",
+				"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", now.ID)
+			if err := part.Delete(ctx); err != nil {
+				return err
+			}
+			have = nil
+		}
 	}
 	if have == nil {
 		created, err := s.create(ctx, part, want)
@@ -130,7 +141,9 @@ func (s *scope) storedSession() *v1alpha1.MirrorSession {
 
 // want is what the spec asks of the cloud, with references resolved and numbers chosen.
 func (s *scope) want(n plan.Numbers) plan.WantedSession {
-	return plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filterID, s.target.ID, s.sourceIDs(), n.VNI, n.Priority)
+	want := plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filterID, s.target.ID, s.sourceIDs(), n.VNI, n.Priority)
+	want.Enabled = want.Enabled && !s.noSource
+	return want
 }
 
 func (s *scope) sourceIDs() []string {

@@ -122,7 +122,7 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers,
 // holding returns the session that has the priority which the spec names, where another
 // serves meanwhile, and the problem that this is; nil for neither. A session that waits
 // keeps the priority that it has.
-func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken error) {
+func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken *lifecycle.Problem) {
 	switch {
 	case n.Holder == nil:
 		return nil, nil
@@ -137,7 +137,7 @@ func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Se
 // priorityTaken waits until the holder gives the priority up or the spec names another. has
 // is the priority that the cloud's session has meanwhile, 0 where there is none: the status
 // shows it, so that those who wait for it are woken.
-func (s *scope) priorityTaken(n plan.Numbers, has int) error {
+func (s *scope) priorityTaken(n plan.Numbers, has int) *lifecycle.Problem {
 	if part := s.session.Part(1); part != nil {
 		part.Priority = int32(has)
 	}

@@ -30,7 +30,6 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 				stored.Sources = sorted(have.Sources)
 			}
 		},
-		Clear: func() { s.session.Status.Sessions = nil },
 	}
 }
 

@@ -65,7 +65,9 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 		if have == nil {
 			return nil, joined(unresolved)
 		}
-		for _, id := range have.Sources { // the last ones are never removed
+		// The last ones are never removed, and none of them stands for a source any more.
+		s.noSource = true
+		for _, id := range have.Sources {
 			s.sources = append(s.sources, s.kept(id))
 		}
 	}
@@ -74,7 +76,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 
 // resolveSources finds the interfaces of spec.sources, and what is missing.
 func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []*lifecycle.Problem, err error) {
-	s.sourceFields, s.lostNodes = make(map[string]string), make(map[string]string)
+	s.sourceFields, s.sourceNodes = make(map[string]string), make(map[string]string)
 	for i, source := range s.session.Spec.Sources {
 		field := fmt.Sprintf("spec.sources[%d]", i)
 		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
@@ -92,7 +94,9 @@ func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []
 				continue
 			}
 			found = *kept
-			s.lostNodes[found.ID] = source.NodeName
+		}
+		if source.NodeName != "" {
+			s.sourceNodes[found.ID] = source.NodeName
 		}
 		if s.sourceFields[found.ID] == "" {
 			s.sourceFields[found.ID] = field
@@ -157,16 +161,15 @@ func (s *scope) keptSource(ctx context.Context, selector v1alpha1.InterfaceSelec
 		return nil, nil
 	}
 	before := s.session.Status.Sources[i]
-	now, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
+	_, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
 		return nil, nil
 	case err != nil && lifecycle.Diagnose(err) == nil:
 		return nil, fmt.Errorf("read the interface %s: %w", before.InterfaceID, err)
-	case err != nil: // not known, so it stays
-		now = fromStatus(before)
 	}
-	return &now, nil
+	// As the status has it, by which the next reconcile knows what the source stood for.
+	return new(fromStatus(before)), nil
 }
 
 // standsFor reports whether an interface in the status is what a selector named.
@@ -220,7 +223,7 @@ func (s *scope) show(ctx context.Context) error {
 	s.session.Status.Sources = nil
 	for _, i := range s.sources {
 		source := resolved(i, nodes)
-		source.NodeName = cmp.Or(source.NodeName, s.lostNodes[i.ID])
+		source.NodeName = cmp.Or(s.sourceNodes[i.ID], source.NodeName)
 		s.session.Status.Sources = append(s.session.Status.Sources, source)
 	}
 	return nil

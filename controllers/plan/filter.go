@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -62,17 +63,32 @@ func (d *FilterDiff) Steps(limit int) (steps []FilterStep, gap bool) {
 	return steps, gap
 }
 
-// Narrowing are the steps that take accepting rules away which the spec no longer has. They
-// never copy more, whatever else is left undone, so they need not wait for it.
+// Narrowing are the steps that take accepting rules away whose packets the spec no longer
+// accepts by one rule. They never copy more, whatever else is left undone, so they need not
+// wait for it.
 func (d *FilterDiff) Narrowing() (steps []FilterStep) {
 	for _, e := range d.directions {
 		for _, r := range slices.Backward(e.outgoing) {
-			if r.Accept && !unreadable(r) {
+			stays := slices.ContainsFunc(e.want, func(w cloud.RuleSpec) bool { return w.Accept && covers(w, r.RuleSpec) })
+			if r.Accept && !unreadable(r) && !stays {
 				steps = append(steps, FilterStep{DeleteRule: &r})
 			}
 		}
 	}
 	return steps
+}
+
+// covers reports whether a rule matches all that another of its direction does.
+func covers(w, r cloud.RuleSpec) bool {
+	prefix := func(w, r netip.Prefix) bool {
+		return !w.IsValid() || r.IsValid() && w.Bits() <= r.Bits() && w.Contains(r.Addr())
+	}
+	ports := func(w, r cloud.PortRange) bool {
+		return w == (cloud.PortRange{}) || r != (cloud.PortRange{}) && w.Low <= r.Low && r.High <= w.High
+	}
+	return w.IPv6 == r.IPv6 && (w.Protocol == cloud.All || w.Protocol == r.Protocol) &&
+		prefix(w.Source, r.Source) && prefix(w.Destination, r.Destination) &&
+		ports(w.SourcePorts, r.SourcePorts) && ports(w.DestinationPorts, r.DestinationPorts)
 }
 
 // edit is the change of one direction's rules.

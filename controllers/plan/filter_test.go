@@ -245,3 +245,31 @@ func TestARuleThatCannotBeReadGoesAfterEveryAcceptAndIsNeverCopied(t *testing.T)
 		t.Error("the gap is not announced")
 	}
 }
+
+func TestNarrowingTakesAwayOnlyWhatNoRuleOfTheSpecAccepts(t *testing.T) {
+	prefix := netip.MustParsePrefix
+	rule := func(priority int, source string, accept bool) cloud.RuleSpec {
+		return cloud.RuleSpec{Direction: cloud.Ingress, Priority: priority, Accept: accept, Protocol: cloud.TCP, Source: prefix(source)}
+	}
+	described := rule(4, "10.0.4.0/24", true)
+	described.Description = "before"
+	have := []cloud.Rule{
+		{ID: "stays", RuleSpec: rule(1, "10.0.1.0/24", true)},
+		{ID: "widened", RuleSpec: rule(2, "10.0.2.0/24", true)},
+		{ID: "narrowed", RuleSpec: rule(3, "10.0.0.0/8", true)},
+		{ID: "described", RuleSpec: described},
+		{ID: "gone", RuleSpec: rule(5, "10.0.5.0/24", true)},
+		{ID: "rejects", RuleSpec: rule(6, "10.0.6.0/24", false)},
+	}
+	want := []cloud.RuleSpec{
+		rule(1, "10.0.1.0/24", true), rule(2, "10.0.2.0/23", true), rule(3, "10.0.3.0/24", true), rule(4, "10.0.4.0/24", true),
+	}
+	diff := plan.DiffFilter(plan.WantedFilter{Rules: want}, cloud.Filter{Rules: have})
+	var got []string
+	for _, step := range diff.Narrowing() {
+		got = append(got, step.DeleteRule.ID)
+	}
+	if diff := cmp.Diff([]string{"gone", "narrowed"}, got); diff != "" {
+		t.Errorf("taken away (-want +got):\n%s", diff)
+	}
+}

@@ -112,9 +112,11 @@ func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
 // it too: a copy could not be told from the other's. The older one keeps it, unless it comes
 // to the target only now.
 func (in *NumbersInput) yields(n Numbers) bool {
-	comes := in.Own == nil || in.Own.TargetID != in.TargetID
-	return in.Session.Spec.VNI == nil && n.SameVNI != nil && (comes || olderInCloud(n.SameVNI, in.Own))
+	return in.Session.Spec.VNI == nil && n.SameVNI != nil && (in.comes() || olderInCloud(n.SameVNI, in.Own))
 }
+
+// comes reports whether the session is not at the target yet.
+func (in *NumbersInput) comes() bool { return in.Own == nil || in.Own.TargetID != in.TargetID }
 
 func olderInCloud(a, b *cloud.Session) bool {
 	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID)) < 0
@@ -155,7 +157,7 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 		n.Priority = none
 	}
 	needsPriority := n.Priority == none
-	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.Own == nil && claims.vnis[n.VNI])
+	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vnis[n.VNI])
 	if needsPriority || needsVNI {
 		reserve = in.reserveOlder(claims)
 	}
@@ -194,10 +196,26 @@ func (in *NumbersInput) reserveOlder(c claims) (reserve []Reservation) {
 // allocatePriority returns the priority that was reserved for the session, unless somebody
 // has it by now; else see freePriority.
 func (in *NumbersInput) allocatePriority(c claims) (priority int, preceded []cloud.Session) {
-	if r := c.reserved; r != nil && r.Priority != none && !c.priorities[r.Priority] {
+	if r := c.reserved; r != nil && r.Priority != none && !c.priorities[r.Priority] && !in.precedesForeign(r.Priority) {
 		return r.Priority, nil
 	}
 	return in.freePriority(c)
+}
+
+// precedesForeign reports whether a priority goes before that of a foreign session with a
+// source in common. (It was reserved by a session with other sources; it goes before those of
+// this cluster only that have left it free.)
+func (in *NumbersInput) precedesForeign(priority int) bool {
+	return slices.ContainsFunc(in.InCloud, func(s cloud.Session) bool {
+		mark, ok := MarkOf(s.Description)
+		return s.Priority > priority && !(ok && mark.Cluster == in.Cluster) && in.shares(s)
+	})
+}
+
+// shares reports whether a session of the cloud, other than the own one, has a source in
+// common.
+func (in *NumbersInput) shares(s cloud.Session) bool {
+	return s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) })
 }
 
 // allocateVNI is allocatePriority for the VNI.
@@ -223,7 +241,7 @@ func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.S
 	first := firstAllocated
 	var sharing []cloud.Session
 	for _, s := range in.InCloud {
-		if s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) }) {
+		if in.shares(s) {
 			sharing = append(sharing, s)
 			first = max(first, s.Priority+1)
 		}

@@ -29,11 +29,12 @@ type SessionDiff struct {
 	// none: the cloud takes no interface as both.
 	targetIsSource bool
 	sourceIsTarget string
+	target         string // the wanted one
 }
 
 // DiffSession compares have with want.
 func DiffSession(want WantedSession, have cloud.Session) SessionDiff {
-	d := SessionDiff{wantEnabled: want.Enabled, haveEnabled: have.Enabled, count: len(have.Sources)}
+	d := SessionDiff{target: want.TargetID, wantEnabled: want.Enabled, haveEnabled: have.Enabled, count: len(have.Sources)}
 	d.update, d.Changes = sessionFields(want.SessionSpec, have.SessionSpec)
 	d.add, d.remove = difference(want.Sources, have.Sources), difference(have.Sources, want.Sources)
 	d.targetIsSource = slices.Contains(have.Sources, want.TargetID)
@@ -52,7 +53,8 @@ func (d *SessionDiff) staying() int { return d.count - len(d.remove) }
 // MustReplace reports whether no order of calls leads to the wanted session: its only
 // source and its target exchange their roles, and the last source can't be removed, as the
 // cloud may refuse that or blank the target. The session has to be deleted and made anew.
-func (d *SessionDiff) MustReplace() bool {
+func MustReplace(want WantedSession, have cloud.Session) bool {
+	d := DiffSession(want, have)
 	return d.targetIsSource && d.count == 1 && len(d.addable()) == 0
 }
 
@@ -90,6 +92,20 @@ func (d *SessionDiff) Steps(limit int) []SessionStep {
 	return s
 }
 
+// Narrowing are the steps that copy less and need nothing else to be done: switching off, and
+// taking sources away as long as one stays.
+func (d *SessionDiff) Narrowing() []SessionStep {
+	var s sessionSteps
+	if d.haveEnabled && !d.wantEnabled {
+		off := false
+		s.update(cloud.SessionUpdate{Enabled: &off})
+	}
+	if d.staying() > 0 {
+		s.remove(d.remove)
+	}
+	return s
+}
+
 // sessionSteps are being gathered.
 type sessionSteps []SessionStep
 
@@ -107,9 +123,8 @@ func (s *sessionSteps) whileOff(d *SessionDiff, limit int) {
 		// Where nothing else is left for the moment, an old source goes last.
 		first, last := d.remove, []string(nil)
 		if d.staying() == 0 && len(d.addable()) == 0 {
-			target := *update.TargetID
-			old := slices.DeleteFunc(slices.Clone(d.remove), func(id string) bool { return id == target })
-			first, last = append(old[1:], target), old[:1]
+			old := slices.DeleteFunc(slices.Clone(d.remove), func(id string) bool { return id == d.target })
+			first, last = append(old[1:], d.target), old[:1]
 		}
 		s.moveSources(d.addable(), first, d.count, limit)
 		s.update(update)

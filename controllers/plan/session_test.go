@@ -82,7 +82,7 @@ func TestAnEditOfASessionNeverOpensAPathThatNeitherStateHasAndEnds(t *testing.T)
 		start := paths(have)
 
 		diff := plan.DiffSession(want, have)
-		if diff.MustReplace() {
+		if plan.MustReplace(want, have) {
 			if len(have.Sources) != 1 || len(want.Sources) != 1 || have.Sources[0] != want.TargetID || want.Sources[0] != have.TargetID {
 				t.Fatalf("%+v is to be made anew for %+v", have, want)
 			}

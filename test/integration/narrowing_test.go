@@ -104,18 +104,64 @@ func TestASourceThatNeverHadAnInterfaceIsLeftOut(t *testing.T) {
 	harness.Same(t, "the sources", []string{scenario.WalkthroughSource}, cloudSession(w, session).Sources)
 }
 
+// toPort is a rule of that priority for another port than the walkthrough's.
+func toPort(priority, port int32) v1alpha1.FilterRule {
+	rule := harness.Rule(priority)
+	rule.Destination.Port = &port
+	return rule
+}
+
 func TestARuleThatIsTakenAwayLeavesTheCloudThoughAnotherIsRefused(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	filter := w.Filter("refused", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), harness.Rule(2)} })
+	filter := w.Filter("refused", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), toPort(2, 80)} })
 	w.Create(filter)
 	harness.Ready(w, filter)
 	w.Fault(fault.Forbidden("UpdateTrafficMirrorFilterRule"))
-	harness.Change(w, filter, func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), harness.Rule(3)} })
+	harness.Change(w, filter, func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), toPort(3, 443)} })
 	harness.Because(w, filter, v1alpha1.ReasonPermissionDenied, "update rule Ingress 3")
 	rule := harness.CloudRule(1)
 	rule.FilterID = filter.Status.ID
 	harness.Same(t, "the rules", 1, len(w.Content().Rules))
 	harness.Same(t, "the one that is left", rule.Priority, w.Content().Rules[0].Priority)
+}
+
+func TestASourceThatIsTakenAwayLeavesTheCloudThoughAnotherIsRefused(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("refused", func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughSource), harness.ID(scenario.WalkthroughTest))
+	})
+	w.Fault(fault.Forbidden("UpdateTrafficMirrorSession"))
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources, s.Spec.PacketLength = s.Spec.Sources[:1], new(int32(100))
+	})
+	harness.Because(w, session, v1alpha1.ReasonPermissionDenied)
+	harness.Same(t, "the sources", []string{scenario.WalkthroughSource}, cloudSession(w, session).Sources)
+}
+
+func TestASessionWhoseSourcesStandForNothingAnyMoreIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("replaced")
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(harness.ID(nowhere)) })
+	harness.Because(w, session, v1alpha1.ReasonInterfaceNotFound, nowhere)
+	harness.Same(t, "it is on", false, cloudSession(w, session).Enabled)
+}
+
+func TestAnObjectWhoseFinalizersWereTakenOffByForceStillCleansUp(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	filter, session := w.Pair("forced")
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Finalizers = nil })
+	harness.ReconcileNow(w, session)
+	w.Delete(session)
+	w.Gone(session)
+	w.Delete(filter)
+	w.Gone(filter)
+	w.Holds(harness.Content{})
 }
