@@ -137,6 +137,8 @@ func (p *Part[T]) checkOwner(have T) error {
 	}
 }
 
+func (p *Part[T]) ours(have T) bool { return p.checkOwner(have) == nil }
+
 // byID takes the shared list in the steady state, as long as that shows an object of ours,
 // and reads the part itself otherwise.
 func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
@@ -146,7 +148,7 @@ func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 			return nil, fmt.Errorf("list the %ss: %w", p.Collection.Kind, err)
 		}
 		for _, have := range all {
-			if p.Collection.Identity(have).ID == id && p.checkOwner(have) == nil {
+			if p.Collection.Identity(have).ID == id && p.ours(have) {
 				p.confirmed = false
 				return &have, nil
 			}
@@ -171,7 +173,7 @@ func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
 	}
-	if p.checkOwner(have) == nil {
+	if p.ours(have) {
 		p.Collection.Note(have)
 	}
 	p.confirmed = true
@@ -208,7 +210,7 @@ func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	if have == nil || p.checkOwner(*have) != nil {
+	if have == nil || !p.ours(*have) {
 		p.Expectations.ExpectAbsence(p.key()) // the list is of before
 		return nil, p.uncertain()
 	}
@@ -389,10 +391,10 @@ func (p *Part[T]) storedAndOurs(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	// "Not found" is said of what was ours a moment ago.
-	if have != nil && p.checkOwner(*have) != nil {
-		return nil, nil
+	if have == nil || p.ours(*have) {
+		return []string{id}, nil
 	}
-	return []string{id}, nil
+	return nil, nil
 }
 
 func (p *Part[T]) deleteID(ctx context.Context, id string) error {

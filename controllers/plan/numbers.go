@@ -208,7 +208,8 @@ func (in *NumbersInput) allocatePriority(c claims) (priority int, preceded []clo
 func (in *NumbersInput) precedesForeign(priority int) bool {
 	return slices.ContainsFunc(in.InCloud, func(s cloud.Session) bool {
 		mark, ok := MarkOf(s.Description)
-		return s.Priority > priority && !(ok && mark.Cluster == in.Cluster) && in.shares(s)
+		foreign := !ok || mark.Cluster != in.Cluster
+		return foreign && s.Priority > priority && in.shares(s)
 	})
 }
 
