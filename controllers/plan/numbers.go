@@ -50,7 +50,7 @@ type Numbers struct {
 	VNI, Priority int
 	// Holder is the session of the account that has the priority which the spec names,
 	// nil for none. Priority is then 0, and the holder is waited for; or, where it waits
-	// for this session too, another one for as long as that takes.
+	// for the present one too, another number for as long as that takes.
 	Holder *cloud.Session
 	// HolderWants is the priority that the holder is to get itself, 0 for none.
 	HolderWants int

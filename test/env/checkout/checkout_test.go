@@ -96,9 +96,9 @@ func TestWhatRootMakesInACheckoutIsItsOwners(t *testing.T) {
 	t.Run("whatever it is and whoever could enter it", func(t *testing.T) {
 		folder := clone(t)
 		write(t, folder, "bin/lab/pki/ca.key", "key", 0)
-		write(t, folder, "bin/lab/nodes/a/work/file", "disk", 0o400)
+		write(t, folder, "bin/lab/nodes/a/upper/file", "disk", 0o400)
 		write(t, folder, "elsewhere", "root's", 0o600)
-		other := filepath.Join(folder, "bin/lab/nodes/a/work")
+		other := filepath.Join(folder, "bin/lab/nodes/a/upper")
 		for _, err := range []error{
 			os.Symlink("../../elsewhere", filepath.Join(folder, "bin/lab/link")),
 			unix.Mknod(filepath.Join(folder, "bin/lab/null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))),
@@ -115,7 +115,7 @@ func TestWhatRootMakesInACheckoutIsItsOwners(t *testing.T) {
 
 		want := map[string]string{
 			".": "54321 drwx------", "link": "54321 Lrwxrwxrwx", "null": "0 Dcrw-------", "pki": "54321 drwx------", "pki/ca.key": "54321 -r--------",
-			"nodes": "54321 drwx------", "nodes/a": "54321 drwx------", "nodes/a/work": "54321 drwx------", "nodes/a/work/file": "54321 -r--------",
+			"nodes": "54321 drwx------", "nodes/a": "54321 drwx------", "nodes/a/upper": "54321 drwx------", "nodes/a/upper/file": "54321 -r--------",
 		}
 		if diff := cmp.Diff(want, owners(t, filepath.Join(folder, "bin/lab"))); diff != "" {
 			t.Errorf("owner and mode (-want +got):\n%s", diff)
