@@ -274,7 +274,7 @@ type MirrorSessionStatus struct {
 	// +optional
 	Target *ResolvedInterface `json:"target,omitempty"`
 
-	// verification has one entry for each node that looks for copies of this
+	// verification has one entry for each node that counts copies of the
 	// session. Each is written by the verifier of that node alone.
 	// +listType=map
 	// +listMapKey=node

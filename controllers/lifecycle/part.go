@@ -157,16 +157,16 @@ func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 	return p.read(ctx, id)
 }
 
-// Settled is the age after which "not found" is believed for something that this
+// settledAfter is the age after which "not found" is believed for something that this
 // process itself has made or seen: reads of the cloud may lag behind writes.
-const Settled = 30 * time.Second
+const settledAfter = 30 * time.Second
 
 // read asks the cloud for the part itself; nil means surely absent.
 func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 	have, err := p.Collection.Get(ctx, id)
 	switch {
 	case cloud.IsNotFound(err):
-		if p.Collection.Noted(id, p.Clock().Add(-Settled)) {
+		if p.Collection.Noted(id, p.Clock().Add(-settledAfter)) {
 			return nil, fmt.Errorf("the %s %s was there a moment ago: %w", p.Collection.Kind, id, err)
 		}
 		return nil, nil

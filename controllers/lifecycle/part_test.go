@@ -140,7 +140,7 @@ func TestACreateWithoutAnAnswerIsLookedForUntilItsAbsenceCanBeBelieved(t *testin
 	same(t, "the events", []string{"Normal Found found the thing late of an earlier attempt"}, events())
 
 	a.things = nil
-	pass(Settled)
+	pass(settledAfter)
 	if have, problem = find(t, p); have != nil || problem != nil {
 		t.Errorf("found %v with the problem %v after it was removed outside", have, problem)
 	}

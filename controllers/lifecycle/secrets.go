@@ -23,7 +23,6 @@ import (
 type secretGuard struct {
 	client client.Client
 	reader client.Reader
-	event  func(o client.Object, kind, reason, action, format string, args ...any)
 }
 
 // guardSecret stores the finalizer on the Secret that the object's spec names, and takes

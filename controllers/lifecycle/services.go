@@ -22,7 +22,7 @@ type ClientSource interface {
 	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error)
 }
 
-// Options are what Services are made of. All but Liveness are needed.
+// Options are what Services are made of. All but Liveness and Timing are needed.
 type Options struct {
 	// Client writes, and reads from the cache.
 	Client client.Client
@@ -64,7 +64,7 @@ func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
 	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
-	s.secrets = &secretGuard{client: o.Client, reader: o.Reader, event: s.outcome.event}
+	s.secrets = &secretGuard{client: o.Client, reader: o.Reader}
 	return s
 }
 

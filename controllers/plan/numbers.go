@@ -146,7 +146,7 @@ func prefer(number *int, better *int32) {
 func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error) {
 	n, _ = in.KeptNumbers()
 	claims := in.claims()
-	if holder, taken := PriorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
+	if holder, taken := priorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
 		if in.Session.Spec.Priority != nil {
 			n.Holder, n.HolderWants = &holder, claims.wantedBy(holder)
 			if !PriorityCycle(in.InCloud, claims.waiting(in.ownID(), n.Priority), in.ownID()) {
@@ -422,8 +422,8 @@ func (c *claims) waiting(ownID string, wanted int) map[string]int {
 	return out
 }
 
-// PriorityHolder returns the session, other than the one with ownID, that has the priority.
-func PriorityHolder(sessions []cloud.Session, priority int, ownID string) (cloud.Session, bool) {
+// priorityHolder returns the session, other than the one with ownID, that has the priority.
+func priorityHolder(sessions []cloud.Session, priority int, ownID string) (cloud.Session, bool) {
 	for _, s := range sessions {
 		if s.Priority == priority && s.ID != ownID {
 			return s, true
@@ -443,7 +443,7 @@ func PriorityCycle(sessions []cloud.Session, wanted map[string]int, ownID string
 		if !moves {
 			return false
 		}
-		holder, taken := PriorityHolder(sessions, priority, id)
+		holder, taken := priorityHolder(sessions, priority, id)
 		if !taken {
 			return false
 		}
