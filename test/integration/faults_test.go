@@ -51,6 +51,7 @@ func TestFaultsOfTheCloudAreRetriedUntilTheyEnd(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault.Fault{
 		"a 429 without Retry-After": {Kind: fault.Error, Status: 429, Code: "APIGW.0308", Message: "throttled"},
+		"a 400 about a duplicate":   {Kind: fault.Error, Status: 400, Code: "VPC.9901", Message: "Invalid input for priority. It already exists."},
 		"a 503":                     failing("", 0),
 		"a page of a proxy":         {Kind: fault.HTML},
 		"an empty 200":              {Kind: fault.Empty},
