@@ -1,7 +1,6 @@
 package huawei
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -131,11 +130,10 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 	case answer.status == 0:
 		e.Class = cloud.ClassServer
 		e.Cause = innermost(cause)
-		e.Message = "no answer from " + c.endpoint + ": " + c.secrets.scrub(e.Cause.Error())
-		if errors.Is(e.Cause, context.DeadlineExceeded) {
-			e.Message = "no answer from " + c.endpoint + " in time"
-		}
-		e.Ambiguous = k == write && !neverSent(cause)
+		e.Unsent = !answer.mayHaveLeft(e.Cause)
+		e.Ambiguous = k == write && !e.Unsent
+		e.Message = c.obstacle(e.Cause, !e.Unsent)
+		e.Detail = c.secrets.scrub(e.Cause.Error())
 		return e
 	case answer.status >= 400:
 		f := readFault(answer.body)
@@ -156,14 +154,17 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 	if c.secrets.in(e.RequestID) || c.secrets.in(e.Code) { // no honest server does that
 		e.RequestID, e.Code = "", ""
 	}
-	e.Ambiguous = k == write && e.Class == cloud.ClassServer && answer.status != http.StatusNotFound
+	e.Unsent = answer.status == http.StatusProxyAuthRequired // the proxy keeps it
+	e.Ambiguous = k == write && e.Class == cloud.ClassServer && answer.status != http.StatusNotFound && !e.Unsent
 	return e
 }
 
 // refusal is the sentence for a status of 400 and above.
 func (c *caller) refusal(e *cloud.Error, f fault, answer *call) string {
-	explanation := c.secrets.scrub(f.message)
+	explanation := c.secrets.scrub(lasting(f.message, f.requestID, answer.header.Get("X-Request-Id"), answer.header.Get("Date"), answer.date))
 	switch {
+	case answer.status == http.StatusProxyAuthRequired:
+		return c.proxyRefusal(answer.status)
 	case e.Class == cloud.ClassAuthentication:
 		hint := "the cloud refused the signature: check the access key, the secret key (and the security token of temporary keys), " +
 			"this machine's clock, and that endpoint and region belong to the account"

@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -210,7 +211,8 @@ func TestOnlyAConnectionThatWasNeverMadeIsSurelyNotSent(t *testing.T) {
 	}{
 		"a refused connection":    {&net.OpError{Op: "dial", Err: errors.New("refused")}, true},
 		"a name that is unknown":  {&net.DNSError{Err: "no such host"}, true},
-		"an untrusted server":     {x509.UnknownAuthorityError{}, true},
+		"an untrusted server":     {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, true},
+		"a proxy that refuses":    {&tunnelError{status: 403}, true},
 		"a proxy that is away":    {&net.OpError{Op: "proxyconnect", Err: errors.New("refused")}, true},
 		"a reset while reading":   {&net.OpError{Op: "read", Err: errors.New("reset")}, false},
 		"a time-out":              {http.ErrHandlerTimeout, false},
@@ -222,5 +224,46 @@ func TestOnlyAConnectionThatWasNeverMadeIsSurelyNotSent(t *testing.T) {
 				t.Errorf("got %t, want %t", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://127.0.0.1:1")
+	}
+	// Go asks no proxy for the loopback, so what is decided for another name is asked for.
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://vpc.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if choose := newTransport(nil, nil).Proxy; choose != nil {
+		u, err := choose(request)
+		t.Errorf("the proxy is %v (%v), want none", u, err)
+	}
+	want := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
+	if got, err := newTransport(want, nil).Proxy(request); err != nil || got.String() != want.String() {
+		t.Errorf("the proxy is %v (%v), want %v", got, err, want)
+	}
+}
+
+func TestANameThatCanNotBeLookedUpIsSaidWithoutTheNameServer(t *testing.T) {
+	c := &caller{factory: NewFactory(Options{}), endpoint: "https://vpc.example"}
+	for want, err := range map[string]*net.DNSError{
+		"the name of https://vpc.example is unknown: correct it, or check the cluster's DNS": {
+			Err: "no such host", Name: "vpc.example", Server: "10.0.0.10:53", IsNotFound: true},
+		"the name of https://vpc.example can't be looked up: check the cluster's DNS and the network policies": {
+			Err: "read udp 10.0.0.7:51234->10.0.0.10:53: i/o timeout", Name: "vpc.example", Server: "10.0.0.10:53", IsTimeout: true},
+	} {
+		if got := c.obstacle(&net.OpError{Op: "dial", Net: "tcp", Err: err}, false); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestACloudsSentenceKeepsNothingThatChangesAtEachAttempt(t *testing.T) {
+	got := lasting("request 0f3c of 20261126T010203Z is too old: it is 2026-11-26 01:20:00.123Z, Thu, 26 Nov 2026 01:20:00 GMT. Limit: 5 per 1 minute",
+		"0f3c", "", "Thu, 26 Nov 2026 01:20:00 GMT")
+	if want := "request ... of ... is too old: it is ..., .... Limit: 5 per 1 minute"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -45,20 +46,26 @@ type Options struct {
 	// Registerer takes the metrics; nil leaves them unregistered. A name that is
 	// taken by somebody else's collector is a mistake of the program and panics.
 	Registerer prometheus.Registerer
-	// Transport carries the requests; nil means one of our own that obeys the
-	// environment's proxy. It must end a request when its context ends.
+	// Proxy is the URL of an HTTP proxy in front of the cloud; nil means none. The
+	// environment's proxy is not obeyed.
+	Proxy *url.URL
+	// Authorities are trusted beside the system's, for every account.
+	Authorities []*x509.Certificate
+	// Transport carries the requests in place of our own, and then Proxy, Authorities and
+	// the credentials' CABundle mean nothing. It must end a request when its context ends.
 	Transport http.RoundTripper
 }
 
-// Factory makes clients. All clients of one factory share connections, metrics, and
-// one limiter per account and region. It is safe for concurrent use.
+// Factory makes clients. All clients of one factory share metrics and one limiter per
+// account and region, and those that trust the same authorities share connections. It is
+// safe for concurrent use.
 type Factory struct {
-	deadline  time.Duration
-	userAgent string
-	pageSize  int32
-	transport http.RoundTripper
-	limiters  *limiters
-	metrics   *metrics
+	deadline   time.Duration
+	userAgent  string
+	pageSize   int32
+	transports *transports
+	limiters   *limiters
+	metrics    *metrics
 }
 
 // NewFactory makes a factory.
@@ -78,26 +85,14 @@ func NewFactory(o Options) *Factory {
 	if o.PageSize <= 0 {
 		o.PageSize = DefaultPageSize
 	}
-	if o.Transport == nil {
-		o.Transport = newTransport()
-	}
 	return &Factory{
-		deadline:  o.Deadline,
-		userAgent: o.UserAgent,
-		pageSize:  int32(min(o.PageSize, MaxPageSize)), // bounded
-		transport: o.Transport,
-		limiters:  newLimiters(o.CallsPerSecond, o.Burst),
-		metrics:   newMetrics(o.Registerer),
+		deadline:   o.Deadline,
+		userAgent:  o.UserAgent,
+		pageSize:   int32(min(o.PageSize, MaxPageSize)), // bounded
+		transports: newTransports(o),
+		limiters:   newLimiters(o.CallsPerSecond, o.Burst),
+		metrics:    newMetrics(o.Registerer),
 	}
-}
-
-// newTransport is Go's default one, which the SDK's is not: it obeys the proxy of the
-// environment and keeps enough idle connections for the calls that the limiter allows.
-func newTransport() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone() // documented type
-	t.MaxIdleConnsPerHost = DefaultBurst
-	t.MaxResponseHeaderBytes = 64 << 10
-	return t
 }
 
 // configure is the Op of errors in the credentials themselves.
@@ -140,12 +135,17 @@ func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint
 	if err != nil {
 		return nil, invalid(configure, "the SDK refuses the keys") // its own text is not passed on
 	}
+	transport, err := f.transports.trusting(c.CABundle)
+	if err != nil {
+		return nil, invalid(configure, "caBundle is no bundle of certificates: %v", err)
+	}
 	return &caller{
-		factory:  f,
-		account:  account,
-		endpoint: endpoint,
-		keys:     keys,
-		secrets:  &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+		factory:   f,
+		transport: transport,
+		account:   account,
+		endpoint:  endpoint,
+		keys:      keys,
+		secrets:   &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
 	}, nil
 }
 
