@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -63,6 +64,9 @@ func WithTiming(t lifecycle.Timing) Setting { return func(s *settings) { s.timin
 
 // WithDeadline bounds a call to the cloud.
 func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
+
+// WithProxy reaches the cloud through a proxy.
+func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
 
 // Manager is the manager's wiring, at work on one namespace.
 type Manager struct {
