@@ -115,6 +115,10 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 	})
+	rules, err := o.tenants.rules()
+	if err != nil {
+		return err
+	}
 	alive, err := addLiveness(mgr, o.verifierNamespace)
 	if err != nil {
 		return err
@@ -122,7 +126,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own, rules),
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
 		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
