@@ -157,8 +157,14 @@ func credentialsMissing(err error) bool {
 // fromCredentials waits for a Secret that is missing, because it may come, and stalls
 // on one that can't be used.
 func fromCredentials(err error, e *credentials.Error) *Problem {
-	if e.Reason == credentials.NotFound {
-		return &Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: e.Message, Within: mendProbe, Cause: err}
+	p := &Problem{Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
+	switch e.Reason {
+	case credentials.NotFound:
+		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
+	case credentials.EndpointNotAllowed:
+		p.Reason = v1alpha1.ReasonEndpointNotAllowed
+	default:
+		p.Reason = v1alpha1.ReasonInvalidCredentials
 	}
-	return &Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
+	return p
 }
