@@ -139,8 +139,9 @@ const (
 
 // Reasons of TrafficObserved True.
 const (
-	// ReasonPacketsObserved: packets of the session arrive.
-	// Remedy: none is needed.
+	// ReasonPacketsObserved: packets of the session arrive; the message says which other
+	// session claims the same ones, if one does.
+	// Remedy: none is needed; give one of the sessions that claim the same another VNI.
 	ReasonPacketsObserved = "PacketsObserved"
 )
 
