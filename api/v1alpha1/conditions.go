@@ -95,6 +95,16 @@ const (
 	// Remedy: grant the action that the message names, or pay. It is tried again at the
 	// resync interval, or when a reconcile is requested.
 	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonForbidden: Kubernetes does not let the operator do something that it has to, such
+	// as to read a Secret; the message names the verb and the resource.
+	// Remedy: let an administrator apply the ClusterRoles of this version, or grant what the
+	// message names. It is tried again within a minute.
+	ReasonForbidden = "Forbidden"
+	// ReasonStatusRefused: Kubernetes refuses the status that the operator writes. The cloud's
+	// side goes on, and what is shown of it is that of before.
+	// Remedy: apply the CustomResourceDefinitions of the version that runs, or change the
+	// admission policy that the message names.
+	ReasonStatusRefused = "StatusRefused"
 	// ReasonAccountChanged: the credentials are now for another account than the one
 	// in which the object lives. Nothing was touched.
 	// Remedy: restore the old credentials, or delete the object with them and create it

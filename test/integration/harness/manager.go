@@ -47,7 +47,11 @@ type settings struct {
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
 	rules  credentials.Rules
+	api    *rest.Config
 }
+
+// As lets the manager be a user of the API server with other rights than the administrator's.
+func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
 func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
@@ -93,13 +97,13 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
 	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
 	for _, c := range change {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
-	mgr, err := ctrl.NewManager(m.requests.watch(w.Cluster.Config), w.options(m.Log))
+	mgr, err := ctrl.NewManager(m.requests.watch(s.api), w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
@@ -192,6 +196,9 @@ func (m *Manager) Stop(w *World) {
 func (m *Manager) Writes() []string {
 	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
 }
+
+// Looks returns how often the manager has finished with an object so far.
+func (m *Manager) Looks() int { return strings.Count(m.Log.linesWith("Reconcile done"), "\n") }
 
 // Reconciled waits until the manager has reconciled every one of the objects since it
 // started.
