@@ -245,7 +245,8 @@ type Verification struct {
 	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	LastPacketAt *metav1.MicroTime `json:"lastPacketAt,omitempty"`
-	// lastPacket is the last packet as tcpdump would show it, without payload.
+	// lastPacket is the last packet as tcpdump would show it, without payload. There is
+	// none while a session of another namespace claims the same copies, see shared.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
@@ -260,6 +261,13 @@ type Verification struct {
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Message string `json:"message,omitempty"`
+	// shared says which other sessions claim the same copies, when some do: they have a
+	// source address and the VNI in common with this one, at the same target. Nothing in a
+	// copy tells whose it is, so it is counted for each of them.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
+	// +optional
+	Shared string `json:"shared,omitempty"`
 }
 
 // Traffic is the sum over all verifiers, those that have gone included.

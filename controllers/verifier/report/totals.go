@@ -88,8 +88,9 @@ type Observation struct {
 	Node, Interface string
 	// At is the time as of which the counts are exact, Started when this run began to count.
 	At, Started time.Time
-	// Message says what keeps the verifier from counting.
-	Message string
+	// Message says what keeps the verifier from counting, Shared which other sessions claim
+	// the same copies.
+	Message, Shared string
 	// Ended says that it counts the session no more.
 	Ended bool
 }
@@ -106,6 +107,7 @@ func (t Totals) Entry(o Observation) v1alpha1.Verification {
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
 		Message:       v1alpha1.FitASCII(o.Message, maxText),
+		Shared:        v1alpha1.FitASCII(o.Shared, maxText),
 		Ended:         o.Ended,
 	}
 }
