@@ -14,6 +14,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // Identity is how a cloud object is recognised.
@@ -292,6 +293,10 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 func (p *Part[T]) store(ctx context.Context, have T) error {
 	p.bind()
 	p.Record(have)
+	if status.IsSynced(p.Object) {
+		// What is true of the one before is not yet true of this one.
+		status.Waiting(p.Object, v1alpha1.ReasonProgressing, fmt.Sprintf("the %s is another one now: bringing it in line with the spec", p.Collection.Kind))
+	}
 	if err := p.Store(ctx); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type settings struct {
 	timing lifecycle.Timing
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
+	gate   *Gate
 }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
@@ -85,7 +86,11 @@ func (w *World) Start(change ...Setting) *Manager {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
-	mgr, err := ctrl.NewManager(m.requests.watch(w.Cluster.Config), w.options(m.Log))
+	server := m.requests.watch(w.Cluster.Config)
+	if s.gate != nil {
+		server.Wrap(s.gate.toServer)
+	}
+	mgr, err := ctrl.NewManager(server, w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
