@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -43,15 +44,26 @@ var (
 type call struct {
 	ctx  context.Context
 	next http.RoundTripper
+	// fence, of a write, keeps the request from leaving by an error; nil lets all through.
+	fence func() error
 
-	status int // 0 as long as there is no answer
+	fenced error // why the request was not sent
+	status int   // 0 as long as there is no answer
 	header http.Header
 	body   []byte
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := c.next.RoundTrip(req.WithContext(c.ctx))
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	if c.fence != nil {
+		ctx = c.fencedOff(ctx, cancel)
+	}
+	if c.fenced != nil {
+		return nil, c.fenced
+	}
+	resp, err := c.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +82,19 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Header = resp.Header.Clone()
 	resp.Header.Set("Content-Type", "application/json")
 	return resp, nil
+}
+
+// fencedOff checks the fence now, and once more when the request has a connection: signing
+// and connecting take their time, and a paused process may be in either. On a connection
+// that is closed then nothing can be written any more.
+func (c *call) fencedOff(ctx context.Context, cancel context.CancelFunc) context.Context {
+	c.fenced = c.fence()
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		if c.fenced = c.fence(); c.fenced != nil {
+			_ = got.Conn.Close() // it is not used in any case
+			cancel()             // else the transport would try its other connections
+		}
+	}})
 }
 
 // caller sends calls to one endpoint with one set of keys. It holds the keys only
@@ -104,7 +129,13 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 	}
 	started := time.Now()
 	answer := &call{ctx: ctx, next: f.transport}
+	if k == write {
+		answer.fence = f.fence
+	}
 	err = guarded(send, c.connect(answer))
+	if answer.fenced != nil {
+		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
+	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
 	}

@@ -48,6 +48,9 @@ type Options struct {
 	// Transport carries the requests; nil means one of our own that obeys the
 	// environment's proxy. It must end a request when its context ends.
 	Transport http.RoundTripper
+	// Fence is asked right before a write is sent, when there is a connection for it: its
+	// error is given back, and nothing is sent. nil lets every write through.
+	Fence func() error
 }
 
 // Factory makes clients. All clients of one factory share connections, metrics, and
@@ -57,6 +60,7 @@ type Factory struct {
 	userAgent string
 	pageSize  int32
 	transport http.RoundTripper
+	fence     func() error
 	limiters  *limiters
 	metrics   *metrics
 }
@@ -86,6 +90,7 @@ func NewFactory(o Options) *Factory {
 		userAgent: o.UserAgent,
 		pageSize:  int32(min(o.PageSize, MaxPageSize)), // bounded
 		transport: o.Transport,
+		fence:     o.Fence,
 		limiters:  newLimiters(o.CallsPerSecond, o.Burst),
 		metrics:   newMetrics(o.Registerer),
 	}
