@@ -410,7 +410,11 @@ func (p *Part[T]) deleteID(ctx context.Context, id string) error {
 	// A good status is no proof: something between us and the cloud may have given it.
 	switch _, err := p.Collection.Get(ctx, id); {
 	case err == nil:
-		return Retry(v1alpha1.ReasonDeleting, "the cloud still has the %s %s after it took its deletion", kind, id)
+		reason := v1alpha1.ReasonDeleting
+		if p.Object.GetDeletionTimestamp().IsZero() { // it is only to be made anew
+			reason = v1alpha1.ReasonProgressing
+		}
+		return Retry(reason, "the cloud still has the %s %s after it took its deletion", kind, id)
 	case !cloud.IsNotFound(err):
 		return fmt.Errorf("see whether the %s %s is gone: %w", kind, id, err)
 	}

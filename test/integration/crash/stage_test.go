@@ -14,7 +14,6 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
-	"vpcmirror.io/operator/test/cloudsim/journal"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -207,7 +206,7 @@ func (s *stage) wrong() string {
 			return o.GetName() + " is not gone"
 		}
 	}
-	if slices.ContainsFunc(s.Cloud.Journal.Since(0), func(e journal.Entry) bool { return e.Effect != nil && e.Effect.Came == nil }) {
+	if s.Cloud.Effects().Awaited > 0 {
 		return "a write is still to take effect"
 	}
 	leaked, doubled := s.leftovers()

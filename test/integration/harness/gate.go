@@ -63,7 +63,7 @@ type Gate struct {
 	dead    bool
 	died    chan struct{}
 	reads   map[string][]time.Time // by what is read: when the last ones began
-	stored  func(status []byte, reads []time.Time, sent, answered time.Time)
+	stored  func(status []byte, reads []time.Time, answered time.Time)
 }
 
 // NewGate lets everything through.
@@ -225,7 +225,6 @@ func (g *Gate) storeStatus(next http.RoundTripper, r *http.Request, kind string)
 	g.mu.Lock()
 	reads := slices.Clone(g.reads[kind])
 	g.mu.Unlock()
-	sent := time.Now()
 	answer, err := next.RoundTrip(r)
 	if err != nil || answer.StatusCode >= http.StatusMultipleChoices {
 		return answer, err
@@ -236,6 +235,6 @@ func (g *Gate) storeStatus(next http.RoundTripper, r *http.Request, kind string)
 		return nil, err
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
-	g.stored(body, reads, sent, time.Now())
+	g.stored(body, reads, time.Now())
 	return answer, nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/fault"
+	"vpcmirror.io/operator/test/cloudsim/journal"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
 )
@@ -38,9 +40,9 @@ type moment struct {
 // claim is a status that says Ready=True of the present spec.
 type claim struct {
 	object status.Object
-	// worlds are those that the manager can have seen: of the reads before, and until the
-	// API server had it.
-	worlds []*state.World
+	// The manager can have seen what the cloud had between the reads before and the answer
+	// of the API server.
+	since, until time.Time
 }
 
 // Judge watches the cloud from now on, and what managers behind its gates store.
@@ -73,7 +75,7 @@ func (j *Judge) Written() int {
 // stored notes a status. What was read may be of before the write: a change from outside,
 // or the late effect of an earlier write, that came after the manager's read is no lie. So
 // the claim holds if any world since the earliest of the last reads bears it out.
-func (j *Judge) stored(body []byte, reads []time.Time, _, answered time.Time) {
+func (j *Judge) stored(body []byte, reads []time.Time, answered time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.written++
@@ -85,14 +87,27 @@ func (j *Judge) stored(body []byte, reads []time.Time, _, answered time.Time) {
 	if len(reads) > 0 {
 		since = reads[0]
 	}
-	c := claim{object: o}
+	j.claims = append(j.claims, claim{o, since, answered})
+}
+
+// worldsOf are those that can bear a claim out. Where the cloud had acknowledged a write in
+// full that took effect only later, the acknowledgement is believed: then the worlds
+// afterwards count too, and what there is in the end decides.
+func (j *Judge) worldsOf(c claim) (worlds []*state.World) {
+	kinds := map[string]fault.Kind{}
+	for _, f := range j.w.Cloud.Faults.List() {
+		kinds[f.ID] = f.Kind
+	}
+	acknowledged := slices.ContainsFunc(j.w.Cloud.Journal.Writes(0), func(e journal.Entry) bool {
+		return kinds[e.Fault] == fault.Accepted && e.Time.Before(c.until) && (e.Effect.Came == nil || e.Effect.Came.After(c.since))
+	})
 	for i, m := range j.worlds {
-		over := i+1 < len(j.worlds) && j.worlds[i+1].began.Before(since)
-		if !over && !m.began.After(answered) {
-			c.worlds = append(c.worlds, m.world)
+		over := i+1 < len(j.worlds) && j.worlds[i+1].began.Before(c.since)
+		if !over && (acknowledged || !m.began.After(c.until)) {
+			worlds = append(worlds, m.world)
 		}
 	}
-	j.claims = append(j.claims, c)
+	return worlds
 }
 
 func decode(body []byte) (status.Object, error) {
@@ -112,11 +127,10 @@ func decode(body []byte) (status.Object, error) {
 // Lies returns what is wrong with the statuses that were stored.
 func (j *Judge) Lies() (lies []string) {
 	j.mu.Lock()
-	claims := slices.Clone(j.claims)
-	j.mu.Unlock()
-	for _, c := range claims {
+	defer j.mu.Unlock()
+	for _, c := range j.claims {
 		var why string
-		if !slices.ContainsFunc(c.worlds, func(world *state.World) bool {
+		if !slices.ContainsFunc(j.worldsOf(c), func(world *state.World) bool {
 			why = j.w.Lacks(world, c.object)
 			return why == ""
 		}) {
