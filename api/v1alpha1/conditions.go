@@ -81,6 +81,11 @@ const (
 	// ReasonInvalidCredentials: the content of the Secret can't be used.
 	// Remedy: correct the key that the message names.
 	ReasonInvalidCredentials = "InvalidCredentials"
+	// ReasonEndpointNotAllowed: the Secret names a server that is neither the usual one of
+	// its region nor on the administrator's list. Nothing was sent to it.
+	// Remedy: leave endpoint and iamEndpoint out of the Secret, or have the administrator
+	// add the server to --allowed-endpoints (chart: cloud.allowedEndpoints).
+	ReasonEndpointNotAllowed = "EndpointNotAllowed"
 	// ReasonAuthenticationFailed: the cloud refused the signature or the access key.
 	// Remedy: check accessKey, secretKey and the clock, and that region and endpoint
 	// belong together.
@@ -134,8 +139,9 @@ const (
 
 // Reasons of TrafficObserved True.
 const (
-	// ReasonPacketsObserved: packets of the session arrive.
-	// Remedy: none is needed.
+	// ReasonPacketsObserved: packets of the session arrive; the message says which other
+	// session claims the same ones, if one does.
+	// Remedy: none is needed; give one of the sessions that claim the same another VNI.
 	ReasonPacketsObserved = "PacketsObserved"
 )
 

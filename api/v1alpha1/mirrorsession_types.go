@@ -218,7 +218,8 @@ type Verification struct {
 	// lastPacketAt is when the last packet of the session came.
 	// +optional
 	LastPacketAt *metav1.MicroTime `json:"lastPacketAt,omitempty"`
-	// lastPacket is the last packet as tcpdump would show it, without payload.
+	// lastPacket is the last packet as tcpdump would show it, without payload. There is
+	// none while a session of another namespace claims the same copies, see shared.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	LastPacket string `json:"lastPacket,omitempty"`
@@ -231,6 +232,12 @@ type Verification struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Message string `json:"message,omitempty"`
+	// shared says which other sessions claim the same copies, when some do: they have a
+	// source address and the VNI in common with this one, at the same target. Nothing in a
+	// copy tells whose it is, so it is counted for each of them.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Shared string `json:"shared,omitempty"`
 }
 
 // Traffic is the sum over all verifiers, those that have gone included.

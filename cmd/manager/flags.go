@@ -27,6 +27,7 @@ type options struct {
 	callsPerSecond                            float64
 	burst                                     int
 	callDeadline                              time.Duration
+	tenants                                   tenants
 }
 
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
@@ -56,6 +57,8 @@ func command(run func(context.Context, options) error) startup.Command {
 	cloud.IntVar(&o.burst, "cloud-burst", huawei.DefaultBurst, "calls to one account and region in one burst")
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")
 
+	o.tenants.add(cloud)
+
 	serving.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of the Prometheus metrics; 0 switches them off")
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
 
@@ -83,5 +86,5 @@ func (o *options) check() error {
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return nil
+	return o.tenants.check()
 }

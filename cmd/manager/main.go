@@ -113,6 +113,10 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Registerer:     metrics.Registry,
 		Fence:          fence,
 	})
+	rules, err := o.tenants.rules()
+	if err != nil {
+		return err
+	}
 	alive, err := addLiveness(mgr, o.verifierNamespace)
 	if err != nil {
 		return err
@@ -120,7 +124,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own, rules),
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
 		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},

@@ -47,11 +47,13 @@ func TestTheFlags(t *testing.T) {
 			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1",
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
+			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
+				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}},
 			}
 		}},
 		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
@@ -65,7 +67,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
@@ -88,7 +90,9 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 		"--cloud-calls-per-second=NaN": "--cloud-calls-per-second and --cloud-burst must be greater than 0",
 		"--cloud-call-deadline=5s":     "--cloud-call-deadline=5s: choose more than 0 and at most 4s",
 		"--cloud-call-deadline=0":      "--cloud-call-deadline=0s: choose more than 0 and at most 4s",
-		"--log-level=loud":             `--log-level="loud": choose debug, info, warn or error`,
+		"--allowed-endpoints=https://a.example,a.example": `--allowed-endpoints: "a.example": it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: ` +
+			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
+		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, strings.Fields(args)...)

@@ -53,10 +53,20 @@ func Traffic(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bo
 	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }
 
-// observed decides TrafficObserved by those verifiers that count now. What they counted
-// comes first: a packet that was seen stays seen, whatever happens to the session later.
+// observed decides TrafficObserved by those verifiers that count now, and says which other
+// sessions claim what they count.
 func observed(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) (metav1.ConditionStatus, string, string) {
 	entries, gone := countingNow(s, lost)
+	value, reason, message := judged(s, entries, gone)
+	if shared := first(entries, func(e v1alpha1.Verification) string { return e.Shared }); shared != "" {
+		message += "; " + shared
+	}
+	return value, reason, message
+}
+
+// judged decides by what the verifiers counted first: a packet that was seen stays seen,
+// whatever happens to the session later.
+func judged(s *v1alpha1.MirrorSession, entries, gone []v1alpha1.Verification) (metav1.ConditionStatus, string, string) {
 	if len(entries) == 0 && len(gone) > 0 {
 		return metav1.ConditionUnknown, v1alpha1.ReasonVerifierLost,
 			"the verifier " + where(gone) + " has stopped renewing its lease: the counts are as of its last report. Is its pod running, and can it reach the API server?"
@@ -88,8 +98,8 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, reported bool) b
 	case len(entries) == 0:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoVerifier,
 			"no verifier has reported from the host that owns the target " + targetName(s) + ": run one there"
-	case firstMessage(entries) != "":
-		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, firstMessage(entries)
+	case first(entries, messageOf) != "":
+		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, first(entries, messageOf)
 	default:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoPackets,
 			"no packet has arrived " + where(entries) +
@@ -138,10 +148,13 @@ func where(entries []v1alpha1.Verification) string {
 	return "on " + strings.Join(places, ", ")
 }
 
-func firstMessage(entries []v1alpha1.Verification) string {
+func messageOf(e v1alpha1.Verification) string { return e.Message }
+
+// first is the first of a kind of text that an entry has, with the entry's node.
+func first(entries []v1alpha1.Verification, text func(v1alpha1.Verification) string) string {
 	for _, e := range entries {
-		if e.Message != "" {
-			return e.Node + ": " + e.Message
+		if said := text(e); said != "" {
+			return e.Node + ": " + said
 		}
 	}
 	return ""

@@ -94,6 +94,23 @@ func TestTrafficObserved(t *testing.T) {
 			}},
 			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
 		},
+		"says of packets that were seen which other session claims them": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
+				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}, Shared: "copies are claimed by another too"},
+			}},
+			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n; n: copies are claimed by another too"),
+		},
+		"does not take another claimant for a capture that failed": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{{Node: "n", Shared: "copies are claimed by another too"}}},
+			want: condition("TrafficObserved", "Unknown", "NoPackets", "no packet has arrived on n yet: is there traffic that the filter accepts, "+
+				"and does the target's security group allow UDP 4789 from the sources?; n: copies are claimed by another too"),
+		},
+		"says nothing of other claimants by an entry that has ended": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
+				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}}, {Node: "left", Ended: true, Shared: "copies are claimed by another too"},
+			}},
+			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 4}, Spec: c.spec, Status: c.status}

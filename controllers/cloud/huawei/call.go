@@ -3,8 +3,6 @@ package huawei
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -44,26 +42,32 @@ var (
 type call struct {
 	ctx  context.Context
 	next http.RoundTripper
-	// fence, of a write, keeps the request from leaving by an error; nil lets all through.
+	// fence keeps the request from leaving by an error.
 	fence func() error
 
-	fenced error // why the request was not sent
-	status int   // 0 as long as there is no answer
+	begun     bool // the SDK has handed a request over
+	asked     bool // the transport has begun to look for a connection
+	connected bool // it has got one
+	date      string
+	fenced    error // why the request was not sent
+
+	status int // 0 as long as there is no answer
 	header http.Header
 	body   []byte
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
-	if c.fence != nil {
-		ctx = c.fencedOff(ctx, cancel)
-	}
-	if c.fenced != nil {
+	c.begun, c.date = true, req.Header.Get("X-Sdk-Date")
+	if c.fenced = c.fence(); c.fenced != nil {
 		return nil, c.fenced
 	}
-	resp, err := c.next.RoundTrip(req.WithContext(ctx))
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	resp, err := c.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { c.asked = true },
+		GotConn: func(got httptrace.GotConnInfo) { c.haveConnection(got.Conn, cancel) },
+	})))
 	if err != nil {
 		return nil, err
 	}
@@ -84,27 +88,41 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// fencedOff checks the fence now, and once more when the request has a connection: signing
-// and connecting take their time, and a paused process may be in either. On a connection
-// that is closed then nothing can be written any more.
-func (c *call) fencedOff(ctx context.Context, cancel context.CancelFunc) context.Context {
-	c.fenced = c.fence()
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
-		if c.fenced = c.fence(); c.fenced != nil {
-			_ = got.Conn.Close() // it is not used in any case
-			cancel()             // else the transport would try its other connections
-		}
-	}})
+// haveConnection checks the fence once more: signing and connecting take their time, and the
+// process may have been paused in either. On a connection that is closed then nothing can be
+// written any more.
+func (c *call) haveConnection(connection net.Conn, cancel context.CancelFunc) {
+	if c.fenced = c.fence(); c.fenced != nil {
+		_ = connection.Close() // it is not used in any case
+		cancel()               // else the transport would try its other connections
+		return
+	}
+	c.connected = true
+}
+
+// mayHaveLeft reports whether the request that ended with err can have reached the cloud: a
+// connection was there. A transport that does not tell of its connections is judged by the
+// error's type.
+func (c *call) mayHaveLeft(err error) bool {
+	switch {
+	case !c.begun:
+		return false
+	case c.asked:
+		return c.connected
+	default:
+		return !neverSent(err)
+	}
 }
 
 // caller sends calls to one endpoint with one set of keys. It holds the keys only
 // behind a pointer, so that printing it shows none.
 type caller struct {
-	factory  *Factory
-	account  cloud.Account // whose limiter is used
-	endpoint string
-	keys     *basic.Credentials
-	secrets  *secretsBox
+	factory   *Factory
+	transport http.RoundTripper
+	account   cloud.Account // whose limiter is used
+	endpoint  string
+	keys      *basic.Credentials
+	secrets   *secretsBox
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.
@@ -128,7 +146,7 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 		return err
 	}
 	started := time.Now()
-	answer := &call{ctx: ctx, next: f.transport}
+	answer := &call{ctx: ctx, next: c.transport, fence: open}
 	if k == write {
 		answer.fence = f.fence
 	}
@@ -142,6 +160,9 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 	f.metrics.observe(op, err, time.Since(started))
 	return err
 }
+
+// open is the fence of what needs none.
+func open() error { return nil }
 
 // connect makes an SDK client for one call. It is a handful of small structs; the
 // connections are in the shared transport. The User-Agent must be set, or the SDK
@@ -171,9 +192,9 @@ func guarded(send func(*core.HcHttpClient) error, client *core.HcHttpClient) (er
 // notSent is the error for a call that the limiter or the caller's context stopped.
 func notSent(op string, err error) error {
 	if busy, ok := errors.AsType[*busyError](err); ok {
-		return &cloud.Error{Class: cloud.ClassThrottled, Op: op, RetryAfter: busy.delay, Message: busy.Error(), Cause: busy}
+		return &cloud.Error{Class: cloud.ClassThrottled, Op: op, Unsent: true, RetryAfter: busy.delay, Message: busy.Error(), Cause: busy}
 	}
-	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: "not sent: " + err.Error(), Cause: err}
+	return &cloud.Error{Class: cloud.ClassServer, Op: op, Unsent: true, Message: "not sent: " + err.Error(), Cause: err}
 }
 
 // innermost strips the URL that the HTTP client puts around an error.
@@ -185,20 +206,4 @@ func innermost(err error) error {
 		return errors.New("the SDK gave neither an answer nor an error")
 	}
 	return err
-}
-
-// neverSent reports whether the request surely did not leave: the connection was never
-// made. Everything else may have reached the cloud.
-func neverSent(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
-		return true
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
-	return ok
 }

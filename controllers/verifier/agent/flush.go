@@ -123,7 +123,9 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	t.ledger.Merge(stored)
 	totals := t.ledger.Totals()
 	entry = totals.Entry(observation)
-	entry.LastPacket = totals.LastPacket(a.Port)
+	if !t.concealed { // nor is a line kept that the entry had before
+		entry.LastPacket = totals.LastPacket(a.Port)
+	}
 	needed = t.capturer != nil || stored.Own != nil || entry.Counts != v1alpha1.Counts{}
 	return entry, a.Clock(), needed
 }

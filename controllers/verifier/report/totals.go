@@ -89,8 +89,9 @@ type Observation struct {
 	Node, Interface string
 	// At is the time as of which the counts are exact, Started when this run began to count.
 	At, Started time.Time
-	// Message says what keeps the verifier from counting.
-	Message string
+	// Message says what keeps the verifier from counting, Shared which other sessions claim
+	// the same copies.
+	Message, Shared string
 	// Ended says that it counts the session no more.
 	Ended bool
 }
@@ -107,6 +108,7 @@ func (t Totals) Entry(o Observation) v1alpha1.Verification {
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
 		Message:       cut(o.Message),
+		Shared:        cut(o.Shared),
 		Ended:         o.Ended,
 	}
 }

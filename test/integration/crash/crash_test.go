@@ -68,7 +68,7 @@ type program struct {
 // start runs the manager until kill, or the end of the test.
 func start(t *testing.T, w *harness.World, path string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(path, "--kubeconfig="+w.Cluster.Kubeconfig,
+	p := &program{Cmd: exec.Command(path, "--kubeconfig="+w.Cluster.Kubeconfig, "--allowed-endpoints="+w.Cloud.URL,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-encoding=text")}
 	p.Stderr = &p.log
 	if err := p.Start(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ type settings struct {
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
 	gate   *Gate
+	rules  credentials.Rules
 }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
@@ -65,6 +67,17 @@ func WithTiming(t lifecycle.Timing) Setting { return func(s *settings) { s.timin
 // WithDeadline bounds a call to the cloud.
 func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
 
+// WithProxy reaches the cloud through a proxy.
+func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
+
+// WithEndpoints lets Secrets name these servers too, beside the World's own cloud.
+func WithEndpoints(origins ...string) Setting {
+	return func(s *settings) { s.rules.Endpoints.Allowed = append(s.rules.Endpoints.Allowed, origins...) }
+}
+
+// WithTransport sends what goes to the cloud.
+func WithTransport(t http.RoundTripper) Setting { return func(s *settings) { s.cloud.Transport = t } }
+
 // Manager is the manager's wiring, at work on one namespace.
 type Manager struct {
 	// Log is everything that it logged.
@@ -82,6 +95,7 @@ type Manager struct {
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
 	s := settings{resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
 	for _, c := range change {
 		c(&s)
 	}
@@ -148,7 +162,7 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}, s.rules),
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
 		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
