@@ -141,7 +141,7 @@ func refuse(t *testing.T, w *harness.World, unless, says string) client.Object {
 	t.Cleanup(func() { w.Delete(binding) })
 	probe := w.Filter("probe")
 	w.Create(probe)
-	harness.Poll(t, "the policy is obeyed", func() error {
+	_ = harness.Poll(t, "the policy is obeyed", func() error {
 		now := probe.DeepCopy()
 		now.Status.ID = "probe"
 		return w.Cluster.Client.Status().Patch(t.Context(), now, client.MergeFrom(probe), client.DryRunAll)

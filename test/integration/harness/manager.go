@@ -46,6 +46,7 @@ type settings struct {
 	timing lifecycle.Timing
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
+	gate   *Gate
 	rules  credentials.Rules
 	api    *rest.Config
 }
@@ -103,7 +104,11 @@ func (w *World) Start(change ...Setting) *Manager {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
-	mgr, err := ctrl.NewManager(m.requests.watch(s.api), w.options(m.Log))
+	server := m.requests.watch(s.api)
+	if s.gate != nil {
+		server.Wrap(s.gate.toServer)
+	}
+	mgr, err := ctrl.NewManager(server, w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
