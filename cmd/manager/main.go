@@ -115,7 +115,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 	})
-	rules, err := o.tenants.rules()
+	rules, err := o.tenants.rules(mgr.GetAPIReader())
 	if err != nil {
 		return err
 	}
@@ -134,6 +134,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Clock:     time.Now,
 		Resync:    o.resync,
 	})
+	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
+		return fmt.Errorf("add the watch of the namespaces: %w", err)
+	}
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}

@@ -49,7 +49,7 @@ var layers = []layer{
 		may: []string{"controllers/cloud"}, tests: []string{"test/..."},
 	},
 	{
-		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content",
+		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content; which endpoint and which namespace may be served",
 		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
 	},
 	{

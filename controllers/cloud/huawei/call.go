@@ -44,13 +44,15 @@ type call struct {
 	ctx  context.Context
 	next http.RoundTripper
 
-	status int // 0 as long as there is no answer
-	header http.Header
-	body   []byte
+	request string // what was asked
+	status  int    // 0 as long as there is no answer
+	header  http.Header
+	body    []byte
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.request = textOf(req)
 	resp, err := c.next.RoundTrip(req.WithContext(c.ctx))
 	if err != nil {
 		return nil, err
@@ -80,6 +82,7 @@ type caller struct {
 	endpoint string
 	keys     *basic.Credentials
 	secrets  *secretsBox
+	shared   bool // see cloud.Credentials
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.

@@ -91,7 +91,7 @@ func contentType(header http.Header) string {
 	if err != nil {
 		return "unknown content"
 	}
-	return kind
+	return shorten(kind)
 }
 
 // secrets are the strings that must not appear in an error.
