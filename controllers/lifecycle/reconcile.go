@@ -58,6 +58,7 @@ func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner
+	case in <= 0 && !status.IsSynced(s.Object): // it could not be compared
 	case in <= 0:
 		s.Expectations.Rechecked(s.Object.GetUID())
 	default:

@@ -134,7 +134,7 @@ func (s *scope) findFilter(ctx context.Context, have *cloud.Session) error {
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
 	case !plan.SameAccount(filter.Status.Account, s.Cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
-			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name)
+			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name).Probed()
 	}
 	s.filterID = filter.Status.ID
 	return nil
@@ -208,6 +208,7 @@ func joined(all []*lifecycle.Problem) error {
 		if p.After > 0 && (out.After == 0 || p.After < out.After) {
 			out.After = p.After
 		}
+		out.Within = max(out.Within, p.Within)
 	}
 	return &out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,9 @@ func WithOwnCredentials(own cloud.Credentials, selector labels.Set, interval tim
 
 // WithTransport sends what goes to the cloud.
 func WithTransport(t http.RoundTripper) Setting { return func(s *settings) { s.cloud.Transport = t } }
+
+// WithProxy reaches the cloud through a proxy.
+func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
 
 // Manager is the manager's wiring, at work on one namespace.
 type Manager struct {
