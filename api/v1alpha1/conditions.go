@@ -81,6 +81,11 @@ const (
 	// ReasonInvalidCredentials: the content of the Secret can't be used.
 	// Remedy: correct the key that the message names.
 	ReasonInvalidCredentials = "InvalidCredentials"
+	// ReasonCredentialsNotAllowed: the object names no Secret, and the operator's own
+	// credentials don't serve its namespace.
+	// Remedy: name a Secret in spec.credentialsRef, or have the administrator select the
+	// namespace by --own-credentials-namespaces (chart: credentials.namespaces).
+	ReasonCredentialsNotAllowed = "CredentialsNotAllowed"
 	// ReasonEndpointNotAllowed: the Secret names a server that is neither the usual one of
 	// its region nor on the administrator's list. Nothing was sent to it.
 	// Remedy: leave endpoint and iamEndpoint out of the Secret, or have the administrator

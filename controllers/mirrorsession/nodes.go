@@ -57,8 +57,8 @@ func (s *scope) interfaceOfNode(ctx context.Context, field, name string, since t
 	case len(found) > 1:
 		// A node's name can't say which VPC is meant.
 		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-			"%s.nodeName names %q, but several interfaces have its InternalIP %s: %s. Put %s.address with that ip and the vpcID that is meant in place of nodeName",
-			field, name, ips[0], candidates(found), field)
+			"%s.nodeName names %q, but several interfaces have its InternalIP %s%s. Put %s.address with that ip and the vpcID that is meant in place of nodeName",
+			field, name, ips[0], s.candidates(found), field)
 	}
 	return found[0], nil
 }
