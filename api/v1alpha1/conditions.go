@@ -58,9 +58,9 @@ const (
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
-	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs; the message
-	// names them.
-	// Remedy: set address.vpcID to the VPC that is meant.
+	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, or a node's
+	// InternalIPs to several servers; the message names the interfaces.
+	// Remedy: set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
 	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
 	// Remedy: correct nodeName, or wait until the node has joined.
