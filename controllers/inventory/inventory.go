@@ -29,6 +29,9 @@ type Inventory struct {
 
 	mu       sync.Mutex
 	accounts map[cloud.Account]*account
+	// onFilters and onSessions are told of each list that was read, see Watch.
+	onFilters  func(cloud.Client, []cloud.Filter)
+	onSessions func(cloud.Client, []cloud.Session)
 }
 
 type account struct {
@@ -41,7 +44,16 @@ type account struct {
 
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
-	return &Inventory{clock: clock, accounts: make(map[cloud.Account]*account)}
+	return &Inventory{
+		clock: clock, accounts: make(map[cloud.Account]*account),
+		onFilters: func(cloud.Client, []cloud.Filter) {}, onSessions: func(cloud.Client, []cloud.Session) {},
+	}
+}
+
+// Watch lets filters and sessions be called with each list that is read, and with the client
+// that has read it. They must return at once. Watch is called before anything is read.
+func (i *Inventory) Watch(filters func(cloud.Client, []cloud.Filter), sessions func(cloud.Client, []cloud.Session)) {
+	i.onFilters, i.onSessions = filters, sessions
 }
 
 func (i *Inventory) account(a cloud.Account) *account {
@@ -64,7 +76,13 @@ func (i *Inventory) account(a cloud.Account) *account {
 // Filters returns every filter of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
-	return i.account(c.Account()).filters.list(ctx, c, notBefore, c.ListFilters)
+	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
+		all, err := c.ListFilters(ctx)
+		if err == nil {
+			i.onFilters(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteFilter records what this process has just read or written.
@@ -76,7 +94,13 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filt
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
-	return i.account(c.Account()).sessions.list(ctx, c, notBefore, c.ListSessions)
+	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+		all, err := c.ListSessions(ctx)
+		if err == nil {
+			i.onSessions(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteSession records what this process has just read or written.
