@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -35,6 +36,9 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
+		if errors.Is(err, errNoWorker) {
+			return ctrl.Result{}, nil // it is woken
+		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
@@ -86,6 +90,9 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	err := k.Delete(ctx)
 	if err == nil {
 		return ctrl.Result{}, s.letGo(ctx)
+	}
+	if errors.Is(err, errNoWorker) {
+		return ctrl.Result{}, nil // it is woken
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
 	if failed := s.Store(ctx); failed != nil {
