@@ -50,10 +50,10 @@ func readBody(ctx context.Context, resp *http.Response, hold *holding) (body []b
 		size = int(resp.ContentLength) + 1 // bounded above; one more, to see the end
 	}
 	for {
+		if len(body) > maxBody {
+			return nil, 0, errTooLong
+		}
 		if len(body) == cap(body) {
-			if len(body) > maxBody {
-				return nil, 0, errTooLong
-			}
 			if err := hold.grow(ctx, heldWhileRead(size, 0)); err != nil {
 				return nil, 0, err
 			}
@@ -62,10 +62,10 @@ func readBody(ctx context.Context, resp *http.Response, hold *holding) (body []b
 		}
 		n, err := resp.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && len(body) <= maxBody {
 			break
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, 0, fmt.Errorf("%w: %w", errCut, err)
 		}
 	}
