@@ -117,8 +117,8 @@ func readEverything(server string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(kilobytes << 10)
-	return nil
+	_, err = fmt.Fprintln(os.Stdout, kilobytes<<10)
+	return err
 }
 
 // honest is the number of an account with one filter.
