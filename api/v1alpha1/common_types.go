@@ -13,7 +13,8 @@ const Finalizer = "vpcmirror.io/cloud"
 // SecretFinalizer.
 const CredentialsFinalizer = "vpcmirror.io/credentials"
 
-// VerifierPrefix begins the name of each verifier at the API server, see VerifierName.
+// VerifierPrefix begins the names of each verifier at the API server, see LeaseName and
+// VerifierName.
 const VerifierPrefix = "vpcmirror-verifier-"
 
 // SecretFinalizer keeps a Secret until no object needs it any more to clean up in the

@@ -58,9 +58,9 @@ const (
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
-	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs; the message
-	// names them.
-	// Remedy: set address.vpcID to the VPC that is meant.
+	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, or a node's
+	// InternalIPs to several servers; the message names the interfaces.
+	// Remedy: set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
 	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
 	// Remedy: correct nodeName, or wait until the node has joined.
@@ -100,6 +100,16 @@ const (
 	// Remedy: grant the action that the message names, or pay. It is tried again at the
 	// resync interval, or when a reconcile is requested.
 	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonForbidden: Kubernetes does not let the operator do something that it has to, such
+	// as to read a Secret; the message names the verb and the resource.
+	// Remedy: let an administrator apply the ClusterRoles of this version, or grant what the
+	// message names. It is tried again within a minute.
+	ReasonForbidden = "Forbidden"
+	// ReasonStatusRefused: Kubernetes refuses the status that the operator writes. The cloud's
+	// side goes on, and what is shown of it is that of before.
+	// Remedy: apply the CustomResourceDefinitions of the version that runs, or change the
+	// admission policy that the message names.
+	ReasonStatusRefused = "StatusRefused"
 	// ReasonAccountChanged: the credentials are now for another account than the one
 	// in which the object lives. Nothing was touched.
 	// Remedy: restore the old credentials, or delete the object with them and create it
@@ -144,8 +154,9 @@ const (
 
 // Reasons of TrafficObserved True.
 const (
-	// ReasonPacketsObserved: packets of the session arrive.
-	// Remedy: none is needed.
+	// ReasonPacketsObserved: packets of the session arrive; the message says which other
+	// session claims the same ones, if one does.
+	// Remedy: none is needed; give one of the sessions that claim the same another VNI.
 	ReasonPacketsObserved = "PacketsObserved"
 )
 

@@ -162,9 +162,12 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 }
 
 // cached is what the cache holds of kinds that are not ours: of nodes only names and
-// addresses, and of leases only the verifiers'.
+// addresses, and of leases only the verifiers', and of these only when they were renewed.
 func cached(verifierNamespace string) cache.Options {
-	leases := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"})}
+	leases := cache.ByObject{
+		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
+		Transform: slimLease,
+	}
 	if verifierNamespace != "" {
 		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
 	}
@@ -182,6 +185,18 @@ func slimNode(o any) (any, error) {
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
 		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}, nil
+}
+
+// slimLease leaves out what somebody could fill a lease with: there is one for each node.
+func slimLease(o any) (any, error) {
+	lease, ok := o.(*coordinationv1.Lease)
+	if !ok {
+		return o, nil
+	}
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name, UID: lease.UID, ResourceVersion: lease.ResourceVersion},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: lease.Spec.LeaseDurationSeconds, RenewTime: lease.Spec.RenewTime},
 	}, nil
 }
 

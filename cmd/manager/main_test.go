@@ -147,6 +147,33 @@ func TestTheCacheKeepsOfANodeWhatTheReconcilersRead(t *testing.T) {
 	}
 }
 
+func TestTheCacheKeepsOfALeaseWhenItWasRenewed(t *testing.T) {
+	renewed := metav1.NewMicroTime(time.Now())
+	full := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"app.kubernetes.io/component": "verifier"},
+			Annotations: map[string]string{"a": strings.Repeat("a", 250_000)}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+		},
+		Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed, HolderIdentity: new(strings.Repeat("a", 250_000))},
+	}
+	var got any
+	for o, by := range cached("v").ByObject {
+		if _, ok := o.(*coordinationv1.Lease); ok && by.Transform != nil {
+			var err error
+			if got, err = by.Transform(full); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7"},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed},
+	}
+	if diff := cmp.Diff(any(want), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestTheCacheHoldsTheVerifiersLeasesAlone(t *testing.T) {
 	for o, by := range cached("vpcmirror-system").ByObject {
 		if _, ok := o.(*coordinationv1.Lease); !ok {

@@ -123,7 +123,7 @@ var layers = []layer{
 	},
 	{
 		name: "test/install", does: "the chart, the kustomize folders, rights, the health rule, and the YAML in documents",
-		tests: []string{"api", "controllers/status", "test/env", "test/env/need"},
+		tests: []string{"api", "controllers/status", "controllers/verifier", "test/env", "test/env/need"},
 	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},

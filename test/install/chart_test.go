@@ -54,6 +54,7 @@ func TestChart(t *testing.T) {
 				"Role vpcmirror-system/vpcmirror-verifier", "RoleBinding vpcmirror-system/vpcmirror-verifier",
 				"DaemonSet vpcmirror-system/vpcmirror-verifier", "PodMonitor vpcmirror-system/vpcmirror-verifier",
 				"ValidatingAdmissionPolicy vpcmirror-verifier", "ValidatingAdmissionPolicyBinding vpcmirror-verifier",
+				"ValidatingAdmissionPolicy vpcmirror-verifier-lease", "ValidatingAdmissionPolicyBinding vpcmirror-verifier-lease",
 			},
 		} {
 			want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(gone, name) })

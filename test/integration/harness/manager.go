@@ -46,12 +46,17 @@ type settings struct {
 	timing lifecycle.Timing
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
+	gate   *Gate
 	rules  credentials.Rules
+	api    *rest.Config
 	own    cloud.Credentials
 	// selector is that of the namespaces that own serves.
 	selector labels.Selector
 	interval time.Duration // of the look at the namespaces
 }
+
+// As lets the manager be a user of the API server with other rights than the administrator's.
+func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
 func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
@@ -103,14 +108,18 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
 	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
 	s.selector = labels.Nothing()
 	for _, c := range change {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
-	mgr, err := ctrl.NewManager(m.requests.watch(w.Cluster.Config), w.options(m.Log))
+	server := m.requests.watch(s.api)
+	if s.gate != nil {
+		server.Wrap(s.gate.toServer)
+	}
+	mgr, err := ctrl.NewManager(server, w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
@@ -207,6 +216,9 @@ func (m *Manager) Stop(w *World) {
 func (m *Manager) Writes() []string {
 	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
 }
+
+// Looks returns how often the manager has finished with an object so far.
+func (m *Manager) Looks() int { return strings.Count(m.Log.linesWith("Reconcile done"), "\n") }
 
 // Reconciled waits until the manager has reconciled every one of the objects since it
 // started.

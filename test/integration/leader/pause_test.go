@@ -112,8 +112,8 @@ type world struct {
 func newWorld(t *testing.T, path string) *world {
 	t.Helper()
 	w := &world{World: harness.New(t), t: t}
-	w.behindProxy()
 	args := []string{
+		"--allowed-endpoints=" + w.behindProxy(),
 		"--leader-elect", "--leader-election-namespace=" + w.Namespace, "--verifier-namespace=", "--cloud-call-deadline=1s",
 		"--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=250ms",
 	}
@@ -123,8 +123,9 @@ func newWorld(t *testing.T, path string) *world {
 	return w
 }
 
-// behindProxy puts a proxy before the cloud, which tells of each write that was answered.
-func (w *world) behindProxy() {
+// behindProxy puts a proxy before the cloud, which tells of each write that was answered, and
+// returns its URL.
+func (w *world) behindProxy() string {
 	w.t.Helper()
 	upstream, err := url.Parse(w.Cloud.URL)
 	if err != nil {
@@ -146,6 +147,7 @@ func (w *world) behindProxy() {
 	w.t.Cleanup(proxy.CloseClientConnections)
 	secret := w.Secret(harness.SecretName)
 	harness.Change(w.World, secret, func(s *corev1.Secret) { s.Data["endpoint"] = []byte(proxy.URL) })
+	return proxy.URL
 }
 
 // holder waits until the lease has a holder that is another one, and returns it.
