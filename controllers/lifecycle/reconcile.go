@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -36,6 +37,9 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
+		if errors.Is(err, errNoWorker) {
+			return ctrl.Result{}, nil // it is woken
+		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
@@ -87,6 +91,9 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	err := k.Delete(ctx)
 	if err == nil {
 		return ctrl.Result{}, s.letGo(ctx)
+	}
+	if errors.Is(err, errNoWorker) {
+		return ctrl.Result{}, nil // it is woken
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
 	if failed := s.Store(ctx); failed != nil {

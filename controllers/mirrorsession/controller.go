@@ -63,6 +63,7 @@ type scope struct {
 
 // Reconcile goes once through the life of one session and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	defer r.Sessions.Done(req)
 	session := &v1alpha1.MirrorSession{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

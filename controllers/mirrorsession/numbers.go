@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 type reservations struct {
 	mu        sync.Mutex
 	byAccount map[cloud.Account]map[types.UID]reservation
+	swept     time.Time
 }
 
 type reservation struct {
@@ -40,7 +42,6 @@ func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers
 	valid := r.byAccount[in.Account]
 	if valid == nil {
 		valid = make(map[types.UID]reservation)
-		r.byAccount[in.Account] = valid
 	}
 	for uid, reserved := range valid {
 		if now.After(reserved.until) {
@@ -49,11 +50,26 @@ func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers
 		}
 		in.Reserved = append(in.Reserved, reserved.Reservation)
 	}
+	r.sweep(now)
 	n, reserve, err := plan.ChooseNumbers(in)
 	for _, reserved := range reserve {
 		valid[reserved.UID] = reservation{reserved, now.Add(reservedFor)}
+		r.byAccount[in.Account] = valid
 	}
 	return n, err
+}
+
+// sweep drops the accounts of which nothing is reserved any more, once a minute at most.
+func (r *reservations) sweep(now time.Time) {
+	if now.Before(r.swept.Add(reservedFor)) {
+		return
+	}
+	r.swept = now
+	for account, all := range r.byAccount {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(all)), func(v reservation) bool { return !now.After(v.until) }) {
+			delete(r.byAccount, account)
+		}
+	}
 }
 
 // reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
