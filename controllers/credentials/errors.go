@@ -9,6 +9,8 @@ const (
 	NotFound Reason = "NotFound"
 	// Invalid: the credentials are there, but can't be used as they are.
 	Invalid Reason = "Invalid"
+	// EndpointNotAllowed: a Secret names a server that the administrator does not allow.
+	EndpointNotAllowed Reason = "EndpointNotAllowed"
 )
 
 // Error is a mistake in an object's credentials. Other errors of this package are

@@ -90,7 +90,8 @@ func TestWhateverASecretHoldsNoMessageHasTheKey(t *testing.T) {
 		factory := huawei.NewFactory(huawei.Options{CallsPerSecond: 1e6, Burst: 1e6, Transport: talkative{
 			status: rapid.SampledFrom([]int{200, 301, 400, 401, 403, 404, 407, 409, 429, 500}).Draw(t, "status"), says: says,
 		}})
-		provider := credentials.NewProvider(oneSecret{data: data}, factory.New, cloud.Credentials{})
+		rules := credentials.Rules{Endpoints: credentials.Endpoints{Allowed: []string{"https://vpc.example", strings.TrimSpace(string(data["endpoint"]))}}}
+		provider := credentials.NewProvider(oneSecret{data: data}, factory.New, cloud.Credentials{}, rules)
 		c, err := provider.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{CredentialsRef: &v1alpha1.SecretReference{Name: "cloud"}})
 		if err == nil {
 			_, err = c.ListFilters(t.Context())

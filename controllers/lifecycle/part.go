@@ -14,6 +14,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // Identity is how a cloud object is recognised.
@@ -292,6 +293,10 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 func (p *Part[T]) store(ctx context.Context, have T) error {
 	p.bind()
 	p.Record(have)
+	if status.IsSynced(p.Object) {
+		// What is true of the one before is not yet true of this one.
+		status.Waiting(p.Object, v1alpha1.ReasonProgressing, fmt.Sprintf("the %s is another one now: bringing it in line with the spec", p.Collection.Kind))
+	}
 	if err := p.Store(ctx); err != nil {
 		return err
 	}
@@ -405,7 +410,11 @@ func (p *Part[T]) deleteID(ctx context.Context, id string) error {
 	// A good status is no proof: something between us and the cloud may have given it.
 	switch _, err := p.Collection.Get(ctx, id); {
 	case err == nil:
-		return Retry(v1alpha1.ReasonDeleting, "the cloud still has the %s %s after it took its deletion", kind, id)
+		reason := v1alpha1.ReasonDeleting
+		if p.Object.GetDeletionTimestamp().IsZero() { // it is only to be made anew
+			reason = v1alpha1.ReasonProgressing
+		}
+		return Retry(reason, "the cloud still has the %s %s after it took its deletion", kind, id)
 	case !cloud.IsNotFound(err):
 		return fmt.Errorf("see whether the %s %s is gone: %w", kind, id, err)
 	}

@@ -85,8 +85,8 @@ var classes = map[cloud.Class]Problem{
 	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Within: mendProbe},
 }
 
-// Diagnose returns what err means for the object. Errors that are neither about the
-// cloud nor about credentials (the API server's) give nil: they are the queue's.
+// Diagnose returns what err means for the object. An error that says nothing about it, such
+// as that of an API server which is away, gives nil: it is the queue's.
 func Diagnose(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -96,7 +96,7 @@ func Diagnose(err error) *Problem {
 	}
 	e, ok := errors.AsType[*cloud.Error](err)
 	if !ok {
-		return nil
+		return refusal(err)
 	}
 	p := classes[e.Class]
 	p.Message, p.Cause = err.Error(), err
@@ -157,8 +157,14 @@ func credentialsMissing(err error) bool {
 // fromCredentials waits for a Secret that is missing, because it may come, and stalls
 // on one that can't be used.
 func fromCredentials(err error, e *credentials.Error) *Problem {
-	if e.Reason == credentials.NotFound {
-		return &Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: e.Message, Within: mendProbe, Cause: err}
+	p := &Problem{Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
+	switch e.Reason {
+	case credentials.NotFound:
+		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
+	case credentials.EndpointNotAllowed:
+		p.Reason = v1alpha1.ReasonEndpointNotAllowed
+	default:
+		p.Reason = v1alpha1.ReasonInvalidCredentials
 	}
-	return &Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
+	return p
 }

@@ -22,12 +22,12 @@ func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1al
 	if before != nil {
 		sum.FirstPacketAt, sum.LastPacketAt = before.FirstPacketAt.DeepCopy(), before.LastPacketAt.DeepCopy()
 		if before.Retired != nil {
-			sum.Retired = before.Retired.DeepCopy()
-			sum.Counts = *before.Retired
+			sum.Counts = before.Retired.InBounds()
+			sum.Retired = new(sum.Counts)
 		}
 	}
 	for _, e := range entries {
-		sum.Counts = sum.Plus(e.Counts)
+		sum.Counts = sum.Plus(e.Counts.InBounds())
 		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
 			sum.FirstPacketAt = seconds(e.FirstPacketAt)
 		}
@@ -53,17 +53,27 @@ func Traffic(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bo
 	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }
 
-// observed decides TrafficObserved by those verifiers that count now. What they counted
-// comes first: a packet that was seen stays seen, whatever happens to the session later.
+// observed decides TrafficObserved by those verifiers that count now, and says which other
+// sessions claim what they count.
 func observed(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) (metav1.ConditionStatus, string, string) {
 	entries, gone := countingNow(s, lost)
+	value, reason, message := judged(s, entries, gone)
+	if shared := first(entries, func(e v1alpha1.Verification) string { return e.Shared }); shared != "" {
+		message += "; " + shared
+	}
+	return value, reason, message
+}
+
+// judged decides by what the verifiers counted first: a packet that was seen stays seen,
+// whatever happens to the session later.
+func judged(s *v1alpha1.MirrorSession, entries, gone []v1alpha1.Verification) (metav1.ConditionStatus, string, string) {
 	if len(entries) == 0 && len(gone) > 0 {
 		return metav1.ConditionUnknown, v1alpha1.ReasonVerifierLost,
 			"the verifier " + where(gone) + " has stopped renewing its lease: the counts are as of its last report. Is its pod running, and can it reach the API server?"
 	}
 	var t v1alpha1.Counts
 	for _, e := range entries {
-		t = t.Plus(e.Counts)
+		t = t.Plus(e.Counts.InBounds())
 	}
 	switch {
 	case t.Packets > 0:
@@ -88,8 +98,8 @@ func observed(s *v1alpha1.MirrorSession, lost func(node string, reported bool) b
 	case len(entries) == 0:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoVerifier,
 			"no verifier has reported from the host that owns the target " + targetName(s) + ": run one there"
-	case firstMessage(entries) != "":
-		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, firstMessage(entries)
+	case first(entries, messageOf) != "":
+		return metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, first(entries, messageOf)
 	default:
 		return metav1.ConditionUnknown, v1alpha1.ReasonNoPackets,
 			"no packet has arrived " + where(entries) +
@@ -138,10 +148,13 @@ func where(entries []v1alpha1.Verification) string {
 	return "on " + strings.Join(places, ", ")
 }
 
-func firstMessage(entries []v1alpha1.Verification) string {
+func messageOf(e v1alpha1.Verification) string { return e.Message }
+
+// first is the first of a kind of text that an entry has, with the entry's node.
+func first(entries []v1alpha1.Verification, text func(v1alpha1.Verification) string) string {
 	for _, e := range entries {
-		if e.Message != "" {
-			return e.Node + ": " + e.Message
+		if said := text(e); said != "" {
+			return e.Node + ": " + said
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package status_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -35,6 +36,12 @@ func TestTheSumOfTheEntries(t *testing.T) {
 				Counts:        v1alpha1.Counts{Packets: 11, Bytes: 22, Unexpected: 33, Undecided: 44, ForeignSource: 55, Dropped: 66},
 				FirstPacketAt: second(time.Second), LastPacketAt: second(4 * time.Second),
 			},
+		},
+		"is no smaller for an entry that was stored before there were bounds": {
+			[]v1alpha1.Verification{
+				{Node: "a", Counts: v1alpha1.Counts{Packets: math.MaxInt64 - 51, Bytes: 1}}, {Node: "b", Counts: v1alpha1.Counts{Packets: 100, Bytes: -51}},
+			},
+			&v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: v1alpha1.MaxCount, Bytes: 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(nil, c.entries)) })
@@ -91,6 +98,23 @@ func TestTrafficObserved(t *testing.T) {
 			spec: v1alpha1.MirrorSessionSpec{Enabled: new(false)},
 			status: v1alpha1.MirrorSessionStatus{Verification: []v1alpha1.Verification{
 				{Node: "n", Counts: v1alpha1.Counts{Packets: 1, Unexpected: 9, ForeignSource: 9, Undecided: 9}, Message: "broken now"},
+			}},
+			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
+		},
+		"says of packets that were seen which other session claims them": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
+				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}, Shared: "copies are claimed by another too"},
+			}},
+			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n; n: copies are claimed by another too"),
+		},
+		"does not take another claimant for a capture that failed": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{{Node: "n", Shared: "copies are claimed by another too"}}},
+			want: condition("TrafficObserved", "Unknown", "NoPackets", "no packet has arrived on n yet: is there traffic that the filter accepts, "+
+				"and does the target's security group allow UDP 4789 from the sources?; n: copies are claimed by another too"),
+		},
+		"says nothing of other claimants by an entry that has ended": {
+			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
+				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}}, {Node: "left", Ended: true, Shared: "copies are claimed by another too"},
 			}},
 			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
 		},

@@ -90,6 +90,7 @@ var valueSets = []valueSet{
 	{name: "everything switched on", values: `
 image: {repository: registry.example.com/team/vpcmirror, tag: "1.0", pullSecrets: [one, two]}
 credentials: {existingSecret: own-account}
+cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}
 log: {level: debug, encoding: text}
 manager:
   extraArgs: [--resync-interval=5m]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -41,11 +42,14 @@ var (
 type call struct {
 	ctx  context.Context
 	next http.RoundTripper
+	// fence keeps the request from leaving by an error.
+	fence func() error
 
 	begun     bool // the SDK has handed a request over
 	asked     bool // the transport has begun to look for a connection
 	connected bool // it has got one
 	date      string
+	fenced    error // why the request was not sent
 
 	status int // 0 as long as there is no answer
 	header http.Header
@@ -55,9 +59,14 @@ type call struct {
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.begun, c.date = true, req.Header.Get("X-Sdk-Date")
-	resp, err := c.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{
+	if c.fenced = c.fence(); c.fenced != nil {
+		return nil, c.fenced
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	resp, err := c.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { c.asked = true },
-		GotConn: func(httptrace.GotConnInfo) { c.connected = true },
+		GotConn: func(got httptrace.GotConnInfo) { c.haveConnection(got.Conn, cancel) },
 	})))
 	if err != nil {
 		return nil, err
@@ -77,6 +86,18 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Header = resp.Header.Clone()
 	resp.Header.Set("Content-Type", "application/json")
 	return resp, nil
+}
+
+// haveConnection checks the fence once more: signing and connecting take their time, and the
+// process may have been paused in either. On a connection that is closed then nothing can be
+// written any more.
+func (c *call) haveConnection(connection net.Conn, cancel context.CancelFunc) {
+	if c.fenced = c.fence(); c.fenced != nil {
+		_ = connection.Close() // it is not used in any case
+		cancel()               // else the transport would try its other connections
+		return
+	}
+	c.connected = true
 }
 
 // mayHaveLeft reports whether the request that ended with err can have reached the cloud: a
@@ -125,14 +146,23 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 		return err
 	}
 	started := time.Now()
-	answer := &call{ctx: ctx, next: c.transport}
+	answer := &call{ctx: ctx, next: c.transport, fence: open}
+	if k == write {
+		answer.fence = f.fence
+	}
 	err = guarded(send, c.connect(answer))
+	if answer.fenced != nil {
+		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
+	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
 	}
 	f.metrics.observe(op, err, time.Since(started))
 	return err
 }
+
+// open is the fence of what needs none.
+func open() error { return nil }
 
 // connect makes an SDK client for one call. It is a handful of small structs; the
 // connections are in the shared transport. The User-Agent must be set, or the SDK

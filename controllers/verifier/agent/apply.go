@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -64,24 +63,27 @@ func (a *Agent) logFailure(ctx context.Context, err error, message string) {
 	}
 }
 
-// draining returns the capturers that lose a session, or by which one is judged from now
-// on. Frames that are still in their rings are counted first: they came before, and must
-// neither be missed nor be judged by the rules of afterwards.
+// draining returns the capturers that lose a session, or by which one is judged, or is
+// concealed no more, from now on. Frames that are still in their rings are counted first:
+// they came before, and must neither be missed nor be treated as those of afterwards.
 func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := make(map[*capturer]bool) // each waits, so each once
 	for uid, t := range a.tracked {
 		now := assigned[uid]
-		if t.capturer != nil && (now == nil || now.local.key() != t.capturer.local.key() || (now.judged && !t.judged)) {
+		if t.capturer == nil {
+			continue
+		}
+		if now == nil || now.local.key() != t.capturer.local.key() || (now.judged && !t.judged) || (t.concealed && !now.count.Concealed) {
 			out[t.capturer] = true
 		}
 	}
 	return slices.Collect(maps.Keys(out))
 }
 
-// apply makes the capturers count what is assigned to them, in the order of the
-// assignments, and returns those that no session needs any more.
+// apply makes the capturers count what is assigned to them, and returns those that no
+// session needs any more.
 func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) (idle []*capturer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -115,12 +117,17 @@ func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignme
 	return idle
 }
 
-// logProblems logs each session's problem when it has changed.
+// logProblems logs each session's problem, and with whom it shares its copies, when that
+// has changed.
 func (a *Agent) logProblems() {
 	for _, t := range a.tracked {
 		if t.problem != t.logged {
 			a.log(t).Info("What keeps a session from being counted as it should has changed", "problem", t.problem, "before", t.logged)
 			t.logged = t.problem
+		}
+		if t.shared != t.loggedShared {
+			a.log(t).Info("Which other sessions claim a session's copies has changed", "shared", t.shared, "before", t.loggedShared)
+			t.loggedShared = t.shared
 		}
 	}
 }
@@ -128,12 +135,12 @@ func (a *Agent) logProblems() {
 // recount gives a capturer its sessions, and keeps what it had counted for those that it
 // no longer has.
 func (a *Agent) recount(c *capturer, list []tally.Session) {
-	removed, conflicts, err := c.tally.SetSessions(list)
+	removed, err := c.tally.SetSessions(list)
 	if err != nil {
 		// Each session was checked before, so this is a bug. Nothing is lost by it:
 		// the counts so far are kept, and the status says that no more come.
 		c.log.Error(err, "The sessions of an interface can't be counted")
-		removed, _, _ = c.tally.SetSessions(nil) // an empty list is always good
+		removed, _ = c.tally.SetSessions(nil) // an empty list is always good
 		for _, s := range list {
 			if t, _ := a.trackedBy(s.ID); t != nil {
 				t.problem = "the session can't be counted: " + err.Error()
@@ -145,15 +152,6 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 			t.ledger.Close(report.Counted(removed[i], 0, judged))
 		}
 	}
-	for _, both := range conflicts {
-		loser, _ := a.trackedBy(both.Loser)
-		winner, _ := a.trackedBy(both.Winner)
-		if loser == nil || winner == nil || loser.problem != "" {
-			continue
-		}
-		loser.problem = fmt.Sprintf("VNI %d from %s is also that of %s, which is older and gets the counts: give one of the two another VNI",
-			both.VNI, both.Source, nameFor(loser.session, winner.session))
-	}
 }
 
 // trackedBy finds the session that a tally counts under this ID, and reports whether its
@@ -161,13 +159,4 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 func (a *Agent) trackedBy(id string) (t *tracked, judged bool) {
 	uid, found := strings.CutSuffix(id, unjudged)
 	return a.tracked[types.UID(uid)], !found
-}
-
-// nameFor names a session to the readers of another: what is in other namespaces is
-// not theirs to know.
-func nameFor(reader, s *v1alpha1.MirrorSession) string {
-	if reader.Namespace != s.Namespace {
-		return "a MirrorSession in another namespace"
-	}
-	return fmt.Sprintf("the MirrorSession %q", s.Name)
 }

@@ -26,18 +26,18 @@ type assignment struct {
 	local   Interface
 	count   tally.Session
 	// judged is whether the rules are known; problem is what keeps the session from being
-	// counted as it should.
-	judged  bool
-	problem string
+	// counted as it should, and shared which other sessions claim its copies.
+	judged          bool
+	problem, shared string
 }
 
 // unjudged ends the ID under which a session is counted while its filter is not known,
 // or is being changed, so that these packets are kept apart from those that were judged.
 const unjudged = "/unjudged"
 
-// assign finds the sessions whose target is here, the oldest first: of two sessions that
-// claim one stream the older gets its counts. rulesOf returns a session's rules, and
-// whether the cloud has just these; an error is one sentence for the status.
+// assign finds the sessions whose target is here, in the order of their names, and what they
+// claim together. rulesOf returns a session's rules, and whether the cloud has just these;
+// an error is one sentence for the status.
 func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error)) []assignment {
 	var out []assignment
 	for i := range sessions {
@@ -61,10 +61,9 @@ func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*
 		out = append(out, found)
 	}
 	slices.SortFunc(out, func(a, b assignment) int {
-		return cmp.Or(
-			a.session.CreationTimestamp.Compare(b.session.CreationTimestamp.Time),
-			strings.Compare(a.count.ID, b.count.ID))
+		return cmp.Or(strings.Compare(a.session.Namespace, b.session.Namespace), strings.Compare(a.session.Name, b.session.Name))
 	})
+	findShared(out)
 	return out
 }
 
@@ -76,16 +75,24 @@ func resolved(s *v1alpha1.MirrorSession) bool {
 
 // find returns the interface that owns the target: the one with its address and MAC,
 // else the one with its address, else the one with its MAC. The address goes before the
-// MAC, because the members of a bond and the ports of a bridge can share a MAC.
+// MAC, because the members of a bond and the ports of a bridge can share a MAC. A host has
+// none where the MAC is known and no interface has it: addresses recur in other networks.
 func find(target v1alpha1.ResolvedInterface, local []Interface) (Interface, bool) {
-	wanted := addresses(target.Addresses)
+	wanted, mac := addresses(target.Addresses), ""
+	if parsed, err := net.ParseMAC(target.MAC); err == nil {
+		mac = parsed.String()
+	}
+	hasMAC := func(i Interface) bool { return i.MAC == mac }
+	if mac != "" && !slices.ContainsFunc(local, hasMAC) {
+		return Interface{}, false
+	}
 	best, rank := -1, 0
 	for i := range local {
 		mine := 0
 		if slices.ContainsFunc(wanted, func(a netip.Addr) bool { return slices.Contains(local[i].Addresses, a) }) {
 			mine = 2
 		}
-		if target.MAC != "" && strings.EqualFold(local[i].MAC, target.MAC) {
+		if mac != "" && hasMAC(local[i]) {
 			mine++
 		}
 		if mine > rank {

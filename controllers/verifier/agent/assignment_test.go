@@ -43,6 +43,8 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 		{"none for an interface without MAC when the target's is not known", nil, "", []Interface{{Index: 5, Name: "tun0"}}, ""},
 		{"none on a host without interfaces", []string{"192.168.0.164"}, "fa:16:3e:00:00:01", nil, ""},
 		{"an address that is none hides nothing", []string{"?", "192.168.0.164"}, "", []Interface{eth0}, "eth0"},
+		{"none where the address is another network's, as the MAC says", []string{"192.168.0.164"}, "fa:16:3e:00:00:99", []Interface{eth0, eth1}, ""},
+		{"the one with the address, where what is called the MAC is none", []string{"192.168.0.164"}, "?", []Interface{eth0}, "eth0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, here := find(v1alpha1.ResolvedInterface{Addresses: c.addresses, MAC: c.mac}, c.local)
@@ -100,8 +102,8 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 	want := []string{
 		"old on eth0 as old: vni 1, 1 rules, judged true, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: ",
 		"second-interface on eth1 as second-interface: vni 1, 1 rules, judged true, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: ",
-		"young on eth0 as young: vni 1, 1 rules, judged true, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: ",
 		"without-filter on eth0 as without-filter/unjudged: vni 1, 0 rules, judged false, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: no such filter",
+		"young on eth0 as young: vni 1, 1 rules, judged true, from [192.168.0.230 192.168.0.231] fa163e7ed6bc: ",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("assignments (-want +got):\n%s", diff)

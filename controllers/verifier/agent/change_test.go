@@ -2,7 +2,6 @@ package agent
 
 import (
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -267,36 +266,6 @@ func TestWithoutItsFilterASessionsPacketsAreUndecided(t *testing.T) {
 	w.send(good(7)...)
 	h.trail()
 	w.expectEntries(s, entry(7, undecided("")))
-}
-
-func TestTwoSessionsThatClaimTheSameStream(t *testing.T) {
-	w := newWorld(t)
-	w.filter("web")
-	older := w.session("older", "web")
-	w.until("a second has passed: the API server's creation times are no finer", func() bool {
-		return time.Since(older.CreationTimestamp.Time) > 1100*time.Millisecond
-	})
-	younger := w.session("younger", "web")
-	third := w.session("third", "web", func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(3)) })
-	h := w.host(node, w.pair)
-	h.step()
-	loses := func(e *v1alpha1.Verification) {
-		e.Message = `VNI 1 from 192.168.0.230 is also that of the MirrorSession "older", which is older and gets the counts: give one of the two another VNI`
-	}
-	w.send(good(4)...)
-	w.send(copies(3, 6, frametest.Inner("12345\n").Bytes())...)
-	h.trail()
-	w.expectEntries(older, entry(4))
-	w.expectEntries(younger, entry(0, loses))
-	w.expectEntries(third, entry(6))
-
-	w.manage(older, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
-	h.trail()
-	w.send(good(5)...)
-	h.trail()
-	w.expectEntries(older, entry(4))
-	w.expectEntries(younger, entry(5))
-	w.expectEntries(third, entry(6))
 }
 
 func TestAnInterfaceThatGoesAndComesBack(t *testing.T) {

@@ -34,6 +34,10 @@ type tracked struct {
 	// problem is what keeps the session from being counted as it should, and logged the one
 	// that was logged last.
 	problem, logged string
+	// shared says which other sessions claim the copies, and loggedShared what was logged of
+	// that last. concealed is whether one of them is in another namespace.
+	shared, loggedShared string
+	concealed            bool
 
 	ledger *report.Ledger
 	pace   report.Pace
@@ -45,7 +49,7 @@ type tracked struct {
 // observe records what has been counted and returns the other things that an entry holds.
 // s is a snapshot of the session's capturer, nil when it has none.
 func (t *tracked) observe(node string, s *snapshot) report.Observation {
-	o := report.Observation{Node: node, Interface: t.lastInterface, At: t.leftAt, Message: t.problem, Ended: t.ended()}
+	o := report.Observation{Node: node, Interface: t.lastInterface, At: t.leftAt, Message: t.problem, Shared: t.shared, Ended: t.ended()}
 	var counted report.Totals
 	if t.capturer != nil {
 		t.ledger.MoveStart(s.since) // nothing that came while the ring was being opened was seen
@@ -79,7 +83,7 @@ func (t *tracked) ended() bool {
 // when the tally gets its next list of sessions, see recount.
 func (t *tracked) leave() {
 	t.ledger.Close(report.Totals{Counts: v1alpha1.Counts{Dropped: int64(t.capturer.snapshot().stats.Drops - t.drops)}})
-	t.lastInterface, t.capturer = t.capturer.local.Name, nil
+	t.lastInterface, t.capturer, t.shared = t.capturer.local.Name, nil, ""
 }
 
 // track begins to count a session with a capturer, or goes on with what has changed of it.
@@ -98,6 +102,7 @@ func (a *Agent) track(now *assignment, c *capturer) {
 		a.log(t).Info("Counting a session", "vni", now.count.VNI, "interface", c.local.Name)
 	}
 	t.id, t.judged, t.problem = now.count.ID, now.judged, now.problem
+	t.shared, t.concealed = now.shared, now.count.Concealed
 	if a.entryIsGone(t) {
 		t.pace = report.Pace{}
 	}

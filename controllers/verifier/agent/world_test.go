@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netns"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
@@ -39,9 +41,12 @@ type world struct {
 	t         *testing.T
 	admin     client.Client
 	verifier  *rest.Config // what config/rbac/verifier_role.yaml grants, and no more
-	namespace string
-	pair      *frametest.Pair
-	kernel    func() uint64
+	cluster   *env.Cluster
+	namespace string // where objects are made
+	// namespaces are all that the agents see.
+	namespaces []string
+	pair       *frametest.Pair
+	kernel     func() uint64
 	// late is how far the agents' clock is ahead.
 	late atomic.Int64
 }
@@ -51,9 +56,17 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, pair: frametest.NewPair(t)}
 	w.kernel = w.pair.Receiver.Judge(t, vxlan.Port)
 	cluster := env.Start(t)
-	w.admin, w.namespace = cluster.Client, cluster.Namespace(t)
+	w.admin, w.cluster = cluster.Client, cluster
+	w.enter()
 	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: env.Granted(t, "ClusterRole", "verifier_role.yaml")})
 	return w
+}
+
+// enter makes a namespace, in which objects are made from now on.
+func (w *world) enter() {
+	w.t.Helper()
+	w.namespace = w.cluster.Namespace(w.t)
+	w.namespaces = append(w.namespaces, w.namespace)
 }
 
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.late.Load())) }
@@ -76,7 +89,7 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var api client.Client = within{direct, w.namespace}
+	var api client.Client = within{direct, w}
 	for _, f := range wrap {
 		api = f(api)
 	}
@@ -125,14 +138,24 @@ func (h *host) kill() {
 	}
 }
 
-// within shows a client only one namespace, so that tests don't see each other.
+// within shows a client only the namespaces of its world, so that tests don't see each other.
 type within struct {
 	client.Client
-	namespace string
+	w *world
 }
 
 func (c within) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
-	return c.Client.List(ctx, list, append(opts, client.InNamespace(c.namespace))...)
+	if err := c.Client.List(ctx, list, opts...); err != nil {
+		return err
+	}
+	all, err := meta.ExtractList(list)
+	if err != nil {
+		return err
+	}
+	return meta.SetList(list, slices.DeleteFunc(all, func(o kruntime.Object) bool {
+		accessor, err := meta.Accessor(o)
+		return err != nil || !slices.Contains(c.w.namespaces, accessor.GetNamespace())
+	}))
 }
 
 // inside runs f on a thread in the receiver's network namespace.

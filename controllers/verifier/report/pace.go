@@ -9,8 +9,8 @@ import (
 
 const (
 	// Level is the shortest time between two writes for one session that only move
-	// numbers. It is also the shortest time between two writes because message or interface
-	// have changed, which can happen again and again.
+	// numbers. It is also the shortest time between two writes because message, interface or
+	// the other claimants have changed, which can happen again and again.
 	Level = 15 * time.Second
 	// Silence is after how long without a packet a stream counts as silent; its last
 	// counts are then written at once.
@@ -53,14 +53,14 @@ type Pace struct {
 	// last entry was written, or somewhat later.
 	from time.Time
 	// silence is when an entry was last written because of silence, and change when another
-	// message or interface was.
+	// message or interface, or other claimants, were.
 	silence, change time.Time
 }
 
 // Due returns how urgent a write of the entry is: an edge when it is the first one, when a
-// kind of packet comes for the first time, when drops begin, when message or interface
-// change, and when a stream falls silent; else numbers, when the interval has passed and
-// there is something new. Asking changes nothing.
+// kind of packet comes for the first time, when drops begin, when message, interface or the
+// other claimants change, and when a stream falls silent; else numbers, when the interval
+// has passed and there is something new. Asking changes nothing.
 func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
 	switch {
 	case p.at.IsZero():
@@ -101,7 +101,8 @@ func (p *Pace) Differs(entry v1alpha1.Verification) bool {
 }
 
 func (p *Pace) changed(entry v1alpha1.Verification) bool {
-	return p.written.Message != entry.Message || p.written.Interface != entry.Interface || p.written.Ended != entry.Ended
+	was := &p.written
+	return was.Message != entry.Message || was.Shared != entry.Shared || was.Interface != entry.Interface || was.Ended != entry.Ended
 }
 
 // silent reports whether the session's own packets have stopped and some of them are not

@@ -5,7 +5,7 @@
 // block at a time:
 //
 //	t := tally.New(vxlan.Port)
-//	_, _, err := t.SetSessions(sessions) // at any time, from any goroutine
+//	_, err := t.SetSessions(sessions) // at any time, from any goroutine
 //	for {
 //		block, err := ring.Next(time.Second)
 //		if err != nil { ... } // errors.Is(err, capture.ErrInterfaceDown): open another ring
@@ -22,6 +22,9 @@
 // that a sender inside the mirrored network, who can put anything into a
 // frame, can't move a count to another session. Only who can send from the
 // address of a mirror source can.
+//
+// Sessions don't know of each other: each counts what it would count alone, so
+// that none takes a count from another by claiming the same stream.
 //
 // Books are kept in frames and balance exactly ([Snapshot.Check]); packets are
 // another set of numbers, since a super-frame carries several.

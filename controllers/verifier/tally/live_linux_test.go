@@ -31,7 +31,7 @@ type reader struct {
 func startReader(t *testing.T, side *frametest.Side, sessions ...tally.Session) *reader {
 	t.Helper()
 	r := &reader{tally: tally.New(vxlan.Port), done: make(chan error, 1)}
-	if _, _, err := r.tally.SetSessions(sessions); err != nil {
+	if _, err := r.tally.SetSessions(sessions); err != nil {
 		t.Fatal(err)
 	}
 	side.Do(t, func() (err error) {

@@ -21,6 +21,9 @@ type Session struct {
 	// Rules is the filter, in any order. Counts per rule are by its index;
 	// they start again when the list changes.
 	Rules []v1alpha1.Rule
+	// Concealed is true while the session's packets may be another tenant's:
+	// they are counted, but none of them is kept, nor by which rule it went.
+	Concealed bool
 }
 
 // Source is one mirror source.
@@ -34,16 +37,6 @@ type Source struct {
 	Addrs []netip.Addr
 }
 
-// Conflict is a stream that two sessions claim. Its copies are counted for the
-// first of them only: nothing in a copy says which of the two it is of.
-type Conflict struct {
-	// Source and VNI are the stream.
-	Source netip.Addr
-	VNI    uint32
-	// Winner and Loser are IDs of sessions.
-	Winner, Loser string
-}
-
 // session is a session as the table refers to it. It is replaced when its
 // configuration changes; only what it points to is written, by Count.
 type session struct {
@@ -53,8 +46,8 @@ type session struct {
 	counts  *counts
 }
 
-// stream is what a key leads to.
-type stream struct {
+// claim is a session that a stream is of, by one of its sources.
+type claim struct {
 	session *session
 	source  match.Source
 }
@@ -94,16 +87,16 @@ func clone(s Session) Session {
 
 // build makes the read-only table for a list of sessions, which go on with the
 // counts of those in before that have the same ID.
-func build(configs []Session, before *table) (*table, []Conflict, error) {
+func build(configs []Session, before *table) (*table, error) {
 	streams := 0
 	sessions := make(map[string]*session, len(configs))
 	for _, config := range configs {
 		if sessions[config.ID] != nil {
-			return nil, nil, fmt.Errorf("session %s is listed twice", config.ID)
+			return nil, fmt.Errorf("session %s is listed twice", config.ID)
 		}
 		s, err := compile(config, before.sessions[config.ID])
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		sessions[config.ID] = s
 		for _, source := range config.Sources {
@@ -112,19 +105,17 @@ func build(configs []Session, before *table) (*table, []Conflict, error) {
 	}
 	t := newTable(streams)
 	t.sessions = sessions
-	var conflicts []Conflict
 	for _, config := range configs {
 		s := sessions[config.ID]
 		t.vnis[config.VNI] = append(t.vnis[config.VNI], s)
 		for _, source := range s.config.Sources {
-			entry := stream{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}}
+			by := claim{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}}
 			for _, address := range source.OuterAddrs {
 				t.addresses[address] = true
-				if first := t.insert(vxlan.NewKey(address, config.VNI), entry); first != s {
-					conflicts = append(conflicts, Conflict{Source: address, VNI: config.VNI, Winner: first.config.ID, Loser: config.ID})
-				}
+				t.insert(vxlan.NewKey(address, config.VNI), by)
 			}
 		}
 	}
-	return t, conflicts, nil
+	t.findStrangers()
+	return t, nil
 }

@@ -11,10 +11,10 @@ type Frames struct {
 	// Read is the number of all frames.
 	Read uint64
 	// Attributed are those of a session's stream: the right VNI from one of
-	// its own sources.
+	// its own sources. One that several sessions claim is one frame here.
 	Attributed uint64
 	// ForeignSource have the VNI of a session but come from an address that is
-	// none of its sources.
+	// no source of any session with that VNI.
 	ForeignSource uint64
 	// ForeignVNI come from a session's source but have a VNI that no session
 	// has.
@@ -39,6 +39,10 @@ type Marks struct {
 	// carried together.
 	SuperFrames  uint64
 	SuperPackets uint64
+	// SharedFrames are attributed to more than one session; SharedClaims is to
+	// how many sessions they are, added up.
+	SharedFrames uint64
+	SharedClaims uint64
 	// FirstFragments are streams' frames that are the first fragment of their
 	// outer datagram.
 	FirstFragments uint64
@@ -81,17 +85,20 @@ type SessionCounts struct {
 	Ingress uint64
 	Egress  uint64
 	// Rules are the packets decided by each rule, by its index in the
-	// session's list. They start again when the list changes.
+	// session's list, except those that came while the session was concealed.
+	// They start again when the list changes.
 	Rules []uint64
 	// ForeignSource are packets with the session's VNI from an address that
-	// is none of its sources. They are in none of the counts above.
+	// is none of its sources, whether another session claims them or not. They
+	// are in none of the counts above.
 	ForeignSource uint64
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.
 	FirstSeen time.Time
 	LastSeen  time.Time
 	// Last is the last packet, LastUnexpected the last that the filter should
-	// not have copied; nil before the first.
+	// not have copied; nil before the first. Packets that came while the session
+	// was concealed are not kept: Last is nil when the last one did.
 	Last           *Packet
 	LastUnexpected *Packet
 }
@@ -112,8 +119,7 @@ type Snapshot struct {
 	// LastFrame is when the last of them came, zero for none.
 	LastFrame time.Time
 	Marks     Marks
-	// Removed is the number of attributed frames of sessions that are listed
-	// no more.
+	// Removed is the sum of the frames of sessions that are listed no more.
 	Removed uint64
 	// Sessions are sorted by ID.
 	Sessions []SessionCounts
@@ -132,8 +138,9 @@ func (s *Snapshot) Session(id string) (SessionCounts, bool) {
 }
 
 // Check proves that the books balance: every frame read is in one class, every
-// attributed frame in one session, every packet of a session under one
-// verdict. An error says which sum is off; it is always a bug.
+// attributed frame in one session or, where it is shared, in as many as claim
+// it, every packet of a session under one verdict. An error says which sum is
+// off; it is always a bug.
 func (s *Snapshot) Check() error {
 	f := &s.Frames
 	sum := f.Attributed + f.ForeignSource + f.ForeignVNI + f.UnknownStream + f.NotVXLAN +
@@ -150,8 +157,12 @@ func (s *Snapshot) Check() error {
 			return fmt.Errorf("session %s has %d packets but its verdicts add up to %d", c.ID, c.Arrived, verdicts)
 		}
 	}
-	if frames != f.Attributed {
-		return fmt.Errorf("%d frames were attributed but the sessions add up to %d", f.Attributed, frames)
+	m := &s.Marks
+	if m.SharedFrames > f.Attributed || m.SharedClaims < 2*m.SharedFrames {
+		return fmt.Errorf("%d frames were attributed, %d of them to %d sessions together", f.Attributed, m.SharedFrames, m.SharedClaims)
+	}
+	if claimed := f.Attributed - m.SharedFrames + m.SharedClaims; frames != claimed {
+		return fmt.Errorf("%d frames were attributed, once for each claim, but the sessions add up to %d", claimed, frames)
 	}
 	return nil
 }

@@ -25,9 +25,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		t.miss(outer, 1, n)
 		return
 	}
-	t.frames.Attributed++
-	s.session.counts.frames++
-	t.packets(s, f, s.session.rules.Check(&s.source, &inner), n, bytes)
+	t.attribute(s, f, outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
 }
 
 // wholeDatagram reports whether the inner frame is a datagram as long as the
@@ -79,7 +77,5 @@ func (t *Tally) datagram(f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inne
 		t.miss(outer, frames, 1)
 		return
 	}
-	t.frames.Attributed += frames
-	s.session.counts.frames += frames
-	t.packets(s, f, s.session.rules.Check(&s.source, inner), 1, uint64(outer.InnerLength))
+	t.attribute(s, f, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})
 }

@@ -7,7 +7,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
-// table finds the session of a stream. It is never written after it was built.
+// table finds the sessions of a stream. It is never written after it was built.
 type table struct {
 	sessions  map[string]*session
 	vnis      map[uint32][]*session // who is affected by a foreign source
@@ -16,10 +16,19 @@ type table struct {
 	shift     int
 }
 
-// slot holds a key and what it leads to; session is nil in an empty one.
+// slot holds a key and what it leads to; an empty one has no claims.
 type slot struct {
 	key vxlan.Key
 	stream
+}
+
+// stream is what a key leads to: all sessions that claim it, since nothing in a copy says
+// of which of them it is.
+type stream struct {
+	claims []claim
+	// strangers is true when there are more sessions with its VNI, to which its source is
+	// foreign.
+	strangers bool
 }
 
 func newTable(streams int) *table {
@@ -40,25 +49,33 @@ func newTable(streams int) *table {
 func (t *table) lookup(key vxlan.Key) *slot {
 	for i := key.Hash() >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
 		at := &t.slots[i]
-		if at.session == nil || at.key == key {
+		if at.claims == nil || at.key == key {
 			return at
 		}
 	}
 }
 
-// insert stores a key, unless it is stored already, and returns the session
-// that it leads to.
-func (t *table) insert(key vxlan.Key, s stream) *session {
+// insert adds a claim to a key. A session claims a key once: of two sources with one
+// address it is the first one's. The claims of one session come in a row.
+func (t *table) insert(key vxlan.Key, by claim) {
 	at := t.lookup(key)
-	if at.session == nil {
-		*at = slot{key: key, stream: s}
+	if n := len(at.claims); n > 0 && at.claims[n-1].session == by.session {
+		return
 	}
-	return at.session
+	at.key, at.claims = key, append(at.claims, by)
+}
+
+// findStrangers notes which streams are foreign to a session with their VNI.
+func (t *table) findStrangers() {
+	for i := range t.slots {
+		at := &t.slots[i]
+		at.strangers = at.claims != nil && len(at.claims) < len(t.vnis[at.key.VNI()])
+	}
 }
 
 // find returns what a key leads to, nil when it is not stored.
 func (t *table) find(key vxlan.Key) *stream {
-	if at := t.lookup(key); at.session != nil {
+	if at := t.lookup(key); at.claims != nil {
 		return &at.stream
 	}
 	return nil

@@ -36,15 +36,18 @@ func New(port uint16) *Tally {
 
 // SetSessions replaces the list of sessions. Those whose ID was listed before
 // keep their totals, whatever else changed. It returns the last counts of
-// those that are listed no more, and the streams that more than one session
-// claims. An error names the session; nothing has changed then.
-func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, conflicts []Conflict, err error) {
+// those that are listed no more. An error names the session; nothing has
+// changed then.
+//
+// Each session counts as if it were listed alone: a stream that several claim
+// is counted for each of them.
+func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, err error) {
 	t.configure.Lock()
 	defer t.configure.Unlock()
 	before := t.table // only SetSessions replaces it
-	next, conflicts, err := build(sessions, before)
+	next, err := build(sessions, before)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,7 +58,7 @@ func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, confli
 			t.removed += before.sessions[id].counts.frames
 		}
 	}
-	return removed, conflicts, nil
+	return removed, nil
 }
 
 // FrameSource is a run of frames, such as a block of a ring.
@@ -109,9 +112,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	}
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-	t.frames.Attributed++
-	s.session.counts.frames++
-	t.packets(s, f, s.session.rules.Check(&s.source, &inner), 1, uint64(outer.InnerLength))
+	t.attribute(s, f, &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
 }
 
 // other counts a frame that is no stream's.
@@ -151,19 +152,48 @@ func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
 	}
 }
 
-// packets counts n packets of a session with one outcome.
-func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, bytes uint64) {
-	c := s.session.counts
-	c.arrived += n
-	c.arrivedBytes += bytes
+// counted is what is added at once: frames is 0 for what follows the first packet of a
+// super-frame.
+type counted struct{ frames, packets, bytes uint64 }
+
+// attribute counts packets of a stream for every session that claims it, each by its own
+// rules.
+func (t *Tally) attribute(s *stream, f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, n counted) {
+	t.frames.Attributed += n.frames
+	if len(s.claims) > 1 {
+		t.marks.SharedFrames += n.frames
+		t.marks.SharedClaims += n.frames * uint64(len(s.claims))
+	}
+	for i := range s.claims {
+		by := &s.claims[i]
+		t.packets(by.session, f, by.session.rules.Check(&by.source, inner), n)
+	}
+	if s.strangers {
+		t.foreign(s, outer.Key.VNI(), n.packets)
+	}
+}
+
+// foreign counts packets of a stream for the sessions with its VNI that don't claim it.
+func (t *Tally) foreign(s *stream, vni uint32, packets uint64) {
+	for _, with := range t.table.vnis[vni] {
+		with.counts.foreign += packets
+	}
+	for i := range s.claims {
+		s.claims[i].session.counts.foreign -= packets
+	}
+}
+
+// packets counts packets of a session with one outcome.
+func (t *Tally) packets(s *session, f *capture.Frame, result match.Result, n counted) {
+	c := s.counts
+	c.frames += n.frames
+	c.arrived += n.packets
+	c.arrivedBytes += n.bytes
 	if result.Verdict == match.Accepted {
-		c.acceptedBytes += bytes
+		c.acceptedBytes += n.bytes
 	}
-	c.verdicts[result.Verdict] += n
-	c.directions[result.Direction] += n
-	if result.Rule >= 0 {
-		s.session.perRule[result.Rule] += n
-	}
+	c.verdicts[result.Verdict] += n.packets
+	c.directions[result.Direction] += n.packets
 	if c.firstSeen == 0 {
 		c.firstSeen = f.Time
 	}
@@ -171,6 +201,13 @@ func (t *Tally) packets(s *stream, f *capture.Frame, result match.Result, n, byt
 	if !c.touched {
 		c.touched = true
 		t.touched = append(t.touched, c)
+	}
+	if s.config.Concealed {
+		c.last = frameRef{}
+		return
+	}
+	if result.Rule >= 0 {
+		s.perRule[result.Rule] += n.packets
 	}
 	c.last = frameRef{data: f.Data, length: f.Length, time: f.Time}
 	if result.Verdict == match.Unexpected {
@@ -212,7 +249,8 @@ type frameRef struct {
 	time   int64
 }
 
-// keep copies what refers to the block that is about to be released.
+// keep copies what refers to the block that is about to be released. Where the last packet
+// was concealed nothing is left of the one before.
 func (c *counts) keep() {
 	c.lastCopy.copyFrom(&c.last)
 	if c.lastUnexpected.data != nil {
@@ -227,7 +265,7 @@ func (r *frameRef) copyFrom(from *frameRef) {
 }
 
 func (r *frameRef) packet() *Packet {
-	if r.data == nil {
+	if len(r.data) == 0 {
 		return nil
 	}
 	return &Packet{Data: slices.Clone(r.data), Length: r.length, Time: moment(r.time)}
