@@ -10,7 +10,9 @@ import (
 )
 
 // listProjects is IAM's, not VPC's: the answer carries links instead of page_info. An IAM user needs a right for it.
-func listProjects(c *call) response { return projectsOf(c, c.r.URL.Query().Get("name"), "/v3/projects") }
+func listProjects(c *call) response {
+	return projectsOf(c, c.r.URL.Query().Get("name"), "/v3/projects")
+}
 
 // listAuthProjects lists the projects that the key may use, for which no right is needed. It takes no query.
 func listAuthProjects(c *call) response { return projectsOf(c, "", "/v3/auth/projects") }
