@@ -49,12 +49,13 @@ func TestTheFlags(t *testing.T) {
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
+			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
-				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}},
+				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
 				way:     way{proxy: "http://proxy.example:3128", caBundle: "f"},
 			}
 		}},
@@ -94,6 +95,8 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 		"--cloud-call-deadline=0":      "--cloud-call-deadline=0s: choose more than 0 and at most 4s",
 		"--allowed-endpoints=https://a.example,a.example": `--allowed-endpoints: "a.example": it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: ` +
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
+		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
+			`found '', expected: identifier after ','`,
 		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
 	} {
 		t.Run(args, func(t *testing.T) {

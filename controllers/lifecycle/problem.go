@@ -163,6 +163,8 @@ func fromCredentials(err error, e *credentials.Error) *Problem {
 		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
 	case credentials.EndpointNotAllowed:
 		p.Reason = v1alpha1.ReasonEndpointNotAllowed
+	case credentials.NotAllowed:
+		p.Reason = v1alpha1.ReasonCredentialsNotAllowed
 	default:
 		p.Reason = v1alpha1.ReasonInvalidCredentials
 	}
