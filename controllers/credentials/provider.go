@@ -24,7 +24,11 @@ const (
 	KeyProjectID     = "projectID"
 	KeyEndpoint      = "endpoint"
 	KeyIAMEndpoint   = "iamEndpoint"
+	KeyCABundle      = "caBundle"
 )
+
+// oneLine are the keys whose values are one word of visible ASCII each.
+var oneLine = []string{KeyAccessKey, KeySecretKey, KeySecurityToken, KeyRegion, KeyProjectID, KeyEndpoint, KeyIAMEndpoint}
 
 // Provider gives clients. It is safe for concurrent use.
 type Provider struct {
@@ -126,6 +130,12 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.C
 				"%s has no key %s, or it is empty: add it", origin, key)}
 		}
 	}
+	for _, key := range oneLine {
+		if found := stranger(string(secret.Data[key])); found != "" {
+			return cloud.Credentials{}, "", &Error{Reason: Invalid, Message: fmt.Sprintf(
+				"%s of %s has %s, where only letters, digits and signs of ASCII can be: store the value without it", key, origin, found)}
+		}
+	}
 	return cloud.Credentials{
 		AccessKey:     get(KeyAccessKey),
 		SecretKey:     get(KeySecretKey),
@@ -134,6 +144,7 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.C
 		ProjectID:     get(KeyProjectID),
 		Endpoint:      get(KeyEndpoint),
 		IAMEndpoint:   get(KeyIAMEndpoint),
+		CABundle:      get(KeyCABundle),
 	}, origin, nil
 }
 
