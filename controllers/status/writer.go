@@ -84,6 +84,7 @@ func catchUp(ctx context.Context, reader client.Reader, o Object, was map[string
 	return true
 }
 
+// statusOf is the status of o as the manager writes it, each field cut to its bound.
 func statusOf(o Object) (map[string]any, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
@@ -94,5 +95,6 @@ func statusOf(o Object) (map[string]any, error) {
 		return nil, fmt.Errorf("read the status of %T: %w", o, err)
 	}
 	delete(status, verificationField)
+	within("", status)
 	return status, nil
 }
