@@ -54,7 +54,8 @@ type InterfaceSelector struct {
 	// +optional
 	Address *InterfaceAddress `json:"address,omitempty"`
 
-	// nodeName finds the interface of a node of this cluster, by the node's InternalIP.
+	// nodeName finds the interface of a node of this cluster, by any of the node's
+	// InternalIPs, of either family.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional

@@ -113,7 +113,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Registerer:     metrics.Registry,
 		Fence:          fence,
 	})
-	rules, err := o.tenants.rules()
+	rules, err := o.tenants.rules(mgr.GetAPIReader())
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Resync:    o.resync,
 		Timing:    o.timing(),
 	})
+	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
+		return fmt.Errorf("add the watch of the namespaces: %w", err)
+	}
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}

@@ -52,7 +52,7 @@ var layers = []layer{
 		name: "controllers/fence", does: "whether this process surely leads: by the renewals of its lease, asked right before each write to the cloud",
 	},
 	{
-		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content",
+		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content; which endpoint and which namespace may be served",
 		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
 	},
 	{

@@ -49,7 +49,7 @@ func (s *Server) schedule(e *effect, in time.Duration) {
 	s.late.pending = append(s.late.pending, e)
 	// The server's clock decides; where it does not go with the time of day, every request asks it too.
 	e.timer = time.AfterFunc(in, func() {
-		s.takeEffect()
+		s.TakeEffect()
 		s.late.again(e, in)
 	})
 }
@@ -63,8 +63,8 @@ func (l *effects) again(e *effect, in time.Duration) {
 	}
 }
 
-// takeEffect lets what is due take effect, in the order in which it fell due.
-func (s *Server) takeEffect() {
+// TakeEffect lets what is due take effect, in the order in which it fell due.
+func (s *Server) TakeEffect() {
 	s.late.mu.Lock()
 	defer s.late.mu.Unlock()
 	now := s.Clock().UTC()

@@ -134,7 +134,7 @@ type response struct {
 
 // ServeHTTP answers one request: control calls under /_sim/, all others as the cloud would.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.takeEffect()
+	s.TakeEffect()
 	if strings.HasPrefix(r.URL.Path, ControlPrefix) {
 		s.control(w, r)
 		return

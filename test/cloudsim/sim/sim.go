@@ -145,6 +145,26 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 	return s, nil
 }
 
+// Effects are those of writes that take effect later than they are answered.
+type Effects struct{ Awaited, Came int }
+
+// Effects counts the late effects of the requests that the journal still has.
+func (s *Sim) Effects() (e Effects) {
+	for _, entry := range s.Journal.Writes(0) {
+		switch {
+		case entry.Effect == nil:
+		case entry.Effect.Came == nil:
+			e.Awaited++
+		default:
+			e.Came++
+		}
+	}
+	return e
+}
+
+// TakeEffect lets every write take effect now that is due by the cloud's clock: the clock that WithClock gives wakes nobody.
+func (s *Sim) TakeEffect() { s.api.TakeEffect() }
+
 // SetStats shows what f returns as data_plane under /_sim/stats.
 func (s *Sim) SetStats(f func() any) { s.api.SetStats(f) }
 
