@@ -163,12 +163,28 @@ func fill(have *string, want, field, key, origin string) error {
 	return nil
 }
 
+// The bounds of region and project, in characters.
+const (
+	maxRegion    = 40
+	maxProjectID = 64
+)
+
 // check finds the mistakes that need no adapter to be found, before anything is sent. own
 // is true for the operator's own credentials.
 func (p *Provider) check(c *cloud.Credentials, own bool, origin string) error {
 	if c.Region == "" {
 		return &Error{Reason: Invalid, Message: fmt.Sprintf(
 			"the region is missing: set spec.region, or %s in %s", KeyRegion, origin)}
+	}
+	// The account is written into the status, and is compared with it ever after.
+	for _, field := range []struct {
+		key, value string
+		bound      int
+	}{{KeyRegion, c.Region, maxRegion}, {KeyProjectID, c.ProjectID, maxProjectID}} {
+		if len(field.value) > field.bound {
+			return &Error{Reason: Invalid, Message: fmt.Sprintf(
+				"%s of %s has %d characters, and can have %d at the most: correct it", field.key, origin, len(field.value), field.bound)}
+		}
 	}
 	if !own {
 		return p.rules.Endpoints.admit(c, origin)

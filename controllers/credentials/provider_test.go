@@ -182,6 +182,8 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 				"name a Secret in namespace team-a, or start the operator with HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"}},
 		"no region anywhere": {without("region"), nil, nil,
 			Error{Reason: Invalid, Message: "the region is missing: set spec.region, or region in Secret team-a/cloud"}},
+		"a region that no status could show": {func() map[string]string { d := full(); d["region"] = strings.Repeat("r", 41); return d }(), nil, nil,
+			Error{Reason: Invalid, Message: "region of Secret team-a/cloud has 41 characters, and can have 40 at the most: correct it"}},
 		"another region in the spec": {full(), func(s *v1alpha1.CloudSpec) { s.Region = "cn-south-1" }, nil,
 			Error{Reason: Invalid, Message: "spec.region differs from region of Secret team-a/cloud: make them equal, or leave one of them out"}},
 		"another project in the spec": {full(), func(s *v1alpha1.CloudSpec) { s.ProjectID = strings.Repeat("f", 32) }, nil,

@@ -181,10 +181,10 @@ func TestRights(t *testing.T) {
 	for _, right := range []struct {
 		program, verbs, group, resource, sub, name, namespace string
 	}{
-		{"verifier", "get list watch", ours, "mirrorfilters", "", "", there},
+		{"verifier", "list watch", ours, "mirrorfilters", "", "", there},
 		{"verifier", "get list watch", ours, "mirrorsessions", "", "", there},
 		{"verifier", "patch", ours, "mirrorsessions", "status", "", there},
-		{"verifier", "create get update patch", leases, "leases", "", "", here},
+		{"verifier", "create patch", leases, "leases", "", "", here},
 		{"manager", "get list watch patch", ours, "mirrorfilters", "", "", there},
 		{"manager", "get list watch patch", ours, "mirrorsessions", "", "", there},
 		{"manager", "patch", ours, "mirrorfilters", "status", "", there},
@@ -193,8 +193,9 @@ func TestRights(t *testing.T) {
 		{"manager", "get", "", "namespaces", "", "", ""},
 		{"manager", "create patch", "events.k8s.io", "events", "", "", there},
 		{"manager", "create patch", "", "events", "", "", here},
-		{"manager", "create get list watch", leases, "leases", "", "", here},
-		{"manager", "update patch", leases, "leases", "", "vpcmirror-manager", here},
+		{"manager", "list watch", "", "nodes", "", "", ""},
+		{"manager", "create list watch delete", leases, "leases", "", "", here},
+		{"manager", "get update", leases, "leases", "", "vpcmirror-manager", here},
 	} {
 		t.Run("the "+right.program+" may "+right.verbs+" "+right.resource+" in "+right.namespace, func(t *testing.T) {
 			for verb := range strings.FieldsSeq(right.verbs) {
@@ -218,7 +219,8 @@ func TestRights(t *testing.T) {
 		{"verifier", "create update patch delete", ours, "mirrorfilters", "", "", there},
 		{"verifier", "update", ours, "mirrorsessions", "status", "", there},
 		{"verifier", "update patch", ours, "mirrorfilters", "status", "", there},
-		{"verifier", "list watch delete deletecollection", leases, "leases", "", "", here},
+		{"verifier", "get", ours, "mirrorfilters", "", "", there},
+		{"verifier", "get update list watch delete deletecollection", leases, "leases", "", "", here},
 		{"verifier", "get create update patch", leases, "leases", "", "", there},
 		{"verifier", "get list", "", "pods", "", "", here},
 		{"verifier", "get list", "", "nodes", "", "", ""},
@@ -228,7 +230,9 @@ func TestRights(t *testing.T) {
 		{"manager", "list watch create update delete deletecollection", "", "secrets", "", "", there},
 		{"manager", "create delete deletecollection", ours, "mirrorsessions", "", "", there},
 		{"manager", "create delete deletecollection", ours, "mirrorfilters", "", "", there},
-		{"manager", "update patch", leases, "leases", "", "vpcmirror-verifier-of-a-node", here},
+		{"manager", "get update patch", leases, "leases", "", "vpcmirror-verifier-of-a-node", here},
+		{"manager", "patch", leases, "leases", "", "vpcmirror-manager", here},
+		{"manager", "get", "", "nodes", "", "a-node", ""},
 		{"manager", "get create update", leases, "leases", "", "", "kube-system"},
 		{"manager", "get list create", "", "pods", "", "", here},
 		{"manager", "create", "", "pods", "exec", "", here},
