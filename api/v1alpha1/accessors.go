@@ -3,11 +3,22 @@ package v1alpha1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// VerifierName is the name of the verifier of a node at the API server: that of the Lease
-// that it renews, and that of its field manager in server-side apply. A node's name can
-// be longer than either may be, so a hash stands for it.
+// LeaseName is the name of the Lease that the verifier of a node renews. It ends with the
+// node's own name, so that an admission policy can hold a verifier to it. Where that makes
+// no name of a Lease, as it can be of a host outside of any cluster, a hash stands for it.
+func LeaseName(node string) string {
+	if name := VerifierPrefix + node; len(validation.IsDNS1123Subdomain(name)) == 0 {
+		return name
+	}
+	return VerifierName(node)
+}
+
+// VerifierName is the name of the verifier of a node as a field manager in server-side
+// apply. A node's name can be longer than that may be, so a hash stands for it.
 func VerifierName(node string) string {
 	sum := sha256.Sum256([]byte(node))
 	return VerifierPrefix + hex.EncodeToString(sum[:8])

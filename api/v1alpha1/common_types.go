@@ -13,7 +13,8 @@ const Finalizer = "vpcmirror.io/cloud"
 // SecretFinalizer.
 const CredentialsFinalizer = "vpcmirror.io/credentials"
 
-// VerifierPrefix begins the name of each verifier at the API server, see VerifierName.
+// VerifierPrefix begins the names of each verifier at the API server, see LeaseName and
+// VerifierName.
 const VerifierPrefix = "vpcmirror-verifier-"
 
 // SecretFinalizer keeps a Secret until no object needs it any more to clean up in the
@@ -83,7 +84,9 @@ type CloudSpec struct {
 	CloudName string `json:"cloudName,omitempty"`
 
 	// description for people who look at the object in the cloud's console: at most
-	// 160 characters without < and >. The operator adds its ownership mark.
+	// 160 characters without < and >. The operator adds its ownership mark, for which a
+	// description is cut that has more than 190 bytes or so, and leaves out white space at
+	// its ends.
 	// +kubebuilder:validation:XValidation:rule="!self.contains('<') && !self.contains('>')",message="the cloud refuses < and > in a description: leave them out"
 	// +kubebuilder:validation:MaxLength=160
 	// +optional

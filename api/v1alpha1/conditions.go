@@ -81,6 +81,16 @@ const (
 	// ReasonInvalidCredentials: the content of the Secret can't be used.
 	// Remedy: correct the key that the message names.
 	ReasonInvalidCredentials = "InvalidCredentials"
+	// ReasonCredentialsNotAllowed: the object names no Secret, and the operator's own
+	// credentials don't serve its namespace.
+	// Remedy: name a Secret in spec.credentialsRef, or have the administrator select the
+	// namespace by --own-credentials-namespaces (chart: credentials.namespaces).
+	ReasonCredentialsNotAllowed = "CredentialsNotAllowed"
+	// ReasonEndpointNotAllowed: the Secret names a server that is neither the usual one of
+	// its region nor on the administrator's list. Nothing was sent to it.
+	// Remedy: leave endpoint and iamEndpoint out of the Secret, or have the administrator
+	// add the server to --allowed-endpoints (chart: cloud.allowedEndpoints).
+	ReasonEndpointNotAllowed = "EndpointNotAllowed"
 	// ReasonAuthenticationFailed: the cloud refused the signature or the access key.
 	// Remedy: check accessKey, secretKey and the clock, and that region and endpoint
 	// belong together.
@@ -90,6 +100,16 @@ const (
 	// Remedy: grant the action that the message names, or pay. It is tried again at the
 	// resync interval, or when a reconcile is requested.
 	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonForbidden: Kubernetes does not let the operator do something that it has to, such
+	// as to read a Secret; the message names the verb and the resource.
+	// Remedy: let an administrator apply the ClusterRoles of this version, or grant what the
+	// message names. It is tried again within a minute.
+	ReasonForbidden = "Forbidden"
+	// ReasonStatusRefused: Kubernetes refuses the status that the operator writes. The cloud's
+	// side goes on, and what is shown of it is that of before.
+	// Remedy: apply the CustomResourceDefinitions of the version that runs, or change the
+	// admission policy that the message names.
+	ReasonStatusRefused = "StatusRefused"
 	// ReasonAccountChanged: the credentials are now for another account than the one
 	// in which the object lives. Nothing was touched.
 	// Remedy: restore the old credentials, or delete the object with them and create it

@@ -124,7 +124,8 @@ type FilterRule struct {
 	// +optional
 	Destination *RulePeer `json:"destination,omitempty"`
 
-	// description of the rule, at most 255 characters without < and >.
+	// description of the rule, at most 255 characters without < and >. White space at its
+	// ends, and what is beyond 255 bytes, does not reach the cloud.
 	// +kubebuilder:validation:XValidation:rule="!self.contains('<') && !self.contains('>')",message="the cloud refuses < and > in a description: leave them out"
 	// +kubebuilder:validation:MaxLength=255
 	// +optional

@@ -15,22 +15,26 @@ import (
 
 // options are what the flags say.
 type options struct {
-	kubeconfig        string
-	metrics, health   string
-	leaderElect       bool
-	namespace         string
-	verifierNamespace string
-	resync            time.Duration
-	workers           int
-	callsPerSecond    float64
-	burst             int
-	callDeadline      time.Duration
+	kubeconfig      string
+	metrics, health string
+	leaderElect     bool
+	namespace       string
+	// leaseDuration, renewDeadline and retryPeriod are those of the leader election.
+	leaseDuration, renewDeadline, retryPeriod time.Duration
+	verifierNamespace                         string
+	resync                                    time.Duration
+	workers                                   int
+	callsPerSecond                            float64
+	burst                                     int
+	callDeadline                              time.Duration
+	tenants                                   tenants
 }
 
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
 
 const environmentHelp = `
-The operator's own credentials, for objects that name no Secret, come from the environment:
+The operator's own credentials, for objects that name no Secret, come from the environment. They serve the
+namespaces that --own-credentials-namespaces selects:
   HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK, HUAWEICLOUD_SDK_SECURITY_TOKEN, HUAWEICLOUD_SDK_PROJECT_ID,
   VPCMIRROR_REGION, VPCMIRROR_ENDPOINT, VPCMIRROR_IAM_ENDPOINT
 `
@@ -42,7 +46,10 @@ func command(run func(context.Context, options) error) startup.Command {
 
 	kubernetes.StringVar(&o.kubeconfig, "kubeconfig", "", startup.KubeconfigUsage)
 	kubernetes.BoolVar(&o.leaderElect, "leader-elect", false, "let one of several managers work and the others stand by; needed with more than one replica")
-	kubernetes.StringVar(&o.namespace, "leader-election-namespace", "", "`namespace` of the lease; by default the manager's own")
+	kubernetes.StringVar(&o.namespace, "leader-election-namespace", startup.Namespace(), "`namespace` of the lease; by default the manager's own")
+	kubernetes.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long another manager waits for a holder of the lease that does not renew it; whole seconds")
+	kubernetes.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long the holder tries to renew the lease before it gives up; less than the lease's duration, more than a call to the cloud may take")
+	kubernetes.DurationVar(&o.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how long lies between two attempts to get or renew the lease")
 	kubernetes.StringVar(&o.verifierNamespace, "verifier-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the verifiers' leases, by which a lost verifier is told from a quiet network; POD_NAMESPACE sets it too, empty switches it off")
 
 	cloud.DurationVar(&o.resync, "resync-interval", 10*time.Minute, "how often the cloud is compared with the specs when nothing happens; at least 10s")
@@ -50,6 +57,8 @@ func command(run func(context.Context, options) error) startup.Command {
 	cloud.Float64Var(&o.callsPerSecond, "cloud-calls-per-second", huawei.DefaultCallsPerSecond, "calls to one account and region, on average")
 	cloud.IntVar(&o.burst, "cloud-burst", huawei.DefaultBurst, "calls to one account and region in one burst")
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")
+
+	o.tenants.add(cloud)
 
 	serving.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of the Prometheus metrics; 0 switches them off")
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
@@ -70,8 +79,13 @@ func (o *options) check() error {
 		return fmt.Errorf("--workers=%d: choose at least 1", o.workers)
 	case !(o.callsPerSecond > 0) || o.burst < 1: // NaN too
 		return errors.New("--cloud-calls-per-second and --cloud-burst must be greater than 0")
+	case o.leaderElect && (o.leaseDuration < time.Second || o.leaseDuration%time.Second != 0 || o.leaseDuration <= o.renewDeadline):
+		return fmt.Errorf("--leader-elect-lease-duration=%s: choose whole seconds, more than --leader-elect-renew-deadline=%s", o.leaseDuration, o.renewDeadline)
+	case o.leaderElect && (o.retryPeriod <= 0 || o.renewDeadline-o.callDeadline < 2*o.retryPeriod):
+		return fmt.Errorf("--leader-elect-renew-deadline=%s: choose at least --cloud-call-deadline=%s and twice --leader-elect-retry-period=%s more",
+			o.renewDeadline, o.callDeadline, o.retryPeriod)
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return nil
+	return o.tenants.check()
 }

@@ -3,7 +3,7 @@
 //
 // It only wires: what is decided, done and reported is in controllers. It may import api,
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
-// controllers/inventory, controllers/lifecycle, controllers/liveness,
+// controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
 // controllers/mirrorfilter, controllers/mirrorsession, controllers/plan and
 // controllers/status.
 package main
@@ -50,15 +50,8 @@ var version = "unknown"
 
 func main() { os.Exit(command(run).Main(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// The lease is held for leaseDuration and given up after renewDeadline without
-// contact; a cloud call ends within huawei.MaxDeadline, which is less than the
-// difference, so a deposed leader never writes beside its successor.
-const (
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
-	// reconcileTimeout bounds one reconcile: a few dozen calls at the most.
-	reconcileTimeout = 2 * time.Minute
-)
+// reconcileTimeout bounds one reconcile: a few dozen calls at the most.
+const reconcileTimeout = 2 * time.Minute
 
 func run(ctx context.Context, o options) error {
 	own, err := credentials.FromEnvironment(os.Getenv)
@@ -72,16 +65,20 @@ func run(ctx context.Context, o options) error {
 	rest.QPS = -1 // no limit of our own: the API server's priority and fairness bound us
 	log.Log.Info("This is the manager of vpcmirror", "version", version)
 	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
+	leads, err := o.election(rest)
+	if err != nil {
+		return err
+	}
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
-		Scheme:                        scheme(),
-		Metrics:                       metricsserver.Options{BindAddress: o.metrics},
-		HealthProbeBindAddress:        o.health,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "vpcmirror-manager",
-		LeaderElectionNamespace:       o.namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 new(leaseDuration),
-		RenewDeadline:                 new(renewDeadline),
+		Scheme:                              scheme(),
+		Metrics:                             metricsserver.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:              o.health,
+		LeaderElection:                      o.leaderElect,
+		LeaderElectionResourceLockInterface: leads.lock,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaseDuration:                       &o.leaseDuration,
+		RenewDeadline:                       &o.renewDeadline,
+		RetryPeriod:                         &o.retryPeriod,
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
 		}},
@@ -91,7 +88,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)
 	}
-	if err := addControllers(ctx, mgr, o, own); err != nil {
+	if err := addControllers(ctx, mgr, o, own, leads.fence); err != nil {
 		return err
 	}
 	if err := addProbes(mgr); err != nil {
@@ -103,7 +100,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials) error {
+func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error) error {
 	cluster, err := clusterID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -114,7 +111,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Deadline:       o.callDeadline,
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
+		Fence:          fence,
 	})
+	rules, err := o.tenants.rules(mgr.GetAPIReader())
+	if err != nil {
+		return err
+	}
 	alive, err := addLiveness(mgr, o.verifierNamespace)
 	if err != nil {
 		return err
@@ -122,14 +124,18 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own, rules),
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
 		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,
+		Timing:    o.timing(),
 	})
+	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
+		return fmt.Errorf("add the watch of the namespaces: %w", err)
+	}
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}
@@ -156,9 +162,12 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 }
 
 // cached is what the cache holds of kinds that are not ours: of nodes only names and
-// addresses, and of leases only the verifiers'.
+// addresses, and of leases only the verifiers', and of these only when they were renewed.
 func cached(verifierNamespace string) cache.Options {
-	leases := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"})}
+	leases := cache.ByObject{
+		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
+		Transform: slimLease,
+	}
 	if verifierNamespace != "" {
 		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
 	}
@@ -176,6 +185,18 @@ func slimNode(o any) (any, error) {
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
 		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}, nil
+}
+
+// slimLease leaves out what somebody could fill a lease with: there is one for each node.
+func slimLease(o any) (any, error) {
+	lease, ok := o.(*coordinationv1.Lease)
+	if !ok {
+		return o, nil
+	}
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name, UID: lease.UID, ResourceVersion: lease.ResourceVersion},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: lease.Spec.LeaseDurationSeconds, RenewTime: lease.Spec.RenewTime},
 	}, nil
 }
 

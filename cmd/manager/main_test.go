@@ -34,7 +34,8 @@ func play(work func(context.Context, options) error, args ...string) outcome {
 func TestTheFlags(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
 	inPod := options{
-		metrics: ":8080", health: ":8081", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
+		metrics: ":8080", health: ":8081", namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
+		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second,
 	}
 	for name, c := range map[string]struct {
@@ -44,11 +45,16 @@ func TestTheFlags(t *testing.T) {
 		"have defaults for a pod": {nil, func(*options) {}},
 		"are taken as given": {[]string{
 			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1",
+			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
+			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
+			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
+				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
+				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
 			}
 		}},
 		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
@@ -62,7 +68,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
@@ -71,21 +77,28 @@ func TestTheFlags(t *testing.T) {
 
 func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 	for args, want := range map[string]string{
-		"--bogus":                      "unknown flag: --bogus",
-		"start":                        `unknown argument "start": manager takes flags only`,
-		"--workers":                    "flag needs an argument: --workers",
-		"--workers=0":                  "--workers=0: choose at least 1",
-		"--workers=x":                  `--workers="x": give a whole number`,
-		"--resync-interval=9s":         "--resync-interval=9s is too short: choose at least 10s, for the cloud's sake",
+		"--bogus":              "unknown flag: --bogus",
+		"start":                `unknown argument "start": manager takes flags only`,
+		"--workers":            "flag needs an argument: --workers",
+		"--workers=0":          "--workers=0: choose at least 1",
+		"--workers=x":          `--workers="x": give a whole number`,
+		"--resync-interval=9s": "--resync-interval=9s is too short: choose at least 10s, for the cloud's sake",
+		"--leader-elect --leader-elect-renew-deadline=15s":     "--leader-elect-lease-duration=15s: choose whole seconds, more than --leader-elect-renew-deadline=15s",
+		"--leader-elect --leader-elect-lease-duration=20500ms": "--leader-elect-lease-duration=20.5s: choose whole seconds, more than --leader-elect-renew-deadline=10s",
+		"--leader-elect --leader-elect-renew-deadline=7s":      "--leader-elect-renew-deadline=7s: choose at least --cloud-call-deadline=4s and twice --leader-elect-retry-period=2s more",
 		"--cloud-burst=0":              "--cloud-calls-per-second and --cloud-burst must be greater than 0",
 		"--cloud-calls-per-second=0":   "--cloud-calls-per-second and --cloud-burst must be greater than 0",
 		"--cloud-calls-per-second=NaN": "--cloud-calls-per-second and --cloud-burst must be greater than 0",
 		"--cloud-call-deadline=5s":     "--cloud-call-deadline=5s: choose more than 0 and at most 4s",
 		"--cloud-call-deadline=0":      "--cloud-call-deadline=0s: choose more than 0 and at most 4s",
-		"--log-level=loud":             `--log-level="loud": choose debug, info, warn or error`,
+		"--allowed-endpoints=https://a.example,a.example": `--allowed-endpoints: "a.example": it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: ` +
+			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
+		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
+			`found '', expected: identifier after ','`,
+		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
 	} {
 		t.Run(args, func(t *testing.T) {
-			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, args)
+			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, strings.Fields(args)...)
 			if diff := cmp.Diff(outcome{2, "", "manager: " + want + "; see manager --help\n"}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -131,6 +144,33 @@ func TestTheCacheKeepsOfANodeWhatTheReconcilersRead(t *testing.T) {
 	tombstone := struct{}{}
 	if got, err := slimNode(tombstone); got != tombstone || err != nil {
 		t.Errorf("something else became %v, %v", got, err)
+	}
+}
+
+func TestTheCacheKeepsOfALeaseWhenItWasRenewed(t *testing.T) {
+	renewed := metav1.NewMicroTime(time.Now())
+	full := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"app.kubernetes.io/component": "verifier"},
+			Annotations: map[string]string{"a": strings.Repeat("a", 250_000)}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+		},
+		Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed, HolderIdentity: new(strings.Repeat("a", 250_000))},
+	}
+	var got any
+	for o, by := range cached("v").ByObject {
+		if _, ok := o.(*coordinationv1.Lease); ok && by.Transform != nil {
+			var err error
+			if got, err = by.Transform(full); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7"},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed},
+	}
+	if diff := cmp.Diff(any(want), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

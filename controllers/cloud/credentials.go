@@ -22,6 +22,12 @@ type Credentials struct {
 	// IAMEndpoint is the base URL of the identity service, asked for the project
 	// when ProjectID is empty; empty for the region's usual one.
 	IAMEndpoint string
+	// CABundle has certificates in PEM form of authorities that are trusted beside the
+	// system's; empty for none.
+	CABundle string
+	// Shared is true for credentials that serve several tenants: an error then names no
+	// object of the cloud but those that the request named.
+	Shared bool
 }
 
 // Factory makes a client from credentials. A mistake in them is an *Error with

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,20 +46,28 @@ type Error struct {
 	Code string
 	// HTTPStatus is 0 when there was no answer.
 	HTTPStatus int
-	// RequestID lets the cloud's support find the call; empty without an answer.
+	// RequestID lets the cloud's support find the call; empty without an answer. It is new
+	// at each attempt, so it is no part of Error.
 	RequestID string
 	// RetryAfter is how long the cloud asks to wait; 0 when it did not say.
 	RetryAfter time.Duration
 	// Ambiguous is true when a write may have taken effect although it failed: a
 	// time-out, a lost connection, a 5xx, an answer that can't be read.
 	Ambiguous bool
-	// Message is the cloud's own sentence, without secrets.
+	// Unsent is true when the request surely never left, because no connection was made.
+	Unsent bool
+	// Message is the cloud's own sentence, or why there is no answer; without secrets, and
+	// without what differs at each attempt.
 	Message string
+	// Detail is what else a log should have, such as the addresses of a connection; without
+	// secrets, and no part of Error.
+	Detail string
 	// Cause is the error below, if there is one.
 	Cause error
 }
 
-// Error reads like: CreateTrafficMirrorSession: 409 VPC.9905: Quota exceeded … (request 0f3c…).
+// Error reads like: CreateTrafficMirrorSession: 409 VPC.9905: Quota exceeded … It is the
+// same at each attempt that fails alike, so that it can stand in a status.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
@@ -68,17 +77,7 @@ func (e *Error) Error() string {
 			b.WriteString(" " + e.Code)
 		}
 	}
-	switch {
-	case e.Message != "":
-		b.WriteString(": " + e.Message)
-	case e.Cause != nil:
-		b.WriteString(": " + e.Cause.Error())
-	default:
-		b.WriteString(": " + string(e.Class))
-	}
-	if e.RequestID != "" {
-		b.WriteString(" (request " + e.RequestID + ")")
-	}
+	b.WriteString(": " + cmp.Or(e.Message, string(e.Class)))
 	return b.String()
 }
 
@@ -93,8 +92,30 @@ func ClassOf(err error) Class {
 	return ""
 }
 
+// DetailOf returns what a log should have of the cloud error in err beside its text: the
+// cloud's request ID, and what differs at each attempt. It is empty when there is nothing.
+func DetailOf(err error) string {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+		return ""
+	case e.RequestID == "":
+		return e.Detail
+	case e.Detail == "":
+		return "request " + e.RequestID
+	default:
+		return "request " + e.RequestID + ", " + e.Detail
+	}
+}
+
 // IsNotFound reports whether err means that the object is surely absent.
 func IsNotFound(err error) bool { return ClassOf(err) == ClassNotFound }
+
+// IsUnsent reports whether the request that gave err surely never left.
+func IsUnsent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Unsent
+}
 
 // IsAmbiguous reports whether the write that gave err may have taken effect.
 func IsAmbiguous(err error) bool {

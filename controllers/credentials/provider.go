@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,14 +31,24 @@ type Provider struct {
 	reader   client.Reader
 	factory  cloud.Factory
 	operator cloud.Credentials
+	rules    Rules
 	clients  *clients
+}
+
+// Rules are what the administrator allows.
+type Rules struct {
+	// Endpoints to which a Secret may lead. Those of the operator's own credentials are
+	// the administrator's own.
+	Endpoints Endpoints
+	// Namespaces that the operator's own credentials serve; nil for none.
+	Namespaces *Namespaces
 }
 
 // NewProvider makes a provider. reader must read from the API server itself, not from
 // a cache, which would need to list Secrets. operator are the operator's own
 // credentials; without keys, every object must name a Secret.
-func NewProvider(reader client.Reader, factory cloud.Factory, operator cloud.Credentials) *Provider {
-	return &Provider{reader: reader, factory: factory, operator: operator, clients: newClients(maxClients)}
+func NewProvider(reader client.Reader, factory cloud.Factory, operator cloud.Credentials, rules Rules) *Provider {
+	return &Provider{reader: reader, factory: factory, operator: operator, rules: rules, clients: newClients(maxClients)}
 }
 
 // ClientFor gives the client for an object in namespace with this spec. A mistake in
@@ -56,7 +65,7 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 	if err := fill(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
 		return nil, err
 	}
-	if err := check(c, origin); err != nil {
+	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
 		return nil, err
 	}
 	key := fingerprint(c)
@@ -80,7 +89,18 @@ func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.Sec
 			"spec.credentialsRef names no Secret and the operator has no credentials of its own: "+
 				"name a Secret in namespace %s, or start the operator with %s and %s", namespace, EnvAccessKey, EnvSecretKey)}
 	}
-	return p.operator, "the operator's own credentials", nil
+	served, err := p.rules.Namespaces.Serve(ctx, namespace)
+	if err != nil {
+		return cloud.Credentials{}, "", err
+	}
+	if !served {
+		return cloud.Credentials{}, "", &Error{Reason: NotAllowed, Message: fmt.Sprintf(
+			"spec.credentialsRef names no Secret, and the operator's own credentials don't serve the namespace %s: "+
+				"name a Secret, or have the administrator select the namespace by a label (--own-credentials-namespaces, chart: credentials.namespaces)", namespace)}
+	}
+	own := p.operator
+	own.Shared = true
+	return own, "the operator's own credentials", nil
 }
 
 func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.Credentials, string, error) {
@@ -128,21 +148,28 @@ func fill(have *string, want, field, key, origin string) error {
 	return nil
 }
 
-// check finds the mistakes that need no adapter to be found.
-func check(c cloud.Credentials, origin string) error {
+// check finds the mistakes that need no adapter to be found, before anything is sent. own
+// is true for the operator's own credentials.
+func (p *Provider) check(c *cloud.Credentials, own bool, origin string) error {
 	if c.Region == "" {
 		return &Error{Reason: Invalid, Message: fmt.Sprintf(
 			"the region is missing: set spec.region, or %s in %s", KeyRegion, origin)}
 	}
-	for _, endpoint := range []struct{ key, value string }{{KeyEndpoint, c.Endpoint}, {KeyIAMEndpoint, c.IAMEndpoint}} {
-		if endpoint.value == "" {
+	if !own {
+		return p.rules.Endpoints.admit(c, origin)
+	}
+	for _, endpoint := range []struct {
+		name  string
+		value *string
+	}{{EnvEndpoint, &c.Endpoint}, {EnvIAMEndpoint, &c.IAMEndpoint}} {
+		if *endpoint.value == "" {
 			continue
 		}
-		u, err := url.Parse(endpoint.value)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return &Error{Reason: Invalid, Message: fmt.Sprintf(
-				"%s of %s is no URL with http or https: write it like https://vpc.cn-north-4.myhuaweicloud.com", endpoint.key, origin)}
+		parsed, err := cloud.ParseOrigin(*endpoint.value)
+		if err != nil {
+			return &Error{Reason: Invalid, Cause: err, Message: fmt.Sprintf("%s of %s can't be used: %s", endpoint.name, origin, err)}
 		}
+		*endpoint.value = parsed
 	}
 	return nil
 }

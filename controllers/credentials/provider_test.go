@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,6 +63,14 @@ func (r *recorder) make(_ context.Context, c cloud.Credentials) (cloud.Client, e
 	return &recorded{from: c}, nil
 }
 
+// tests are the rules of an administrator who allows what the tests name.
+var tests = Rules{
+	Endpoints: Endpoints{Allowed: []string{
+		"https://vpc.example", "https://vpc2.example", "http://iam.example:8080", "https://iam2.example",
+	}},
+	Namespaces: NewNamespaces(&labelled{by: map[string]labels.Set{"team-a": {"team": "a"}}}, labels.SelectorFromSet(labels.Set{"team": "a"})),
+}
+
 const project = "0123456789abcdef0123456789abcdef"
 
 func full() map[string]string {
@@ -106,7 +115,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 			func(c *cloud.Credentials) { *c = operator; c.ProjectID = project }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewProvider(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, (&recorder{}).make, operator)
+			p := NewProvider(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, (&recorder{}).make, operator, tests)
 			spec, want := named("cloud"), fromSecret
 			tc.spec(spec)
 			tc.want(&want)
@@ -149,9 +158,12 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 		"another project in the spec": {full(), func(s *v1alpha1.CloudSpec) { s.ProjectID = strings.Repeat("f", 32) }, nil,
 			Error{Reason: Invalid, Message: "spec.projectID differs from projectID of Secret team-a/cloud: make them equal, or leave one of them out"}},
 		"an endpoint without http": {func() map[string]string { d := full(); d["endpoint"] = "vpc.example"; return d }(), nil, nil,
-			Error{Reason: Invalid, Message: "endpoint of Secret team-a/cloud is no URL with http or https: write it like https://vpc.cn-north-4.myhuaweicloud.com"}},
-		"an identity service that is a file": {func() map[string]string { d := full(); d["iamEndpoint"] = "file:///etc/passwd"; return d }(), nil, nil,
-			Error{Reason: Invalid, Message: "iamEndpoint of Secret team-a/cloud is no URL with http or https: write it like https://vpc.cn-north-4.myhuaweicloud.com"}},
+			Error{Reason: EndpointNotAllowed, Message: "endpoint of Secret team-a/cloud can't be used, as it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: " +
+				"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query: nothing was sent; " +
+				"have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"}},
+		"an identity service that is not on the list": {func() map[string]string { d := full(); d["iamEndpoint"] = "http://169.254.0.1"; return d }(), nil, nil,
+			Error{Reason: EndpointNotAllowed, Message: "iamEndpoint of Secret team-a/cloud is none that the administrator allows: nothing was sent; " +
+				"have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"}},
 		"what the adapter refuses": {full(), nil, &cloud.Error{Class: cloud.ClassInvalid, Op: "Configure", Message: "projectID is wrong"},
 			Error{Reason: Invalid, Message: "Secret team-a/cloud: projectID is wrong"}},
 	} {
@@ -160,7 +172,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 			if tc.data != nil {
 				reader.data["team-a/cloud"] = tc.data
 			}
-			p := NewProvider(reader, (&recorder{err: tc.factory}).make, cloud.Credentials{})
+			p := NewProvider(reader, (&recorder{err: tc.factory}).make, cloud.Credentials{}, tests)
 			spec := named("cloud")
 			if tc.spec != nil {
 				tc.spec(spec)
@@ -185,7 +197,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	t.Run("an API server that does not answer", func(t *testing.T) {
 		away := errors.New("connection refused")
-		p := NewProvider(&secretReader{err: away}, (&recorder{}).make, cloud.Credentials{})
+		p := NewProvider(&secretReader{err: away}, (&recorder{}).make, cloud.Credentials{}, tests)
 		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"))
 		if _, mistake := errors.AsType[*Error](err); mistake || !errors.Is(err, away) {
 			t.Errorf("got %v, want the API server's error", err)
@@ -193,7 +205,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	})
 	t.Run("a cloud that refuses the signature keeps its class", func(t *testing.T) {
 		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListProjects", Message: "no"}
-		p := NewProvider(&secretReader{data: map[string]map[string]string{"a/b": full()}}, (&recorder{err: refused}).make, cloud.Credentials{})
+		p := NewProvider(&secretReader{data: map[string]map[string]string{"a/b": full()}}, (&recorder{err: refused}).make, cloud.Credentials{}, tests)
 		_, err := p.ClientFor(t.Context(), "a", named("b"))
 		if _, mistake := errors.AsType[*Error](err); mistake || cloud.ClassOf(err) != cloud.ClassAuthentication {
 			t.Errorf("got %v, want Authentication", err)
@@ -204,7 +216,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 func TestClientsAreKeptByTheirContent(t *testing.T) {
 	reader := &secretReader{data: map[string]map[string]string{"a/one": full(), "b/two": full()}}
 	maker := &recorder{}
-	p := NewProvider(reader, maker.make, cloud.Credentials{})
+	p := NewProvider(reader, maker.make, cloud.Credentials{}, tests)
 	get := func(namespace, name string) cloud.Client {
 		t.Helper()
 		c, err := p.ClientFor(t.Context(), namespace, named(name))
@@ -232,6 +244,16 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 				t.Errorf("a new %s still gives %s client", key, other)
 			}
 			seen[c] = "that of " + key
+		}
+	})
+	t.Run("the operator's own keys give a client of its own, though a Secret has the same", func(t *testing.T) {
+		reader.data["a/one"] = full()
+		mine := get("a", "one").(*recorded)
+		shared := NewProvider(reader, maker.make, mine.from, tests)
+		shared.clients = p.clients
+		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{})
+		if err != nil || c == cloud.Client(mine) || !c.(*recorded).from.Shared || mine.from.Shared {
+			t.Errorf("got %v and %v", c, err)
 		}
 	})
 	t.Run("and old clients go away", func(t *testing.T) {

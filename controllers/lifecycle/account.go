@@ -78,7 +78,7 @@ func checkAccount(o status.Object, account cloud.Account) error {
 	}
 	return Stall(v1alpha1.ReasonAccountChanged,
 		"the object lives in %s, but its credentials are now for %s: nothing was touched. Restore the old credentials, or delete the object with them and create it anew",
-		describe(plan.AccountOf(bound)), describe(account))
+		describe(plan.AccountOf(bound)), describe(account)).Probed()
 }
 
 func describe(a cloud.Account) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +62,7 @@ func TestAnObjectIsConnectedToItsOwnAccountAlone(t *testing.T) {
 		s.client = there
 		_, err := connect(bound)
 		same(t, "the problem", &Problem{
-			Reason: v1alpha1.ReasonAccountChanged, Stalled: true,
+			Reason: v1alpha1.ReasonAccountChanged, Stalled: true, Within: time.Minute,
 			Message: "the object lives in project p of region r at https://a, but its credentials are now for project q of region r at https://a: " +
 				"nothing was touched. Restore the old credentials, or delete the object with them and create it anew",
 		}, Diagnose(err))

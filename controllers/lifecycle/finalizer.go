@@ -88,8 +88,10 @@ func (s *Scope) changeFinalizers(ctx context.Context, change func(client.Object,
 // to be tried again.
 func surelyRefused(err error) bool {
 	switch cloud.ClassOf(err) {
-	case "", cloud.ClassServer, cloud.ClassThrottled:
+	case "", cloud.ClassThrottled:
 		return false
+	case cloud.ClassServer:
+		return cloud.IsUnsent(err)
 	default:
 		return !cloud.IsAmbiguous(err)
 	}

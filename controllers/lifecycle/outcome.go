@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -29,13 +29,14 @@ import (
 type outcome struct {
 	recorder events.EventRecorder
 	resync   time.Duration
+	patience *patience
 
 	mu     sync.Mutex
 	logged map[types.UID]string // what the log has of why an object is not synced
 }
 
 func newOutcome(recorder events.EventRecorder, resync time.Duration) *outcome {
-	return &outcome{recorder: recorder, resync: resync, logged: make(map[types.UID]string)}
+	return &outcome{recorder: recorder, resync: resync, patience: newPatience(), logged: make(map[types.UID]string)}
 }
 
 // conclude sets the conditions of o, which was before when the reconcile began and ended
@@ -55,26 +56,45 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 		return ctrl.Result{}, err
 	}
 	handled(o)
-	if c := readyOf(before); c != nil && c.Reason == p.Reason && sameButRequest(c.Message, p.Message) {
-		p.Message = c.Message
+	if was := readyOf(before); queued(err) && was != nil && was.Status == metav1.ConditionFalse && was.ObservedGeneration == o.GetGeneration() {
+		return c.later(p.After), nil // what Ready says is still so
 	}
 	if p.Stalled {
 		status.Stalled(o, p.Reason, p.Message)
 	} else {
 		status.Waiting(o, p.Reason, p.Message)
 	}
+	c.tell(ctx, before, o, p, err)
+	switch {
+	case p.Within > 0:
+		return ctrl.Result{RequeueAfter: c.patience.next(o, p, c.resync)}, nil
+	case p.Retry:
+		return ctrl.Result{}, err
+	default:
+		return c.later(p.After), nil
+	}
+}
+
+// tell makes an event or a line of the log of a problem. What differs at each attempt, and so
+// must not stand in a status, is in the log.
+func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem, err error) {
 	kind := corev1.EventTypeNormal
-	if p.Stalled || p.Retry {
+	if p.Stalled || p.Retry || p.Reason == v1alpha1.ReasonCloudUnavailable {
 		kind = corev1.EventTypeWarning
 	}
-	evented := c.transition(before, o, kind) // events are logged, too
-	if news := c.isNews(o.GetUID(), p.Reason+": "+p.Message); news && !evented {
-		log.FromContext(ctx).Info("Not synced", "reason", p.Reason, "message", p.Message)
+	// A status that can't be stored would have the same transition each time.
+	news := c.isNews(o.GetUID(), p.Reason+": "+p.Message)
+	evented := news && c.transition(before, o, kind) // events are logged, too, but without the detail
+	detail := cloud.DetailOf(err)
+	logger := log.FromContext(ctx).WithValues("reason", p.Reason)
+	switch {
+	case news && detail != "":
+		logger.Info("Not synced", "message", p.Message, "detail", detail)
+	case news && !evented:
+		logger.Info("Not synced", "message", p.Message)
+	case !news:
+		logger.V(1).Info("Still not synced", "detail", detail)
 	}
-	if p.Retry {
-		return ctrl.Result{}, err
-	}
-	return c.later(p.After), nil
 }
 
 // isNews notes what the log has of an object, and reports whether that is new.
@@ -90,14 +110,7 @@ func (c *outcome) forget(uid types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.logged, uid)
-}
-
-var requestID = regexp.MustCompile(`\(request [^)]*\)`)
-
-// sameButRequest reports whether two messages differ only in the cloud's request IDs,
-// which are new each time: that is no reason to write a status.
-func sameButRequest(a, b string) bool {
-	return requestID.ReplaceAllString(a, "") == requestID.ReplaceAllString(b, "")
+	c.patience.forget(uid)
 }
 
 // transition makes an event when the reason or the status of Ready changed, and reports

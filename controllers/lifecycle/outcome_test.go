@@ -52,8 +52,8 @@ func conclude(t *testing.T, c *outcome, before *v1alpha1.MirrorFilter, err error
 }
 
 func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
-	busy := &cloud.Error{Class: cloud.ClassThrottled, Op: "List", RetryAfter: 10 * time.Second}
-	broken := &cloud.Error{Class: cloud.ClassServer, Op: "List", Message: "503"}
+	busy := &cloud.Error{Class: cloud.ClassThrottled, Op: "List", HTTPStatus: 429, RetryAfter: 10 * time.Second}
+	inUse := &cloud.Error{Class: cloud.ClassConflict, Op: "Delete", Message: "in use"}
 	for name, c := range map[string]struct {
 		err        error
 		conditions []metav1.Condition
@@ -79,15 +79,15 @@ func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
 		},
 		"throttled": {
 			busy, []metav1.Condition{
-				{Type: "Ready", Status: "False", Reason: "Throttled", Message: "List: Throttled"},
-				{Type: "Reconciling", Status: "True", Reason: "Throttled", Message: "List: Throttled"},
-			}, []string{"Normal Throttled List: Throttled"}, 10 * time.Second, nil,
+				{Type: "Ready", Status: "False", Reason: "Throttled", Message: "List: 429: Throttled"},
+				{Type: "Reconciling", Status: "True", Reason: "Throttled", Message: "List: 429: Throttled"},
+			}, []string{"Normal Throttled List: 429: Throttled"}, 10 * time.Second, nil,
 		},
-		"a fault": {
-			broken, []metav1.Condition{
-				{Type: "Ready", Status: "False", Reason: "CloudUnavailable", Message: "List: 503"},
-				{Type: "Reconciling", Status: "True", Reason: "CloudUnavailable", Message: "List: 503"},
-			}, []string{"Warning CloudUnavailable List: 503"}, 0, broken,
+		"a conflict": {
+			inUse, []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "Conflict", Message: "Delete: in use"},
+				{Type: "Reconciling", Status: "True", Reason: "Conflict", Message: "Delete: in use"},
+			}, []string{"Warning Conflict Delete: in use"}, 0, inUse,
 		},
 		"an error of the API server": {context.Canceled, nil, nil, 0, context.Canceled},
 	} {
@@ -115,17 +115,40 @@ func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
 	}
 }
 
-func TestANewRequestIDAloneIsNoNews(t *testing.T) {
+func TestWhatDiffersAtEachAttemptIsInTheLogAlone(t *testing.T) {
+	var lines []string
+	ctx := log.IntoContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
 	out, recorder := newTestOutcome()
-	failed := func(message, request string) error {
-		return &cloud.Error{Class: cloud.ClassPermission, Op: "List", HTTPStatus: 403, Message: message, RequestID: request}
+	fail := func(before *v1alpha1.MirrorFilter, message, request, detail string) *v1alpha1.MirrorFilter {
+		after := before.DeepCopy()
+		err := &cloud.Error{Class: cloud.ClassPermission, Op: "List", HTTPStatus: 403, Message: message, RequestID: request, Detail: detail}
+		if _, err := out.conclude(ctx, before, after, err, ""); err != nil {
+			t.Fatal(err)
+		}
+		return after
 	}
-	first, _, _ := conclude(t, out, filter(), failed("frozen", "r1"))
-	second, _, _ := conclude(t, out, first, failed("frozen", "r2"))
+	first := fail(filter(), "frozen", "r1", "127.0.0.1:1")
+	second := fail(first, "frozen", "r2", "127.0.0.1:2")
 	same(t, "the object", first, second)
-	third, _, _ := conclude(t, out, second, failed("in arrears", "r3"))
-	same(t, "another message", "List: 403: in arrears (request r3)", third.Status.Conditions[0].Message)
-	same(t, "the events", []string{"Warning PermissionDenied List: 403: frozen (request r1)"}, eventsOf(recorder))
+	third := fail(second, "in arrears", "r3", "")
+	same(t, "another message", "List: 403: in arrears", third.Status.Conditions[0].Message)
+	same(t, "the events", []string{"Warning PermissionDenied List: 403: frozen"}, eventsOf(recorder))
+	same(t, "the log", []string{
+		`"level"=0 "msg"="Not synced" "reason"="PermissionDenied" "message"="List: 403: frozen" "detail"="request r1, 127.0.0.1:1"`,
+		`"level"=0 "msg"="Not synced" "reason"="PermissionDenied" "message"="List: 403: in arrears" "detail"="request r3"`,
+	}, lines)
+}
+
+func TestOurOwnLimiterIsNoNewsOfAnObjectThatFails(t *testing.T) {
+	out, recorder := newTestOutcome()
+	first, _, _ := conclude(t, out, filter(), Stall("NoSources", "name one"))
+	held := &cloud.Error{Class: cloud.ClassThrottled, Op: "List", Unsent: true, RetryAfter: 3 * time.Second, Message: "used up"}
+	second, result, err := conclude(t, out, first, held)
+	same(t, "the object", first, second)
+	if err != nil || result.RequeueAfter < 3*time.Second || result.RequeueAfter > 4*time.Second {
+		t.Errorf("the next reconcile is after %s (%v), want about 3s", result.RequeueAfter, err)
+	}
+	same(t, "the events", []string{"Warning NoSources name one"}, eventsOf(recorder))
 }
 
 func TestTheLogSaysOnceWhatNoEventSays(t *testing.T) {

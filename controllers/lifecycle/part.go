@@ -14,6 +14,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // Identity is how a cloud object is recognised.
@@ -121,17 +122,21 @@ func (p *Part[T]) Confirm(ctx context.Context, have T) (*T, error) {
 func (p *Part[T]) checkOwner(have T) error {
 	is := p.Collection.Identity(have)
 	ownership, found := p.mark().OwnershipOf(is.Description)
+	bears, called := "the mark "+found.String()+" of another object", fmt.Sprintf("the name %q in place of %q", is.Name, p.Name)
+	if SharesAccount(p.Object) {
+		bears, called = "the mark of another object", fmt.Sprintf("another name than %q", p.Name)
+	}
 	switch {
 	case ownership == plan.OwnershipForeign:
 		return Stall(v1alpha1.ReasonConflict,
-			"the %s %s, which status names, bears the mark %s of another object: it is neither changed nor deleted. "+
+			"the %s %s, which status names, bears %s: it is neither changed nor deleted. "+
 				"If this object is a copy, such as one restored from a backup together with its status, delete it; the %s stays with its owner",
-			p.Collection.Kind, is.ID, found, p.Collection.Kind)
+			p.Collection.Kind, is.ID, bears, p.Collection.Kind)
 	case ownership == plan.OwnershipUnmarked && is.Name != p.Name:
 		return Stall(v1alpha1.ReasonConflict,
-			"the %s %s, which status names, bears no mark and the name %q in place of %q: it is neither changed nor deleted. "+
+			"the %s %s, which status names, bears no mark and %s: it is neither changed nor deleted. "+
 				"If it belongs to this object, end its description in the cloud with %s; else delete this object",
-			p.Collection.Kind, is.ID, is.Name, p.Name, p.mark())
+			p.Collection.Kind, is.ID, called, p.mark())
 	default:
 		return nil
 	}
@@ -292,6 +297,10 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 func (p *Part[T]) store(ctx context.Context, have T) error {
 	p.bind()
 	p.Record(have)
+	if status.IsSynced(p.Object) {
+		// What is true of the one before is not yet true of this one.
+		status.Waiting(p.Object, v1alpha1.ReasonProgressing, fmt.Sprintf("the %s is another one now: bringing it in line with the spec", p.Collection.Kind))
+	}
 	if err := p.Store(ctx); err != nil {
 		return err
 	}
@@ -405,7 +414,11 @@ func (p *Part[T]) deleteID(ctx context.Context, id string) error {
 	// A good status is no proof: something between us and the cloud may have given it.
 	switch _, err := p.Collection.Get(ctx, id); {
 	case err == nil:
-		return Retry(v1alpha1.ReasonDeleting, "the cloud still has the %s %s after it took its deletion", kind, id)
+		reason := v1alpha1.ReasonDeleting
+		if p.Object.GetDeletionTimestamp().IsZero() { // it is only to be made anew
+			reason = v1alpha1.ReasonProgressing
+		}
+		return Retry(reason, "the cloud still has the %s %s after it took its deletion", kind, id)
 	case !cloud.IsNotFound(err):
 		return fmt.Errorf("see whether the %s %s is gone: %w", kind, id, err)
 	}

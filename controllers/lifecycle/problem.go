@@ -1,8 +1,10 @@
 package lifecycle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -22,6 +24,10 @@ type Problem struct {
 	// changes, at the latest at the resync interval; for a problem with Retry it
 	// means the queue's growing delay.
 	After time.Duration
+	// Within is set where a person can mend what is wrong without anything that is watched
+	// being changed, such as a Secret or a right in the cloud: the object is looked at again
+	// after a second and then ever later, up to so long, and not before After.
+	Within time.Duration
 	// Retry lets the queue's growing delay decide when to reconcile again.
 	Retry bool
 	// Cause is the error below, if there is one.
@@ -48,7 +54,18 @@ func Retry(reason, format string, args ...any) *Problem {
 	return &Problem{Reason: reason, Message: fmt.Sprintf(format, args...), Retry: true}
 }
 
+// Probed lets a problem be looked at again often: whoever mends a Secret, or a right in the
+// cloud, waits for it.
+func (p *Problem) Probed() *Problem {
+	p.Within = mendProbe
+	return p
+}
+
 const (
+	// mendProbe is how long somebody waits at the most who has mended what no watch shows.
+	mendProbe = time.Minute
+	// throttledProbe is how late an object is looked at again that the cloud throttles.
+	throttledProbe = 2 * time.Minute
 	// quotaProbe is how often is asked whether a used-up quota has room again.
 	quotaProbe = 2 * time.Minute
 	// AbsentProbe is how often is asked whether a thing that no watch shows, such as an interface in the cloud, is there now.
@@ -62,14 +79,14 @@ var classes = map[cloud.Class]Problem{
 	cloud.ClassInvalid:        {Reason: v1alpha1.ReasonInvalidRequest, Stalled: true},
 	cloud.ClassConflict:       {Reason: v1alpha1.ReasonConflict, Retry: true},
 	cloud.ClassQuota:          {Reason: v1alpha1.ReasonQuotaExceeded, After: quotaProbe},
-	cloud.ClassAuthentication: {Reason: v1alpha1.ReasonAuthenticationFailed, Stalled: true},
-	cloud.ClassPermission:     {Reason: v1alpha1.ReasonPermissionDenied, Stalled: true},
-	cloud.ClassThrottled:      {Reason: v1alpha1.ReasonThrottled, Retry: true},
-	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Retry: true},
+	cloud.ClassAuthentication: {Reason: v1alpha1.ReasonAuthenticationFailed, Stalled: true, Within: mendProbe},
+	cloud.ClassPermission:     {Reason: v1alpha1.ReasonPermissionDenied, Stalled: true, Within: mendProbe},
+	cloud.ClassThrottled:      {Reason: v1alpha1.ReasonThrottled, Within: throttledProbe},
+	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Within: mendProbe},
 }
 
-// Diagnose returns what err means for the object. Errors that are neither about the
-// cloud nor about credentials (the API server's) give nil: they are the queue's.
+// Diagnose returns what err means for the object. An error that says nothing about it, such
+// as that of an API server which is away, gives nil: it is the queue's.
 func Diagnose(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -79,21 +96,30 @@ func Diagnose(err error) *Problem {
 	}
 	e, ok := errors.AsType[*cloud.Error](err)
 	if !ok {
-		return nil
+		return refusal(err)
 	}
 	p := classes[e.Class]
 	p.Message, p.Cause = err.Error(), err
-	if e.RetryAfter > 0 {
-		p.After, p.Retry = e.RetryAfter, false
+	switch {
+	case queued(err): // it will be its turn then
+		p.After, p.Within = e.RetryAfter, 0
+	case e.RetryAfter > 0: // who says so each time is still asked ever later
+		p.After, p.Within, p.Retry = e.RetryAfter, cmp.Or(p.Within, throttledProbe), false
+	case e.Class == cloud.ClassUnsupported && e.HTTPStatus == http.StatusNotFound: // the endpoint may be wrong
+		p.Within = mendProbe
 	}
 	return &p
 }
 
+// queued reports whether the operator's own limiter held a call back: that says nothing about
+// the object.
+func queued(err error) bool { return cloud.ClassOf(err) == cloud.ClassThrottled && cloud.IsUnsent(err) }
+
 // Lasting reports whether a refusal of the cloud is likely to stay for a while: a person has
-// to help, or a quota is used up.
+// to help, a quota is used up, or something is in the way.
 func Lasting(err error) bool {
 	p := Diagnose(err)
-	return p != nil && (p.Stalled || p.Reason == v1alpha1.ReasonQuotaExceeded)
+	return p != nil && (p.Stalled || p.Reason == v1alpha1.ReasonQuotaExceeded || cloud.ClassOf(err) == cloud.ClassConflict)
 }
 
 // Doing adds to an error what was being done; nil stays nil.
@@ -131,8 +157,16 @@ func credentialsMissing(err error) bool {
 // fromCredentials waits for a Secret that is missing, because it may come, and stalls
 // on one that can't be used.
 func fromCredentials(err error, e *credentials.Error) *Problem {
-	if e.Reason == credentials.NotFound {
-		return &Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: e.Message, After: AbsentProbe, Cause: err}
+	p := &Problem{Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
+	switch e.Reason {
+	case credentials.NotFound:
+		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
+	case credentials.EndpointNotAllowed:
+		p.Reason = v1alpha1.ReasonEndpointNotAllowed
+	case credentials.NotAllowed:
+		p.Reason = v1alpha1.ReasonCredentialsNotAllowed
+	default:
+		p.Reason = v1alpha1.ReasonInvalidCredentials
 	}
-	return &Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: e.Message, After: AbsentProbe, Stalled: true, Cause: err}
+	return p
 }

@@ -28,19 +28,22 @@ func TestEveryClassOfACloudErrorHasItsMeaning(t *testing.T) {
 		cloud.ClassInvalid:        {Reason: v1alpha1.ReasonInvalidRequest, Stalled: true},
 		cloud.ClassConflict:       {Reason: v1alpha1.ReasonConflict, Retry: true},
 		cloud.ClassQuota:          {Reason: v1alpha1.ReasonQuotaExceeded, After: 2 * time.Minute},
-		cloud.ClassAuthentication: {Reason: v1alpha1.ReasonAuthenticationFailed, Stalled: true},
-		cloud.ClassPermission:     {Reason: v1alpha1.ReasonPermissionDenied, Stalled: true},
-		cloud.ClassThrottled:      {Reason: v1alpha1.ReasonThrottled, Retry: true},
-		cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Retry: true},
+		cloud.ClassAuthentication: {Reason: v1alpha1.ReasonAuthenticationFailed, Stalled: true, Within: time.Minute},
+		cloud.ClassPermission:     {Reason: v1alpha1.ReasonPermissionDenied, Stalled: true, Within: time.Minute},
+		cloud.ClassThrottled:      {Reason: v1alpha1.ReasonThrottled, Within: 2 * time.Minute},
+		cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Within: time.Minute},
 	} {
 		t.Run(string(class), func(t *testing.T) {
-			cause := fmt.Errorf("create the filter: %w", &cloud.Error{Class: class, Op: "Create", HTTPStatus: 499, Code: "VPC.1", Message: "no", RequestID: "r"})
-			want.Message, want.Cause = "create the filter: Create: 499 VPC.1: no (request r)", cause
+			cause := fmt.Errorf("create the filter: %w", &cloud.Error{Class: class, Op: "Create", HTTPStatus: 499, Code: "VPC.1", Message: "no", RequestID: "r", Detail: "127.0.0.1:51234"})
+			want.Message, want.Cause = "create the filter: Create: 499 VPC.1: no", cause
 			same(t, "the problem", want, *Diagnose(cause), cmpopts.EquateErrors())
 
-			// What the cloud says about when to come back goes before everything.
+			// Before the time that the cloud names nobody comes back, and ever later after it.
 			later := &cloud.Error{Class: class, Op: "Create", RetryAfter: 7 * time.Second}
 			want.Message, want.Cause, want.After, want.Retry = "Create: "+string(class), later, 7*time.Second, false
+			if want.Within == 0 {
+				want.Within = 2 * time.Minute
+			}
 			same(t, "the problem with Retry-After", want, *Diagnose(later), cmpopts.EquateErrors())
 		})
 	}
@@ -56,11 +59,19 @@ func TestOtherErrorsHaveTheirMeaning(t *testing.T) {
 	}{
 		"missing credentials are waited for": {
 			fmt.Errorf("connect: %w", missing),
-			&Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: missing.Message, After: time.Minute, Cause: missing},
+			&Problem{Reason: v1alpha1.ReasonCredentialsNotFound, Message: missing.Message, Within: time.Minute, Cause: missing},
 		},
 		"wrong credentials are a person's to mend": {
 			invalid,
-			&Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: invalid.Message, After: time.Minute, Stalled: true, Cause: invalid},
+			&Problem{Reason: v1alpha1.ReasonInvalidCredentials, Message: invalid.Message, Within: time.Minute, Stalled: true, Cause: invalid},
+		},
+		"an endpoint that may be wrong is looked at again soon": {
+			&cloud.Error{Class: cloud.ClassUnsupported, Op: "List", HTTPStatus: 404, Message: "no such call"},
+			&Problem{Reason: v1alpha1.ReasonUnsupported, Message: "List: 404: no such call", Within: time.Minute, Stalled: true},
+		},
+		"a call that our own limiter held back has its turn soon": {
+			&cloud.Error{Class: cloud.ClassThrottled, Op: "List", Unsent: true, RetryAfter: 3 * time.Second, Message: "used up"},
+			&Problem{Reason: v1alpha1.ReasonThrottled, Message: "List: used up", After: 3 * time.Second},
 		},
 		"a problem is itself": {fmt.Errorf("resolve: %w", own), own},
 		"an error of the API server says nothing about the object": {errors.New("conflict"), nil},
@@ -72,6 +83,9 @@ func TestOtherErrorsHaveTheirMeaning(t *testing.T) {
 					t.Errorf("the problem is %v, want %v", got, c.want)
 				}
 				return
+			}
+			if c.want.Cause == nil && c.want != own {
+				c.want.Cause = c.err
 			}
 			same(t, "the problem", *c.want, *got, cmpopts.EquateErrors())
 		})

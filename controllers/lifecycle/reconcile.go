@@ -40,7 +40,7 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	}
 	k.Observe()
 	if failed := s.Store(ctx); failed != nil {
-		return ctrl.Result{}, failed
+		return s.unstored(ctx, failed)
 	}
 	return s.recheck(result), err
 }
@@ -58,6 +58,7 @@ func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner
+	case in <= 0 && !status.IsSynced(s.Object): // it could not be compared
 	case in <= 0:
 		s.Expectations.Rechecked(s.Object.GetUID())
 	default:
@@ -88,7 +89,7 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
 	if failed := s.Store(ctx); failed != nil {
-		return ctrl.Result{}, failed
+		return s.unstored(ctx, failed)
 	}
 	return result, err
 }

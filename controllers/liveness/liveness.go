@@ -120,7 +120,7 @@ func (w *Watcher) requestReconciles(ctx context.Context, changed map[string]bool
 	}
 	for i := range sessions.Items {
 		for _, e := range sessions.Items[i].Status.Verification {
-			if changed[v1alpha1.VerifierName(e.Node)] {
+			if changed[v1alpha1.LeaseName(e.Node)] {
 				select {
 				case w.Changed <- event.TypedGenericEvent[*v1alpha1.MirrorSession]{Object: &sessions.Items[i]}:
 				case <-ctx.Done():
@@ -179,7 +179,7 @@ func (w *Watcher) Lost(node string, reported bool) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l, ok := w.leases[v1alpha1.VerifierName(node)]
+	l, ok := w.leases[v1alpha1.LeaseName(node)]
 	switch {
 	case w.leases == nil, ok && l.state == Unknown:
 		return reported
@@ -195,7 +195,7 @@ func (w *Watcher) Of(node string) State {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if l, ok := w.leases[v1alpha1.VerifierName(node)]; ok {
+	if l, ok := w.leases[v1alpha1.LeaseName(node)]; ok {
 		return l.state
 	}
 	return Unknown

@@ -70,7 +70,7 @@ func TestWhatIsKnownOfALease(t *testing.T) {
 				}
 				want := map[string]bool{}
 				if s.changed {
-					want[v1alpha1.VerifierName(node)] = true
+					want[v1alpha1.LeaseName(node)] = true
 				}
 				if diff := cmp.Diff(want, w.observe(leases)); diff != "" {
 					t.Errorf("step %d: changed (-want +got):\n%s", i, diff)
@@ -85,7 +85,7 @@ func TestWhatIsKnownOfALease(t *testing.T) {
 
 func lease(node string, renewed time.Time) coordinationv1.Lease {
 	return coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.VerifierName(node)},
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.LeaseName(node)},
 		Spec:       coordinationv1.LeaseSpec{RenewTime: new(metav1.NewMicroTime(renewed)), LeaseDurationSeconds: new(int32(40))},
 	}
 }
@@ -125,7 +125,7 @@ func TestWhatWasReportedLastStandsUntilMoreIsKnown(t *testing.T) {
 }
 
 func blank(w *Watcher) *Watcher {
-	w.observe([]coordinationv1.Lease{{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.VerifierName(node)}}})
+	w.observe([]coordinationv1.Lease{{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.LeaseName(node)}}})
 	return w
 }
 

@@ -38,11 +38,11 @@ func (w *Watcher) deleteStale(ctx context.Context, leases []coordinationv1.Lease
 	}
 	needed := make(map[string]bool)
 	for _, n := range nodes.Items {
-		needed[v1alpha1.VerifierName(n.Name)] = true
+		needed[v1alpha1.LeaseName(n.Name)] = true
 	}
 	for _, s := range sessions.Items {
 		for _, e := range s.Status.Verification {
-			needed[v1alpha1.VerifierName(e.Node)] = true
+			needed[v1alpha1.LeaseName(e.Node)] = true
 		}
 	}
 	// When one can't be deleted the others still are.

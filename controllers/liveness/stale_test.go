@@ -59,7 +59,7 @@ func (c *cluster) lease(t *testing.T, node string) {
 func (c *cluster) renew(t *testing.T, node string) {
 	t.Helper()
 	var l coordinationv1.Lease
-	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: c.namespace, Name: v1alpha1.VerifierName(node)}, &l); err != nil {
+	if err := c.Client.Get(t.Context(), client.ObjectKey{Namespace: c.namespace, Name: v1alpha1.LeaseName(node)}, &l); err != nil {
 		t.Fatal(err)
 	}
 	l.Spec.RenewTime = new(metav1.NewMicroTime(c.now))
@@ -121,7 +121,7 @@ func (c *cluster) want(t *testing.T, nodes ...string) {
 		got = append(got, l.Name)
 	}
 	for _, n := range nodes {
-		want = append(want, v1alpha1.VerifierName(n))
+		want = append(want, v1alpha1.LeaseName(n))
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -68,22 +68,39 @@ func TestAPriorityThatIsTakenNamesItsHolderAndWhatIsWaitedFor(t *testing.T) {
 		numbers plan.Numbers
 		has     int
 		want    string
+		shared  bool
 	}{
+		"a foreign one in an account that others share": {
+			plan.Numbers{Holder: holder}, 9,
+			"priority 5 is already used by another session of the account; a priority is unique in account and region: choose another in spec.priority, or leave it out",
+			true,
+		},
+		"one there that is to get another": {
+			plan.Numbers{Holder: holder, HolderWants: 7}, 9,
+			"priority 5 is already used by another session of the account; which is to get another one: this one waits for that and has priority 9 until then",
+			true,
+		},
 		"a foreign one": {
 			plan.Numbers{Holder: holder}, 9,
 			"priority 5 is already used by the cloud's session h (theirs); a priority is unique in account and region: choose another in spec.priority, or leave it out",
+			false,
 		},
 		"one that is to get another": {
 			plan.Numbers{Holder: holder, HolderWants: 7}, 9,
 			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that and has priority 9 until then",
+			false,
 		},
 		"the same, and this one is not made yet": {
 			plan.Numbers{Holder: holder, HolderWants: 7}, 0,
 			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that",
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session(func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(5)) }, inCloud(5))
+			if !c.shared {
+				s.Spec.CredentialsRef = &v1alpha1.SecretReference{Name: "mine"}
+			}
 			err := (&scope{session: s}).priorityTaken(c.numbers, c.has)
 			want := &lifecycle.Problem{Reason: v1alpha1.ReasonPriorityTaken, Message: c.want, After: lifecycle.AbsentProbe}
 			same(t, "the problem", want, lifecycle.Diagnose(err))

@@ -97,7 +97,7 @@ type operation struct {
 func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) error {
 	entry := session.Status.Verification[i]
 	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
-	retired := entry.Counts
+	retired := entry.Counts.InBounds()
 	if traffic.Retired != nil {
 		retired = retired.Plus(*traffic.Retired)
 	}

@@ -67,7 +67,7 @@ func (s *scope) interfaceOfNode(ctx context.Context, field, name string, since t
 		remedy = fmt.Sprintf("Put %s.address with that ip and the vpcID that is meant in place of nodeName", field)
 	}
 	return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-		"%s.nodeName names %q, but several interfaces have its %s: %s. %s", field, name, ipsText(ips), candidates(all), remedy)
+		"%s.nodeName names %q, but several interfaces have its %s%s. %s", field, name, ipsText(ips), s.candidates(all), remedy)
 }
 
 // ipsText reads like: InternalIPs 192.168.0.164, 2001:db8::164.

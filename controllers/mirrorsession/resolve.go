@@ -134,7 +134,7 @@ func (s *scope) findFilter(ctx context.Context, have *cloud.Session) error {
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
 	case !plan.SameAccount(filter.Status.Account, s.Cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,
-			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name)
+			"the MirrorFilter %q lives in another account or region than the session: give both the same credentials, region and project", name).Probed()
 	}
 	s.filterID = filter.Status.ID
 	return nil
@@ -208,6 +208,7 @@ func joined(all []*lifecycle.Problem) error {
 		if p.After > 0 && (out.After == 0 || p.After < out.After) {
 			out.After = p.After
 		}
+		out.Within = max(out.Within, p.Within)
 	}
 	return &out
 }
@@ -272,8 +273,8 @@ func (s *scope) interfaceAt(ctx context.Context, field string, at v1alpha1.Inter
 			field, at.IP, s.accountName(), in)
 	case len(found) > 1:
 		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
-			field, at.IP, candidates(found), field)
+			"%s.address.ip names %s, which several interfaces have%s. Set %s.address.vpcID to the VPC that is meant",
+			field, at.IP, s.candidates(found), field)
 	}
 	return found[0], nil
 }
@@ -297,14 +298,18 @@ func (s *scope) interfacesAt(ctx context.Context, field string, at v1alpha1.Inte
 	return found, nil
 }
 
-// candidates lists interfaces for a person to choose from.
-func candidates(all []cloud.Interface) string {
+// candidates lists interfaces for a person to choose from; with the operator's own
+// credentials they are not the person's to know.
+func (s *scope) candidates(all []cloud.Interface) string {
+	if lifecycle.SharesAccount(s.session) {
+		return ""
+	}
 	out := make([]string, 0, len(all))
 	for _, i := range all {
 		out = append(out, fmt.Sprintf("%s (VPC %s)", i.ID, i.VPCID))
 	}
 	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return ": " + strings.Join(out, ", ")
 }
 
 // absent waits for a thing in the cloud that no watch shows.

@@ -38,6 +38,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
+		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
 }

@@ -31,7 +31,7 @@ type FilterDiff struct {
 func DiffFilter(want WantedFilter, have cloud.Filter) FilterDiff {
 	var d FilterDiff
 	compare(&d.Changes, &d.update.Name, "name", have.Name, want.Name)
-	compare(&d.Changes, &d.update.Description, "description", have.Description, want.Description)
+	compare(&d.Changes, &d.update.Description, "description", trim(have.Description), want.Description)
 	for _, direction := range []cloud.Direction{cloud.Ingress, cloud.Egress} {
 		e := newEdit(direction, want.Rules, have.Rules)
 		d.Changes = append(d.Changes, e.changes()...)
@@ -322,7 +322,7 @@ func ruleChanges(name string, have, want cloud.RuleSpec) []Change {
 	note("protocol", have.Protocol, want.Protocol)
 	note("source", peer(have.Source, have.SourcePorts), peer(want.Source, want.SourcePorts))
 	note("destination", peer(have.Destination, have.DestinationPorts), peer(want.Destination, want.DestinationPorts))
-	note("description", have.Description, want.Description)
+	note("description", trim(have.Description), want.Description)
 	return out
 }
 

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Mark names in the cloud whose an object is. The cloud has no tags and no
@@ -21,7 +23,8 @@ type Mark struct {
 	Part int
 }
 
-// maxDescription is the cloud's limit for a description, in characters.
+// maxDescription is the cloud's limit for a description. Its documents speak of characters,
+// and don't say that these are not counted in bytes.
 const maxDescription = 255
 
 var markPattern = regexp.MustCompile(`\[vpcmirror ([0-9a-f]{8})/([0-9A-Za-z-]{1,64})(?:/([1-9][0-9]{0,3}))?\]$`)
@@ -46,18 +49,33 @@ func (m Mark) String() string {
 // fit is cut, never the mark.
 func (m Mark) Describe(description string) string {
 	mark := m.String()
-	if description == "" {
+	if description = text(description, maxDescription-len(mark)-1); description == "" {
 		return mark
-	}
-	if room := maxDescription - len(mark) - 1; len([]rune(description)) > room {
-		description = string([]rune(description)[:room])
 	}
 	return description + " " + mark
 }
 
+// text is a text as it is sent: without the white space at its ends, which the cloud may
+// drop, and cut to so many bytes, but not within a character.
+func text(s string, bytes int) string {
+	s = trim(s)
+	if len(s) <= bytes {
+		return s
+	}
+	for bytes > 0 && !utf8.RuneStart(s[bytes]) {
+		bytes--
+	}
+	return trim(s[:bytes])
+}
+
+// trim takes off what one service or another takes for white space at the ends of a text.
+func trim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' || unicode.IsSpace(r) })
+}
+
 // MarkOf returns the mark at the end of a description.
 func MarkOf(description string) (Mark, bool) {
-	m := markPattern.FindStringSubmatch(strings.TrimSpace(description))
+	m := markPattern.FindStringSubmatch(trim(description))
 	if m == nil {
 		return Mark{}, false
 	}

@@ -189,7 +189,7 @@ func sessionFields(want, have cloud.SessionSpec) (cloud.SessionUpdate, []Change)
 		changes []Change
 	)
 	compare(&changes, &u.Name, "name", have.Name, want.Name)
-	compare(&changes, &u.Description, "description", have.Description, want.Description)
+	compare(&changes, &u.Description, "description", trim(have.Description), want.Description)
 	compare(&changes, &u.FilterID, "filter", have.FilterID, want.FilterID)
 	compare(&changes, &u.TargetID, "target", have.TargetID, want.TargetID)
 	compare(&changes, &u.TargetType, "target type", have.TargetType, want.TargetType)

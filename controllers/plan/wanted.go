@@ -38,7 +38,7 @@ func FilterFrom(f *v1alpha1.MirrorFilter, mark Mark) (WantedFilter, error) {
 			Destination:      r.Destination.Prefix,
 			SourcePorts:      cloud.PortRange(r.Source.Ports),
 			DestinationPorts: cloud.PortRange(r.Destination.Ports),
-			Description:      f.Spec.Rules[i].Description,
+			Description:      text(f.Spec.Rules[i].Description, maxDescription),
 		})
 	}
 	return want, nil
@@ -52,6 +52,7 @@ func Normalise(r cloud.RuleSpec) cloud.RuleSpec {
 	if r.Protocol == "" {
 		r.Protocol = cloud.All
 	}
+	r.Description = trim(r.Description)
 	return r
 }
 

@@ -11,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
-
-	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // FieldManager is the manager's name in server-side apply. It never applies
@@ -26,10 +24,11 @@ const verificationField = "verification"
 const attempts = 5
 
 // Write stores the status of after when it differs from that of before, reports whether it
-// did, and moves the resource version of after on. An object that was deleted and made
-// anew meanwhile is not touched; that is a conflict. For the status of custom resources
-// the API server compares no UID, only the version, so the write names the version and
-// is tried again when a verifier's entry came between; reader must read past any cache.
+// did, and moves the resource version of after on. For the status of custom resources the
+// API server compares no UID, only the version, so the write names the version and is tried
+// again when a verifier's entry came between; reader must read past any cache. It is a
+// conflict when the object was deleted and made anew meanwhile, or when somebody else has
+// changed what the manager owns of the status: another manager may lead by now.
 func Write(ctx context.Context, c client.Client, reader client.Reader, before, after Object) (bool, error) {
 	was, err := statusOf(before)
 	if err != nil {
@@ -51,7 +50,7 @@ func Write(ctx context.Context, c client.Client, reader client.Reader, before, a
 		if err == nil {
 			return true, nil
 		}
-		if !apierrors.IsConflict(err) || attempt == attempts || !catchUp(ctx, reader, after) {
+		if !apierrors.IsConflict(err) || attempt == attempts || !catchUp(ctx, reader, after, was) {
 			return false, fmt.Errorf("write the status of %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(after), err)
 		}
 	}
@@ -71,24 +70,18 @@ func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o 
 	return err
 }
 
-// catchUp moves the version of o to the present one, unless the name is now that of
-// another object, or an entry was folded that o still has: its sum would be wrong.
-func catchUp(ctx context.Context, reader client.Reader, o Object) bool {
+// catchUp moves the version of o to the present one, unless the name is now that of another
+// object, or its status is not the one any more that was read, the verifiers' entries aside.
+func catchUp(ctx context.Context, reader client.Reader, o Object, was map[string]any) bool {
 	now := o.DeepCopyObject().(Object) // a copy has its original's type
-	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() ||
-		!equality.Semantic.DeepEqual(foldedCounts(now), foldedCounts(o)) {
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() {
+		return false
+	}
+	if is, err := statusOf(now); err != nil || !equality.Semantic.DeepEqual(was, is) {
 		return false
 	}
 	o.SetResourceVersion(now.GetResourceVersion())
 	return true
-}
-
-// foldedCounts is what a session's entries had counted that are gone.
-func foldedCounts(o Object) *v1alpha1.Counts {
-	if s, ok := o.(*v1alpha1.MirrorSession); ok && s.Status.Traffic != nil {
-		return s.Status.Traffic.Retired
-	}
-	return nil
 }
 
 func statusOf(o Object) (map[string]any, error) {

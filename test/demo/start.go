@@ -112,7 +112,8 @@ func (d *demo) startManager(ctx context.Context) error {
 		return err
 	}
 	d.manager, err = d.start("manager", filepath.Join(d.programs, "manager"), "",
-		"--kubeconfig", kubeconfig, "--health-probe-bind-address", health, "--metrics-bind-address", "0", "--log-encoding", "text")
+		"--kubeconfig", kubeconfig, "--health-probe-bind-address", health, "--metrics-bind-address", "0", "--log-encoding", "text",
+		"--allowed-endpoints", d.cloud.endpoint)
 	if err != nil {
 		return err
 	}

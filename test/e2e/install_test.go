@@ -12,7 +12,8 @@ import (
 	"vpcmirror.io/operator/test/env/need"
 )
 
-// writeOverlay makes the overlay that a user would write: the images of this build.
+// writeOverlay makes the overlay that a user would write: the images of this build, and
+// the cloud's endpoint, which is not that of the region.
 func (w *world) writeOverlay(t *testing.T) {
 	t.Helper()
 	w.overlay = filepath.Join(root, "bin/e2e/overlay")
@@ -25,7 +26,11 @@ resources: [../../../config/default]
 images:
   - {name: localhost/vpcmirror/manager, newTag: %q}
   - {name: localhost/vpcmirror/verifier, newTag: %q}
-`, w.tag, w.tag)
+patches:
+  - target: {kind: Deployment, name: vpcmirror-manager}
+    patch: |
+      - {op: add, path: /spec/template/spec/containers/0/args/-, value: --allowed-endpoints=%s}
+`, w.tag, w.tag, w.CloudURL())
 	if err := os.WriteFile(filepath.Join(w.overlay, "kustomization.yaml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func (w *world) giveUp(t *testing.T, p pair) {
 // playHelm installs the chart and plays the walkthrough again.
 func playHelm(t *testing.T, w *world) {
 	w.helm(t, "install", "vpcmirror", root+"/config/chart", "-n", system, "--create-namespace",
-		"--set-string", "image.tag="+w.tag, "--wait", "--timeout=170s")
+		"--set-string", "image.tag="+w.tag, "--set", "cloud.allowedEndpoints={"+w.CloudURL()+"}", "--wait", "--timeout=170s")
 	w.by = "Helm"
 	w.kubectl(t, "label", "namespace", system, "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
 	w.waitForPods(t)

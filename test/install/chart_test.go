@@ -54,6 +54,7 @@ func TestChart(t *testing.T) {
 				"Role vpcmirror-system/vpcmirror-verifier", "RoleBinding vpcmirror-system/vpcmirror-verifier",
 				"DaemonSet vpcmirror-system/vpcmirror-verifier", "PodMonitor vpcmirror-system/vpcmirror-verifier",
 				"ValidatingAdmissionPolicy vpcmirror-verifier", "ValidatingAdmissionPolicyBinding vpcmirror-verifier",
+				"ValidatingAdmissionPolicy vpcmirror-verifier-lease", "ValidatingAdmissionPolicyBinding vpcmirror-verifier-lease",
 			},
 		} {
 			want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(gone, name) })
@@ -107,6 +108,40 @@ func TestChart(t *testing.T) {
 		}
 	})
 
+	t.Run("the operator's own credentials serve the namespaces of the selector", func(t *testing.T) {
+		for values, want := range map[string]string{
+			"": "", "credentials: {existingSecret: own}": "",
+			"credentials: {existingSecret: own, namespaces: 'team in (a, b),!guest'}": "--own-credentials-namespaces=team in (a, b),!guest",
+		} {
+			got := ""
+			for _, arg := range manager(t, values).Spec.Template.Spec.Containers[0].Args {
+				if strings.HasPrefix(arg, "--own-credentials-namespaces") {
+					got = arg
+				}
+			}
+			if got != want {
+				t.Errorf("values %q: the manager gets %q, want %q", values, got, want)
+			}
+		}
+	})
+
+	t.Run("the endpoints that Secrets may name are those of the list", func(t *testing.T) {
+		for values, want := range map[string]string{
+			"": "",
+			`cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}`: "--allowed-endpoints=https://vpc.example.com,http://10.0.0.1:8600",
+		} {
+			got := ""
+			for _, arg := range manager(t, values).Spec.Template.Spec.Containers[0].Args {
+				if strings.HasPrefix(arg, "--allowed-endpoints") {
+					got = arg
+				}
+			}
+			if got != want {
+				t.Errorf("values %q: the manager gets %q, want %q", values, got, want)
+			}
+		}
+	})
+
 	t.Run("the verifiers' metrics leave the node only when they are asked to", func(t *testing.T) {
 		for values, want := range map[string]string{
 			"":                                     "127.0.0.1:14789",
@@ -134,6 +169,9 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"manager: {goMemLimit: 100Mi}":                           "/manager/goMemLimit",
 		"manager: {resources: {limits: {memory: lots}}}":         "/manager/resources/limits/memory",
 		"manager: {resources: {limit: {memory: 1Gi}}}":           "/manager/resources",
+		"credentials: {namespaces: [a]}":                         "/credentials/namespaces",
+		"cloud: {allowedEndpoints: [vpc.example.com]}":           "/cloud/allowedEndpoints/0",
+		"cloud: {allowedEndpoints: ['https://a,https://b']}":     "/cloud/allowedEndpoints/0",
 		"image: {pullPolicy: Sometimes}":                         "/image/pullPolicy",
 		"image: {repository: 'Registry.example.com/X'}":          "/image/repository",
 		"image: {tag: 1.0}":                                      "/image/tag",

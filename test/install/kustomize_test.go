@@ -108,6 +108,31 @@ images:
 		}
 	})
 
+	t.Run("an overlay that gives everything a prefix leaves each policy in force", func(t *testing.T) {
+		bound, policies := map[string]bool{}, 0
+		all := overlay(t, "namePrefix: pre-\nresources: [config/default]\n", nil)
+		for _, u := range all {
+			if u.GetKind() == "ValidatingAdmissionPolicyBinding" {
+				name, _, err := unstructured.NestedString(u.Object, "spec", "policyName")
+				if err != nil {
+					t.Fatal(err)
+				}
+				bound[name] = true
+			}
+		}
+		for _, u := range all {
+			if u.GetKind() == "ValidatingAdmissionPolicy" {
+				policies++
+				if !bound[u.GetName()] || !strings.HasPrefix(u.GetName(), "pre-") {
+					t.Errorf("no binding names the policy %s", u.GetName())
+				}
+			}
+		}
+		if policies != 4 {
+			t.Errorf("there are %d policies, want 4", policies)
+		}
+	})
+
 	t.Run("config/health gives Argo CD the rule for both kinds", func(t *testing.T) {
 		all := overlay(t, "resources: [argocd.yaml]\ncomponents: [config/health]\n", map[string]string{
 			"argocd.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm, namespace: argocd}\ndata: {url: https://argocd.example.com}\n",

@@ -28,7 +28,7 @@ func TestASecretThatSuddenlyNamesAnotherAccountTouchesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, other := harness.New(t), sim.ForTest(t)
-			w.Start()
+			w.Start(harness.WithEndpoints(other.URL))
 			filter, session := w.Pair("bound")
 			want, asked := w.Content(), w.Cloud.Journal.Last()
 			before := w.Content()
@@ -165,8 +165,8 @@ func TestWhatIsWrongWithASecretIsSaidWithTheRemedy(t *testing.T) {
 			[]string{"the region is missing", "spec.region"},
 		},
 		"an endpoint that is none": {
-			func(s *corev1.Secret) { s.Data["endpoint"] = []byte("vpc.example") }, v1alpha1.ReasonInvalidCredentials,
-			[]string{"endpoint", "http"},
+			func(s *corev1.Secret) { s.Data["endpoint"] = []byte("vpc.example") }, v1alpha1.ReasonEndpointNotAllowed,
+			[]string{"endpoint", "http", "--allowed-endpoints"},
 		},
 		"a project of somebody else": {
 			func(s *corev1.Secret) { s.Data["projectID"] = []byte(scenario.WalkthroughOtherProject) }, v1alpha1.ReasonPermissionDenied,
@@ -180,7 +180,7 @@ func TestWhatIsWrongWithASecretIsSaidWithTheRemedy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := harness.New(t)
-			w.Start()
+			w.Start(harness.WithEndpoints("http://127.0.0.1:1"))
 			secret := w.Secret("broken")
 			c.edit(secret)
 			w.Create(secret)
@@ -188,7 +188,7 @@ func TestWhatIsWrongWithASecretIsSaidWithTheRemedy(t *testing.T) {
 			w.Create(filter)
 			harness.Because(w, filter, c.reason, c.words...)
 			w.Holds(harness.Content{})
-			if c.reason == v1alpha1.ReasonCredentialsNotFound || c.reason == v1alpha1.ReasonInvalidCredentials {
+			if c.reason == v1alpha1.ReasonCredentialsNotFound || c.reason == v1alpha1.ReasonInvalidCredentials || c.reason == v1alpha1.ReasonEndpointNotAllowed {
 				w.Delete(filter) // nothing is in the cloud, so it needs no credentials to go
 				w.Gone(filter)
 			}

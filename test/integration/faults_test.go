@@ -25,7 +25,7 @@ func failing(operation string, times int) fault.Fault {
 	}
 }
 
-func TestRetryAfterIsObeyed(t *testing.T) {
+func TestALongRetryAfterIsObeyed(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	throttle := fault.Throttle(1, "3")
@@ -51,6 +51,7 @@ func TestFaultsOfTheCloudAreRetriedUntilTheyEnd(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault.Fault{
 		"a 429 without Retry-After": {Kind: fault.Error, Status: 429, Code: "APIGW.0308", Message: "throttled"},
+		"a 400 about a duplicate":   {Kind: fault.Error, Status: 400, Code: "VPC.9901", Message: "Invalid input for priority. It already exists."},
 		"a 503":                     failing("", 0),
 		"a page of a proxy":         {Kind: fault.HTML},
 		"an empty 200":              {Kind: fault.Empty},
@@ -88,7 +89,7 @@ func TestAFaultThatStaysWritesTheStatusOnce(t *testing.T) {
 		w.Clock.Advance(time.Second) // there is no need to wait for reads to catch up
 		return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"]
 	}, func(n int) bool { return n >= 3 })
-	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter: CreateTrafficMirrorFilter: 503", "(request ")
+	harness.Because(w, filter, v1alpha1.ReasonCloudUnavailable, "create the filter: CreateTrafficMirrorFilter: 503")
 	var statuses int
 	for _, r := range m.Writes() {
 		if strings.HasSuffix(r, "/status") {

@@ -57,3 +57,27 @@ func TestAStatusIsWrittenThoughAVerifierWroteItsEntryMeanwhile(t *testing.T) {
 		CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: -1}, VNI: new(int32(5)), Verification: []v1alpha1.Verification{e},
 	}, session.Status, times)
 }
+
+func TestAStatusIsNotWrittenOverAnotherManagers(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	filter := w.Filter("taken")
+	w.Create(filter)
+	before := filter.DeepCopy()
+	theirs := filter.DeepCopy()
+	theirs.Status.ID = "what the successor made"
+	if _, err := status.Write(t.Context(), w.Cluster.Client, w.Cluster.Client, filter, theirs); err != nil {
+		t.Fatal(err)
+	}
+
+	ours := before.DeepCopy()
+	ours.Status.ID = "what the one made that was paused"
+	wrote, err := status.Write(t.Context(), w.Cluster.Client, w.Cluster.Client, before, ours)
+	if wrote || !apierrors.IsConflict(err) {
+		t.Errorf("the write gives %v and %v, want a conflict", wrote, err)
+	}
+	if err := w.Get(filter); err != nil {
+		t.Fatal(err)
+	}
+	harness.Same(t, "the ID", "what the successor made", filter.Status.ID)
+}

@@ -3,7 +3,9 @@ package startup
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -23,7 +25,20 @@ func APIServer(kubeconfig, userAgent string) (*rest.Config, error) {
 		return nil, fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	config.UserAgent = userAgent
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next, callDeadline, listDeadline} })
 	return config, nil
+}
+
+// Namespace is the namespace that this process runs in, empty outside of a pod.
+func Namespace() string {
+	if namespace := os.Getenv("POD_NAMESPACE"); namespace != "" {
+		return namespace
+	}
+	content, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
 }
 
 func load(kubeconfig string) (*rest.Config, error) {

@@ -3,13 +3,12 @@ package huawei
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -43,15 +42,34 @@ var (
 type call struct {
 	ctx  context.Context
 	next http.RoundTripper
+	// fence keeps the request from leaving by an error.
+	fence func() error
 
-	status int // 0 as long as there is no answer
-	header http.Header
-	body   []byte
+	begun     bool // the SDK has handed a request over
+	asked     bool // the transport has begun to look for a connection
+	connected bool // it has got one
+	date      string
+	fenced    error // why the request was not sent
+
+	request string // what was asked
+	status  int    // 0 as long as there is no answer
+	header  http.Header
+	body    []byte
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := c.next.RoundTrip(req.WithContext(c.ctx))
+	c.request = textOf(req)
+	c.begun, c.date = true, req.Header.Get("X-Sdk-Date")
+	if c.fenced = c.fence(); c.fenced != nil {
+		return nil, c.fenced
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	resp, err := c.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { c.asked = true },
+		GotConn: func(got httptrace.GotConnInfo) { c.haveConnection(got.Conn, cancel) },
+	})))
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +90,42 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// haveConnection checks the fence once more: signing and connecting take their time, and the
+// process may have been paused in either. On a connection that is closed then nothing can be
+// written any more.
+func (c *call) haveConnection(connection net.Conn, cancel context.CancelFunc) {
+	if c.fenced = c.fence(); c.fenced != nil {
+		_ = connection.Close() // it is not used in any case
+		cancel()               // else the transport would try its other connections
+		return
+	}
+	c.connected = true
+}
+
+// mayHaveLeft reports whether the request that ended with err can have reached the cloud: a
+// connection was there. A transport that does not tell of its connections is judged by the
+// error's type.
+func (c *call) mayHaveLeft(err error) bool {
+	switch {
+	case !c.begun:
+		return false
+	case c.asked:
+		return c.connected
+	default:
+		return !neverSent(err)
+	}
+}
+
 // caller sends calls to one endpoint with one set of keys. It holds the keys only
 // behind a pointer, so that printing it shows none.
 type caller struct {
-	factory  *Factory
-	account  cloud.Account // whose limiter is used
-	endpoint string
-	keys     *basic.Credentials
-	secrets  *secretsBox
+	factory   *Factory
+	transport http.RoundTripper
+	account   cloud.Account // whose limiter is used
+	endpoint  string
+	keys      *basic.Credentials
+	secrets   *secretsBox
+	shared    bool // see cloud.Credentials
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.
@@ -103,14 +149,23 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 		return err
 	}
 	started := time.Now()
-	answer := &call{ctx: ctx, next: f.transport}
+	answer := &call{ctx: ctx, next: c.transport, fence: open}
+	if k == write {
+		answer.fence = f.fence
+	}
 	err = guarded(send, c.connect(answer))
+	if answer.fenced != nil {
+		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
+	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
 	}
 	f.metrics.observe(op, err, time.Since(started))
 	return err
 }
+
+// open is the fence of what needs none.
+func open() error { return nil }
 
 // connect makes an SDK client for one call. It is a handful of small structs; the
 // connections are in the shared transport. The User-Agent must be set, or the SDK
@@ -140,9 +195,9 @@ func guarded(send func(*core.HcHttpClient) error, client *core.HcHttpClient) (er
 // notSent is the error for a call that the limiter or the caller's context stopped.
 func notSent(op string, err error) error {
 	if busy, ok := errors.AsType[*busyError](err); ok {
-		return &cloud.Error{Class: cloud.ClassThrottled, Op: op, RetryAfter: busy.delay, Message: busy.Error(), Cause: busy}
+		return &cloud.Error{Class: cloud.ClassThrottled, Op: op, Unsent: true, RetryAfter: busy.delay, Message: busy.Error(), Cause: busy}
 	}
-	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: "not sent: " + err.Error(), Cause: err}
+	return &cloud.Error{Class: cloud.ClassServer, Op: op, Unsent: true, Message: "not sent: " + err.Error(), Cause: err}
 }
 
 // innermost strips the URL that the HTTP client puts around an error.
@@ -154,20 +209,4 @@ func innermost(err error) error {
 		return errors.New("the SDK gave neither an answer nor an error")
 	}
 	return err
-}
-
-// neverSent reports whether the request surely did not leave: the connection was never
-// made. Everything else may have reached the cloud.
-func neverSent(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
-		return true
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
-	return ok
 }

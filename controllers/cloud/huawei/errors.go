@@ -1,7 +1,6 @@
 package huawei
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,54 +13,89 @@ import (
 
 // rule is one row of the error table. The first row that fits decides.
 type rule struct {
-	status int    // exactly this HTTP status; 0 fits every status
+	status int    // exactly this HTTP status; refused fits every 4xx, 0 every status
 	code   string // how the cloud's code begins, without regard to case; "" fits every code
 	words  string // what the cloud's sentence holds, in lower case; "" fits every sentence
 	class  cloud.Class
 }
 
-// table gives the class of a refusal. The status comes first; code and words only
-// tell apart what one status mixes, because the traffic-mirror calls have no
-// documented codes. The gateway's codes begin with APIGW on the public cloud and with
-// APIG on gateways of one's own.
+const refused = 4 // the first digit of a status
+
+// table gives the class of a refusal: by the HTTP status where that says it, then by the
+// code, then by the words, because the traffic-mirror calls have no documented codes: a
+// quota, a duplicate and a thing in use may come as 400, 403 or 409. The gateway's codes
+// begin with APIGW on the public cloud and with APIG on gateways of one's own.
 var table = []rule{
-	{status: 400, code: "VPC.0007", class: cloud.ClassPermission}, // the project is not that of the keys
-	{status: 400, code: "VPC.9902", words: "not support", class: cloud.ClassUnsupported},
-	{status: 400, code: "VPC.9902", words: "already", class: cloud.ClassConflict},
-	{status: 400, code: "VPC.9902", words: "in use", class: cloud.ClassConflict},
-	{status: 400, code: "VPC.9902", words: "conflict", class: cloud.ClassConflict},
-	{status: 400, class: cloud.ClassInvalid},
 	{status: 401, class: cloud.ClassAuthentication},
 	{status: 402, class: cloud.ClassPermission},
-	{status: 403, class: cloud.ClassPermission},
 	{status: 404, code: "APIGW.0101", class: cloud.ClassUnsupported},
 	{status: 404, code: "APIG.0101", class: cloud.ClassUnsupported},
 	{status: 404, code: "VPC.", class: cloud.ClassNotFound},
 	{status: 404, class: cloud.ClassServer},
 	{status: 405, class: cloud.ClassUnsupported},
+	{status: 407, class: cloud.ClassServer},
 	{status: 408, class: cloud.ClassServer},
-	{status: 409, code: "VPC.9905", class: cloud.ClassQuota},
-	{status: 409, class: cloud.ClassConflict},
-	{status: 412, class: cloud.ClassConflict},
 	{status: 413, class: cloud.ClassInvalid},
 	{status: 414, class: cloud.ClassInvalid},
-	{status: 415, class: cloud.ClassInvalid},
-	{status: 422, class: cloud.ClassInvalid},
 	{status: 423, class: cloud.ClassConflict},
 	{status: 429, class: cloud.ClassThrottled},
+	{status: 431, class: cloud.ClassInvalid},
 	{status: 494, class: cloud.ClassInvalid},
+
+	{status: 400, code: "VPC.0007", class: cloud.ClassPermission}, // the project is not that of the keys
+	{status: refused, code: "APIGW.0308", class: cloud.ClassThrottled},
+	{status: refused, code: "APIG.0308", class: cloud.ClassThrottled},
+	{status: refused, code: "VPC.9905", class: cloud.ClassQuota},
+	{status: refused, code: "VPC.9907", class: cloud.ClassConflict},
+	{status: 403, code: "VPC.0010", class: cloud.ClassPermission},
+	{status: 403, code: "VPC.2", class: cloud.ClassPermission},
+	{status: 403, code: "APIGW.", class: cloud.ClassPermission},
+	{status: 403, code: "APIG.", class: cloud.ClassPermission},
+
+	// Before the other words, because an action such as vpc:quotas:list is named here.
+	{status: 403, words: "polic", class: cloud.ClassPermission},
+	{status: 403, words: "authorized", class: cloud.ClassPermission},
+	{status: 403, words: "permission", class: cloud.ClassPermission},
+	{status: 403, words: "not allowed", class: cloud.ClassPermission},
+	{status: 403, words: "denied", class: cloud.ClassPermission},
+	{status: 403, words: "arrears", class: cloud.ClassPermission},
+	{status: 403, words: "frozen", class: cloud.ClassPermission},
+	{status: 403, words: "suspended", class: cloud.ClassPermission},
+	{status: refused, words: "quota", class: cloud.ClassQuota},
+	{status: refused, words: "maximum number", class: cloud.ClassQuota},
+	{status: refused, words: "too many", class: cloud.ClassQuota},
+	{status: refused, words: "not support", class: cloud.ClassUnsupported},
+	{status: refused, words: "already", class: cloud.ClassConflict},
+	{status: refused, words: " exists", class: cloud.ClassConflict},
+	{status: refused, words: "duplicate", class: cloud.ClassConflict},
+	{status: refused, words: "in use", class: cloud.ClassConflict},
+	{status: refused, words: "being used", class: cloud.ClassConflict},
+	{status: refused, words: "used by", class: cloud.ClassConflict},
+	{status: refused, words: "referenced", class: cloud.ClassConflict},
+	{status: refused, words: "conflict", class: cloud.ClassConflict},
+
+	{status: 400, class: cloud.ClassInvalid},
+	{status: 403, class: cloud.ClassPermission},
+	{status: 409, class: cloud.ClassConflict},
+	{status: 412, class: cloud.ClassConflict},
+	{status: 415, class: cloud.ClassInvalid},
+	{status: 422, class: cloud.ClassInvalid},
 	{class: cloud.ClassServer},
 }
 
 func classify(status int, code, message string) cloud.Class {
 	message = strings.ToLower(message)
 	for _, r := range table {
-		if (r.status == 0 || r.status == status) &&
-			hasPrefixFold(code, r.code) && strings.Contains(message, r.words) {
+		if r.fits(status, code, message) {
 			return r.class
 		}
 	}
 	return cloud.ClassServer
+}
+
+func (r rule) fits(status int, code, message string) bool {
+	return (r.status == 0 || r.status == status || r.status == refused && status/100 == refused) &&
+		hasPrefixFold(code, r.code) && strings.Contains(message, r.words)
 }
 
 func hasPrefixFold(s, prefix string) bool {
@@ -96,16 +130,18 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 	case answer.status == 0:
 		e.Class = cloud.ClassServer
 		e.Cause = innermost(cause)
-		e.Message = "no answer from " + c.endpoint + ": " + c.secrets.scrub(e.Cause.Error())
-		if errors.Is(e.Cause, context.DeadlineExceeded) {
-			e.Message = "no answer from " + c.endpoint + " in time"
-		}
-		e.Ambiguous = k == write && !neverSent(cause)
+		e.Unsent = !answer.mayHaveLeft(e.Cause)
+		e.Ambiguous = k == write && !e.Unsent
+		e.Message = c.obstacle(e.Cause, !e.Unsent)
+		e.Detail = c.secrets.scrub(e.Cause.Error())
 		return e
 	case answer.status >= 400:
 		f := readFault(answer.body)
 		e.Code, e.RequestID = f.code, f.requestID
 		e.Class = classify(answer.status, f.code, f.message)
+		if c.shared {
+			f.message = discreet(e.Class, f.message, answer.request)
+		}
 		e.Message = c.refusal(e, f, answer)
 		e.RetryAfter = retryAfter(answer.header, time.Now())
 	default:
@@ -121,14 +157,17 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 	if c.secrets.in(e.RequestID) || c.secrets.in(e.Code) { // no honest server does that
 		e.RequestID, e.Code = "", ""
 	}
-	e.Ambiguous = k == write && e.Class == cloud.ClassServer && answer.status != http.StatusNotFound
+	e.Unsent = answer.status == http.StatusProxyAuthRequired // the proxy keeps it
+	e.Ambiguous = k == write && e.Class == cloud.ClassServer && answer.status != http.StatusNotFound && !e.Unsent
 	return e
 }
 
 // refusal is the sentence for a status of 400 and above.
 func (c *caller) refusal(e *cloud.Error, f fault, answer *call) string {
-	explanation := c.secrets.scrub(f.message)
+	explanation := c.secrets.scrub(lasting(f.message, f.requestID, answer.header.Get("X-Request-Id"), answer.header.Get("Date"), answer.date))
 	switch {
+	case answer.status == http.StatusProxyAuthRequired:
+		return c.proxyRefusal(answer.status)
 	case e.Class == cloud.ClassAuthentication:
 		hint := "the cloud refused the signature: check the access key, the secret key (and the security token of temporary keys), " +
 			"this machine's clock, and that endpoint and region belong to the account"

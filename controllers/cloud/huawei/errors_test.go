@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -22,32 +23,70 @@ func TestEveryRowOfTheErrorTable(t *testing.T) {
 		code, message string
 		want          cloud.Class
 	}{
-		{"400 for a project that is not that of the keys is a lack of permission", 400, "VPC.0007", "urlTenantId is not equal tokenTenantId", cloud.ClassPermission},
-		{"400 VPC.9902 about support is unsupported", 400, "VPC.9902", "Flavor s6 does not support traffic mirroring.", cloud.ClassUnsupported},
-		{"400 VPC.9902 about something that is there already is a conflict", 400, "VPC.9902", "priority 1 is Already used", cloud.ClassConflict},
-		{"400 VPC.9902 about something in use is a conflict", 400, "vpc.9902", "filter is in use", cloud.ClassConflict},
-		{"400 VPC.9902 about a conflict is a conflict", 400, "VPC.9902", "Conflict with the state", cloud.ClassConflict},
-		{"400 is invalid", 400, "VPC.9901", "Invalid input for name. It is already in use.", cloud.ClassInvalid},
 		{"401 is authentication", 401, "APIGW.0301", "Incorrect IAM authentication information", cloud.ClassAuthentication},
 		{"402 is permission", 402, "", "", cloud.ClassPermission},
-		{"403 is permission", 403, "VPC.0010", "Policy doesn't allow", cloud.ClassPermission},
 		{"404 of the public gateway is unsupported", 404, "APIGW.0101", "The API does not exist", cloud.ClassUnsupported},
 		{"404 of one's own gateway is unsupported", 404, "APIG.0101", "The API does not exist", cloud.ClassUnsupported},
 		{"404 with a VPC code is not found", 404, "VPC.9904", "could not be found", cloud.ClassNotFound},
-		{"404 without a VPC code proves nothing", 404, "", "", cloud.ClassServer},
+		{"404 without a VPC code proves nothing", 404, "", "already in use", cloud.ClassServer},
 		{"405 is unsupported", 405, "", "", cloud.ClassUnsupported},
+		{"407 is a proxy's", 407, "", "", cloud.ClassServer},
 		{"408 is the server's", 408, "", "", cloud.ClassServer},
-		{"409 VPC.9905 is a quota", 409, "VPC.9905", "Quota exceeded", cloud.ClassQuota},
-		{"409 is a conflict", 409, "VPC.9907", "in use", cloud.ClassConflict},
-		{"412 is a conflict", 412, "", "", cloud.ClassConflict},
 		{"413 is invalid", 413, "APIGW.0201", "too large", cloud.ClassInvalid},
 		{"414 is invalid", 414, "APIGW.0201", "too large", cloud.ClassInvalid},
-		{"415 is invalid", 415, "", "", cloud.ClassInvalid},
-		{"422 is invalid", 422, "", "", cloud.ClassInvalid},
 		{"423 is a conflict", 423, "", "", cloud.ClassConflict},
 		{"429 is throttled", 429, "APIGW.0308", "over ratelimit", cloud.ClassThrottled},
+		{"431 is invalid", 431, "", "headers too large", cloud.ClassInvalid},
 		{"494 is invalid", 494, "APIGW.0201", "headers too large", cloud.ClassInvalid},
-		{"a status that nobody knows is the server's", 503, "APIGW.0613", "", cloud.ClassServer},
+
+		{"400 for a project that is not that of the keys is a lack of permission", 400, "VPC.0007", "urlTenantId is not equal tokenTenantId", cloud.ClassPermission},
+		{"400 with the code of a limit of calls is throttled", 400, "APIGW.0308", "over ratelimit", cloud.ClassThrottled},
+		{"the same of one's own gateway", 403, "APIG.0308", "over ratelimit", cloud.ClassThrottled},
+		{"400 with the code of a quota is one", 400, "VPC.9905", "no more of these", cloud.ClassQuota},
+		{"403 with the code of a quota is one", 403, "vpc.9905", "", cloud.ClassQuota},
+		{"409 VPC.9905 is a quota", 409, "VPC.9905", "Quota exceeded", cloud.ClassQuota},
+		{"400 with the code of a reference is a conflict", 400, "VPC.9907", "", cloud.ClassConflict},
+		{"403 of the policy engine is permission, whatever the action is called", 403, "VPC.0010", "Policy doesn't allow vpc:quotas:list", cloud.ClassPermission},
+		{"403 of VPC about rights or the bill is permission", 403, "VPC.2701", "already overdue", cloud.ClassPermission},
+		{"403 of the gateway is permission", 403, "APIGW.0302", "", cloud.ClassPermission},
+		{"403 of one's own gateway is permission", 403, "APIG.0802", "", cloud.ClassPermission},
+
+		{"403 about policies is permission, whatever the action is called", 403, "PAP5.0012", "no policy allows vpc:quotas:list", cloud.ClassPermission},
+		{"403 about authority is permission", 403, "", "User is not authorized to perform vpc:quotas:list", cloud.ClassPermission},
+		{"403 about permissions is permission", 403, "", "No permission for vpc:quotas:list", cloud.ClassPermission},
+		{"403 about what is not allowed is permission", 403, "", "vpc:quotas:list is not allowed", cloud.ClassPermission},
+		{"403 about a denial is permission", 403, "", "Access to vpc:quotas:list denied", cloud.ClassPermission},
+		{"403 about the bill is permission", 403, "", "The account is already in arrears", cloud.ClassPermission},
+		{"403 about a frozen account is permission", 403, "", "The account has already been frozen", cloud.ClassPermission},
+		{"403 about a suspended account is permission", 403, "", "The account is already Suspended", cloud.ClassPermission},
+
+		{"400 about a quota is one", 400, "VPC.9901", "Quota exceeded for resources: ['traffic_mirror_session']", cloud.ClassQuota},
+		{"403 about a quota is one", 403, "", "The quota is used up", cloud.ClassQuota},
+		{"409 about a quota is one, whatever its code", 409, "VPC.9902", "exceeds the quota", cloud.ClassQuota},
+		{"400 about a maximum number is a quota", 400, "", "The Maximum number of sessions is 3", cloud.ClassQuota},
+		{"409 about too many is a quota", 409, "", "Too many sessions for one source", cloud.ClassQuota},
+
+		{"400 about support is unsupported", 400, "VPC.9902", "Flavor s6 does not support traffic mirroring.", cloud.ClassUnsupported},
+		{"409 about support is unsupported", 409, "VPC.9902", "Flavor s6 is not supported.", cloud.ClassUnsupported},
+		{"400 about something that exists already is a conflict", 400, "VPC.9901", "priority 1 already exists", cloud.ClassConflict},
+		{"403 about something that is used already is a conflict", 403, "", "priority 1 is Already used", cloud.ClassConflict},
+		{"400 about something that exists is a conflict", 400, "", "such a session exists in the region", cloud.ClassConflict},
+		{"422 about a duplicate is a conflict", 422, "", "Duplicate priority", cloud.ClassConflict},
+		{"400 about something in use is a conflict", 400, "VPC.9902", "filter is in use", cloud.ClassConflict},
+		{"400 about something being used is a conflict", 400, "", "the filter is being used by a session", cloud.ClassConflict},
+		{"400 about what somebody uses is a conflict", 400, "", "the filter is used by a session", cloud.ClassConflict},
+		{"403 about a reference is a conflict", 403, "", "the filter is Referenced by a session", cloud.ClassConflict},
+		{"400 about a conflict is a conflict", 400, "VPC.9902", "Conflict with the state", cloud.ClassConflict},
+
+		{"400 is invalid", 400, "VPC.9901", "Invalid input for name. Length must be 1-64.", cloud.ClassInvalid},
+		{"what does not exist is no duplicate", 400, "VPC.9901", "the port does not exist", cloud.ClassInvalid},
+		{"403 is permission", 403, "", "", cloud.ClassPermission},
+		{"409 is a conflict", 409, "", "", cloud.ClassConflict},
+		{"412 is a conflict", 412, "", "", cloud.ClassConflict},
+		{"415 is invalid", 415, "", "", cloud.ClassInvalid},
+		{"422 is invalid", 422, "", "", cloud.ClassInvalid},
+		{"a status that nobody knows is the server's", 418, "", "", cloud.ClassServer},
+		{"503 is the server's, whatever it says", 503, "APIGW.0613", "quota in use already", cloud.ClassServer},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := classify(tc.status, tc.code, tc.message); got != tc.want {
@@ -55,7 +94,7 @@ func TestEveryRowOfTheErrorTable(t *testing.T) {
 			}
 		})
 		for i, r := range table {
-			if (r.status == 0 || r.status == tc.status) && hasPrefixFold(tc.code, r.code) && strings.Contains(strings.ToLower(tc.message), r.words) {
+			if r.fits(tc.status, tc.code, strings.ToLower(tc.message)) {
 				reached[i] = true
 				break
 			}
@@ -172,7 +211,8 @@ func TestOnlyAConnectionThatWasNeverMadeIsSurelyNotSent(t *testing.T) {
 	}{
 		"a refused connection":    {&net.OpError{Op: "dial", Err: errors.New("refused")}, true},
 		"a name that is unknown":  {&net.DNSError{Err: "no such host"}, true},
-		"an untrusted server":     {x509.UnknownAuthorityError{}, true},
+		"an untrusted server":     {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, true},
+		"a proxy that refuses":    {&tunnelError{status: 403}, true},
 		"a proxy that is away":    {&net.OpError{Op: "proxyconnect", Err: errors.New("refused")}, true},
 		"a reset while reading":   {&net.OpError{Op: "read", Err: errors.New("reset")}, false},
 		"a time-out":              {http.ErrHandlerTimeout, false},
@@ -184,5 +224,46 @@ func TestOnlyAConnectionThatWasNeverMadeIsSurelyNotSent(t *testing.T) {
 				t.Errorf("got %t, want %t", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://127.0.0.1:1")
+	}
+	// Go asks no proxy for the loopback, so what is decided for another name is asked for.
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://vpc.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if choose := newTransport(nil, nil).Proxy; choose != nil {
+		u, err := choose(request)
+		t.Errorf("the proxy is %v (%v), want none", u, err)
+	}
+	want := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
+	if got, err := newTransport(want, nil).Proxy(request); err != nil || got.String() != want.String() {
+		t.Errorf("the proxy is %v (%v), want %v", got, err, want)
+	}
+}
+
+func TestANameThatCanNotBeLookedUpIsSaidWithoutTheNameServer(t *testing.T) {
+	c := &caller{factory: NewFactory(Options{}), endpoint: "https://vpc.example"}
+	for want, err := range map[string]*net.DNSError{
+		"the name of https://vpc.example is unknown: correct it, or check the cluster's DNS": {
+			Err: "no such host", Name: "vpc.example", Server: "10.0.0.10:53", IsNotFound: true},
+		"the name of https://vpc.example can't be looked up: check the cluster's DNS and the network policies": {
+			Err: "read udp 10.0.0.7:51234->10.0.0.10:53: i/o timeout", Name: "vpc.example", Server: "10.0.0.10:53", IsTimeout: true},
+	} {
+		if got := c.obstacle(&net.OpError{Op: "dial", Net: "tcp", Err: err}, false); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestACloudsSentenceKeepsNothingThatChangesAtEachAttempt(t *testing.T) {
+	got := lasting("request 0f3c of 20261126T010203Z is too old: it is 2026-11-26 01:20:00.123Z, Thu, 26 Nov 2026 01:20:00 GMT. Limit: 5 per 1 minute",
+		"0f3c", "", "Thu, 26 Nov 2026 01:20:00 GMT")
+	if want := "request ... of ... is too old: it is ..., .... Limit: 5 per 1 minute"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

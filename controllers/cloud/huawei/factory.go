@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,8 +11,6 @@ import (
 	"unicode"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
-	iamregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/region"
-	vpcregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/region"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vpcmirror.io/operator/controllers/cloud"
@@ -45,20 +44,30 @@ type Options struct {
 	// Registerer takes the metrics; nil leaves them unregistered. A name that is
 	// taken by somebody else's collector is a mistake of the program and panics.
 	Registerer prometheus.Registerer
-	// Transport carries the requests; nil means one of our own that obeys the
-	// environment's proxy. It must end a request when its context ends.
+	// Proxy is the URL of an HTTP proxy in front of the cloud; nil means none. The
+	// environment's proxy is not obeyed.
+	Proxy *url.URL
+	// Authorities are trusted beside the system's, for every account.
+	Authorities []*x509.Certificate
+	// Transport carries the requests in place of our own, and then Proxy, Authorities and
+	// the credentials' CABundle mean nothing. It must end a request when its context ends.
 	Transport http.RoundTripper
+	// Fence is asked right before a write is sent, when there is a connection for it: its
+	// error is given back, and nothing is sent. nil lets every write through.
+	Fence func() error
 }
 
-// Factory makes clients. All clients of one factory share connections, metrics, and
-// one limiter per account and region. It is safe for concurrent use.
+// Factory makes clients. All clients of one factory share metrics and one limiter per
+// account and region, and those that trust the same authorities share connections. It is
+// safe for concurrent use.
 type Factory struct {
-	deadline  time.Duration
-	userAgent string
-	pageSize  int32
-	transport http.RoundTripper
-	limiters  *limiters
-	metrics   *metrics
+	deadline   time.Duration
+	userAgent  string
+	pageSize   int32
+	fence      func() error
+	transports *transports
+	limiters   *limiters
+	metrics    *metrics
 }
 
 // NewFactory makes a factory.
@@ -78,26 +87,18 @@ func NewFactory(o Options) *Factory {
 	if o.PageSize <= 0 {
 		o.PageSize = DefaultPageSize
 	}
-	if o.Transport == nil {
-		o.Transport = newTransport()
+	if o.Fence == nil {
+		o.Fence = open
 	}
 	return &Factory{
-		deadline:  o.Deadline,
-		userAgent: o.UserAgent,
-		pageSize:  int32(min(o.PageSize, MaxPageSize)), // bounded
-		transport: o.Transport,
-		limiters:  newLimiters(o.CallsPerSecond, o.Burst),
-		metrics:   newMetrics(o.Registerer),
+		deadline:   o.Deadline,
+		userAgent:  o.UserAgent,
+		pageSize:   int32(min(o.PageSize, MaxPageSize)), // bounded
+		fence:      o.Fence,
+		transports: newTransports(o),
+		limiters:   newLimiters(o.CallsPerSecond, o.Burst),
+		metrics:    newMetrics(o.Registerer),
 	}
-}
-
-// newTransport is Go's default one, which the SDK's is not: it obeys the proxy of the
-// environment and keeps enough idle connections for the calls that the limiter allows.
-func newTransport() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone() // documented type
-	t.MaxIdleConnsPerHost = DefaultBurst
-	t.MaxResponseHeaderBytes = 64 << 10
-	return t
 }
 
 // configure is the Op of errors in the credentials themselves.
@@ -140,12 +141,18 @@ func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint
 	if err != nil {
 		return nil, invalid(configure, "the SDK refuses the keys") // its own text is not passed on
 	}
+	transport, err := f.transports.trusting(c.CABundle)
+	if err != nil {
+		return nil, invalid(configure, "caBundle is no bundle of certificates: %v", err)
+	}
 	return &caller{
-		factory:  f,
-		account:  account,
-		endpoint: endpoint,
-		keys:     keys,
-		secrets:  &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+		factory:   f,
+		transport: transport,
+		account:   account,
+		endpoint:  endpoint,
+		keys:      keys,
+		secrets:   &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+		shared:    c.Shared,
 	}, nil
 }
 
@@ -171,44 +178,4 @@ func checkKeys(c cloud.Credentials) error {
 		}
 	}
 	return nil
-}
-
-// vpcEndpoint gives the base URL of the VPC API: the one named, else the region's in
-// the SDK's table.
-func vpcEndpoint(c cloud.Credentials) (string, error) {
-	if c.Endpoint != "" {
-		return baseURL("endpoint", c.Endpoint)
-	}
-	known, err := vpcregion.SafeValueOf(c.Region)
-	if err != nil || len(known.Endpoints) == 0 {
-		return "", invalid(configure, "region %q is not known to this version: check the spelling, or give the endpoint of its VPC API", c.Region)
-	}
-	return baseURL("endpoint", known.Endpoints[0])
-}
-
-// iamEndpoint gives the base URL of the identity service. The table's one is used
-// only together with the table's VPC API: keys of one cloud are not sent to another.
-func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
-	if c.IAMEndpoint != "" {
-		return baseURL("iamEndpoint", c.IAMEndpoint)
-	}
-	const remedy = "give projectID, or iamEndpoint so that it can be looked up"
-	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
-		return "", invalid(configure, "projectID is missing, and the endpoint %s is not the region's usual one: %s", vpc, remedy)
-	}
-	known, err := iamregion.SafeValueOf(c.Region)
-	if err != nil || len(known.Endpoints) == 0 {
-		return "", invalid(configure, "projectID is missing, and no identity service is known for region %q: %s", c.Region, remedy)
-	}
-	return baseURL("iamEndpoint", known.Endpoints[0])
-}
-
-// baseURL checks an endpoint. A path is refused, because the SDK would drop it.
-func baseURL(field, value string) (string, error) {
-	u, err := url.Parse(value)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
-		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", invalid(configure, "%s must be a URL like https://vpc.cn-north-4.myhuaweicloud.com, with http or https and without user, path or query", field)
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Host), nil
 }

@@ -91,7 +91,21 @@ func contentType(header http.Header) string {
 	if err != nil {
 		return "unknown content"
 	}
-	return kind
+	return shorten(kind)
+}
+
+// instant matches a point of time as services write it, such as 2026-01-02T03:04:05Z.
+var instant = regexp.MustCompile(`\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2})?(\.\d+)?Z?`)
+
+// lasting takes out of a cloud's sentence what differs at each attempt: the values given,
+// which are those of this call, and points of time.
+func lasting(message string, changing ...string) string {
+	for _, value := range changing {
+		if value != "" {
+			message = strings.ReplaceAll(message, value, "...")
+		}
+	}
+	return instant.ReplaceAllString(message, "...")
 }
 
 // secrets are the strings that must not appear in an error.

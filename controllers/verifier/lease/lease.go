@@ -73,14 +73,14 @@ func (r *Renewer) keep(ctx context.Context, ticks <-chan time.Time) {
 func (r *Renewer) Renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, Interval/2)
 	defer cancel()
-	name := v1alpha1.VerifierName(r.Node)
+	name := v1alpha1.LeaseName(r.Node)
 	apply := applycoordinationv1.Lease(name, r.Namespace).
 		WithLabels(map[string]string{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}).
 		WithSpec(applycoordinationv1.LeaseSpec().
 			WithHolderIdentity(r.Node).
 			WithLeaseDurationSeconds(int32(Duration / time.Second)).
 			WithRenewTime(metav1.NewMicroTime(r.Clock())))
-	if err := r.Client.Apply(ctx, apply, client.FieldOwner(name), client.ForceOwnership); err != nil {
+	if err := r.Client.Apply(ctx, apply, client.FieldOwner(v1alpha1.VerifierName(r.Node)), client.ForceOwnership); err != nil {
 		return fmt.Errorf("renew the lease %s/%s: %w", r.Namespace, name, err)
 	}
 	return nil

@@ -54,7 +54,7 @@ func TestTheVerifierRenewsItsLeaseWithTheRightsItHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got coordinationv1.Lease
-		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: v1alpha1.VerifierName(node)}, &got); err != nil {
+		if err := cluster.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: v1alpha1.LeaseName(node)}, &got); err != nil {
 			t.Fatal(err)
 		}
 		want := coordinationv1.LeaseSpec{

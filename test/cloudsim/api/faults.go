@@ -13,13 +13,17 @@ import (
 func (c *call) answerWithFault(h handler, refused *response) (answer response, cut bool) {
 	f := c.fault
 	normal := func() response {
-		if refused != nil {
+		switch {
+		case refused != nil:
 			return *refused
+		case f.EffectIn > 0:
+			return c.later(h)
+		default:
+			return h(c)
 		}
-		return h(c)
 	}
 	switch f.Kind {
-	case fault.Stale:
+	case fault.Stale, fault.Accepted:
 		return normal(), false
 	case fault.Slow:
 		answer := normal()
@@ -27,7 +31,7 @@ func (c *call) answerWithFault(h handler, refused *response) (answer response, c
 		return answer, false
 	default: // the fault hides the answer
 	}
-	if f.AfterEffect {
+	if f.AfterEffect || f.EffectIn > 0 {
 		normal()
 	}
 	if f.Kind == fault.Reset {

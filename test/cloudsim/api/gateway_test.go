@@ -241,6 +241,8 @@ func TestTheControlCalls(t *testing.T) {
 		"an unknown field": `{"kind":"html","oops":1}`, "an unknown kind": `{"kind":"fire"}`, "an error without status": `{"kind":"error"}`,
 		"a slow one without delay": `{"kind":"slow"}`, "a stale one without for": `{"kind":"stale"}`, "a bad pattern": `{"kind":"html","path":"["}`,
 		"a bad duration": `{"kind":"slow","delay":"soon"}`, "a negative count": `{"kind":"html","times":-1}`, "no JSON": `x`,
+		"an accepted one without effect_in": `{"kind":"accepted"}`, "an effect in the past": `{"kind":"html","effect_in":"-1s"}`,
+		"two effects": `{"kind":"html","effect_in":"1s","after_effect":true}`, "a read with an effect": `{"kind":"stale","for":"1s","effect_in":"1s"}`,
 	} {
 		if a := control("POST", "faults", body); a.status != 400 || a.body["error"] == "" {
 			t.Errorf("POST faults with %s = %d %s; want 400 and why", name, a.status, a.raw)

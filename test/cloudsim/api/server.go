@@ -60,6 +60,8 @@ type Server struct {
 	mu      sync.Mutex
 	buckets map[string]*rate.Limiter
 
+	late effects
+
 	closed chan struct{}
 	close  sync.Once
 }
@@ -87,8 +89,13 @@ func New(c Config) *Server {
 	return s
 }
 
-// Close lets go of answers that a fault holds back.
-func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
+// Close lets go of answers that a fault holds back, and of effects that are still to come: they never do.
+func (s *Server) Close() {
+	s.close.Do(func() {
+		close(s.closed)
+		s.late.drop()
+	})
+}
 
 // SetStats shows what f returns as data_plane under /_sim/stats; it is null before.
 func (s *Server) SetStats(f func() any) { s.stats.Store(&f) }
@@ -96,6 +103,7 @@ func (s *Server) SetStats(f func() any) { s.stats.Store(&f) }
 // call is one request on its way through the server.
 type call struct {
 	*Server
+	State     *state.Store // the server's, but for what a request does that takes effect later
 	r         *http.Request
 	body      []byte
 	operation string
@@ -105,6 +113,7 @@ type call struct {
 	account   state.Account
 	project   string
 	fault     *fault.Fault
+	effect    *effect // that is still to come; nil for none
 }
 
 // world is what a read sees: the present, or the past when a stale fault struck.
@@ -125,11 +134,12 @@ type response struct {
 
 // ServeHTTP answers one request: control calls under /_sim/, all others as the cloud would.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.TakeEffect()
 	if strings.HasPrefix(r.URL.Path, ControlPrefix) {
 		s.control(w, r)
 		return
 	}
-	c := &call{Server: s, r: r, requestID: strings.ReplaceAll(uuid.NewString(), "-", "")}
+	c := &call{Server: s, State: s.State, r: r, requestID: strings.ReplaceAll(uuid.NewString(), "-", "")}
 	answer, cut := c.answer()
 	s.record(c, answer, cut)
 	if cut {
@@ -247,7 +257,7 @@ func (s *Server) record(c *call, answer response, cut bool) {
 	if cut {
 		e.Status, e.ErrorCode = 0, ""
 	}
-	s.Journal.Add(e)
+	s.recordWithEffect(e, c.effect)
 }
 
 func send(w http.ResponseWriter, requestID string, a response) {

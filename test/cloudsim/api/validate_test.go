@@ -171,6 +171,7 @@ func TestWhatASessionRefersToMustExistAndFit(t *testing.T) {
 		{name: "an unknown filter", changes: map[string]any{"traffic_mirror_filter_id": nobody}, status: 404, code: "VPC.9904"},
 		{name: "an unknown source", changes: map[string]any{"traffic_mirror_sources": []string{nobody}}, status: 404, code: "VPC.9904"},
 		{name: "an unknown target", changes: map[string]any{"traffic_mirror_target_id": nobody}, status: 404, code: "VPC.9904"},
+		{name: "an empty target", changes: map[string]any{"traffic_mirror_target_id": ""}, status: 400, code: "VPC.9901"},
 		{name: "a port as a load balancer", changes: map[string]any{"traffic_mirror_target_type": "elb"}, status: 404, code: "VPC.9904"},
 		{name: "a load balancer as a port", changes: map[string]any{"traffic_mirror_target_id": "lb"}, status: 404, code: "VPC.9904"},
 		{name: "a load balancer as itself", changes: map[string]any{"traffic_mirror_target_id": "lb", "traffic_mirror_target_type": "ELB"}, status: 201},
@@ -193,6 +194,16 @@ func TestWhatASessionRefersToMustExistAndFit(t *testing.T) {
 	}
 }
 
+func TestATargetCanNotBeEmptied(t *testing.T) {
+	g := newGateway(t)
+	session := g.must("POST", "traffic-mirror-sessions", wrap(t, sessionKey, sessionFields(g.filter())), sessionKey)
+	path := "traffic-mirror-sessions/" + session["id"].(string)
+	g.want(g.put(path, sessionKey, map[string]any{"traffic_mirror_target_id": ""}), 400, "VPC.9901")
+	if now := g.must("GET", path, "", sessionKey); now["traffic_mirror_target_id"] != scenario.WalkthroughTarget {
+		t.Fatalf("the target is %v after the refusal", now["traffic_mirror_target_id"])
+	}
+}
+
 func editSource(f func(*state.Port)) func(*state.World) {
 	return func(w *state.World) {
 		p := w.Ports[scenario.WalkthroughSource]
@@ -211,4 +222,49 @@ func TestAnInterfaceIsASourceOrATargetNeverBoth(t *testing.T) {
 	g.want(session(map[string]any{"priority": 2, "traffic_mirror_sources": []string{scenario.WalkthroughTarget}, "traffic_mirror_target_id": scenario.WalkthroughTest}), 409, "VPC.9907")
 	g.want(session(map[string]any{"priority": 2, "traffic_mirror_sources": []string{scenario.WalkthroughTest}, "traffic_mirror_target_id": scenario.WalkthroughSource}), 409, "VPC.9907")
 	g.want(session(map[string]any{"priority": 2, "traffic_mirror_sources": []string{scenario.WalkthroughTest}}), 201, "")
+}
+
+func TestTextsAreKeptAsTheQuirksSay(t *testing.T) {
+	const key = "traffic_mirror_filter"
+	german := strings.Repeat("ü", 128) // 256 bytes
+	for _, tc := range []struct {
+		name   string
+		quirks state.Quirks
+		sent   map[string]any
+		want   map[string]any // nil: refused
+	}{
+		{name: "as sent", sent: map[string]any{"description": " d\n"}, want: map[string]any{"description": " d\n"}},
+		{name: "a name with a space is refused", sent: map[string]any{"name": "n "}},
+		{name: "trimmed", quirks: state.Quirks{TrimTexts: true}, sent: map[string]any{"name": "n ", "description": "\t d\r\n"}, want: map[string]any{"name": "n", "description": "d"}},
+		{name: "characters are counted", sent: map[string]any{"description": german}, want: map[string]any{"description": german}},
+		{name: "bytes are counted", quirks: state.Quirks{BytesCount: true}, sent: map[string]any{"description": german}},
+		{name: "255 bytes fit", quirks: state.Quirks{BytesCount: true}, sent: map[string]any{"description": german[2:] + "x"}, want: map[string]any{"description": german[2:] + "x"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newGateway(t)
+			g.server.State.SetQuirks(tc.quirks)
+			body := wrap(t, key, fields(map[string]any{"name": "f"}, tc.sent))
+			if tc.want == nil {
+				g.want(g.do("POST", "traffic-mirror-filters", body), 400, "VPC.9901")
+				return
+			}
+			made := g.must("POST", "traffic-mirror-filters", body, key)
+			for field, want := range tc.want {
+				if made[field] != want {
+					t.Errorf("%s = %q, want %q", field, made[field], want)
+				}
+			}
+		})
+	}
+	t.Run("of rules and sessions too", func(t *testing.T) {
+		g := newGateway(t)
+		g.server.State.SetQuirks(state.Quirks{TrimTexts: true})
+		filter := g.filter()
+		text := map[string]any{"description": "d\n"}
+		rule := g.must("POST", "traffic-mirror-filter-rules", wrap(t, ruleKey, fields(ruleFields(filter), text)), ruleKey)
+		session := g.must("POST", "traffic-mirror-sessions", wrap(t, sessionKey, fields(sessionFields(filter), text)), sessionKey)
+		if rule["description"] != "d" || session["description"] != "d" {
+			t.Errorf("the descriptions %q and %q are not trimmed", rule["description"], session["description"])
+		}
+	})
 }

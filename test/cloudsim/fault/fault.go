@@ -31,6 +31,8 @@ const (
 	Reset Kind = "reset"
 	// Stale answers reads with the state of For ago.
 	Stale Kind = "stale"
+	// Accepted answers a write as if it had taken effect, which it does after EffectIn.
+	Accepted Kind = "accepted"
 )
 
 // Fault is one thing that goes wrong, for the requests that it matches.
@@ -54,6 +56,8 @@ type Fault struct {
 	Times int `json:"times,omitempty"`
 	// AfterEffect lets the request take effect before the fault hides its answer.
 	AfterEffect bool `json:"after_effect,omitempty"`
+	// EffectIn lets a write take effect so long after it arrived, whatever its answer says; such a fault strikes writes alone.
+	EffectIn Duration `json:"effect_in,omitempty"`
 
 	Status  int    `json:"status,omitempty"`
 	Code    string `json:"code,omitempty"`
@@ -124,6 +128,11 @@ func ResetAfterEffect(operation string, times int) Fault {
 	return Fault{Kind: Reset, Operation: operation, Times: times, AfterEffect: true}
 }
 
+// Late lets times writes of the operation take effect so long after they arrived, with the answer of another kind of fault.
+func Late(kind Kind, operation string, times int, in time.Duration) Fault {
+	return Fault{Kind: kind, Operation: operation, Times: times, EffectIn: Duration(in)}
+}
+
 // Validate says what is wrong with a fault, naming the field.
 func (f Fault) Validate() error {
 	switch f.Kind {
@@ -140,10 +149,30 @@ func (f Fault) Validate() error {
 		if f.For <= 0 {
 			return fmt.Errorf("for: a fault of kind stale needs one, such as \"30s\"")
 		}
+	case Accepted:
+		if f.EffectIn <= 0 {
+			return fmt.Errorf("effect_in: a fault of kind accepted needs one, such as \"6s\"")
+		}
 	default:
-		return fmt.Errorf("kind: %q is none of error, html, empty, slow, reset, stale", f.Kind)
+		return fmt.Errorf("kind: %q is none of error, html, empty, slow, reset, stale, accepted", f.Kind)
+	}
+	if err := f.validateEffect(); err != nil {
+		return err
 	}
 	return f.validateMatch()
+}
+
+// validateEffect checks when a write takes effect.
+func (f Fault) validateEffect() error {
+	switch {
+	case f.EffectIn < 0:
+		return fmt.Errorf("effect_in: %s is negative", time.Duration(f.EffectIn))
+	case f.EffectIn > 0 && f.AfterEffect:
+		return fmt.Errorf("effect_in and after_effect exclude each other: an effect comes before the answer or later")
+	case f.EffectIn > 0 && f.Kind == Stale:
+		return fmt.Errorf("effect_in: a fault of kind stale is about reads, and only writes have an effect")
+	}
+	return nil
 }
 
 // validateMatch checks the fields that all kinds have.
@@ -169,7 +198,8 @@ func (f *Fault) matches(r Request) bool {
 	return (f.Method == "" || f.Method == r.Method) &&
 		(f.AccessKey == "" || f.AccessKey == r.AccessKey) &&
 		matchPattern(f.Path, r.Path) && matchPattern(f.Operation, r.Operation) &&
-		(f.Kind != Stale || r.Method == http.MethodGet)
+		(f.Kind != Stale || r.Method == http.MethodGet) &&
+		(f.EffectIn == 0 || r.Method != http.MethodGet)
 }
 
 func matchPattern(pattern, text string) bool {

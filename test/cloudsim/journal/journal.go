@@ -29,6 +29,19 @@ type Entry struct {
 	RequestID string `json:"request_id"`
 	// Fault is the ID of the fault that shaped the answer.
 	Fault string `json:"fault,omitempty"`
+	// Effect is set where the fault let the request take effect later than it was answered.
+	Effect *Effect `json:"effect,omitempty"`
+}
+
+// Effect is what a request did later than it was answered.
+type Effect struct {
+	// Due is when it was to come.
+	Due time.Time `json:"due"`
+	// Came is when it did; nil before.
+	Came *time.Time `json:"came,omitempty"`
+	// Status and ErrorCode are what the request would have been answered then: an error means that it changed nothing.
+	Status    int    `json:"status,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
 }
 
 // Write reports whether the request asked for a change.
@@ -47,8 +60,8 @@ type Journal struct {
 	entries []Entry
 }
 
-// Add records an entry and numbers it.
-func (j *Journal) Add(e Entry) {
+// Add records an entry, numbers it and returns the number.
+func (j *Journal) Add(e Entry) uint64 {
 	if len(e.Body) > MaxBody {
 		e.Body = e.Body[:MaxBody]
 	}
@@ -60,6 +73,18 @@ func (j *Journal) Add(e Entry) {
 		j.entries = slices.Delete(j.entries, 0, DefaultCapacity/10)
 	}
 	j.entries = append(j.entries, e)
+	return e.Sequence
+}
+
+// Took records the late effect of an entry that is still kept.
+func (j *Journal) Took(sequence uint64, effect Effect) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.entries {
+		if j.entries[i].Sequence == sequence {
+			j.entries[i].Effect = &effect
+		}
+	}
 }
 
 // Last is the number of the latest entry: what Since takes to see only later ones.

@@ -62,6 +62,38 @@ func TestAConnectionThatIsResetBeforeTheWrite(t *testing.T) {
 	}
 }
 
+func TestAWriteWithoutAnAnswerThatTakesEffectLater(t *testing.T) {
+	for name, f := range map[string]fault.Fault{
+		"lost":             fault.Late(fault.Reset, "CreateTrafficMirrorFilter", 1, 100*time.Millisecond),
+		"never answered":   {Kind: fault.Slow, Delay: fault.Duration(time.Hour), Times: 1, EffectIn: fault.Duration(100 * time.Millisecond)},
+		"answered at once": fault.Late(fault.Accepted, "CreateTrafficMirrorFilter", 1, 100*time.Millisecond),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud := sim.ForTest(t)
+			addFault(t, cloud, f)
+			c := sdkClient(t, cloud, walkthroughKeys())
+			called := make(chan *model.CreateTrafficMirrorFilterResponse, 1)
+			go func() {
+				answer, err := c.CreateTrafficMirrorFilter(&model.CreateTrafficMirrorFilterRequest{Body: &model.CreateTrafficMirrorFilterRequestBody{
+					TrafficMirrorFilter: &model.CreateTrafficMirrorFilterOption{Name: "late"},
+				}})
+				if err != nil {
+					answer = nil
+				}
+				called <- answer
+			}()
+			waitFor(t, "the filter", func() bool { return len(cloud.State.Snapshot().Filters) == 1 })
+			if f.Kind != fault.Accepted {
+				return
+			}
+			answer := <-called
+			if answer == nil || cloud.State.Snapshot().Filters[answer.TrafficMirrorFilter.Id].Name != "late" {
+				t.Fatalf("the answer %+v does not name the filter that came", answer)
+			}
+		})
+	}
+}
+
 func TestAnAnswerSlowerThanTheClientWaits(t *testing.T) {
 	cloud := sim.ForTest(t)
 	addFault(t, cloud, fault.Fault{Kind: fault.Slow, Delay: fault.Duration(time.Hour)})

@@ -1,5 +1,5 @@
-// Package sim runs the simulated cloud's API in the test's own process, on a loopback port, over plain HTTP. It needs no
-// privilege and moves no packet; package lab adds the data plane.
+// Package sim runs the simulated cloud's API in the test's own process, on a loopback port, over plain HTTP, or over HTTPS
+// WithCertificate. It needs no privilege and moves no packet; package lab adds the data plane.
 //
 //	cloud := sim.ForTest(t)                            // the walkthrough's cloud, closed with the test
 //	client of cloud.URL with scenario.WalkthroughAccessKey and so on
@@ -13,6 +13,7 @@ package sim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ import (
 
 // Sim is a running simulated cloud. All its parts are safe for concurrent use.
 type Sim struct {
-	// URL is the endpoint of every service (VPC, ECS, IAM): http://127.0.0.1:port.
+	// URL is the endpoint of every service (VPC, ECS, IAM): http://127.0.0.1:port, or https.
 	URL string
 	// Scenario is what the cloud started with.
 	Scenario *scenario.Scenario
@@ -48,6 +49,7 @@ type Sim struct {
 
 type settings struct {
 	listen  string
+	tls     *tls.Config
 	quirks  state.Quirks
 	quotas  []func(*state.Quotas)
 	missing []string
@@ -59,6 +61,13 @@ type Option func(*settings)
 
 // WithListen sets the address to listen on (127.0.0.1:0, any free port, by default).
 func WithListen(address string) Option { return func(s *settings) { s.listen = address } }
+
+// WithCertificate serves HTTPS with a certificate and its key.
+func WithCertificate(c tls.Certificate) Option {
+	return func(s *settings) {
+		s.tls = &tls.Config{Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	}
+}
 
 // WithPageSize sets the page of lists that ask for no limit, 1-2000.
 func WithPageSize(n int) Option { return func(s *settings) { s.api.PageSize = n } }
@@ -110,8 +119,12 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 	if err != nil {
 		return nil, fmt.Errorf("listen for the simulated cloud on %s: %w", set.listen, err)
 	}
+	scheme := "http://"
+	if set.tls != nil {
+		scheme, listener = "https://", tls.NewListener(listener, set.tls)
+	}
 	s := &Sim{
-		URL: "http://" + listener.Addr().String(), Scenario: sc, State: store, Journal: &journal.Journal{}, Faults: &fault.Set{},
+		URL: scheme + listener.Addr().String(), Scenario: sc, State: store, Journal: &journal.Journal{}, Faults: &fault.Set{},
 		done: make(chan error, 1),
 	}
 	for _, operation := range set.missing {
@@ -126,10 +139,31 @@ func Start(ctx context.Context, sc *scenario.Scenario, options ...Option) (*Sim,
 		Handler: s.api, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), // it would only tell of clients that went away
 	}
+	s.server.TLSConfig = set.tls // which tells the server that HTTP/2 may come
 	go func() { s.done <- s.server.Serve(listener) }()
 	context.AfterFunc(ctx, func() { _ = s.Close() }) //nolint:contextcheck // the end comes after the context's
 	return s, nil
 }
+
+// Effects are those of writes that take effect later than they are answered.
+type Effects struct{ Awaited, Came int }
+
+// Effects counts the late effects of the requests that the journal still has.
+func (s *Sim) Effects() (e Effects) {
+	for _, entry := range s.Journal.Writes(0) {
+		switch {
+		case entry.Effect == nil:
+		case entry.Effect.Came == nil:
+			e.Awaited++
+		default:
+			e.Came++
+		}
+	}
+	return e
+}
+
+// TakeEffect lets every write take effect now that is due by the cloud's clock: the clock that WithClock gives wakes nobody.
+func (s *Sim) TakeEffect() { s.api.TakeEffect() }
 
 // SetStats shows what f returns as data_plane under /_sim/stats.
 func (s *Sim) SetStats(f func() any) { s.api.SetStats(f) }

@@ -75,24 +75,17 @@ func (s *Store) UpdateFilter(project, id string, in FilterInput) (Filter, error)
 }
 
 func (s *Store) fillFilter(w *World, f *Filter, in FilterInput) error {
+	if err := s.quirks.fillName(&f.Name, in.Name); err != nil {
+		return err
+	}
 	if in.Name != nil {
-		if err := checkName(*in.Name); err != nil {
-			return err
-		}
-		f.Name = *in.Name
 		for _, other := range w.Filters {
 			if s.quirks.UniqueNames && other.ID != f.ID && other.ProjectID == f.ProjectID && other.Name == f.Name {
 				return refuse(Duplicate, "%s with name %s already exists.", kindFilter, f.Name)
 			}
 		}
 	}
-	if in.Description != nil {
-		if err := checkDescription(*in.Description); err != nil {
-			return err
-		}
-		f.Description = *in.Description
-	}
-	return nil
+	return s.quirks.fillDescription(&f.Description, in.Description)
 }
 
 // DeleteFilter removes a filter and its rules; Reason InUse while a session uses it.
@@ -227,11 +220,8 @@ func (s *Store) fillRule(r *Rule, in RuleInput) error {
 		}
 		r.Priority = *in.Priority
 	}
-	if in.Description != nil {
-		if err := checkDescription(*in.Description); err != nil {
-			return err
-		}
-		r.Description = *in.Description
+	if err := s.quirks.fillDescription(&r.Description, in.Description); err != nil {
+		return err
 	}
 	s.fillRange(&r.SourceCIDR, in.SourceCIDR)
 	s.fillRange(&r.DestinationCIDR, in.DestinationCIDR)

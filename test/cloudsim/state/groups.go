@@ -41,7 +41,7 @@ func (s *Store) CreateGroupRule(project string, in GroupRuleInput) (GroupRule, e
 		if err := required("security_group_id", in.GroupID, "direction", in.Direction); err != nil {
 			return r, err
 		}
-		if err := fillGroupRule(&r, in); err != nil {
+		if err := s.fillGroupRule(&r, in); err != nil {
 			return r, err
 		}
 		if err := w.admitGroupRule(r); err != nil {
@@ -62,11 +62,10 @@ func (s *Store) DeleteGroupRule(project, id string) error {
 	return err
 }
 
-func fillGroupRule(r *GroupRule, in GroupRuleInput) error {
+func (s *Store) fillGroupRule(r *GroupRule, in GroupRuleInput) error {
 	var err error
 	r.GroupID = value(in.GroupID)
-	r.Description = value(in.Description)
-	if err := checkDescription(r.Description); err != nil {
+	if err := s.quirks.fillDescription(&r.Description, in.Description); err != nil {
 		return err
 	}
 	if r.Direction, err = pick("direction", value(in.Direction), Ingress, Egress); err != nil {

@@ -61,6 +61,10 @@ type Quirks struct {
 	AcceptAnyFlavor bool
 	// UniqueNames: names of filters and of sessions are unique per project.
 	UniqueNames bool
+	// TrimTexts: names and descriptions are kept without the white space at their ends.
+	TrimTexts bool
+	// BytesCount: a description may have 255 bytes in UTF-8; otherwise so many characters.
+	BytesCount bool
 }
 
 // Set switches one quirk on by the name that the command line uses.
@@ -75,6 +79,8 @@ func (q *Quirks) Set(name string) error {
 		"empty-clears":                  &q.EmptyClears,
 		"accept-any-flavor":             &q.AcceptAnyFlavor,
 		"unique-names":                  &q.UniqueNames,
+		"trim-texts":                    &q.TrimTexts,
+		"bytes-count":                   &q.BytesCount,
 	}
 	on, ok := quirks[name]
 	if !ok {

@@ -56,7 +56,7 @@ func (s *Store) CreateSession(project string, in SessionInput) (Session, error) 
 		if len(n.Sources) == 0 {
 			return n, invalid("traffic_mirror_sources", "at least one source is required")
 		}
-		if err := fillSession(&n, in); err != nil {
+		if err := s.fillSession(&n, in); err != nil {
 			return n, err
 		}
 		if err := s.admitSession(w, n); err != nil {
@@ -70,7 +70,7 @@ func (s *Store) CreateSession(project string, in SessionInput) (Session, error) 
 // UpdateSession changes what the input carries and keeps the rest. Sources are not among it: see AddSources and
 // RemoveSources.
 func (s *Store) UpdateSession(project, id string, in SessionInput) (Session, error) {
-	return s.modifySession(project, id, func(n *Session) error { return fillSession(n, in) })
+	return s.modifySession(project, id, func(n *Session) error { return s.fillSession(n, in) })
 }
 
 // AddSources adds sources to a session.
@@ -155,23 +155,20 @@ func (s *Store) DeleteSession(project, id string) error {
 }
 
 // fillSession writes the input over the session and checks each value by itself.
-func fillSession(n *Session, in SessionInput) error {
-	if in.Name != nil {
-		if err := checkName(*in.Name); err != nil {
-			return err
-		}
-		n.Name = *in.Name
+func (s *Store) fillSession(n *Session, in SessionInput) error {
+	if err := s.quirks.fillName(&n.Name, in.Name); err != nil {
+		return err
 	}
-	if in.Description != nil {
-		if err := checkDescription(*in.Description); err != nil {
-			return err
-		}
-		n.Description = *in.Description
+	if err := s.quirks.fillDescription(&n.Description, in.Description); err != nil {
+		return err
 	}
 	if in.FilterID != nil {
 		n.FilterID = *in.FilterID
 	}
 	if in.TargetID != nil {
+		if *in.TargetID == "" {
+			return invalid("traffic_mirror_target_id", "the field must not be empty")
+		}
 		n.TargetID = *in.TargetID
 	}
 	if in.TargetType != nil {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +11,13 @@ import (
 
 // Store holds the world and changes it, one change at a time. It is safe for concurrent use.
 type Store struct {
-	clock func() time.Time
+	*memory
 	newID func() string
+}
 
+// memory is what stores that give out different IDs share.
+type memory struct {
+	clock   func() time.Time
 	current atomic.Pointer[World]
 
 	mu          sync.Mutex // one writer; guards all below
@@ -35,9 +40,40 @@ func NewStore(world *World, clock func() time.Time) *Store {
 	if clock == nil {
 		clock = time.Now
 	}
-	s := &Store{clock: clock, newID: uuid.NewString}
+	s := &Store{memory: &memory{clock: clock}, newID: uuid.NewString}
 	s.current.Store(world)
 	return s
+}
+
+// Trial returns a store of its own that begins with the world as it is now: what is changed there is seen by nobody else.
+// ids returns the IDs that it has given out.
+func (s *Store) Trial() (trial *Store, ids func() []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var given []string
+	trial = &Store{memory: &memory{clock: s.clock, quirks: s.quirks}, newID: func() string {
+		id := s.newID()
+		given = append(given, id)
+		return id
+	}}
+	trial.current.Store(s.current.Load())
+	return trial, func() []string {
+		trial.mu.Lock()
+		defer trial.mu.Unlock()
+		return slices.Clone(given)
+	}
+}
+
+// WithIDs returns the store with the same world that gives out these IDs first.
+func (s *Store) WithIDs(ids ...string) *Store {
+	return &Store{memory: s.memory, newID: func() string { // the mutex is held
+		if len(ids) == 0 {
+			return s.newID()
+		}
+		id := ids[0]
+		ids = ids[1:]
+		return id
+	}}
 }
 
 // SetQuirks switches quirks; it takes effect with the next request.

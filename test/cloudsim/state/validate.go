@@ -35,9 +35,47 @@ func nameRune(r rune) bool {
 	return unicode.Is(unicode.Han, r)
 }
 
-func checkDescription(text string) error {
-	if n := utf8.RuneCountInString(text); n > maxDescription {
-		return invalid("description", "at most %d characters are allowed, it has %d", maxDescription, n)
+// fillName writes a name that was sent over the one that is there.
+func (q *Quirks) fillName(field *string, in *string) error {
+	if in == nil {
+		return nil
+	}
+	text := q.text(*in)
+	if err := checkName(text); err != nil {
+		return err
+	}
+	*field = text
+	return nil
+}
+
+// fillDescription writes a description that was sent over the one that is there.
+func (q *Quirks) fillDescription(field *string, in *string) error {
+	if in == nil {
+		return nil
+	}
+	text := q.text(*in)
+	if err := q.checkDescription(text); err != nil {
+		return err
+	}
+	*field = text
+	return nil
+}
+
+// text is what is kept of one that was sent.
+func (q *Quirks) text(text string) string {
+	if q.TrimTexts {
+		return strings.TrimSpace(text)
+	}
+	return text
+}
+
+func (q *Quirks) checkDescription(text string) error {
+	n, unit := utf8.RuneCountInString(text), "characters"
+	if q.BytesCount {
+		n, unit = len(text), "bytes"
+	}
+	if n > maxDescription {
+		return invalid("description", "at most %d %s are allowed, it has %d", maxDescription, unit, n)
 	}
 	if strings.ContainsAny(text, "<>") {
 		return invalid("description", "angle brackets (< or >) are not allowed")

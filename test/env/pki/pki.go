@@ -89,6 +89,19 @@ func (a *Authority) Server(name string, names []string, addresses ...net.IP) (Pa
 	return a.sign(template)
 }
 
+// Expired makes a server's certificate that was valid until an hour ago.
+func (a *Authority) Expired(name string, addresses ...net.IP) (Pair, error) {
+	template, err := template(pkix.Name{CommonName: name})
+	if err != nil {
+		return Pair{}, err
+	}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.IPAddresses = addresses
+	template.NotAfter = time.Now().Add(-time.Hour)
+	template.NotBefore = template.NotAfter.Add(-validity)
+	return a.sign(template)
+}
+
 // Client makes a user's certificate. Kubernetes reads the user's name in the common
 // name and its groups in the organizations.
 func (a *Authority) Client(user string, groups ...string) (Pair, error) {

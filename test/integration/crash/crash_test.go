@@ -7,11 +7,15 @@ package crash_test
 
 import (
 	"bytes"
+	"flag"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/fault"
@@ -20,7 +24,17 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-func TestMain(m *testing.M) { env.Main(m) }
+// together is how many worlds are played at the same time: they wait most of their time.
+const together = "24"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", together); err != nil {
+		panic(err) // every test program has the flag
+	}
+	ctrl.SetLogger(logr.Discard()) // managers have logs of their own
+	env.Main(m)
+}
 
 // build makes the manager in a folder of the test's.
 func build(t *testing.T) string {
@@ -54,7 +68,7 @@ type program struct {
 // start runs the manager until kill, or the end of the test.
 func start(t *testing.T, w *harness.World, path string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(path, "--kubeconfig="+w.Cluster.Kubeconfig,
+	p := &program{Cmd: exec.Command(path, "--kubeconfig="+w.Cluster.Kubeconfig, "--allowed-endpoints="+w.Cloud.URL,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--log-encoding=text")}
 	p.Stderr = &p.log
 	if err := p.Start(); err != nil {

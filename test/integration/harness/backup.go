@@ -31,4 +31,5 @@ func SetStatus[T status.Object](w *World, o, from T) {
 	if err := w.Cluster.Client.Status().Update(context.WithoutCancel(w.t.Context()), o, client.FieldOwner("backup")); err != nil {
 		w.t.Fatalf("writing the status of %s: %v", o.GetName(), err)
 	}
+	w.byHand.Store(o.GetResourceVersion(), true)
 }

@@ -30,11 +30,15 @@ func (w *World) Content() Content {
 		Sessions: slices.Collect(maps.Values(world.Sessions)),
 	}
 	slices.SortFunc(c.Filters, func(a, b state.Filter) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(c.Rules, func(a, b state.Rule) int {
-		return cmp.Or(cmp.Compare(a.FilterID, b.FilterID), -cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Priority, b.Priority))
-	})
+	sortRules(c.Rules)
 	slices.SortFunc(c.Sessions, func(a, b state.Session) int { return cmp.Compare(a.Name, b.Name) })
 	return c
+}
+
+func sortRules(rules []state.Rule) {
+	slices.SortFunc(rules, func(a, b state.Rule) int {
+		return cmp.Or(cmp.Compare(a.FilterID, b.FilterID), -cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Priority, b.Priority))
+	})
 }
 
 // identity is what the cloud itself chooses.

@@ -66,7 +66,7 @@ func (m *Manager) Alive(w *World, node string) {
 
 // Lease is the lease of a node's verifier, to be deleted.
 func (w *World) Lease(node string) *coordinationv1.Lease {
-	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: v1alpha1.VerifierName(node)}}
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: v1alpha1.LeaseName(node)}}
 }
 
 // Expire lets so much time pass that the lease of a node's verifier runs out. (What was

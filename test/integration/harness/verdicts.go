@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,16 +13,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // failing are the reasons of Ready with which only a person can help.
 var failing = []string{
 	v1alpha1.ReasonNoSources, v1alpha1.ReasonAmbiguousAddress, v1alpha1.ReasonSourceIsTarget,
-	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied,
+	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonCredentialsNotAllowed, v1alpha1.ReasonEndpointNotAllowed,
+	v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonForbidden, v1alpha1.ReasonStatusRefused,
 	v1alpha1.ReasonAccountChanged, v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonUnsupported, v1alpha1.ReasonInvalidRequest,
 }
 
@@ -52,16 +56,14 @@ func (w *World) watchStatuses() {
 			cancel()
 			w.t.Fatalf("watching %s: %v", kind, err)
 		}
-		seen := &history{done: make(chan struct{})}
+		seen := &history{gone: map[types.UID]bool{}, done: make(chan struct{})}
 		w.seen[kind] = seen
 		go seen.collect(stream)
 		w.t.Cleanup(func() {
 			cancel()
 			<-seen.done
-			for _, u := range seen.copy() {
-				if problem := misjudged(&u); problem != "" {
-					w.t.Errorf("%s %s, version %s: %s", u.GetKind(), u.GetName(), u.GetResourceVersion(), problem)
-				}
+			for _, problem := range w.misjudged(seen.copy()) {
+				w.t.Error(problem)
 			}
 		})
 	}
@@ -71,6 +73,7 @@ func (w *World) watchStatuses() {
 type history struct {
 	mu   sync.Mutex
 	all  []unstructured.Unstructured
+	gone map[types.UID]bool
 	done chan struct{}
 }
 
@@ -80,6 +83,9 @@ func (h *history) collect(stream watch.Interface) {
 		if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Error {
 			h.mu.Lock()
 			h.all = append(h.all, *u)
+			if e.Type == watch.Deleted {
+				h.gone[u.GetUID()] = true
+			}
 			h.mu.Unlock()
 		}
 	}
@@ -89,6 +95,34 @@ func (h *history) copy() []unstructured.Unstructured {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.all)
+}
+
+// latest is the last version of an object that was seen, nil for none, and whether the
+// object is gone.
+func (h *history) latest(uid types.UID) (u *unstructured.Unstructured, gone bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range slices.Backward(h.all) {
+		if h.all[i].GetUID() == uid {
+			return &h.all[i], h.gone[uid]
+		}
+	}
+	return nil, false
+}
+
+// Latest is the last version of an object that the watch has seen, nil for none, and whether
+// the object is gone. It asks nobody.
+func (w *World) Latest(o status.Object) (latest status.Object, gone bool) {
+	w.t.Helper()
+	u, gone := w.seen[kindOf(o)].latest(o.GetUID())
+	if u == nil {
+		return nil, gone
+	}
+	latest, err := typed(u)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return latest, gone
 }
 
 // Versions returns every version of a session that there ever was, up to the one given.
@@ -123,8 +157,54 @@ func kindOf(o client.Object) string {
 	return "MirrorFilter"
 }
 
-// misjudged says how kstatus's verdict differs from what the object means.
-func misjudged(u *unstructured.Unstructured) string {
+// Misjudged says what is wrong with every version so far of every object of the namespace.
+func (w *World) Misjudged() (problems []string) {
+	for _, kind := range slices.Sorted(maps.Keys(w.seen)) {
+		problems = append(problems, w.misjudged(w.seen[kind].copy())...)
+	}
+	return problems
+}
+
+func (w *World) misjudged(versions []unstructured.Unstructured) (problems []string) {
+	before := map[types.UID]status.Object{}
+	for _, u := range versions {
+		problem := misread(&u)
+		o, err := typed(&u)
+		if err != nil {
+			problem = err.Error()
+		} else {
+			if was := before[u.GetUID()]; problem == "" && was != nil && !w.isByHand(&u) {
+				problem = evolved(was, o)
+			}
+			before[u.GetUID()] = o
+		}
+		if problem != "" {
+			problems = append(problems, fmt.Sprintf("%s %s, version %s: %s", u.GetKind(), u.GetName(), u.GetResourceVersion(), problem))
+		}
+	}
+	return problems
+}
+
+// typed is an object as our types have it.
+func typed(u *unstructured.Unstructured) (status.Object, error) {
+	var o status.Object = &v1alpha1.MirrorFilter{}
+	if u.GetKind() == "MirrorSession" {
+		o = &v1alpha1.MirrorSession{}
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o); err != nil {
+		return nil, fmt.Errorf("reading version %s of %s: %w", u.GetResourceVersion(), u.GetName(), err)
+	}
+	return o, nil
+}
+
+// isByHand reports whether a test wrote this version's status, see SetStatus.
+func (w *World) isByHand(u *unstructured.Unstructured) bool {
+	_, ok := w.byHand.Load(u.GetResourceVersion())
+	return ok
+}
+
+// misread says how kstatus's verdict differs from what the object means.
+func misread(u *unstructured.Unstructured) string {
 	want, err := meaning(u)
 	if err != nil {
 		return err.Error()

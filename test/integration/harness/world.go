@@ -40,7 +40,9 @@ type World struct {
 	// Clock is the manager's; it can be moved forward.
 	Clock *Clock
 
-	seen map[string]*history // by kind
+	seen   map[string]*history // by kind
+	byHand sync.Map            // versions whose status a test wrote
+	inMark func() string       // the cluster's name in the ownership mark
 }
 
 // New makes a namespace with a Secret for a simulated cloud of the walkthrough. When the
@@ -49,6 +51,7 @@ func New(t testing.TB, options ...sim.Option) *World {
 	t.Helper()
 	cluster := env.Start(t)
 	w := &World{t: t, Cluster: cluster, Namespace: cluster.Namespace(t), Cloud: sim.ForTest(t, options...), Clock: &Clock{}, seen: map[string]*history{}}
+	w.inMark = sync.OnceValue(func() string { return w.Mark(&corev1.Namespace{}).Cluster })
 	w.watchStatuses()
 	w.Create(w.Secret(SecretName))
 	return w

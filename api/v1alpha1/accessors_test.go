@@ -1,0 +1,30 @@
+package v1alpha1
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// An admission policy holds a verifier to the lease of its own node, and can't hash.
+func TestALeaseIsNamedAfterItsNodeWhereverThatMakesAName(t *testing.T) {
+	long := strings.Repeat("a.", 117) // 234 characters: with the prefix one fewer than a name may have
+	for node, want := range map[string]string{
+		"ecs-target":              "vpcmirror-verifier-ecs-target",
+		"ecs-target.example.com":  "vpcmirror-verifier-ecs-target.example.com",
+		long[:len(long)-1]:        "vpcmirror-verifier-" + long[:len(long)-1],
+		"ECS-TARGET":              VerifierName("ECS-TARGET"),
+		"a host":                  VerifierName("a host"),
+		strings.Repeat("a", 235):  VerifierName(strings.Repeat("a", 235)),
+		"ecs-target.example.com.": VerifierName("ecs-target.example.com."),
+	} {
+		got := LeaseName(node)
+		if got != want {
+			t.Errorf("the lease of %q is %q, want %q", node, got, want)
+		}
+		if problems := validation.IsDNS1123Subdomain(got); len(problems) > 0 {
+			t.Errorf("the lease of %q is %q, which is no name: %v", node, got, problems)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package credentials
+
+import (
+	"fmt"
+	"slices"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// Endpoints says to which servers the credentials of a Secret may lead.
+type Endpoints struct {
+	// Allowed are the origins that the administrator allows, for the VPC API and for the
+	// identity service, as ParseOrigins gives them.
+	Allowed []string
+	// Usual gives the origins of a region that need no permission, empty where there is
+	// none; nil knows no region.
+	Usual func(region string) (vpc, iam string)
+}
+
+// ParseOrigins reads the administrator's list.
+func ParseOrigins(values []string) ([]string, error) {
+	origins := make([]string, 0, len(values))
+	for _, value := range values {
+		origin, err := cloud.ParseOrigin(value)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", value, err)
+		}
+		origins = append(origins, origin)
+	}
+	return origins, nil
+}
+
+// admit refuses the endpoints of a Secret that are not allowed, and leaves those that are
+// in their one spelling, so that what was compared is what is used.
+func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
+	usualVPC, usualIAM := e.usual(c.Region)
+	for _, endpoint := range []struct {
+		key, usual string
+		value      *string
+	}{{KeyEndpoint, usualVPC, &c.Endpoint}, {KeyIAMEndpoint, usualIAM, &c.IAMEndpoint}} {
+		if *endpoint.value == "" {
+			continue
+		}
+		parsed, err := cloud.ParseOrigin(*endpoint.value)
+		if err == nil && (parsed == endpoint.usual || slices.Contains(e.Allowed, parsed)) {
+			*endpoint.value = parsed
+			continue
+		}
+		return &Error{Reason: EndpointNotAllowed, Cause: err, Message: refusal(endpoint.key, endpoint.usual, c.Region, origin, err)}
+	}
+	return nil
+}
+
+func (e Endpoints) usual(region string) (vpc, iam string) {
+	if e.Usual == nil {
+		return "", ""
+	}
+	vpc, iam = e.Usual(region)
+	return spelt(vpc), spelt(iam)
+}
+
+// spelt is the one spelling of an origin, empty for what is none.
+func spelt(value string) string {
+	origin, err := cloud.ParseOrigin(value)
+	if err != nil {
+		return ""
+	}
+	return origin
+}
+
+// refusal does not repeat the endpoint: a key may have come into the wrong field.
+func refusal(key, usual, region, origin string, err error) string {
+	why := "is none that the administrator allows"
+	if err != nil {
+		why = "can't be used, as " + err.Error()
+	}
+	way := "have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"
+	if usual != "" {
+		way = fmt.Sprintf("leave it out for the usual one of region %s, or ", region) + way
+	}
+	return fmt.Sprintf("%s of %s %s: nothing was sent; %s", key, origin, why, way)
+}

@@ -1,0 +1,270 @@
+package crash_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/cloudsim/sim"
+	"vpcmirror.io/operator/test/cloudsim/state"
+	"vpcmirror.io/operator/test/integration/harness"
+)
+
+// timing keeps the relations of lifecycle.DefaultTiming (4 s, 5 s, 30 s) in a seventh of the
+// time or so.
+var timing = lifecycle.Timing{CallDeadline: 500 * time.Millisecond, Lag: 700 * time.Millisecond, Recheck: 2500 * time.Millisecond}
+
+// Durations of the real cloud in that time: 3 s are within a call's deadline, 6 s after it,
+// but within the lag, and 5 s are the lag.
+var (
+	late3  = timing.CallDeadline * 3 / 4
+	late6  = timing.CallDeadline + timing.Lag*2/5
+	stale5 = timing.Lag
+)
+
+// patience is how long a run may take to settle; whatever takes longer does not end.
+const patience = 2 * time.Minute
+
+// Interfaces of the scenarios.
+const (
+	portA = scenario.WalkthroughSource
+	portB = scenario.WalkthroughTest
+	portC = "5a1f0c7e-0000-4000-8000-00000000000c"
+	portT = scenario.WalkthroughTarget
+	portU = "5a1f0c7e-0000-4000-8000-00000000000d"
+)
+
+// subject is an object that has to be in a certain state in the end.
+type subject struct {
+	status.Object
+	// reason of Ready in the end; empty for Synced.
+	reason string
+	// request is to be echoed, see stage.request.
+	request string
+}
+
+// stage is where a scenario is played: a world, its objects, and the manager at work.
+type stage struct {
+	*harness.World
+	t       testing.TB
+	judge   *harness.Judge
+	gate    *harness.Gate
+	manager *harness.Manager
+
+	live []*subject
+	gone []status.Object // that were deleted
+	kept []client.Object // whose cloud objects stay nevertheless
+	// also says what else is wrong in the end, empty for nothing.
+	also func() string
+}
+
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.SessionsPerSource = 10 }))
+	w.Edit(func(world *state.World) {
+		for i, id := range []string{portC, portU} {
+			p := world.Ports[scenario.WalkthroughTest]
+			p.ID, p.MAC = id, fmt.Sprintf("fa:16:3e:00:00:%02x", i)
+			p.Addresses = []netip.Addr{netip.MustParseAddr(fmt.Sprintf("192.168.0.%d", 200+i))}
+			world.Ports[id] = p
+		}
+	})
+	s := &stage{World: w, t: t, judge: w.Judge(), also: func() string { return "" }}
+	t.Cleanup(s.clear)
+	return s
+}
+
+// start runs a manager behind a gate of its own.
+func (s *stage) start() {
+	s.t.Helper()
+	s.newGate()
+	s.startBehind()
+}
+
+func (s *stage) newGate() *harness.Gate {
+	s.gate = s.judge.Gate()
+	return s.gate
+}
+
+func (s *stage) startBehind() {
+	s.t.Helper()
+	s.manager = s.Start(harness.WithGate(s.gate), harness.WithTiming(timing), harness.WithDeadline(timing.CallDeadline))
+}
+
+// clear takes the objects out of the API server, so that no later manager sees them.
+func (s *stage) clear() {
+	s.manager.Stop(s.World)
+	for _, o := range s.live {
+		if s.Get(o.Object) == nil {
+			harness.Change(s.World, o.Object, func(o status.Object) { o.SetFinalizers(nil) })
+			if s.Get(o.Object) == nil && o.GetDeletionTimestamp().IsZero() {
+				s.Delete(o.Object)
+			}
+		}
+	}
+}
+
+// newFilter and newSession make an object that is to be Ready.
+func (s *stage) newFilter(name string, edits ...func(*v1alpha1.MirrorFilter)) *v1alpha1.MirrorFilter {
+	f := s.Filter(name, edits...)
+	s.Create(f)
+	s.live = append(s.live, &subject{Object: f})
+	return f
+}
+
+func (s *stage) newSession(name, filter string, edits ...func(*v1alpha1.MirrorSession)) *v1alpha1.MirrorSession {
+	m := s.Session(name, filter, edits...)
+	s.Create(m)
+	s.live = append(s.live, &subject{Object: m})
+	return m
+}
+
+func named[T status.Object](s *stage, name string) T {
+	for _, o := range s.live {
+		if found, ok := o.Object.(T); ok && found.GetName() == name {
+			return found
+		}
+	}
+	s.t.Fatalf("there is no %s on stage", name)
+	panic("not reached")
+}
+
+func (s *stage) editFilter(name string, edit func(*v1alpha1.MirrorFilter)) {
+	harness.Change(s.World, named[*v1alpha1.MirrorFilter](s, name), edit)
+}
+
+func (s *stage) editSession(name string, edit func(*v1alpha1.MirrorSession)) {
+	harness.Change(s.World, named[*v1alpha1.MirrorSession](s, name), edit)
+}
+
+// expect says why an object is not to be Ready.
+func (s *stage) expect(o status.Object, reason string) {
+	s.subject(o).reason = reason
+}
+
+func (s *stage) subject(o status.Object) *subject {
+	return s.live[slices.IndexFunc(s.live, func(l *subject) bool { return l.GetUID() == o.GetUID() })]
+}
+
+// request asks for a reconcile of every object.
+func (s *stage) request() {
+	for _, o := range s.live {
+		o.request = s.RequestReconcile(o.Object)
+	}
+}
+
+// remove deletes an object.
+func (s *stage) remove(o status.Object) {
+	s.live = slices.DeleteFunc(s.live, func(l *subject) bool { return l.GetUID() == o.GetUID() })
+	s.gone = append(s.gone, o)
+	if s.Get(o) != nil {
+		return // it is gone already
+	}
+	if o.Cloud().DeletionPolicy == v1alpha1.DeletionRetain && slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
+		s.kept = append(s.kept, o)
+	}
+	s.Delete(o)
+}
+
+// removeAll deletes every object, as somebody may while no manager runs.
+func (s *stage) removeAll() {
+	for len(s.live) > 0 {
+		s.remove(s.live[len(s.live)-1].Object)
+	}
+}
+
+// refresh reads every object anew.
+func (s *stage) refresh() {
+	s.t.Helper()
+	for _, o := range s.live {
+		if err := s.Get(o.Object); err != nil {
+			s.t.Fatalf("reading %s: %v", o.GetName(), err)
+		}
+	}
+}
+
+// wrong says what is not yet as it has to be in the end, empty for nothing.
+func (s *stage) wrong() string {
+	world := s.Cloud.State.Snapshot()
+	for _, o := range s.live {
+		if problem := s.wrongAbout(world, o); problem != "" {
+			return o.GetName() + ": " + problem
+		}
+	}
+	for _, o := range s.gone {
+		if _, gone := s.Latest(o); !gone {
+			return o.GetName() + " is not gone"
+		}
+	}
+	if s.Cloud.Effects().Awaited > 0 {
+		return "a write is still to take effect"
+	}
+	leaked, doubled := s.leftovers()
+	if left := append(leaked, doubled...); len(left) > 0 {
+		return left[0]
+	}
+	return s.also()
+}
+
+func (s *stage) leftovers() (leaked, doubled []string) {
+	known := slices.Clone(s.kept)
+	for _, o := range s.live {
+		known = append(known, o.Object)
+	}
+	return s.Leftovers(known...)
+}
+
+func (s *stage) wrongAbout(world *state.World, o *subject) string {
+	is, gone := s.Latest(o.Object)
+	if gone || is == nil || version(is) < version(o.Object) {
+		return fmt.Sprintf("the watch has not seen version %s (gone: %v)", o.GetResourceVersion(), gone)
+	}
+	ready := meta.FindStatusCondition(is.Common().Conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil || ready.ObservedGeneration != is.GetGeneration():
+		return fmt.Sprintf("generation %d was not reconciled: %+v", is.GetGeneration(), ready)
+	case o.request != "" && is.Common().LastHandledReconcileAt != o.request:
+		return "the request " + o.request + " is not handled"
+	case o.reason != "" && ready.Reason != o.reason, o.reason == "" && !status.IsSynced(is):
+		return fmt.Sprintf("it is not ready because of %s: %s", ready.Reason, ready.Message)
+	case o.reason == "":
+		return s.Lacks(world, is)
+	}
+	return ""
+}
+
+func version(o client.Object) int {
+	n, _ := strconv.Atoi(o.GetResourceVersion()) // the API server's own are numbers
+	return n
+}
+
+// settle waits until nothing is wrong, or the manager dies, and reports which. What is
+// still wrong after a long time is returned.
+func (s *stage) settle(died <-chan struct{}) (dead bool, wrong string) {
+	s.t.Helper()
+	end := time.After(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if wrong = s.wrong(); wrong == "" {
+			return false, ""
+		}
+		select {
+		case <-died:
+			return true, ""
+		case <-end:
+			return false, wrong
+		case <-tick.C:
+		}
+	}
+}
