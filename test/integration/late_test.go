@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -173,6 +174,38 @@ func TestALateEffectOfAWriteThatWasTakenBackIsMended(t *testing.T) {
 			harness.Same(t, "statuses that said Ready too early", []string(nil), judge.Lies())
 		})
 	}
+}
+
+// A process dies after a write without an answer, the edit is taken back while none runs, and
+// the next one finds everything as it should be, before the effect comes.
+func TestALateEffectOfAWriteOfAProcessBeforeIsMended(t *testing.T) {
+	t.Parallel()
+	clock := &harness.Clock{}
+	w := harness.New(t, sim.WithClock(clock.Now))
+	judge := w.Judge()
+	gate := judge.Gate()
+	first := w.Start(harness.WithTiming(shortTiming), harness.WithGate(gate))
+	filter, session := w.Pair("late")
+	want := w.Content()
+	const in = time.Minute // by the cloud's clock, which stands still meanwhile
+	w.Fault(fault.Late(fault.Reset, "UpdateTrafficMirrorSession", 1, in))
+	gate.Arm(harness.Once(harness.After, harness.Effect{Name: "PUT traffic-mirror-sessions/*", Number: 1, Cloud: true}), nil)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) })
+	<-gate.Died()
+	first.Stop(w)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = nil })
+	// What a process has just read itself hides for a while what a list says of it.
+	timing := shortTiming
+	timing.Recheck = inventory.Lag + time.Second
+	w.Start(harness.WithTiming(timing), harness.WithGate(judge.Gate()))
+	harness.Ready(w, session)
+	clock.Advance(in)
+	w.Cloud.TakeEffect()
+	harness.Same(t, "it is on", false, w.Content().Sessions[0].Enabled)
+	harness.Poll(t, "the cloud is as the specs say", func() bool { return w.Like(want) }, func(same bool) bool { return same })
+	harness.Ready(w, session)
+	harness.Ready(w, filter)
+	harness.Same(t, "statuses that said Ready too early", []string(nil), judge.Lies())
 }
 
 func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *testing.T) {
