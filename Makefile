@@ -70,6 +70,13 @@ demo-able:
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
 
+# How many runs of the crash matrix: a number, or all.
+CELLS ?= all
+
+.PHONY: crash-matrix
+crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (an hour and a half; CELLS=1000 takes fewer)
+	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
+
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, imports, documents, generated files and both builds
 	@status=0; \

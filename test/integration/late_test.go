@@ -22,8 +22,8 @@ var shortTiming = lifecycle.Timing{CallDeadline: 400 * time.Millisecond, Lag: 50
 // Of the real cloud: a write takes effect 6 s after it was sent, which is beyond a call's
 // deadline and within the lag; and reads are 5 s old, which is the lag.
 var (
-	sixSeconds  = shortTiming.CallDeadline + shortTiming.Lag*2/5
-	fiveSeconds = shortTiming.Lag
+	lateBySix = shortTiming.CallDeadline + shortTiming.Lag*2/5
+	oldByFive = shortTiming.Lag
 )
 
 func TestACreateThatTakesEffectLaterIsNotRepeated(t *testing.T) {
@@ -40,7 +40,7 @@ func TestACreateThatTakesEffectLaterIsNotRepeated(t *testing.T) {
 			t.Run(operation+" "+answer, func(t *testing.T) {
 				t.Parallel()
 				w := harness.New(t)
-				f.Operation, f.Times, f.EffectIn = operation, 1, fault.Duration(sixSeconds)
+				f.Operation, f.Times, f.EffectIn = operation, 1, fault.Duration(lateBySix)
 				w.Fault(f)
 				judge := w.Judge()
 				w.Start(harness.WithTiming(shortTiming), harness.WithGate(judge.Gate()))
@@ -78,7 +78,7 @@ func TestASessionThatIsMadeWhileItsObjectIsDeleted(t *testing.T) {
 	}
 	t.Run("within the time that a write may take is deleted with it", func(t *testing.T) {
 		t.Parallel()
-		w, judge, session := create(t, sixSeconds)
+		w, judge, session := create(t, lateBySix)
 		w.Gone(session)
 		effectCame(w, t)
 		harness.Same(t, "the sessions", 0, len(w.Content().Sessions))
@@ -224,7 +224,7 @@ func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *
 			gate := judge.Gate()
 			gate.Arm(harness.Once(harness.After, stop), nil)
 			first := w.Start(harness.WithTiming(shortTiming), harness.WithGate(gate))
-			w.Fault(fault.Fault{Kind: fault.Stale, For: fault.Duration(fiveSeconds)})
+			w.Fault(fault.Fault{Kind: fault.Stale, For: fault.Duration(oldByFive)})
 			filter := w.Filter("stale", func(f *v1alpha1.MirrorFilter) {
 				f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), harness.Rule(2), harness.Rule(3)}
 			})

@@ -137,8 +137,11 @@ func (c cell) run(t *testing.T) (v verdict) {
 	v.effects = s.gate.Effects()
 	if v.reached {
 		s.manager.Stop(s.World)
-		if c.deleted {
+		switch {
+		case c.deleted:
 			s.removeAll()
+		case c.play.back != nil:
+			c.play.back(s)
 		}
 		s.start()
 		_, v.unsettled = s.settle(nil)
@@ -227,7 +230,7 @@ func hash(c cell) uint32 {
 
 // sampled is how many cells a run of all tests takes; the variable is another number, or all.
 const (
-	sampled  = 400
+	sampled  = 240
 	variable = "VPCMIRROR_CRASH_CELLS"
 )
 
