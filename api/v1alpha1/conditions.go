@@ -58,9 +58,9 @@ const (
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
-	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs; the message
-	// names them.
-	// Remedy: set address.vpcID to the VPC that is meant.
+	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, or a node's
+	// InternalIPs to several servers; the message names the interfaces.
+	// Remedy: set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
 	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
 	// Remedy: correct nodeName, or wait until the node has joined.
@@ -81,6 +81,11 @@ const (
 	// ReasonInvalidCredentials: the content of the Secret can't be used.
 	// Remedy: correct the key that the message names.
 	ReasonInvalidCredentials = "InvalidCredentials"
+	// ReasonCredentialsNotAllowed: the object names no Secret, and the operator's own
+	// credentials don't serve its namespace.
+	// Remedy: name a Secret in spec.credentialsRef, or have the administrator select the
+	// namespace by --own-credentials-namespaces (chart: credentials.namespaces).
+	ReasonCredentialsNotAllowed = "CredentialsNotAllowed"
 	// ReasonEndpointNotAllowed: the Secret names a server that is neither the usual one of
 	// its region nor on the administrator's list. Nothing was sent to it.
 	// Remedy: leave endpoint and iamEndpoint out of the Secret, or have the administrator
@@ -95,6 +100,16 @@ const (
 	// Remedy: grant the action that the message names, or pay. It is tried again at the
 	// resync interval, or when a reconcile is requested.
 	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonForbidden: Kubernetes does not let the operator do something that it has to, such
+	// as to read a Secret; the message names the verb and the resource.
+	// Remedy: let an administrator apply the ClusterRoles of this version, or grant what the
+	// message names. It is tried again within a minute.
+	ReasonForbidden = "Forbidden"
+	// ReasonStatusRefused: Kubernetes refuses the status that the operator writes. The cloud's
+	// side goes on, and what is shown of it is that of before.
+	// Remedy: apply the CustomResourceDefinitions of the version that runs, or change the
+	// admission policy that the message names.
+	ReasonStatusRefused = "StatusRefused"
 	// ReasonAccountChanged: the credentials are now for another account than the one
 	// in which the object lives. Nothing was touched.
 	// Remedy: restore the old credentials, or delete the object with them and create it

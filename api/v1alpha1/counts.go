@@ -16,14 +16,34 @@ func (c Counts) combine(other Counts, f func(a, b int64) int64) Counts {
 	return out
 }
 
-// Plus returns the sum of both.
+// MaxCount is the largest count that the API server takes: enough for years of a link of
+// 100 Gbit/s in bytes, and far enough from the end of the numbers that the sum of two
+// counts is one.
+const MaxCount = 2_000_000_000_000_000_000
+
+// saturated is a count, or a difference of two, that is as large as one may be where it
+// would be larger.
+func saturated(n int64) int64 { return min(max(n, -MaxCount), MaxCount) }
+
+// InBounds returns the counts as the API server takes them, none negative and none larger
+// than MaxCount. What is read can be otherwise: the bounds are younger than the type.
+func (c Counts) InBounds() Counts {
+	return c.combine(c, func(n, _ int64) int64 { return max(saturated(n), 0) })
+}
+
+// Plus returns the sum of both, at most MaxCount.
 func (c Counts) Plus(other Counts) Counts {
-	return c.combine(other, func(a, b int64) int64 { return a + b })
+	return c.combine(other, func(a, b int64) int64 { return saturated(saturated(a) + saturated(b)) })
 }
 
 // Minus returns c without other; it is negative where other has more.
 func (c Counts) Minus(other Counts) Counts {
-	return c.combine(other, func(a, b int64) int64 { return a - b })
+	return c.combine(other, func(a, b int64) int64 { return saturated(saturated(a) - saturated(b)) })
+}
+
+// Min returns the smaller of both, count by count.
+func (c Counts) Min(other Counts) Counts {
+	return c.combine(other, func(a, b int64) int64 { return min(a, b) })
 }
 
 // Max returns the larger of both, count by count.

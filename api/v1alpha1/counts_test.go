@@ -1,6 +1,8 @@
 package v1alpha1_test
 
 import (
+	"math"
+	"math/big"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,6 +38,7 @@ func TestArithmeticOfCountsGoesOverEveryCount(t *testing.T) {
 				"sum":        {at(a.Plus(b)), at(a) + at(b)},
 				"difference": {at(a.Minus(b)), at(a) - at(b)},
 				"larger":     {at(a.Max(b)), max(at(a), at(b))},
+				"smaller":    {at(a.Min(b)), min(at(a), at(b))},
 			} {
 				if got[0] != got[1] {
 					t.Errorf("the %s of %s is %d, want %d", what, name, got[0], got[1])
@@ -45,6 +48,33 @@ func TestArithmeticOfCountsGoesOverEveryCount(t *testing.T) {
 				t.Errorf("no count of %+v is compared that is like %s", b, name)
 			}
 		})
+	})
+}
+
+// A count that wraps around turns what arrived into nothing.
+func TestCountsNeverWrapAround(t *testing.T) {
+	wild := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{math.MaxInt64, math.MaxInt64 - 51, math.MinInt64, -51, 0, v1alpha1.MaxCount, -v1alpha1.MaxCount}))
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := v1alpha1.Counts{Packets: wild.Draw(t, "a")}, v1alpha1.Counts{Packets: wild.Draw(t, "b")}
+		exact := func(f func(z, x, y *big.Int) *big.Int) int64 {
+			bound := big.NewInt(v1alpha1.MaxCount)
+			within := func(n *big.Int) *big.Int {
+				if n.CmpAbs(bound) > 0 {
+					return new(big.Int).Mul(bound, big.NewInt(int64(n.Sign())))
+				}
+				return n
+			}
+			return within(f(new(big.Int), within(big.NewInt(a.Packets)), within(big.NewInt(b.Packets)))).Int64()
+		}
+		for what, got := range map[string][2]int64{
+			"sum":        {a.Plus(b).Packets, exact((*big.Int).Add)},
+			"difference": {a.Minus(b).Packets, exact((*big.Int).Sub)},
+			"count":      {a.InBounds().Packets, min(max(a.Packets, 0), v1alpha1.MaxCount)},
+		} {
+			if got[0] != got[1] {
+				t.Errorf("the %s of %d and %d is %d, want %d", what, a.Packets, b.Packets, got[0], got[1])
+			}
+		}
 	})
 }
 

@@ -54,7 +54,8 @@ type InterfaceSelector struct {
 	// +optional
 	Address *InterfaceAddress `json:"address,omitempty"`
 
-	// nodeName finds the interface of a node of this cluster, by the node's InternalIP.
+	// nodeName finds the interface of a node of this cluster, by any of the node's
+	// InternalIPs, of either family.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
@@ -166,61 +167,89 @@ type CloudSession struct {
 // Counts are totals of mirrored packets. They never fall.
 type Counts struct {
 	// packets that came from a source of the session and that the filter accepts.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	Packets int64 `json:"packets"`
 	// bytes of the inner frames of those packets, as they were on the wire of the
 	// copies.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	Bytes int64 `json:"bytes"`
 	// unexpected packets came from a source of the session, but the filter does
 	// not accept them: it rejects them, no rule matches, or they are not IP.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	Unexpected int64 `json:"unexpected"`
 	// undecided packets came from a source of the session, but whether the filter
 	// accepts them can't be told: cut or fragmented before the needed field,
 	// malformed, neither to nor from the source, or not accepted by the old rules
 	// while the filter was being changed.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	Undecided int64 `json:"undecided"`
 	// foreignSource packets carried the session's VNI, but came from an address
 	// that is no source of it.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	ForeignSource int64 `json:"foreignSource"`
 	// dropped frames reached the node while the capture could not keep up; they are
 	// of any session, because nobody looked at them.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2000000000000000000
 	// +required
 	Dropped int64 `json:"dropped"`
 }
 
 // Verification is what the verifier of one node has seen of the session. Only that
-// verifier writes it.
+// verifier writes it. Its texts are printable ASCII, and its times have the one form that
+// every reader understands.
 type Verification struct {
 	Counts `json:",inline"`
 
 	// node on which the verifier runs.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +required
 	Node string `json:"node"`
 	// interface of the node on which the copies are expected.
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Interface string `json:"interface,omitempty"`
 	// observedAt is when the counts were read; they are exact as of then.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=27
+	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	ObservedAt metav1.MicroTime `json:"observedAt"`
 	// startedAt is when this verifier began to watch for the session.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=27
+	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
 	// firstPacketAt is when the first packet of the session came.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=27
+	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	FirstPacketAt *metav1.MicroTime `json:"firstPacketAt,omitempty"`
 	// lastPacketAt is when the last packet of the session came.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=27
+	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	LastPacketAt *metav1.MicroTime `json:"lastPacketAt,omitempty"`
 	// lastPacket is the last packet as tcpdump would show it, without payload. There is
 	// none while a session of another namespace claims the same copies, see shared.
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	LastPacket string `json:"lastPacket,omitempty"`
 	// ended says that this verifier counts the session no more, because the target is
@@ -230,12 +259,14 @@ type Verification struct {
 	Ended bool `json:"ended,omitempty"`
 	// message says what keeps the verifier from counting, when something does.
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Message string `json:"message,omitempty"`
 	// shared says which other sessions claim the same copies, when some do: they have a
 	// source address and the VNI in common with this one, at the same target. Nothing in a
 	// copy tells whose it is, so it is counted for each of them.
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Shared string `json:"shared,omitempty"`
 }

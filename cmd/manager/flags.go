@@ -33,7 +33,8 @@ type options struct {
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
 
 const environmentHelp = `
-The operator's own credentials, for objects that name no Secret, come from the environment:
+The operator's own credentials, for objects that name no Secret, come from the environment. They serve the
+namespaces that --own-credentials-namespaces selects:
   HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK, HUAWEICLOUD_SDK_SECURITY_TOKEN, HUAWEICLOUD_SDK_PROJECT_ID,
   VPCMIRROR_REGION, VPCMIRROR_ENDPOINT, VPCMIRROR_IAM_ENDPOINT
 `

@@ -113,7 +113,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Registerer:     metrics.Registry,
 		Fence:          fence,
 	})
-	rules, err := o.tenants.rules()
+	rules, err := o.tenants.rules(mgr.GetAPIReader())
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Resync:    o.resync,
 		Timing:    o.timing(),
 	})
+	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
+		return fmt.Errorf("add the watch of the namespaces: %w", err)
+	}
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}
@@ -159,9 +162,12 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 }
 
 // cached is what the cache holds of kinds that are not ours: of nodes only names and
-// addresses, and of leases only the verifiers'.
+// addresses, and of leases only the verifiers', and of these only when they were renewed.
 func cached(verifierNamespace string) cache.Options {
-	leases := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"})}
+	leases := cache.ByObject{
+		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
+		Transform: slimLease,
+	}
 	if verifierNamespace != "" {
 		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
 	}
@@ -179,6 +185,18 @@ func slimNode(o any) (any, error) {
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
 		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}, nil
+}
+
+// slimLease leaves out what somebody could fill a lease with: there is one for each node.
+func slimLease(o any) (any, error) {
+	lease, ok := o.(*coordinationv1.Lease)
+	if !ok {
+		return o, nil
+	}
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name, UID: lease.UID, ResourceVersion: lease.ResourceVersion},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: lease.Spec.LeaseDurationSeconds, RenewTime: lease.Spec.RenewTime},
 	}, nil
 }
 

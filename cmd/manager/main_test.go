@@ -48,12 +48,13 @@ func TestTheFlags(t *testing.T) {
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
+			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
-				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}},
+				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
 			}
 		}},
 		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
@@ -92,6 +93,8 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 		"--cloud-call-deadline=0":      "--cloud-call-deadline=0s: choose more than 0 and at most 4s",
 		"--allowed-endpoints=https://a.example,a.example": `--allowed-endpoints: "a.example": it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: ` +
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
+		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
+			`found '', expected: identifier after ','`,
 		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -141,6 +144,33 @@ func TestTheCacheKeepsOfANodeWhatTheReconcilersRead(t *testing.T) {
 	tombstone := struct{}{}
 	if got, err := slimNode(tombstone); got != tombstone || err != nil {
 		t.Errorf("something else became %v, %v", got, err)
+	}
+}
+
+func TestTheCacheKeepsOfALeaseWhenItWasRenewed(t *testing.T) {
+	renewed := metav1.NewMicroTime(time.Now())
+	full := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"app.kubernetes.io/component": "verifier"},
+			Annotations: map[string]string{"a": strings.Repeat("a", 250_000)}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+		},
+		Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed, HolderIdentity: new(strings.Repeat("a", 250_000))},
+	}
+	var got any
+	for o, by := range cached("v").ByObject {
+		if _, ok := o.(*coordinationv1.Lease); ok && by.Transform != nil {
+			var err error
+			if got, err = by.Transform(full); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "v", Name: "n", UID: "u", ResourceVersion: "7"},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: new(int32(40)), RenewTime: &renewed},
+	}
+	if diff := cmp.Diff(any(want), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -75,6 +75,8 @@ func (o *options) check() error {
 		return errors.New("--node-name is empty and the host has no name: name this host")
 	case len(o.node) > maxNode:
 		return fmt.Errorf("--node-name has %d characters: choose a name with at most %d", len(o.node), maxNode)
+	case v1alpha1.FitASCII(o.node, maxNode) != o.node:
+		return fmt.Errorf("--node-name=%q: choose a name of printable ASCII characters, others are not shown in a status", o.node)
 	case o.port == 0:
 		return errors.New("--port=0: choose the UDP port of the copies, 1 to 65535")
 	}

@@ -81,6 +81,7 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"a flag without its value":          {[]string{"run", "--port"}, run, "flag needs an argument: --port"},
 		"no name":                           {[]string{"run", "--node-name="}, run, "--node-name is empty and the host has no name: name this host"},
 		"a name that the status can't take": {[]string{"run", "--node-name=" + strings.Repeat("n", 254)}, run, "--node-name has 254 characters: choose a name with at most 253"},
+		"a name that can't be shown":        {[]string{"run", "--node-name=a\x1b"}, run, `--node-name="a\x1b": choose a name of printable ASCII characters, others are not shown in a status`},
 		"port 0":                            {[]string{"run", "--port=0"}, run, "--port=0: choose the UDP port of the copies, 1 to 65535"},
 		"a port that is none":               {[]string{"run", "--port=70000"}, run, `--port="70000": give a whole number from 0 to 65535`},
 		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn or error`},

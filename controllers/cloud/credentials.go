@@ -25,6 +25,9 @@ type Credentials struct {
 	// CABundle has certificates in PEM form of authorities that are trusted beside the
 	// system's; empty for none.
 	CABundle string
+	// Shared is true for credentials that serve several tenants: an error then names no
+	// object of the cloud but those that the request named.
+	Shared bool
 }
 
 // Factory makes a client from credentials. A mistake in them is an *Error with

@@ -24,6 +24,9 @@ func fingerprint(c cloud.Credentials) fingerprintSum {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(field))))
 		h.Write([]byte(field))
 	}
+	if c.Shared { // its errors say less
+		h.Write([]byte{1})
+	}
 	return fingerprintSum(h.Sum(nil))
 }
 

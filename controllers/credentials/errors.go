@@ -11,6 +11,8 @@ const (
 	Invalid Reason = "Invalid"
 	// EndpointNotAllowed: a Secret names a server that the administrator does not allow.
 	EndpointNotAllowed Reason = "EndpointNotAllowed"
+	// NotAllowed: the operator's own credentials don't serve the object's namespace.
+	NotAllowed Reason = "NotAllowed"
 )
 
 // Error is a mistake in an object's credentials. Other errors of this package are

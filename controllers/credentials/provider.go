@@ -40,6 +40,8 @@ type Rules struct {
 	// Endpoints to which a Secret may lead. Those of the operator's own credentials are
 	// the administrator's own.
 	Endpoints Endpoints
+	// Namespaces that the operator's own credentials serve; nil for none.
+	Namespaces *Namespaces
 }
 
 // NewProvider makes a provider. reader must read from the API server itself, not from
@@ -87,7 +89,18 @@ func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.Sec
 			"spec.credentialsRef names no Secret and the operator has no credentials of its own: "+
 				"name a Secret in namespace %s, or start the operator with %s and %s", namespace, EnvAccessKey, EnvSecretKey)}
 	}
-	return p.operator, "the operator's own credentials", nil
+	served, err := p.rules.Namespaces.Serve(ctx, namespace)
+	if err != nil {
+		return cloud.Credentials{}, "", err
+	}
+	if !served {
+		return cloud.Credentials{}, "", &Error{Reason: NotAllowed, Message: fmt.Sprintf(
+			"spec.credentialsRef names no Secret, and the operator's own credentials don't serve the namespace %s: "+
+				"name a Secret, or have the administrator select the namespace by a label (--own-credentials-namespaces, chart: credentials.namespaces)", namespace)}
+	}
+	own := p.operator
+	own.Shared = true
+	return own, "the operator's own credentials", nil
 }
 
 func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.Credentials, string, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -63,9 +64,12 @@ func (r *recorder) make(_ context.Context, c cloud.Credentials) (cloud.Client, e
 }
 
 // tests are the rules of an administrator who allows what the tests name.
-var tests = Rules{Endpoints: Endpoints{Allowed: []string{
-	"https://vpc.example", "https://vpc2.example", "http://iam.example:8080", "https://iam2.example",
-}}}
+var tests = Rules{
+	Endpoints: Endpoints{Allowed: []string{
+		"https://vpc.example", "https://vpc2.example", "http://iam.example:8080", "https://iam2.example",
+	}},
+	Namespaces: NewNamespaces(&labelled{by: map[string]labels.Set{"team-a": {"team": "a"}}}, labels.SelectorFromSet(labels.Set{"team": "a"})),
+}
 
 const project = "0123456789abcdef0123456789abcdef"
 
@@ -240,6 +244,16 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 				t.Errorf("a new %s still gives %s client", key, other)
 			}
 			seen[c] = "that of " + key
+		}
+	})
+	t.Run("the operator's own keys give a client of its own, though a Secret has the same", func(t *testing.T) {
+		reader.data["a/one"] = full()
+		mine := get("a", "one").(*recorded)
+		shared := NewProvider(reader, maker.make, mine.from, tests)
+		shared.clients = p.clients
+		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{})
+		if err != nil || c == cloud.Client(mine) || !c.(*recorded).from.Shared || mine.from.Shared {
+			t.Errorf("got %v and %v", c, err)
 		}
 	})
 	t.Run("and old clients go away", func(t *testing.T) {

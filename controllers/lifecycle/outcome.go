@@ -82,10 +82,12 @@ func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem,
 	if p.Stalled || p.Retry || p.Reason == v1alpha1.ReasonCloudUnavailable {
 		kind = corev1.EventTypeWarning
 	}
-	evented := c.transition(before, o, kind) // events are logged, too, but without the detail
+	// A status that can't be stored would have the same transition each time.
+	news := c.isNews(o.GetUID(), p.Reason+": "+p.Message)
+	evented := news && c.transition(before, o, kind) // events are logged, too, but without the detail
 	detail := cloud.DetailOf(err)
 	logger := log.FromContext(ctx).WithValues("reason", p.Reason)
-	switch news := c.isNews(o.GetUID(), p.Reason+": "+p.Message); {
+	switch {
 	case news && detail != "":
 		logger.Info("Not synced", "message", p.Message, "detail", detail)
 	case news && !evented:

@@ -122,17 +122,21 @@ func (p *Part[T]) Confirm(ctx context.Context, have T) (*T, error) {
 func (p *Part[T]) checkOwner(have T) error {
 	is := p.Collection.Identity(have)
 	ownership, found := p.mark().OwnershipOf(is.Description)
+	bears, called := "the mark "+found.String()+" of another object", fmt.Sprintf("the name %q in place of %q", is.Name, p.Name)
+	if SharesAccount(p.Object) {
+		bears, called = "the mark of another object", fmt.Sprintf("another name than %q", p.Name)
+	}
 	switch {
 	case ownership == plan.OwnershipForeign:
 		return Stall(v1alpha1.ReasonConflict,
-			"the %s %s, which status names, bears the mark %s of another object: it is neither changed nor deleted. "+
+			"the %s %s, which status names, bears %s: it is neither changed nor deleted. "+
 				"If this object is a copy, such as one restored from a backup together with its status, delete it; the %s stays with its owner",
-			p.Collection.Kind, is.ID, found, p.Collection.Kind)
+			p.Collection.Kind, is.ID, bears, p.Collection.Kind)
 	case ownership == plan.OwnershipUnmarked && is.Name != p.Name:
 		return Stall(v1alpha1.ReasonConflict,
-			"the %s %s, which status names, bears no mark and the name %q in place of %q: it is neither changed nor deleted. "+
+			"the %s %s, which status names, bears no mark and %s: it is neither changed nor deleted. "+
 				"If it belongs to this object, end its description in the cloud with %s; else delete this object",
-			p.Collection.Kind, is.ID, is.Name, p.Name, p.mark())
+			p.Collection.Kind, is.ID, called, p.mark())
 	default:
 		return nil
 	}

@@ -85,8 +85,8 @@ var classes = map[cloud.Class]Problem{
 	cloud.ClassServer:         {Reason: v1alpha1.ReasonCloudUnavailable, Within: mendProbe},
 }
 
-// Diagnose returns what err means for the object. Errors that are neither about the
-// cloud nor about credentials (the API server's) give nil: they are the queue's.
+// Diagnose returns what err means for the object. An error that says nothing about it, such
+// as that of an API server which is away, gives nil: it is the queue's.
 func Diagnose(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -96,7 +96,7 @@ func Diagnose(err error) *Problem {
 	}
 	e, ok := errors.AsType[*cloud.Error](err)
 	if !ok {
-		return nil
+		return refusal(err)
 	}
 	p := classes[e.Class]
 	p.Message, p.Cause = err.Error(), err
@@ -163,6 +163,8 @@ func fromCredentials(err error, e *credentials.Error) *Problem {
 		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
 	case credentials.EndpointNotAllowed:
 		p.Reason = v1alpha1.ReasonEndpointNotAllowed
+	case credentials.NotAllowed:
+		p.Reason = v1alpha1.ReasonCredentialsNotAllowed
 	default:
 		p.Reason = v1alpha1.ReasonInvalidCredentials
 	}

@@ -40,7 +40,7 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	}
 	k.Observe()
 	if failed := s.Store(ctx); failed != nil {
-		return ctrl.Result{}, failed
+		return s.unstored(ctx, failed)
 	}
 	return s.recheck(result), err
 }
@@ -93,7 +93,7 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
 	if failed := s.Store(ctx); failed != nil {
-		return ctrl.Result{}, failed
+		return s.unstored(ctx, failed)
 	}
 	return result, err
 }

@@ -53,6 +53,8 @@ type Services struct {
 	Options
 	// Expectations are the creations whose outcome no status has yet.
 	Expectations *Expectations
+	// Filters and Sessions are the queues of the two controllers.
+	Filters, Sessions Queue
 
 	clients *clientMemo
 	secrets *secretGuard
@@ -105,7 +107,7 @@ func copyOf(o status.Object) status.Object {
 // Store writes the object's status when it differs from what the API server has.
 func (s *Scope) Store(ctx context.Context) error {
 	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
-		return err
+		return untaken(err)
 	}
 	s.Stored = copyOf(s.Object)
 	return nil
@@ -136,6 +138,10 @@ func (s *Scope) steady() bool {
 // owned reports whether the object has our finalizer: the cloud may have something of it.
 // Nothing else tells that, as a status can be wiped or restored from somewhere else.
 func (s *Scope) owned() bool { return controllerutil.ContainsFinalizer(s.Object, v1alpha1.Finalizer) }
+
+// SharesAccount reports whether an object uses the operator's own credentials: the account
+// is also that of other namespaces, and no message names what is theirs.
+func SharesAccount(o status.Object) bool { return secretOf(o) == "" }
 
 // ReconcileRequested reports whether somebody asks for a comparison with the cloud now.
 func ReconcileRequested(o status.Object) bool {

@@ -91,15 +91,24 @@ func (s *scope) announce(have cloud.Session, changes []plan.Change, n plan.Numbe
 	switch {
 	case n.SameVNI != nil && have.VNI != n.VNI && s.session.Spec.VNI == nil:
 		s.Event(corev1.EventTypeWarning, "VNIChanged", "Take another VNI",
-			"the session %s to the same target has VNI %d too, and is older: this one's VNI changes from %d to %d", n.SameVNI.ID, have.VNI, have.VNI, n.VNI)
+			"%s to the same target has VNI %d too, and is older: this one's VNI changes from %d to %d", s.other(n.SameVNI.ID), have.VNI, have.VNI, n.VNI)
 	case interim != nil:
 		s.Event(corev1.EventTypeNormal, "Updating", "Take another priority",
-			"%s: this priority serves until the session %s has left priority %d", summary, interim.ID, interim.Priority)
+			"%s: this priority serves until %s has left priority %d", summary, s.other(interim.ID), interim.Priority)
 	case s.WasSynced:
 		s.Event(corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(changes), "changed outside: %s; restoring", summary)
 	default:
 		s.Event(corev1.EventTypeNormal, "Updating", "Update", "%s", summary)
 	}
+}
+
+// other names a session of the cloud that is not this object's. With the operator's own
+// credentials it can be anybody's, and has no name.
+func (s *scope) other(id string) string {
+	if lifecycle.SharesAccount(s.session) {
+		return "another session"
+	}
+	return "the session " + id
 }
 
 // sourceLimit is the quota of sources for a session, or unknown where the cloud does not

@@ -188,7 +188,7 @@ func (s *scope) Synced() string {
 	case st.Target != nil && st.VNI != nil:
 		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
 		if s.sameVNI != "" {
-			message += fmt.Sprintf(", which the session %s to this target has too: their copies can't be told apart, so give one of the two another VNI", s.sameVNI)
+			message += fmt.Sprintf(", which %s to this target has too: their copies can't be told apart, so give one of the two another VNI", s.other(s.sameVNI))
 		}
 		return message
 	default:

@@ -1,12 +1,10 @@
 package mirrorsession
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -64,69 +62,45 @@ func TestOthersAreWokenOnlyByWhatCanFreeANumber(t *testing.T) {
 	}
 }
 
-func TestANodeConcernsTheSessionsThatNameItOrRunOverItOrHaveItsEntry(t *testing.T) {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{
-		{Type: corev1.NodeInternalIP, Address: "192.168.0.164"}, {Type: corev1.NodeExternalIP, Address: "203.0.113.1"},
-	}}}
-	at := func(address string) v1alpha1.ResolvedInterface {
-		return v1alpha1.ResolvedInterface{Addresses: []string{"192.168.9.9", address}}
-	}
-	for name, c := range map[string]struct {
-		edit func(*v1alpha1.MirrorSession)
-		want bool
-	}{
-		"one that has nothing of it": {func(*v1alpha1.MirrorSession) {}, false},
-		"its name as a source": {func(s *v1alpha1.MirrorSession) {
-			s.Spec.Sources = []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{NodeName: "a"}}}
-		}, true},
-		"its name as the target":                {func(s *v1alpha1.MirrorSession) { s.Spec.Target.NodeName = "a" }, true},
-		"another node as the target":            {func(s *v1alpha1.MirrorSession) { s.Spec.Target.NodeName = "b" }, false},
-		"its address as a source":               {func(s *v1alpha1.MirrorSession) { s.Status.Sources = []v1alpha1.ResolvedInterface{at("192.168.0.164")} }, true},
-		"its IPv4 address in IPv6 writing":      {func(s *v1alpha1.MirrorSession) { s.Status.Target = new(at("::ffff:192.168.0.164")) }, true},
-		"its external address, which is no use": {func(s *v1alpha1.MirrorSession) { s.Status.Target = new(at("203.0.113.1")) }, false},
-		"its entry":                             {func(s *v1alpha1.MirrorSession) { s.Status.Verification = []v1alpha1.Verification{{Node: "a"}} }, true},
-	} {
-		t.Run(name, func(t *testing.T) { same(t, "concerned", c.want, concerns(session(c.edit), node)) })
-	}
-}
-
-func TestAResolvedInterfaceNamesItsNodeWhereOneAloneHasAnAddressOfIt(t *testing.T) {
-	nodes := map[netip.Addr]string{netip.MustParseAddr("10.0.0.2"): "a", netip.MustParseAddr("10.0.0.3"): ""}
-	at := func(addresses ...string) v1alpha1.ResolvedInterface {
-		i := cloud.Interface{ID: "i", MAC: "fa:16:3e:00:00:01"}
-		for _, a := range addresses {
-			i.Addresses = append(i.Addresses, netip.MustParseAddr(a))
-		}
-		return resolved(i, nodes)
-	}
-	want := v1alpha1.ResolvedInterface{InterfaceID: "i", MAC: "fa:16:3e:00:00:01", Addresses: []string{"10.0.0.1", "10.0.0.2"}, NodeName: "a"}
-	same(t, "by its second address", want, at("10.0.0.1", "10.0.0.2"))
-	want.Addresses, want.NodeName = []string{"10.0.0.3"}, ""
-	same(t, "by an address that two nodes have", want, at("10.0.0.3"))
-}
-
 func TestAPriorityThatIsTakenNamesItsHolderAndWhatIsWaitedFor(t *testing.T) {
 	holder := &cloud.Session{ID: "h", SessionSpec: cloud.SessionSpec{Name: "theirs"}}
 	for name, c := range map[string]struct {
 		numbers plan.Numbers
 		has     int
 		want    string
+		shared  bool
 	}{
+		"a foreign one in an account that others share": {
+			plan.Numbers{Holder: holder}, 9,
+			"priority 5 is already used by another session of the account; a priority is unique in account and region: choose another in spec.priority, or leave it out",
+			true,
+		},
+		"one there that is to get another": {
+			plan.Numbers{Holder: holder, HolderWants: 7}, 9,
+			"priority 5 is already used by another session of the account; which is to get another one: this one waits for that and has priority 9 until then",
+			true,
+		},
 		"a foreign one": {
 			plan.Numbers{Holder: holder}, 9,
 			"priority 5 is already used by the cloud's session h (theirs); a priority is unique in account and region: choose another in spec.priority, or leave it out",
+			false,
 		},
 		"one that is to get another": {
 			plan.Numbers{Holder: holder, HolderWants: 7}, 9,
 			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that and has priority 9 until then",
+			false,
 		},
 		"the same, and this one is not made yet": {
 			plan.Numbers{Holder: holder, HolderWants: 7}, 0,
 			"priority 5 is already used by the cloud's session h (theirs); which is to get priority 7: this one waits for that",
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session(func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(5)) }, inCloud(5))
+			if !c.shared {
+				s.Spec.CredentialsRef = &v1alpha1.SecretReference{Name: "mine"}
+			}
 			err := (&scope{session: s}).priorityTaken(c.numbers, c.has)
 			want := &lifecycle.Problem{Reason: v1alpha1.ReasonPriorityTaken, Message: c.want, After: lifecycle.AbsentProbe}
 			same(t, "the problem", want, lifecycle.Diagnose(err))

@@ -71,19 +71,19 @@ func (r *Reconciler) final(ctx context.Context, e v1alpha1.Verification) (bool, 
 	if !r.Liveness.Lost(e.Node, false) {
 		return false, nil
 	}
+	var node corev1.Node
+	err := r.Client.Get(ctx, client.ObjectKey{Name: e.Node}, &node)
+	if err == nil {
+		return false, nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("read the node %q: %w", e.Node, err)
+	}
 	var nodes corev1.NodeList
 	if err := r.Client.List(ctx, &nodes, client.Limit(1)); err != nil {
 		return false, fmt.Errorf("list the nodes: %w", err)
 	}
-	if len(nodes.Items) == 0 {
-		return false, nil // verifiers run as processes here, beside any cluster
-	}
-	var node corev1.Node
-	err := r.Client.Get(ctx, client.ObjectKey{Name: e.Node}, &node)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return false, fmt.Errorf("read the node %q: %w", e.Node, err)
-	}
-	return err != nil, nil
+	return len(nodes.Items) > 0, nil // with none verifiers run as processes, beside any cluster
 }
 
 // operation is one of a JSON patch (RFC 6902).
@@ -97,7 +97,7 @@ type operation struct {
 func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) error {
 	entry := session.Status.Verification[i]
 	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
-	retired := entry.Counts
+	retired := entry.Counts.InBounds()
 	if traffic.Retired != nil {
 		retired = retired.Plus(*traffic.Retired)
 	}

@@ -83,9 +83,12 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 		s.sameVNI = other.ID
 	}
 	for _, other := range n.Preceded {
+		which := fmt.Sprintf("the session %s (%d)", other.ID, other.Priority)
+		if lifecycle.SharesAccount(s.session) {
+			which = "another session"
+		}
 		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
-			"no priority after that of the session %s (%d) is free: this one gets %d, and takes the packets of the sources that both have",
-			other.ID, other.Priority, n.Priority)
+			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", which, n.Priority)
 	}
 	return n, nil
 }
@@ -141,15 +144,19 @@ func (s *scope) priorityTaken(n plan.Numbers, has int) *lifecycle.Problem {
 	if part := s.session.Part(1); part != nil {
 		part.Priority = int32(has)
 	}
+	holder := fmt.Sprintf("the cloud's session %s (%s)", n.Holder.ID, n.Holder.Name)
 	then := "a priority is unique in account and region: choose another in spec.priority, or leave it out"
+	gets := fmt.Sprintf("priority %d", n.HolderWants)
+	if lifecycle.SharesAccount(s.session) {
+		holder, gets = "another session of the account", "another one"
+	}
 	if n.HolderWants != 0 {
-		then = fmt.Sprintf("which is to get priority %d: this one waits for that", n.HolderWants)
+		then = "which is to get " + gets + ": this one waits for that"
 		if has != 0 {
 			then += fmt.Sprintf(" and has priority %d until then", has)
 		}
 	}
-	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken, "priority %d is already used by the cloud's session %s (%s); %s",
-		*s.session.Spec.Priority, n.Holder.ID, n.Holder.Name, then)
+	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken, "priority %d is already used by %s; %s", *s.session.Spec.Priority, holder, then)
 	p.After = lifecycle.AbsentProbe
 	return p
 }

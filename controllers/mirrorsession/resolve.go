@@ -215,30 +215,30 @@ func joined(all []*lifecycle.Problem) error {
 
 // show puts the resolved interfaces into the status, where the verifiers read them.
 func (s *scope) show(ctx context.Context) error {
-	nodes, err := s.nodesByIP(ctx)
+	target, err := s.resolved(ctx, s.target)
 	if err != nil {
 		return err
 	}
-	target := resolved(s.target, nodes)
-	s.session.Status.Target = &target
-	s.session.Status.Sources = nil
+	var sources []v1alpha1.ResolvedInterface
 	for _, i := range s.sources {
-		source := resolved(i, nodes)
+		source, err := s.resolved(ctx, i)
+		if err != nil {
+			return err
+		}
 		source.NodeName = cmp.Or(s.sourceNodes[i.ID], source.NodeName)
-		s.session.Status.Sources = append(s.session.Status.Sources, source)
+		sources = append(sources, source)
 	}
+	s.session.Status.Target, s.session.Status.Sources = &target, sources
 	return nil
 }
 
-func resolved(i cloud.Interface, nodes map[netip.Addr]string) v1alpha1.ResolvedInterface {
-	out := v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
+func (s *scope) resolved(ctx context.Context, i cloud.Interface) (out v1alpha1.ResolvedInterface, err error) {
+	out = v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
 	for _, a := range i.Addresses {
 		out.Addresses = append(out.Addresses, a.String())
-		if out.NodeName == "" {
-			out.NodeName = nodes[a]
-		}
 	}
-	return out
+	out.NodeName, err = s.nodeAt(ctx, i.Addresses)
+	return out, err
 }
 
 func (s *scope) interfaceOf(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
@@ -273,8 +273,8 @@ func (s *scope) interfaceAt(ctx context.Context, field string, at v1alpha1.Inter
 			field, at.IP, s.accountName(), in)
 	case len(found) > 1:
 		return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-			"%s.address.ip names %s, which several interfaces have: %s. Set %s.address.vpcID to the VPC that is meant",
-			field, at.IP, candidates(found), field)
+			"%s.address.ip names %s, which several interfaces have%s. Set %s.address.vpcID to the VPC that is meant",
+			field, at.IP, s.candidates(found), field)
 	}
 	return found[0], nil
 }
@@ -298,14 +298,18 @@ func (s *scope) interfacesAt(ctx context.Context, field string, at v1alpha1.Inte
 	return found, nil
 }
 
-// candidates lists interfaces for a person to choose from.
-func candidates(all []cloud.Interface) string {
+// candidates lists interfaces for a person to choose from; with the operator's own
+// credentials they are not the person's to know.
+func (s *scope) candidates(all []cloud.Interface) string {
+	if lifecycle.SharesAccount(s.session) {
+		return ""
+	}
 	out := make([]string, 0, len(all))
 	for _, i := range all {
 		out = append(out, fmt.Sprintf("%s (VPC %s)", i.ID, i.VPCID))
 	}
 	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return ": " + strings.Join(out, ", ")
 }
 
 // absent waits for a thing in the cloud that no watch shows.

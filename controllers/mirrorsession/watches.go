@@ -2,7 +2,6 @@ package mirrorsession
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +25,9 @@ import (
 // an annotation or a verifier's entry changes, when its filter does, and when another session
 // frees the priority or the quota that it waits for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
+	if err := addIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.Liveness != nil {
 		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
@@ -36,6 +38,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
+		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
 }
@@ -87,9 +90,10 @@ func (r *Reconciler) waitingForRoom(ctx context.Context, o client.Object) []reco
 
 // usersOf wakes the sessions that use a filter.
 func (r *Reconciler) usersOf(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return s.Spec.FilterRef.Name == o.GetName() },
-		client.InNamespace(o.GetNamespace()))
+	return r.sessionsThat(ctx, every, client.InNamespace(o.GetNamespace()), client.MatchingFields{sessionsByFilter: o.GetName()})
 }
+
+func every(*v1alpha1.MirrorSession) bool { return true }
 
 func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.MirrorSession) bool, where ...client.ListOption) []reconcile.Request {
 	var sessions v1alpha1.MirrorSessionList
@@ -121,19 +125,12 @@ func nodeMatters() predicate.Predicate {
 // node that changed its address comes as it was, and as it is.)
 func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconcile.Request {
 	node, ok := o.(*corev1.Node)
-	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return ok && concerns(s, node) })
-}
-
-func concerns(s *v1alpha1.MirrorSession, node *corev1.Node) bool {
-	ips := internalIPs(node)
-	over := func(i v1alpha1.ResolvedInterface) bool {
-		return i.NodeName == node.Name || slices.ContainsFunc(i.Addresses, func(a string) bool {
-			ip, err := netip.ParseAddr(a)
-			return err == nil && slices.Contains(ips, ip.Unmap())
-		})
+	if !ok {
+		return nil
 	}
-	return s.Spec.Target.NodeName == node.Name || (s.Status.Target != nil && over(*s.Status.Target)) ||
-		slices.ContainsFunc(s.Spec.Sources, func(i v1alpha1.SourceSelector) bool { return i.NodeName == node.Name }) ||
-		slices.ContainsFunc(s.Status.Sources, over) ||
-		slices.ContainsFunc(s.Status.Verification, func(e v1alpha1.Verification) bool { return e.Node == node.Name })
+	requests := r.sessionsThat(ctx, every, client.MatchingFields{sessionsByNode: node.Name})
+	for _, ip := range internalIPs(node) {
+		requests = append(requests, r.sessionsThat(ctx, every, client.MatchingFields{sessionsByAddress: ip.String()})...)
+	}
+	return requests
 }

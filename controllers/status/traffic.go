@@ -22,12 +22,12 @@ func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1al
 	if before != nil {
 		sum.FirstPacketAt, sum.LastPacketAt = before.FirstPacketAt.DeepCopy(), before.LastPacketAt.DeepCopy()
 		if before.Retired != nil {
-			sum.Retired = before.Retired.DeepCopy()
-			sum.Counts = *before.Retired
+			sum.Counts = before.Retired.InBounds()
+			sum.Retired = new(sum.Counts)
 		}
 	}
 	for _, e := range entries {
-		sum.Counts = sum.Plus(e.Counts)
+		sum.Counts = sum.Plus(e.Counts.InBounds())
 		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
 			sum.FirstPacketAt = seconds(e.FirstPacketAt)
 		}
@@ -73,7 +73,7 @@ func judged(s *v1alpha1.MirrorSession, entries, gone []v1alpha1.Verification) (m
 	}
 	var t v1alpha1.Counts
 	for _, e := range entries {
-		t = t.Plus(e.Counts)
+		t = t.Plus(e.Counts.InBounds())
 	}
 	switch {
 	case t.Packets > 0:

@@ -1,6 +1,7 @@
 package status_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -35,6 +36,12 @@ func TestTheSumOfTheEntries(t *testing.T) {
 				Counts:        v1alpha1.Counts{Packets: 11, Bytes: 22, Unexpected: 33, Undecided: 44, ForeignSource: 55, Dropped: 66},
 				FirstPacketAt: second(time.Second), LastPacketAt: second(4 * time.Second),
 			},
+		},
+		"is no smaller for an entry that was stored before there were bounds": {
+			[]v1alpha1.Verification{
+				{Node: "a", Counts: v1alpha1.Counts{Packets: math.MaxInt64 - 51, Bytes: 1}}, {Node: "b", Counts: v1alpha1.Counts{Packets: 100, Bytes: -51}},
+			},
+			&v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: v1alpha1.MaxCount, Bytes: 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(nil, c.entries)) })

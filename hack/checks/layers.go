@@ -52,7 +52,7 @@ var layers = []layer{
 		name: "controllers/fence", does: "whether this process surely leads: by the renewals of its lease, asked right before each write to the cloud",
 	},
 	{
-		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content",
+		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content; which endpoint and which namespace may be served",
 		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
 	},
 	{
@@ -123,7 +123,7 @@ var layers = []layer{
 	},
 	{
 		name: "test/install", does: "the chart, the kustomize folders, rights, the health rule, and the YAML in documents",
-		tests: []string{"api", "controllers/status", "controllers/verifier/lease", "test/env", "test/env/need"},
+		tests: []string{"api", "controllers/status", "controllers/verifier", "test/env", "test/env/need"},
 	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},

@@ -108,6 +108,23 @@ func TestChart(t *testing.T) {
 		}
 	})
 
+	t.Run("the operator's own credentials serve the namespaces of the selector", func(t *testing.T) {
+		for values, want := range map[string]string{
+			"": "", "credentials: {existingSecret: own}": "",
+			"credentials: {existingSecret: own, namespaces: 'team in (a, b),!guest'}": "--own-credentials-namespaces=team in (a, b),!guest",
+		} {
+			got := ""
+			for _, arg := range manager(t, values).Spec.Template.Spec.Containers[0].Args {
+				if strings.HasPrefix(arg, "--own-credentials-namespaces") {
+					got = arg
+				}
+			}
+			if got != want {
+				t.Errorf("values %q: the manager gets %q, want %q", values, got, want)
+			}
+		}
+	})
+
 	t.Run("the endpoints that Secrets may name are those of the list", func(t *testing.T) {
 		for values, want := range map[string]string{
 			"": "",
@@ -152,6 +169,7 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"manager: {goMemLimit: 100Mi}":                           "/manager/goMemLimit",
 		"manager: {resources: {limits: {memory: lots}}}":         "/manager/resources/limits/memory",
 		"manager: {resources: {limit: {memory: 1Gi}}}":           "/manager/resources",
+		"credentials: {namespaces: [a]}":                         "/credentials/namespaces",
 		"cloud: {allowedEndpoints: [vpc.example.com]}":           "/cloud/allowedEndpoints/0",
 		"cloud: {allowedEndpoints: ['https://a,https://b']}":     "/cloud/allowedEndpoints/0",
 		"image: {pullPolicy: Sometimes}":                         "/image/pullPolicy",

@@ -3,5 +3,5 @@
 // workload, and given to a real API server; Argo CD's health rule is run on fixtures.
 //
 // It may import nothing of ours. Its tests may import api, controllers/status,
-// controllers/verifier/lease, test/env and test/env/need.
+// controllers/verifier, test/env and test/env/need.
 package install

@@ -89,7 +89,7 @@ var valueSets = []valueSet{
 	{name: "the defaults"},
 	{name: "everything switched on", values: `
 image: {repository: registry.example.com/team/vpcmirror, tag: "1.0", pullSecrets: [one, two]}
-credentials: {existingSecret: own-account}
+credentials: {existingSecret: own-account, namespaces: "team in (network,security),!guest"}
 cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}
 log: {level: debug, encoding: text}
 manager:

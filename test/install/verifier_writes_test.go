@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -337,4 +338,38 @@ func TestAVerifierBecomesTheOwnerOfNothingButItsEntry(t *testing.T) {
 		}
 		answered(t, err, owns)
 	})
+}
+
+// One terminal sequence, or a number beyond all bounds, of one node would spoil what
+// everybody sees of a session.
+func TestWhatANodeWritesIsPrintableAndWithinBounds(t *testing.T) {
+	cluster := installed(t)
+	s := reported(t, cluster)
+	for name, c := range map[string]struct {
+		field string
+		value any
+		want  string
+	}{
+		"an escape sequence":           {"lastPacket", "a\x1b[31m", "should match"},
+		"a bell":                       {"message", "a\a", "should match"},
+		"text that runs backwards":     {"lastPacket", "a\u202eb", "should match"},
+		"a control sequence in 8 bits": {"interface", "a\u009bb", "should match"},
+		"a second line":                {"message", "a\nb", "should match"},
+		"a line of 513 characters":     {"lastPacket", strings.Repeat("a", 513), "may not be more than 512"},
+		"a time of 100 kB":             {"lastPacketAt", "2026-01-02T12:00:00." + strings.Repeat("0", 100_000) + "Z", "may not be more than 27"},
+		// The manager could read no session any more, nor could any verifier.
+		"a time in whole seconds":     {"observedAt", "2026-01-02T12:00:00Z", "should match"},
+		"a time in nanoseconds":       {"startedAt", "2026-01-02T12:00:00.00000000Z", "may not be more than 27"},
+		"a time in another zone":      {"firstPacketAt", "2026-01-02T12:00:00.000000+01:00", "may not be more than 27"},
+		"a time on no day":            {"lastPacketAt", "2026-02-30T12:00:00.000000Z", "date-time"},
+		"a count below nothing":       {"packets", -51, "greater than or equal to 0"},
+		"a count that would overflow": {"packets", math.MaxInt64 - 51, "less than or equal to"},
+		"the largest count":           {"packets", int64(v1alpha1.MaxCount), ""},
+		"all that is printable":       {"lastPacket", " !~az", ""},
+		"an exact time":               {"lastPacketAt", "2026-01-02T12:00:00.123456Z", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answered(t, patched(t.Context(), t, cluster.Client, s, operation{"add", "/status/verification/0/" + c.field, c.value}), c.want)
+		})
+	}
 }

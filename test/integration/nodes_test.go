@@ -1,10 +1,13 @@
 package integration_test
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
@@ -33,6 +36,55 @@ func TestANodeIsASourceAndATargetByItsInternalIP(t *testing.T) {
 	}}, session.Status.Sources)
 	got := w.Content().Sessions[0]
 	harness.Same(t, "the session in the cloud", []string{scenario.WalkthroughSource, scenario.WalkthroughTarget}, append(got.Sources, got.TargetID))
+}
+
+// withIPv6 gives an interface of the simulated cloud one more address.
+func withIPv6(w *harness.World, port, address string) {
+	w.Edit(func(world *state.World) {
+		p := world.Ports[port]
+		p.Addresses = append(slices.Clone(p.Addresses), netip.MustParseAddr(address))
+		world.Ports[port] = p
+	})
+}
+
+func TestAnyInternalIPOfANodeOfEitherFamilyFindsItsInterface(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	withIPv6(w, scenario.WalkthroughTarget, "2001:db8::164")
+	w.Node("source", "10.99.0.5", "192.168.0.230")
+	w.Node("target", "10.99.0.6", "2001:DB8:0::164")
+	w.Start()
+	_, session := w.Pair("by-any", fromNode(w, "source"), toNode(w, "target"))
+	harness.Same(t, "the interfaces", []string{scenario.WalkthroughSource, scenario.WalkthroughTarget},
+		[]string{session.Status.Sources[0].InterfaceID, session.Status.Target.InterfaceID})
+	harness.Same(t, "the target's addresses", []string{"192.168.0.164", "2001:db8::164"}, session.Status.Target.Addresses)
+}
+
+func TestOfTwoInterfacesWithAnInternalIPOfANodeTheOneThatHasAllIsTheNodes(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	withTwin(w)
+	withIPv6(w, scenario.WalkthroughSource, "2001:db8::230")
+	w.Node("source", "192.168.0.230", "2001:db8::230")
+	w.Start()
+	_, session := w.Pair("by-both", fromNode(w, "source"))
+	harness.Same(t, "the source", scenario.WalkthroughSource, session.Status.Sources[0].InterfaceID)
+}
+
+func TestANodeWhoseInternalIPsTwoServersHaveIsRefusedNamingBothAndTheRemedy(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	node := w.Node("target", "192.168.0.161", "192.168.0.164")
+	w.Start()
+	filter, session := w.Filter("apart"), w.Session("apart", "apart", toNode(w, "target"))
+	w.Create(filter)
+	w.Create(session)
+	harness.Because(w, session, v1alpha1.ReasonAmbiguousAddress, "spec.target.nodeName names", node.Name, "several interfaces have its InternalIPs 192.168.0.161, 192.168.0.164",
+		scenario.WalkthroughTest+" (VPC "+scenario.WalkthroughVPC+")", scenario.WalkthroughTarget+" (VPC "+scenario.WalkthroughVPC+")",
+		"Put spec.target.interfaceID with the one that is meant in place of nodeName")
+	harness.Same(t, "the sessions in the cloud", 0, len(w.Content().Sessions))
+	w.Readdress(node, "192.168.0.164")
+	harness.Ready(w, session)
 }
 
 func TestTheStatusNamesTheNodeWhenTheTargetIsGivenByAddress(t *testing.T) {

@@ -51,13 +51,15 @@ type call struct {
 	date      string
 	fenced    error // why the request was not sent
 
-	status int // 0 as long as there is no answer
-	header http.Header
-	body   []byte
+	request string // what was asked
+	status  int    // 0 as long as there is no answer
+	header  http.Header
+	body    []byte
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.request = textOf(req)
 	c.begun, c.date = true, req.Header.Get("X-Sdk-Date")
 	if c.fenced = c.fence(); c.fenced != nil {
 		return nil, c.fenced
@@ -123,6 +125,7 @@ type caller struct {
 	endpoint  string
 	keys      *basic.Credentials
 	secrets   *secretsBox
+	shared    bool // see cloud.Credentials
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.

@@ -139,6 +139,9 @@ func (c *caller) explain(op string, k kind, answer *call, cause error) error {
 		f := readFault(answer.body)
 		e.Code, e.RequestID = f.code, f.requestID
 		e.Class = classify(answer.status, f.code, f.message)
+		if c.shared {
+			f.message = discreet(e.Class, f.message, answer.request)
+		}
 		e.Message = c.refusal(e, f, answer)
 		e.RetryAfter = retryAfter(answer.header, time.Now())
 	default:

@@ -152,6 +152,7 @@ func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint
 		endpoint:  endpoint,
 		keys:      keys,
 		secrets:   &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+		shared:    c.Shared,
 	}, nil
 }
 

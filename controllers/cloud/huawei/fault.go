@@ -91,7 +91,7 @@ func contentType(header http.Header) string {
 	if err != nil {
 		return "unknown content"
 	}
-	return kind
+	return shorten(kind)
 }
 
 // instant matches a point of time as services write it, such as 2026-01-02T03:04:05Z.

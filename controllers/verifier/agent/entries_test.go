@@ -165,6 +165,26 @@ func TestAnEntryIsEndedWhenTheTargetIsOnAnotherHost(t *testing.T) {
 	})
 }
 
+// The API server takes no new entry from a node that the target is not on.
+func TestATargetThatMovesBeforeItsFirstEntryIsWrittenGetsNone(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	s := w.session("web", "web")
+	h := w.host(node, w.pair)
+	h.count()
+	w.send(good(3)...)
+	h.count()
+	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
+		status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.0.2.1"}, NodeName: "elsewhere"}
+	})
+	h.trail()
+	h.trail()
+	w.expectEntries(s)
+	if len(h.tracked) != 0 {
+		t.Errorf("%d sessions are still tracked", len(h.tracked))
+	}
+}
+
 func TestATargetThatGoesToAnotherHostAndComesBackKeepsTheTotal(t *testing.T) {
 	for name, late := range map[string]bool{"with the entry folded meanwhile": false, "before the entry is folded": true} {
 		t.Run(name, func(t *testing.T) {

@@ -114,7 +114,8 @@ func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
 
 // compose makes the entry that goes on from what was read, and returns when it was made
 // and whether it has to be written. It has not when the session is not counted any more and
-// nothing is left to report, because the manager has folded the entry already.
+// nothing is left to report, because the manager has folded the entry already, or nothing
+// may be reported any more.
 func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,7 +127,14 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	if !t.concealed { // nor is a line kept that the entry had before
 		entry.LastPacket = totals.LastPacket(a.Port)
 	}
-	needed = t.capturer != nil || stored.Own != nil || entry.Counts != v1alpha1.Counts{}
+	switch counted := entry.Counts != (v1alpha1.Counts{}); {
+	case t.capturer != nil || stored.Own != nil:
+		needed = true
+	case counted && report.Elsewhere(read, a.Node):
+		a.log(t).Info("The target moved to another node before these counts were written: they are lost", "packets", entry.Packets)
+	default:
+		needed = counted
+	}
 	return entry, a.Clock(), needed
 }
 

@@ -19,14 +19,25 @@ type Stored struct {
 func StoredIn(s *v1alpha1.MirrorSession, node string) Stored {
 	out := Stored{Own: Own(s, node)}
 	if s.Status.Traffic != nil && s.Status.Traffic.Retired != nil {
-		out.Retired = *s.Status.Traffic.Retired
+		out.Retired = s.Status.Traffic.Retired.InBounds()
 	}
 	for i := range s.Status.Verification {
 		if e := &s.Status.Verification[i]; e.Node != node {
-			out.Others = out.Others.Plus(e.Counts)
+			out.Others = out.Others.Plus(e.Counts.InBounds())
 		}
 	}
 	return out
+}
+
+// Elsewhere reports whether a session's target is known to be on other nodes than the given
+// one. The API server then takes no new entry of it: an entry that was never written
+// because the target has moved before can't be written any more.
+func Elsewhere(s *v1alpha1.MirrorSession, node string) bool {
+	if s.Status.Target == nil {
+		return false // it is not known yet
+	}
+	named, found := s.Spec.Target.NodeName, s.Status.Target.NodeName
+	return named+found != "" && named != node && found != node
 }
 
 // Ledger decides what one run of a verifier reports of one session. It does no I/O and
@@ -129,14 +140,11 @@ func (l *Ledger) folded(s Stored) v1alpha1.Counts {
 		return v1alpha1.Counts{} // there was none, or it is still there
 	}
 	retired := s.Retired.Minus(l.retired)
-	moved := s.Others.Plus(s.Retired).Minus(l.others).Minus(l.retired)
-	return lesser(lesser(retired, moved), l.Totals().Counts).Max(v1alpha1.Counts{})
+	moved := s.Others.Minus(l.others).Plus(retired)
+	return retired.Min(moved).Min(l.Totals().Counts).Max(v1alpha1.Counts{})
 }
 
 // wrote reports whether an entry is this run's. The API server keeps microseconds.
 func (l *Ledger) wrote(e *v1alpha1.Verification) bool {
 	return e != nil && e.StartedAt.Equal(optional(l.started))
 }
-
-// lesser has the smaller of both, count by count.
-func lesser(a, b v1alpha1.Counts) v1alpha1.Counts { return a.Plus(b).Minus(a.Max(b)) }

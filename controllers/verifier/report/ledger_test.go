@@ -203,3 +203,28 @@ func TestALongRunStillKnowsWhatItHadCountedLately(t *testing.T) {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }
+
+// It is the rule of config/policy/verifier_writes.yaml.
+func TestATargetIsElsewhereWhenItIsKnownToBeOnOtherNodes(t *testing.T) {
+	for name, c := range map[string]struct {
+		named string
+		found *v1alpha1.ResolvedInterface
+		want  bool
+	}{
+		"not found yet":                        {"b", nil, false},
+		"on no node that anybody knows":        {"", &v1alpha1.ResolvedInterface{}, false},
+		"here":                                 {"", &v1alpha1.ResolvedInterface{NodeName: "a"}, false},
+		"here by the spec":                     {"a", &v1alpha1.ResolvedInterface{}, false},
+		"about to move here":                   {"a", &v1alpha1.ResolvedInterface{NodeName: "b"}, false},
+		"about to leave":                       {"b", &v1alpha1.ResolvedInterface{NodeName: "a"}, false},
+		"on another node":                      {"", &v1alpha1.ResolvedInterface{NodeName: "b"}, true},
+		"on another node by the spec":          {"b", &v1alpha1.ResolvedInterface{}, true},
+		"on another node and about to move on": {"c", &v1alpha1.ResolvedInterface{NodeName: "b"}, true},
+	} {
+		s := &v1alpha1.MirrorSession{}
+		s.Spec.Target.NodeName, s.Status.Target = c.named, c.found
+		if got := report.Elsewhere(s, "a"); got != c.want {
+			t.Errorf("%s: it is %t", name, got)
+		}
+	}
+}

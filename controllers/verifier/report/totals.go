@@ -1,7 +1,6 @@
 package report
 
 import (
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,7 +45,7 @@ func Counted(c tally.SessionCounts, drops uint64, judged bool) Totals {
 
 // TotalsOf are those of an entry.
 func TotalsOf(e v1alpha1.Verification) Totals {
-	t := Totals{Counts: e.Counts, line: e.LastPacket}
+	t := Totals{Counts: e.Counts.InBounds(), line: e.LastPacket}
 	if e.FirstPacketAt != nil {
 		t.First = e.FirstPacketAt.Time
 	}
@@ -79,9 +78,9 @@ func (t Totals) times(u Totals) Totals {
 // copies.
 func (t Totals) LastPacket(port uint16) string {
 	if t.packet == nil {
-		return t.line
+		return v1alpha1.FitASCII(t.line, maxText)
 	}
-	return cut(sample.Line(t.packet.Data, t.packet.Length, port))
+	return v1alpha1.FitASCII(sample.Line(t.packet.Data, t.packet.Length, port), maxText)
 }
 
 // Observation is the rest of an entry: where and when the copies were counted.
@@ -100,15 +99,15 @@ type Observation struct {
 // all the rest and is needed only when the entry is written.
 func (t Totals) Entry(o Observation) v1alpha1.Verification {
 	return v1alpha1.Verification{
-		Counts:        t.Counts,
+		Counts:        t.Counts.InBounds(),
 		Node:          o.Node,
-		Interface:     o.Interface,
+		Interface:     v1alpha1.FitASCII(o.Interface, maxInterface),
 		ObservedAt:    micro(o.At),
 		StartedAt:     optional(o.Started),
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
-		Message:       cut(o.Message),
-		Shared:        cut(o.Shared),
+		Message:       v1alpha1.FitASCII(o.Message, maxText),
+		Shared:        v1alpha1.FitASCII(o.Shared, maxText),
 		Ended:         o.Ended,
 	}
 }
@@ -127,12 +126,9 @@ func optional(t time.Time) *metav1.MicroTime {
 	return &m
 }
 
-// cut keeps a text within the bound of the status fields; with a longer one the API
-// server would refuse the whole entry.
-func cut(text string) string {
-	const bound = 512
-	if len(text) > bound {
-		text = text[:bound-4] + " ..."
-	}
-	return strings.ToValidUTF8(text, "")
-}
+// The bounds of an entry's texts, in characters. With a longer one the API server would
+// refuse the whole entry.
+const (
+	maxInterface = 64
+	maxText      = 512
+)

@@ -1,17 +1,21 @@
 package report_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+	"pgregory.net/rapid"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/tally"
+	"vpcmirror.io/operator/test/env"
 )
 
 func TestWhatAnEntryReports(t *testing.T) {
@@ -62,12 +66,40 @@ func TestWhatAnEntryReports(t *testing.T) {
 			t.Errorf("lines (-want +got):\n%s", diff)
 		}
 	})
-	t.Run("a text is cut to what the API server takes", func(t *testing.T) {
-		s := observation
-		s.Message = strings.Repeat("ä", 400) // 800 bytes, and the bound falls into a letter
-		got := report.Totals{}.Entry(s).Message
-		if len(got) > 512 || !utf8.ValidString(got) || !strings.HasSuffix(got, " ...") {
-			t.Errorf("%d bytes, valid %t: %s", len(got), utf8.ValidString(got), got)
+}
+
+// With one text that the API server refuses, none of the counts would be stored.
+func TestWhateverWasSeenTheAPIServerTakesTheEntry(t *testing.T) {
+	schema := env.Schema(t, "mirrorsessions").Properties["status"].Properties["verification"].Items.Schema
+	texts := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
+	rapid.Check(t, func(t *rapid.T) {
+		long := rapid.SampledFrom([]int{1, 1, 40}).Draw(t, "times")
+		counts := rapid.Int64().Draw(t, "counts")
+		stored := v1alpha1.Verification{
+			LastPacketAt: at(0), LastPacket: strings.Repeat(texts.Draw(t, "line"), long),
+			Counts: v1alpha1.Counts{Packets: counts, Bytes: -counts, Dropped: counts},
+		}
+		totals := report.TotalsOf(stored).Plus(report.TotalsOf(stored))
+		entry := totals.Entry(report.Observation{
+			Node: "node-1", Interface: texts.Draw(t, "interface"), Message: strings.Repeat(texts.Draw(t, "message"), long), At: noon, Started: noon,
+		})
+		entry.LastPacket = totals.LastPacket(4789)
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range content {
+			of := schema.Properties[name]
+			switch value := value.(type) {
+			case string:
+				if n := utf8.RuneCountInString(value); of.MaxLength == nil || int64(n) > *of.MaxLength || !regexp.MustCompile(of.Pattern).MatchString(value) {
+					t.Errorf("%s is %q: %d characters", name, value, n)
+				}
+			case int64:
+				if of.Minimum == nil || float64(value) < *of.Minimum || float64(value) > *of.Maximum {
+					t.Errorf("%s is %d", name, value)
+				}
+			}
 		}
 	})
 }

@@ -48,7 +48,15 @@ type settings struct {
 	cloud  huawei.Options
 	gate   *Gate
 	rules  credentials.Rules
+	api    *rest.Config
+	own    cloud.Credentials
+	// selector is that of the namespaces that own serves.
+	selector labels.Selector
+	interval time.Duration // of the look at the namespaces
 }
+
+// As lets the manager be a user of the API server with other rights than the administrator's.
+func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
 func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
@@ -67,16 +75,22 @@ func WithTiming(t lifecycle.Timing) Setting { return func(s *settings) { s.timin
 // WithDeadline bounds a call to the cloud.
 func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
 
-// WithProxy reaches the cloud through a proxy.
-func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
-
 // WithEndpoints lets Secrets name these servers too, beside the World's own cloud.
 func WithEndpoints(origins ...string) Setting {
 	return func(s *settings) { s.rules.Endpoints.Allowed = append(s.rules.Endpoints.Allowed, origins...) }
 }
 
+// WithOwnCredentials gives the operator credentials of its own, which serve the namespaces
+// that the selector selects. These are looked at again and again after interval.
+func WithOwnCredentials(own cloud.Credentials, selector labels.Set, interval time.Duration) Setting {
+	return func(s *settings) { s.own, s.selector, s.interval = own, labels.SelectorFromSet(selector), interval }
+}
+
 // WithTransport sends what goes to the cloud.
 func WithTransport(t http.RoundTripper) Setting { return func(s *settings) { s.cloud.Transport = t } }
+
+// WithProxy reaches the cloud through a proxy.
+func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
 
 // Manager is the manager's wiring, at work on one namespace.
 type Manager struct {
@@ -94,13 +108,14 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
 	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
+	s.selector = labels.Nothing()
 	for _, c := range change {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
-	server := m.requests.watch(w.Cluster.Config)
+	server := m.requests.watch(s.api)
 	if s.gate != nil {
 		server.Wrap(s.gate.toServer)
 	}
@@ -159,10 +174,11 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	if s.wrap != nil {
 		writer = s.wrap(writer)
 	}
+	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, cloud.Credentials{}, s.rules),
+		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, s.own, s.rules),
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
 		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
@@ -171,6 +187,9 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 		Resync:    s.resync,
 		Timing:    s.timing,
 	})
+	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: s.rules.Namespaces, Interval: s.interval}); err != nil {
+		return err
+	}
 	const workers = 4
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {
 		return err
@@ -197,6 +216,9 @@ func (m *Manager) Stop(w *World) {
 func (m *Manager) Writes() []string {
 	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
 }
+
+// Looks returns how often the manager has finished with an object so far.
+func (m *Manager) Looks() int { return strings.Count(m.Log.linesWith("Reconcile done"), "\n") }
 
 // Reconciled waits until the manager has reconciled every one of the objects since it
 // started.

@@ -24,7 +24,8 @@ import (
 // failing are the reasons of Ready with which only a person can help.
 var failing = []string{
 	v1alpha1.ReasonNoSources, v1alpha1.ReasonAmbiguousAddress, v1alpha1.ReasonSourceIsTarget,
-	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonEndpointNotAllowed, v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied,
+	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonCredentialsNotAllowed, v1alpha1.ReasonEndpointNotAllowed,
+	v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonForbidden, v1alpha1.ReasonStatusRefused,
 	v1alpha1.ReasonAccountChanged, v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonUnsupported, v1alpha1.ReasonInvalidRequest,
 }
 

@@ -1,0 +1,94 @@
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// Indexes of the cache: what a reconcile costs must not grow with the number of nodes, nor
+// what a node or a filter that changes costs with the number of sessions.
+const (
+	nodesByInternalIP = "vpcmirror.io/internalIP"
+	sessionsByNode    = "vpcmirror.io/node"
+	sessionsByAddress = "vpcmirror.io/address"
+	sessionsByFilter  = "vpcmirror.io/filter"
+)
+
+// addIndexes adds them; it must come before the cache is started.
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, index := range []struct {
+		kind   client.Object
+		name   string
+		values client.IndexerFunc
+	}{
+		{&corev1.Node{}, nodesByInternalIP, func(o client.Object) []string { return indexed(o, internalIPTexts) }},
+		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressesOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
+	} {
+		if err := indexer.IndexField(ctx, index.kind, index.name, index.values); err != nil {
+			return fmt.Errorf("index %T by %s: %w", index.kind, index.name, err)
+		}
+	}
+	return nil
+}
+
+func indexed[T client.Object](o client.Object, values func(T) []string) []string {
+	if is, ok := o.(T); ok {
+		return values(is)
+	}
+	return nil
+}
+
+func internalIPTexts(n *corev1.Node) (out []string) {
+	for _, ip := range internalIPs(n) {
+		out = append(out, ip.String())
+	}
+	return out
+}
+
+// nodesOf are the nodes that a session names, runs over, or has an entry of.
+func nodesOf(s *v1alpha1.MirrorSession) []string {
+	out := []string{s.Spec.Target.NodeName}
+	for i := range s.Spec.Sources {
+		out = append(out, s.Spec.Sources[i].NodeName)
+	}
+	for _, r := range resolvedOf(s) {
+		out = append(out, r.NodeName)
+	}
+	for i := range s.Status.Verification {
+		out = append(out, s.Status.Verification[i].Node)
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(name string) bool { return name == "" })
+}
+
+// addressesOf are the addresses of the interfaces that a session runs over.
+func addressesOf(s *v1alpha1.MirrorSession) (out []string) {
+	for _, r := range resolvedOf(s) {
+		for _, text := range r.Addresses {
+			if a, err := netip.ParseAddr(text); err == nil {
+				out = append(out, a.Unmap().String())
+			}
+		}
+	}
+	return out
+}
+
+func filterOf(s *v1alpha1.MirrorSession) []string { return []string{s.Spec.FilterRef.Name} }
+
+// resolvedOf are the interfaces that a session runs over.
+func resolvedOf(s *v1alpha1.MirrorSession) []v1alpha1.ResolvedInterface {
+	out := append([]v1alpha1.ResolvedInterface(nil), s.Status.Sources...)
+	if s.Status.Target != nil {
+		out = append(out, *s.Status.Target)
+	}
+	return out
+}
