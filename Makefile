@@ -70,7 +70,7 @@ demo-able:
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
 
-# How many runs of the crash matrix: a number, or all.
+# Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
 CELLS ?= all
 
 .PHONY: crash-matrix
