@@ -68,7 +68,7 @@ demo-able:
 
 .PHONY: test
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
-	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
+	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m ./...
 
 # Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
 CELLS ?= all

@@ -255,7 +255,7 @@ func version(o client.Object) int {
 func (s *stage) settle(died <-chan struct{}) (dead bool, wrong string) {
 	s.t.Helper()
 	end := time.After(patience)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if wrong = s.wrong(); wrong == "" {
