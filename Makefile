@@ -68,7 +68,14 @@ demo-able:
 
 .PHONY: test
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
-	@$(STEP) "Testing" $(BIN)/checks tests -timeout 10m ./...
+	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m ./...
+
+# Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
+CELLS ?= all
+
+.PHONY: crash-matrix
+crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (an hour and a half; CELLS=1000 takes fewer)
+	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, imports, documents, generated files and both builds

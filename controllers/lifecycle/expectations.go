@@ -167,9 +167,7 @@ func (e *Expectations) Freshness(key PartKey, owned bool) (since time.Time, conc
 	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.began.IsZero() {
-		e.began = now
-	}
+	e.begin(now)
 	if !owned {
 		return time.Time{}, true
 	}
@@ -179,6 +177,24 @@ func (e *Expectations) Freshness(key PartKey, owned bool) (since time.Time, conc
 		return expected.found, false
 	}
 	return absent, true
+}
+
+// begin notes when this process was first asked. The caller holds the mutex.
+func (e *Expectations) begin(now time.Time) {
+	if e.began.IsZero() {
+		e.began = now
+	}
+}
+
+// Inherited is about writes that an earlier process may have made without an answer: until
+// is how long it takes until every object is to be compared once with a list that shows
+// their effects, which begins at or after shown. Not above zero when that is due.
+func (e *Expectations) Inherited() (shown time.Time, until time.Duration) {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begin(now)
+	return e.began.Add(e.timing.unsettled()), e.began.Add(e.timing.Recheck).Sub(now)
 }
 
 // Latest is the earliest begin of a list that can show what every expected create has

@@ -85,6 +85,20 @@ func TestAWriteWithoutAnAnswerIsComparedOnceMore(t *testing.T) {
 	same(t, "once it was compared", false, awaited)
 }
 
+func TestWhatAnEarlierProcessWroteIsComparedOnceInAListThatShowsIt(t *testing.T) {
+	now := noon
+	e := NewExpectations(func() time.Time { return now }, quick)
+	e.Freshness(PartKey{"u", 1}, true) // the process begins to lead
+	now = noon.Add(10 * time.Second)
+	shown, until := e.Inherited()
+	same(t, "the list's begin", noon.Add(9*time.Second), shown)
+	same(t, "how long that takes", 20*time.Second, until)
+	now = noon.Add(time.Hour)
+	shown, until = e.Inherited()
+	same(t, "the list's begin afterwards", noon.Add(9*time.Second), shown)
+	same(t, "whether it is due", true, until <= 0)
+}
+
 // What is expected follows from the calls alone: absence is believed only in a list that
 // began after all that can have had an effect must show it.
 func TestAbsenceIsNeverBelievedBeforeAnExpectedCreationMustShow(t *testing.T) {

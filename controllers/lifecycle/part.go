@@ -151,7 +151,11 @@ func (p *Part[T]) ours(have T) bool { return p.checkOwner(have) == nil }
 // and reads the part itself otherwise.
 func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 	if p.steady() {
-		all, err := p.Collection.List(ctx, p.FreshSince())
+		since := p.FreshSince()
+		if shown, until := p.Expectations.Inherited(); until <= 0 {
+			since = later(since, shown)
+		}
+		all, err := p.Collection.List(ctx, since)
 		if err != nil {
 			return nil, fmt.Errorf("list the %ss: %w", p.Collection.Kind, err)
 		}

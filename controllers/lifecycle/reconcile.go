@@ -58,9 +58,13 @@ func (s *Scope) noteUnanswered(err error) {
 }
 
 // recheck lets an object be reconciled once more when the effect of a write without an
-// answer must have come. Until then no shared list serves it.
+// answer must have come. Until then no shared list serves it. What a process before this one
+// wrote without an answer is not known: a list that all share tells.
 func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
+	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && result.RequeueAfter > 0 {
+		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(until).RequeueAfter)
+	}
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner
 	case in <= 0 && !status.IsSynced(s.Object): // it could not be compared

@@ -167,11 +167,19 @@ func (r *report) handle(e event) {
 	}
 }
 
+// resultMark begins what a test that passed wants to be read, such as how much it tried.
+const resultMark = "Result: "
+
 func (r *report) endTest(e event) {
 	k := key{e.Package, e.Test}
 	switch e.Action {
 	case "pass":
 		r.passed++
+		for _, line := range r.output[k] {
+			if _, result, ok := strings.Cut(line, resultMark); ok {
+				fmt.Fprintf(r.out, "      %s: %s", within(e.Package), result)
+			}
+		}
 	case "fail":
 		r.failed = append(r.failed, k)
 		fmt.Fprintf(r.out, "--- FAIL: %s: %s (%.2fs)\n", within(e.Package), e.Test, e.Elapsed)

@@ -15,6 +15,7 @@ const events = `
 {"Action":"start","Package":"vpcmirror.io/operator/a"}
 {"Action":"output","Package":"vpcmirror.io/operator/a","Test":"TestGood","Output":"=== RUN   TestGood\n"}
 {"Action":"output","Package":"vpcmirror.io/operator/a","Test":"TestGood","Output":"    a_test.go:3: not shown\n"}
+{"Action":"output","Package":"vpcmirror.io/operator/a","Test":"TestGood","Output":"    a_test.go:4: Result: 3 of 3\n"}
 {"Action":"pass","Package":"vpcmirror.io/operator/a","Test":"TestGood","Elapsed":0.1}
 {"Action":"output","Package":"vpcmirror.io/operator/a","Test":"TestNeedy","Output":"=== RUN   TestNeedy\n"}
 {"Action":"output","Package":"vpcmirror.io/operator/a","Test":"TestNeedy","Output":"    a_test.go:7: it needs root\n"}
@@ -43,7 +44,8 @@ func TestTheSummaryTellsWhatFailedAndWhatWasSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.summary(12*time.Second + 345*time.Millisecond)
-	const want = `--- FAIL: a: TestBad (0.25s)
+	const want = `      a: 3 of 3
+--- FAIL: a: TestBad (0.25s)
     a_test.go:11: 1 is not 2
 FAIL
 FAIL  a                                                0.50s

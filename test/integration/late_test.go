@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -21,8 +22,8 @@ var shortTiming = lifecycle.Timing{CallDeadline: 400 * time.Millisecond, Lag: 50
 // Of the real cloud: a write takes effect 6 s after it was sent, which is beyond a call's
 // deadline and within the lag; and reads are 5 s old, which is the lag.
 var (
-	sixSeconds  = shortTiming.CallDeadline + shortTiming.Lag*2/5
-	fiveSeconds = shortTiming.Lag
+	lateBySix = shortTiming.CallDeadline + shortTiming.Lag*2/5
+	oldByFive = shortTiming.Lag
 )
 
 func TestACreateThatTakesEffectLaterIsNotRepeated(t *testing.T) {
@@ -39,7 +40,7 @@ func TestACreateThatTakesEffectLaterIsNotRepeated(t *testing.T) {
 			t.Run(operation+" "+answer, func(t *testing.T) {
 				t.Parallel()
 				w := harness.New(t)
-				f.Operation, f.Times, f.EffectIn = operation, 1, fault.Duration(sixSeconds)
+				f.Operation, f.Times, f.EffectIn = operation, 1, fault.Duration(lateBySix)
 				w.Fault(f)
 				judge := w.Judge()
 				w.Start(harness.WithTiming(shortTiming), harness.WithGate(judge.Gate()))
@@ -77,7 +78,7 @@ func TestASessionThatIsMadeWhileItsObjectIsDeleted(t *testing.T) {
 	}
 	t.Run("within the time that a write may take is deleted with it", func(t *testing.T) {
 		t.Parallel()
-		w, judge, session := create(t, sixSeconds)
+		w, judge, session := create(t, lateBySix)
 		w.Gone(session)
 		effectCame(w, t)
 		harness.Same(t, "the sessions", 0, len(w.Content().Sessions))
@@ -175,6 +176,38 @@ func TestALateEffectOfAWriteThatWasTakenBackIsMended(t *testing.T) {
 	}
 }
 
+// A process dies after a write without an answer, the edit is taken back while none runs, and
+// the next one finds everything as it should be, before the effect comes.
+func TestALateEffectOfAWriteOfAProcessBeforeIsMended(t *testing.T) {
+	t.Parallel()
+	clock := &harness.Clock{}
+	w := harness.New(t, sim.WithClock(clock.Now))
+	judge := w.Judge()
+	gate := judge.Gate()
+	first := w.Start(harness.WithTiming(shortTiming), harness.WithGate(gate))
+	filter, session := w.Pair("late")
+	want := w.Content()
+	const in = time.Minute // by the cloud's clock, which stands still meanwhile
+	w.Fault(fault.Late(fault.Reset, "UpdateTrafficMirrorSession", 1, in))
+	gate.Arm(harness.Once(harness.After, harness.Effect{Name: "PUT traffic-mirror-sessions/*", Number: 1, Cloud: true}), nil)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) })
+	<-gate.Died()
+	first.Stop(w)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = nil })
+	// What a process has just read itself hides for a while what a list says of it.
+	timing := shortTiming
+	timing.Recheck = inventory.Lag + time.Second
+	w.Start(harness.WithTiming(timing), harness.WithGate(judge.Gate()))
+	harness.Ready(w, session)
+	clock.Advance(in)
+	w.Cloud.TakeEffect()
+	harness.Same(t, "it is on", false, w.Content().Sessions[0].Enabled)
+	harness.Poll(t, "the cloud is as the specs say", func() bool { return w.Like(want) }, func(same bool) bool { return same })
+	harness.Ready(w, session)
+	harness.Ready(w, filter)
+	harness.Same(t, "statuses that said Ready too early", []string(nil), judge.Lies())
+}
+
 func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]harness.Effect{
@@ -191,7 +224,7 @@ func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *
 			gate := judge.Gate()
 			gate.Arm(harness.Once(harness.After, stop), nil)
 			first := w.Start(harness.WithTiming(shortTiming), harness.WithGate(gate))
-			w.Fault(fault.Fault{Kind: fault.Stale, For: fault.Duration(fiveSeconds)})
+			w.Fault(fault.Fault{Kind: fault.Stale, For: fault.Duration(oldByFive)})
 			filter := w.Filter("stale", func(f *v1alpha1.MirrorFilter) {
 				f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(1), harness.Rule(2), harness.Rule(3)}
 			})

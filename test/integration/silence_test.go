@@ -6,6 +6,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
@@ -38,7 +39,7 @@ func TestASecondReconcileOfUnchangedObjectsWritesNothingAnywhere(t *testing.T) {
 func TestARequestedReconcileIsEchoedAndWritesNothingElse(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	m := w.Start()
+	m := w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // the look after a start comes later
 	filter, session := w.Pair("requested")
 	m.EventsSent(w)
 	asked, written := w.Cloud.Journal.Last(), len(m.Writes())
@@ -75,7 +76,7 @@ func TestReconcilingManyObjectsReadsTwoListsAndEachInterfaceOnce(t *testing.T) {
 	first.Stop(w)
 
 	asked := w.Cloud.Journal.Last()
-	second := w.Start()
+	second := w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // the look after a start comes later
 	second.Reconciled(w, objects...)
 	second.Stop(w)
 	harness.Same(t, "what three filters and three sessions read", map[string]int{

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/test/integration/harness"
@@ -65,7 +66,7 @@ var times = cmp.Options{
 func TestTrafficObservedFollowsWhatTheVerifierReports(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	w.Start()
+	w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // the look after a start comes later
 	_, session := w.Pair("observed")
 	asked := w.Cloud.Journal.Last()
 	const on = "on ecs-target (eth0)"

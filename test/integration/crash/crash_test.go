@@ -2,7 +2,11 @@
 // the status, and counts what is in the cloud afterwards. It has a control plane of its
 // own, because the manager watches every namespace.
 //
-// It may import api, test/cloudsim, test/env and test/integration/harness.
+// The crash matrix does the same at every effect of many scenarios, with the manager's
+// wiring in process, whose effects can be numbered and ended.
+//
+// It may import api, everything below controllers, test/cloudsim, test/env and
+// test/integration/harness.
 package crash_test
 
 import (

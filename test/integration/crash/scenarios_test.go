@@ -2,8 +2,9 @@ package crash_test
 
 import (
 	"fmt"
-	corev1 "k8s.io/api/core/v1"
 	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -19,6 +20,8 @@ type play struct {
 	// act is done while the manager is at work, or with away before it starts.
 	act  func(*stage)
 	away bool
+	// back is done while no manager runs, after the first one stopped; nil for nothing.
+	back func(*stage)
 }
 
 func pair(s *stage) {
@@ -177,6 +180,8 @@ func filterEdits() []play {
 			act: toRules(rule(2, func(*v1alpha1.FilterRule) {}), rule(1, func(r *v1alpha1.FilterRule) { r.Action = v1alpha1.ActionReject }))},
 		{name: "turn a rule round", before: makeFilter, act: toRules(rule(1, func(r *v1alpha1.FilterRule) { r.Direction = v1alpha1.DirectionEgress }))},
 		{name: "replace all rules where no slot is free", before: withRules(upTo(10, "10.1")...), act: toRules(upTo(3, "10.2")...)},
+		{name: "take a rule away and, when the manager stopped, back", before: withRules(upTo(2, "10.1")...),
+			act: toRules(upTo(1, "10.1")...), back: toRules(upTo(2, "10.1")...)},
 		{name: "edit the rules and think better of it", before: withRules(upTo(2, "10.1")...), act: func(s *stage) {
 			toRules(upTo(1, "10.1")...)(s)
 			toRules(upTo(2, "10.1")...)(s)
@@ -214,6 +219,8 @@ func sessionEdits() []play {
 			s.editSession("m", off)
 			s.editSession("m", func(m *v1alpha1.MirrorSession) { m.Spec.Enabled = nil })
 		}},
+		play{name: "switch off and, when the manager stopped, on again", before: pair, act: editSession(off),
+			back: editSession(func(m *v1alpha1.MirrorSession) { m.Spec.Enabled = nil })},
 		play{name: "name no source any more", before: pair, act: func(s *stage) {
 			s.editSession("m", from())
 			m := named[*v1alpha1.MirrorSession](s, "m")

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -21,8 +22,9 @@ import (
 )
 
 // timing keeps the relations of lifecycle.DefaultTiming (4 s, 5 s, 30 s) in a seventh of the
-// time or so.
-var timing = lifecycle.Timing{CallDeadline: 500 * time.Millisecond, Lag: 700 * time.Millisecond, Recheck: 2500 * time.Millisecond}
+// time or so. What a process has read itself hides for inventory.Lag what a list says of it,
+// so the last look comes later than that.
+var timing = lifecycle.Timing{CallDeadline: 500 * time.Millisecond, Lag: 700 * time.Millisecond, Recheck: inventory.Lag + time.Second}
 
 // Durations of the real cloud in that time: 3 s are within a call's deadline, 6 s after it,
 // but within the lag, and 5 s are the lag.
@@ -253,7 +255,7 @@ func version(o client.Object) int {
 func (s *stage) settle(died <-chan struct{}) (dead bool, wrong string) {
 	s.t.Helper()
 	end := time.After(patience)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if wrong = s.wrong(); wrong == "" {
