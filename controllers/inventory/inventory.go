@@ -29,6 +29,9 @@ type Inventory struct {
 
 	mu       sync.Mutex
 	accounts accounts
+	// onFilters and onSessions are told of each list that was read, see Watch.
+	onFilters  func(cloud.Client, []cloud.Filter)
+	onSessions func(cloud.Client, []cloud.Session)
 }
 
 type account struct {
@@ -41,7 +44,16 @@ type account struct {
 
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
-	return &Inventory{clock: clock, accounts: newAccounts()}
+	return &Inventory{
+		clock: clock, accounts: newAccounts(),
+		onFilters: func(cloud.Client, []cloud.Filter) {}, onSessions: func(cloud.Client, []cloud.Session) {},
+	}
+}
+
+// Watch lets filters and sessions be called with each list that is read, and with the client
+// that has read it. They must return at once. Watch is called before anything is read.
+func (i *Inventory) Watch(filters func(cloud.Client, []cloud.Filter), sessions func(cloud.Client, []cloud.Session)) {
+	i.onFilters, i.onSessions = filters, sessions
 }
 
 // account gives what is kept of an account. What is stored there after others have pushed
@@ -84,7 +96,13 @@ func (i *Inventory) trim() {
 // notBefore.
 func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
 	defer i.trim()
-	return i.account(c.Account()).filters.list(ctx, c, notBefore, c.ListFilters)
+	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
+		all, err := c.ListFilters(ctx)
+		if err == nil {
+			i.onFilters(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteFilter records what this process has just read or written.
@@ -101,7 +119,13 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) {
 // notBefore.
 func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
 	defer i.trim()
-	return i.account(c.Account()).sessions.list(ctx, c, notBefore, c.ListSessions)
+	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+		all, err := c.ListSessions(ctx)
+		if err == nil {
+			i.onSessions(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteSession records what this process has just read or written.

@@ -79,7 +79,10 @@ func (s *scope) Sync(ctx context.Context) error {
 		s.Event(corev1.EventTypeNormal, "Created", "Create", "created the filter %s in the cloud", created.ID)
 		have = &created
 	}
-	return part.Converge(ctx, *have, s.mend(want))
+	if err := part.Converge(ctx, *have, s.mend(want)); err != nil {
+		return err
+	}
+	return part.Surplus(ctx)
 }
 
 // Synced is the message of Ready when the cloud matches the spec.
@@ -96,6 +99,7 @@ func (s *scope) Delete(ctx context.Context) error {
 		return err
 	}
 	if s.Retained() {
+		s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
 		return nil
 	}
 	if err := s.Connect(ctx); err != nil {
