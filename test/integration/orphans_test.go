@@ -37,7 +37,9 @@ func orphans(t *testing.T, m *harness.Manager, filters, sessions string) {
 	want := "# HELP vpcmirror_cloud_orphans Filters and sessions in the cloud that bear this cluster's mark, though their objects are gone.\n" +
 		"# TYPE vpcmirror_cloud_orphans gauge\n" +
 		"vpcmirror_cloud_orphans{kind=\"filter\"} " + filters + "\nvpcmirror_cloud_orphans{kind=\"session\"} " + sessions + "\n"
-	_ = harness.Poll(t, "the metric of orphans", func() error { return testutil.GatherAndCompare(m.Metrics, strings.NewReader(want), "vpcmirror_cloud_orphans") },
+	_ = harness.Poll(t, "the metric of orphans", func() error {
+		return testutil.GatherAndCompare(m.Metrics, strings.NewReader(want), "vpcmirror_cloud_orphans")
+	},
 		func(err error) bool { return err == nil })
 }
 

@@ -52,7 +52,7 @@ type settings struct {
 	api    *rest.Config
 	// removeOrphans deletes what is left over in the cloud.
 	removeOrphans bool
-	own    cloud.Credentials
+	own           cloud.Credentials
 	// selector is that of the namespaces that own serves.
 	selector labels.Selector
 	interval time.Duration // of the look at the namespaces
