@@ -35,7 +35,11 @@ var (
 )
 
 // patience is how long a run may take to settle; whatever takes longer does not end.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
+
+// deadline ends a call to the cloud that gets no answer: timing counts from there. It is
+// long, so that the calls of a busy machine get their answers.
+const deadline = 2 * time.Second
 
 // Interfaces of the scenarios.
 const (
@@ -65,7 +69,7 @@ type stage struct {
 
 	live []*subject
 	gone []status.Object // that were deleted
-	kept []client.Object // whose cloud objects stay nevertheless
+	kept []status.Object // of these, whose cloud objects stay nevertheless
 	// also says what else is wrong in the end, empty for nothing.
 	also func() string
 }
@@ -100,7 +104,7 @@ func (s *stage) newGate() *harness.Gate {
 
 func (s *stage) startBehind() {
 	s.t.Helper()
-	s.manager = s.Start(harness.WithGate(s.gate), harness.WithTiming(timing), harness.WithDeadline(timing.CallDeadline))
+	s.manager = s.Start(harness.WithGate(s.gate), harness.WithTiming(timing), harness.WithDeadline(deadline))
 }
 
 // clear takes the objects out of the API server, so that no later manager sees them.
@@ -219,11 +223,11 @@ func (s *stage) wrong() string {
 }
 
 func (s *stage) leftovers() (leaked, doubled []string) {
-	known := slices.Clone(s.kept)
+	var known []status.Object
 	for _, o := range s.live {
 		known = append(known, o.Object)
 	}
-	return s.Leftovers(known...)
+	return s.Leftovers(known, s.kept)
 }
 
 func (s *stage) wrongAbout(world *state.World, o *subject) string {

@@ -269,30 +269,35 @@ func (w *World) markOf(o client.Object) string {
 }
 
 // Leftovers are what the cloud has that bears none of the marks of these objects, and what
-// it has twice of one.
-func (w *World) Leftovers(objects ...client.Object) (leaked, doubled []string) {
+// it has twice of one. What was retained of objects that are gone has their names, and need
+// not bear their marks any more.
+func (w *World) Leftovers(objects, retained []status.Object) (leaked, doubled []string) {
 	world := w.Cloud.State.Snapshot()
-	marks := map[string]int{}
-	for _, o := range objects {
-		marks[w.markOf(o)] = 0
+	owners, known := map[string]string{}, map[string]bool{}
+	for _, o := range slices.Concat(objects, retained) {
+		owners[w.markOf(o)] = kindOf(o) + string(o.GetUID())
 	}
-	judge := func(kind, id, description string) {
-		_, mark, _ := strings.Cut(description, "[")
-		mark = "[" + mark
-		switch n, known := marks[mark]; {
-		case !known:
-			leaked = append(leaked, fmt.Sprintf("the cloud has the %s %s (%s) of nobody", kind, id, description))
-		case n > 0:
-			doubled = append(doubled, fmt.Sprintf("the cloud has a second %s %s (%s)", kind, id, description))
-		default:
-			marks[mark]++
+	for _, o := range retained {
+		owners[w.nameOf(o)] = kindOf(o) + string(o.GetUID())
+	}
+	judge := func(kind, id, name, description string) {
+		owner := owners[name]
+		if _, mark, marked := strings.Cut(description, "["); marked {
+			owner = owners["["+mark]
 		}
+		switch {
+		case owner == "":
+			leaked = append(leaked, fmt.Sprintf("the cloud has the %s %s (%s, %s) of nobody", kind, id, name, description))
+		case known[owner]:
+			doubled = append(doubled, fmt.Sprintf("the cloud has a second %s %s (%s, %s)", kind, id, name, description))
+		}
+		known[owner] = true
 	}
 	for _, f := range world.Filters {
-		judge("filter", f.ID, f.Description)
+		judge("filter", f.ID, f.Name, f.Description)
 	}
 	for _, s := range world.Sessions {
-		judge("session", s.ID, s.Description)
+		judge("session", s.ID, s.Name, s.Description)
 	}
 	for _, r := range world.Rules {
 		if _, ok := world.Filters[r.FilterID]; !ok {
