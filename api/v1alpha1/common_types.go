@@ -34,8 +34,8 @@ type DeletionPolicy string
 const (
 	// DeletionDelete removes the cloud's object together with ours.
 	DeletionDelete DeletionPolicy = "Delete"
-	// DeletionRetain leaves the cloud's object as it is. Its description keeps the
-	// mark of the deleted object.
+	// DeletionRetain leaves the cloud's object. Its description says whose it was, in place
+	// of the mark; where the cloud can't be reached the mark stays.
 	DeletionRetain DeletionPolicy = "Retain"
 )
 

@@ -37,8 +37,8 @@ const (
 	// Remedy: set spec.suspend to false.
 	ReasonSuspended = "Suspended"
 	// ReasonDeleting: the object is being deleted; the message says what it waits for.
-	// Remedy: wait, or set spec.deletionPolicy to Retain, which lets the object go without
-	// touching the cloud.
+	// Remedy: wait, or set spec.deletionPolicy to Retain, which lets the object go and
+	// keeps what the cloud has.
 	ReasonDeleting = "Deleting"
 	// ReasonFilterInUse: a filter is being deleted, but sessions still use it.
 	// Remedy: delete the sessions that the message names, or give them another filter.

@@ -22,6 +22,7 @@ type options struct {
 	// leaseDuration, renewDeadline and retryPeriod are those of the leader election.
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 	verifierNamespace                         string
+	deleteOrphans                             bool
 	resync                                    time.Duration
 	workers                                   int
 	callsPerSecond                            float64
@@ -53,7 +54,8 @@ func command(run func(context.Context, options) error) startup.Command {
 	kubernetes.StringVar(&o.verifierNamespace, "verifier-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the verifiers' leases, by which a lost verifier is told from a quiet network; POD_NAMESPACE sets it too, empty switches it off")
 
 	cloud.DurationVar(&o.resync, "resync-interval", 10*time.Minute, "how often the cloud is compared with the specs when nothing happens; at least 10s")
-	cloud.IntVar(&o.workers, "workers", 4, "how many filters, and how many sessions, are reconciled in parallel")
+	cloud.IntVar(&o.workers, "workers", 4, "how many filters, and how many sessions, of one endpoint of the cloud are reconciled in parallel")
+	cloud.BoolVar(&o.deleteOrphans, "delete-orphans", false, "delete what bears this cluster's mark in the cloud for over an hour, though its object is gone; else it is only told")
 	cloud.Float64Var(&o.callsPerSecond, "cloud-calls-per-second", huawei.DefaultCallsPerSecond, "calls to one account and region, on average")
 	cloud.IntVar(&o.burst, "cloud-burst", huawei.DefaultBurst, "calls to one account and region in one burst")
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")

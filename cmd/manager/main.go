@@ -136,6 +136,13 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
 		return fmt.Errorf("add the watch of the namespaces: %w", err)
 	}
+	orphans, err := lifecycle.NewOrphans(services, o.namespace, o.deleteOrphans, metrics.Registry)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(orphans); err != nil {
+		return fmt.Errorf("add the look at what is left over: %w", err)
+	}
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}

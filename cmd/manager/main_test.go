@@ -44,7 +44,7 @@ func TestTheFlags(t *testing.T) {
 	}{
 		"have defaults for a pod": {nil, func(*options) {}},
 		"are taken as given": {[]string{
-			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1",
+			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1", "--delete-orphans",
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
@@ -53,7 +53,7 @@ func TestTheFlags(t *testing.T) {
 			*o = options{
 				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
-				workers: 1, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
+				workers: 1, deleteOrphans: true, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
 			}
 		}},

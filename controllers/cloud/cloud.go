@@ -81,6 +81,8 @@ type Filter struct {
 	Name        string
 	Description string
 	Rules       []Rule
+	// CreatedAt is when the cloud made it, zero where it does not say.
+	CreatedAt time.Time
 }
 
 // TargetType says what a session's target is.

@@ -51,6 +51,19 @@ func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
 	return nil
 }
 
+// servers names the servers that are asked with these credentials: the VPC API, and the
+// identity service where it is to be asked too and is not the usual one.
+func (e Endpoints) servers(c cloud.Credentials) string {
+	name := c.Endpoint
+	if name == "" {
+		name, _ = e.usual(c.Region)
+	}
+	if c.ProjectID == "" && c.IAMEndpoint != "" {
+		name += " " + c.IAMEndpoint
+	}
+	return name
+}
+
 func (e Endpoints) usual(region string) (vpc, iam string) {
 	if e.Usual == nil {
 		return "", ""

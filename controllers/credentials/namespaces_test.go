@@ -100,7 +100,7 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 			p := NewProvider(&secretReader{}, maker.make, own, Rules{Namespaces: NewNamespaces(namespaces, selector)})
 			spec := named("x")
 			spec.CredentialsRef = nil
-			_, err = p.ClientFor(t.Context(), c.namespace, spec)
+			_, err = p.ClientFor(t.Context(), c.namespace, spec, anyone)
 			var got Error
 			if e, ok := errors.AsType[*Error](err); ok {
 				got = Error{Reason: e.Reason, Message: e.Message}
@@ -115,7 +115,7 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 	t.Run("none when nobody has said which", func(t *testing.T) {
 		spec := named("x")
 		spec.CredentialsRef = nil
-		_, err := NewProvider(&secretReader{}, (&recorder{}).make, own, Rules{}).ClientFor(t.Context(), "team-a", spec)
+		_, err := NewProvider(&secretReader{}, (&recorder{}).make, own, Rules{}).ClientFor(t.Context(), "team-a", spec, anyone)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != NotAllowed {
 			t.Errorf("got %v", err)
 		}

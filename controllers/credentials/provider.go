@@ -53,8 +53,9 @@ func NewProvider(reader client.Reader, factory cloud.Factory, operator cloud.Cre
 
 // ClientFor gives the client for an object in namespace with this spec. A mistake in
 // the credentials is an *Error; any other error is a fault of the API server or the
-// cloud, which may pass.
-func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error) {
+// cloud, which may pass. admit is asked before anything is sent, with a name for the
+// servers that are asked; its error is given back.
+func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, admit func(server string) error) (cloud.Client, error) {
 	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef)
 	if err != nil {
 		return nil, err
@@ -66,6 +67,9 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 		return nil, err
 	}
 	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
+		return nil, err
+	}
+	if err := admit(p.rules.Endpoints.servers(c)); err != nil {
 		return nil, err
 	}
 	key := fingerprint(c)

@@ -43,6 +43,9 @@ func (r *secretReader) Get(_ context.Context, key client.ObjectKey, object clien
 	return nil
 }
 
+// anyone may ask any server.
+func anyone(string) error { return nil }
+
 // recorded is a client that knows how it was made.
 type recorded struct {
 	cloud.Client
@@ -119,7 +122,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 			spec, want := named("cloud"), fromSecret
 			tc.spec(spec)
 			tc.want(&want)
-			got, err := p.ClientFor(t.Context(), "team-a", spec)
+			got, err := p.ClientFor(t.Context(), "team-a", spec, anyone)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +182,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 			if tc.spec != nil {
 				tc.spec(spec)
 			}
-			_, err := p.ClientFor(t.Context(), "team-a", spec)
+			_, err := p.ClientFor(t.Context(), "team-a", spec, anyone)
 			got, ok := errors.AsType[*Error](err)
 			if !ok {
 				t.Fatalf("got %v, want a mistake", err)
@@ -200,7 +203,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	t.Run("an API server that does not answer", func(t *testing.T) {
 		away := errors.New("connection refused")
 		p := NewProvider(&secretReader{err: away}, (&recorder{}).make, cloud.Credentials{}, tests)
-		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"))
+		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || !errors.Is(err, away) {
 			t.Errorf("got %v, want the API server's error", err)
 		}
@@ -208,7 +211,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	t.Run("a cloud that refuses the signature keeps its class", func(t *testing.T) {
 		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListProjects", Message: "no"}
 		p := NewProvider(&secretReader{data: map[string]map[string]string{"a/b": full()}}, (&recorder{err: refused}).make, cloud.Credentials{}, tests)
-		_, err := p.ClientFor(t.Context(), "a", named("b"))
+		_, err := p.ClientFor(t.Context(), "a", named("b"), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || cloud.ClassOf(err) != cloud.ClassAuthentication {
 			t.Errorf("got %v, want Authentication", err)
 		}
@@ -221,7 +224,7 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 	p := NewProvider(reader, maker.make, cloud.Credentials{}, tests)
 	get := func(namespace, name string) cloud.Client {
 		t.Helper()
-		c, err := p.ClientFor(t.Context(), namespace, named(name))
+		c, err := p.ClientFor(t.Context(), namespace, named(name), anyone)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +256,7 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 		mine := get("a", "one").(*recorded)
 		shared := NewProvider(reader, maker.make, mine.from, tests)
 		shared.clients = p.clients
-		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{})
+		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{}, anyone)
 		if err != nil || c == cloud.Client(mine) || !c.(*recorded).from.Shared || mine.from.Shared {
 			t.Errorf("got %v and %v", c, err)
 		}

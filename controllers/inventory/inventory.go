@@ -28,7 +28,10 @@ type Inventory struct {
 	clock cloud.Clock
 
 	mu       sync.Mutex
-	accounts map[cloud.Account]*account
+	accounts accounts
+	// onFilters and onSessions are told of each list that was read, see Watch.
+	onFilters  func(cloud.Client, []cloud.Filter)
+	onSessions func(cloud.Client, []cloud.Session)
 }
 
 type account struct {
@@ -41,49 +44,99 @@ type account struct {
 
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
-	return &Inventory{clock: clock, accounts: make(map[cloud.Account]*account)}
+	return &Inventory{
+		clock: clock, accounts: newAccounts(),
+		onFilters: func(cloud.Client, []cloud.Filter) {}, onSessions: func(cloud.Client, []cloud.Session) {},
+	}
 }
 
+// Watch lets filters and sessions be called with each list that is read, and with the client
+// that has read it. They must return at once. Watch is called before anything is read.
+func (i *Inventory) Watch(filters func(cloud.Client, []cloud.Filter), sessions func(cloud.Client, []cloud.Session)) {
+	i.onFilters, i.onSessions = filters, sessions
+}
+
+// account gives what is kept of an account. What is stored there after others have pushed
+// it out is lost, which costs a call.
 func (i *Inventory) account(a cloud.Account) *account {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	got, ok := i.accounts[a]
-	if !ok {
-		got = &account{
-			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }),
-			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }),
+	return i.locked(a)
+}
+
+// noting lets note store something that must not be lost.
+func (i *Inventory) noting(a cloud.Account, note func(*account)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	note(i.locked(a))
+}
+
+// locked is account for who holds the mutex.
+func (i *Inventory) locked(a cloud.Account) *account {
+	got := i.accounts.get(a, func() *account {
+		return &account{
+			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, sizeOfFilter),
+			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, sizeOfSession),
 			interfaces: newMemo[string, cloud.Interface](i.clock),
 			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
 			quota:      newMemo[struct{}, cloud.Quota](i.clock),
 		}
-		i.accounts[a] = got
-	}
+	})
 	return got
+}
+
+// trim drops what is too much, after something was read.
+func (i *Inventory) trim() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.accounts.trim(i.clock())
 }
 
 // Filters returns every filter of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
-	return i.account(c.Account()).filters.list(ctx, c, notBefore, c.ListFilters)
+	defer i.trim()
+	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
+		all, err := c.ListFilters(ctx)
+		if err == nil {
+			i.onFilters(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteFilter records what this process has just read or written.
-func (i *Inventory) NoteFilter(a cloud.Account, f cloud.Filter) { i.account(a).filters.note(f) }
+func (i *Inventory) NoteFilter(a cloud.Account, f cloud.Filter) {
+	i.noting(a, func(of *account) { of.filters.note(f) })
+}
 
 // ForgetFilter records that a filter is gone.
-func (i *Inventory) ForgetFilter(a cloud.Account, id string) { i.account(a).filters.forget(id) }
+func (i *Inventory) ForgetFilter(a cloud.Account, id string) {
+	i.noting(a, func(of *account) { of.filters.forget(id) })
+}
 
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
 func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
-	return i.account(c.Account()).sessions.list(ctx, c, notBefore, c.ListSessions)
+	defer i.trim()
+	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+		all, err := c.ListSessions(ctx)
+		if err == nil {
+			i.onSessions(c, all)
+		}
+		return all, err
+	})
 }
 
 // NoteSession records what this process has just read or written.
-func (i *Inventory) NoteSession(a cloud.Account, s cloud.Session) { i.account(a).sessions.note(s) }
+func (i *Inventory) NoteSession(a cloud.Account, s cloud.Session) {
+	i.noting(a, func(of *account) { of.sessions.note(s) })
+}
 
 // ForgetSession records that a session is gone.
-func (i *Inventory) ForgetSession(a cloud.Account, id string) { i.account(a).sessions.forget(id) }
+func (i *Inventory) ForgetSession(a cloud.Account, id string) {
+	i.noting(a, func(of *account) { of.sessions.forget(id) })
+}
 
 // FilterNoted reports whether NoteFilter was called for the filter after since, and not
 // ForgetFilter after that. A read can lag behind a write, so "not found" soon after a
@@ -99,16 +152,19 @@ func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bo
 
 // Interface returns an elastic network interface as read at or after notBefore.
 func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
+	defer i.trim()
 	return i.account(c.Account()).interfaces.get(ctx, c, id, notBefore, c.GetInterface)
 }
 
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
+	defer i.trim()
 	return i.account(c.Account()).addresses.get(ctx, c, address, notBefore, c.FindInterfaces)
 }
 
 // Quota returns the account's limits as read at or after notBefore.
 func (i *Inventory) Quota(ctx context.Context, c cloud.Client, notBefore time.Time) (cloud.Quota, error) {
+	defer i.trim()
 	return i.account(c.Account()).quota.get(ctx, c, struct{}{}, notBefore, func(ctx context.Context, _ struct{}) (cloud.Quota, error) {
 		return c.GetQuota(ctx)
 	})

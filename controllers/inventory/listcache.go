@@ -23,6 +23,7 @@ const noteLifetime = 2 * time.Minute
 type listCache[T any] struct {
 	clock   cloud.Clock
 	id      func(T) string
+	sizeOf  func(T) int64
 	reading chan struct{} // see cachedOrRead
 
 	mu         sync.Mutex
@@ -30,11 +31,12 @@ type listCache[T any] struct {
 	began      time.Time            // when the list was asked for, zero before the first one
 	items      map[string]T         // by ID: the list with the notes applied
 	noted      map[string]time.Time // by ID: when it was noted, deletions included
+	bytes      int64                // about what the items hold
 }
 
-func newListCache[T any](clock cloud.Clock, id func(T) string) *listCache[T] {
+func newListCache[T any](clock cloud.Clock, id func(T) string, sizeOf func(T) int64) *listCache[T] {
 	return &listCache[T]{
-		clock: clock, id: id, reading: make(chan struct{}, 1),
+		clock: clock, id: id, sizeOf: sizeOf, reading: make(chan struct{}, 1),
 		authorized: authorizedReaders{}, items: map[string]T{}, noted: map[string]time.Time{},
 	}
 }
@@ -95,12 +97,54 @@ func (c *listCache[T]) replace(began time.Time, list []T) {
 		}
 	}
 	c.began, c.items = began, items
+	c.weigh()
+}
+
+// weigh sums up what the items hold. The caller holds the mutex.
+func (c *listCache[T]) weigh() {
+	c.bytes = 0
+	for _, item := range c.items {
+		c.bytes += c.sizeOf(item)
+	}
+}
+
+// size is about what the cache holds of memory.
+func (c *listCache[T]) size() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
+}
+
+// drop forgets the list, and what was noted so long ago that nobody asks for it, and
+// reports whether nothing is left.
+func (c *listCache[T]) drop(now time.Time) (empty bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, at := range c.noted {
+		if at.Add(noteLifetime).Before(now) {
+			delete(c.noted, id)
+		}
+	}
+	items := make(map[string]T)
+	for id := range c.noted {
+		if item, exists := c.items[id]; exists {
+			items[id] = item
+		}
+	}
+	c.began, c.items = time.Time{}, items
+	clear(c.authorized)
+	c.weigh()
+	return len(c.noted) == 0
 }
 
 // note records that the object is as given now.
 func (c *listCache[T]) note(item T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if before, exists := c.items[c.id(item)]; exists {
+		c.bytes -= c.sizeOf(before)
+	}
+	c.bytes += c.sizeOf(item)
 	c.items[c.id(item)] = item
 	c.noted[c.id(item)] = c.clock()
 }
@@ -109,6 +153,9 @@ func (c *listCache[T]) note(item T) {
 func (c *listCache[T]) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if before, exists := c.items[id]; exists {
+		c.bytes -= c.sizeOf(before)
+	}
 	delete(c.items, id)
 	c.noted[id] = c.clock()
 }

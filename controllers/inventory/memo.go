@@ -10,7 +10,7 @@ import (
 )
 
 // maxMemoized bounds the entries of a memo. A memo that reaches it starts anew.
-const maxMemoized = 50_000
+const maxMemoized = 20_000
 
 // memo caches the results of a call that reads one thing, by the key that the call
 // takes. An error is not cached, "not found" included.
@@ -72,6 +72,21 @@ func (m *memo[K, V]) entry(key K) *memoEntry[V] {
 		m.entries[key] = e
 	}
 	return e
+}
+
+// size is about what the memo holds of memory.
+func (m *memo[K, V]) size() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.entries)) * sizeOfMemoized
+}
+
+// drop forgets everything. Who waits for a read that is under way gets it.
+func (m *memo[K, V]) drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.entries)
+	clear(m.authorized)
 }
 
 // cachedOrRead returns what cached has, or else what read gives. reading has room for

@@ -6,7 +6,9 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -46,13 +48,16 @@ func (m *clientMemo) forget(uid types.UID) {
 func (s *Scope) Connect(ctx context.Context) error {
 	o := s.Object
 	deleting := !o.GetDeletionTimestamp().IsZero()
-	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud())
+	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud(), s.enter)
 	if err != nil {
 		last := s.clients.of(o.GetUID())
 		if last == nil || !deleting || !credentialsMissing(err) {
 			return err
 		}
 		log.FromContext(ctx).Info("Deleting with the credentials of before", "because", err.Error())
+		if err := s.enter(last.Account().Endpoint); err != nil {
+			return err
+		}
 		c = last
 	}
 	if err := checkAccount(o, c.Account()); err != nil {
@@ -67,6 +72,18 @@ func (s *Scope) Connect(ctx context.Context) error {
 		return nil
 	}
 	return s.guardSecret(ctx)
+}
+
+// enter takes a worker for the object among those of its server.
+func (s *Scope) enter(server string) error {
+	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server)
+}
+
+func (s *Scope) lane() *Lane {
+	if _, ok := s.Object.(*v1alpha1.MirrorSession); ok {
+		return &s.Sessions
+	}
+	return &s.Filters
 }
 
 // checkAccount refuses a client for another account than the one in which the object

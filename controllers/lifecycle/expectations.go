@@ -48,6 +48,8 @@ type Expectations struct {
 	// began is when this process was first asked, as the leader; zero before.
 	began time.Time
 	parts map[PartKey]expectation
+	// surplus has when a second object of a part was seen first.
+	surplus map[PartKey]time.Time
 	// unanswered has by object when it is to be compared with the cloud once more.
 	unanswered map[types.UID]time.Time
 }
@@ -63,7 +65,7 @@ type expectation struct {
 
 // NewExpectations expect nothing yet.
 func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
-	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), unanswered: make(map[types.UID]time.Time)}
+	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), unanswered: make(map[types.UID]time.Time)}
 }
 
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
@@ -123,7 +125,38 @@ func (e *Expectations) forget(uid types.UID) {
 			delete(e.parts, key)
 		}
 	}
+	for key := range e.surplus {
+		if key.UID == uid {
+			delete(e.surplus, key)
+		}
+	}
 	delete(e.unanswered, uid)
+}
+
+// SurplusSeen notes that a list shows a second object of a part.
+func (e *Expectations) SurplusSeen(key PartKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.surplus[key] = e.clock()
+}
+
+// SurplusSince is the earliest begin of a list that can confirm a second object of a part,
+// zero when none was seen.
+func (e *Expectations) SurplusSince(key PartKey) (since time.Time, seen bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, seen := e.surplus[key]
+	if !seen {
+		return time.Time{}, false
+	}
+	return at.Add(e.timing.Lag), true
+}
+
+// SurplusGone notes that a part has no second object.
+func (e *Expectations) SurplusGone(key PartKey) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.surplus, key)
 }
 
 // Freshness is the earliest begin of a list in which the part can be looked for, and

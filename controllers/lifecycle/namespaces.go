@@ -58,7 +58,7 @@ func (w *NamespaceWatch) look(ctx context.Context) error {
 	for _, kind := range []struct {
 		list  client.ObjectList
 		queue *Queue
-	}{{&v1alpha1.MirrorFilterList{}, &w.Filters}, {&v1alpha1.MirrorSessionList{}, &w.Sessions}} {
+	}{{&v1alpha1.MirrorFilterList{}, &w.Filters.Queue}, {&v1alpha1.MirrorSessionList{}, &w.Sessions.Queue}} {
 		// The cache's own objects are only read here, and there may be many.
 		if err := w.Client.List(ctx, kind.list, client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("find the objects that name no Secret: %w", err)

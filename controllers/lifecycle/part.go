@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +21,8 @@ type Identity struct {
 	ID, Name string
 	// Description bears the ownership mark.
 	Description string
+	// CreatedAt is when the cloud made it, zero where it does not say.
+	CreatedAt time.Time
 }
 
 // Collection is what one account has of one kind of cloud object: the calls of the cloud,
@@ -35,6 +36,8 @@ type Collection[T any] struct {
 	// Get reads one and Delete deletes one; a cloud.ClassNotFound says that it is gone.
 	Get    func(ctx context.Context, id string) (T, error)
 	Delete func(ctx context.Context, id string) error
+	// Describe changes the description of one.
+	Describe func(ctx context.Context, id, description string) error
 	// Note and Forget record what a call has shown; Noted reports whether one was noted
 	// after since.
 	Note   func(T)
@@ -195,23 +198,22 @@ func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := p.idsOf(own)
 	switch {
-	case len(own) > 1:
-		return nil, Stall(v1alpha1.ReasonConflict,
-			"the cloud has %d %ss with this object's mark: %s. Delete those that are not in use, and the remaining one is taken",
-			len(own), kind, strings.Join(ids, ", "))
 	case len(own) == 0 && !conclusive:
 		return nil, p.uncertain()
 	case len(own) == 0:
 		return nil, nil
-	case ids[0] == p.StoredID():
+	case slices.Contains(p.idsOf(own), p.StoredID()):
 		// A read has just said that it is gone, and a list still shows it: nobody knows,
 		// so nothing is done until they agree.
 		return nil, Retry(v1alpha1.ReasonCloudUnavailable,
-			"the cloud says that the %s %s does not exist, and lists it all the same: waiting until it is sure", kind, ids[0])
+			"the cloud says that the %s %s does not exist, and lists it all the same: waiting until it is sure", kind, p.StoredID())
 	}
-	have, err := p.read(ctx, ids[0])
+	id, err := p.eldest(own)
+	if err != nil {
+		return nil, err
+	}
+	have, err := p.read(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +227,7 @@ func (p *Part[T]) byMark(ctx context.Context) (*T, error) {
 	if err := p.store(ctx, *have); err != nil {
 		return nil, err
 	}
-	p.Event(corev1.EventTypeNormal, "Found", "Create", "found the %s %s of an earlier attempt", kind, ids[0])
+	p.Event(corev1.EventTypeNormal, "Found", "Create", "found the %s %s of an earlier attempt", kind, id)
 	return have, nil
 }
 
@@ -348,17 +350,30 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 	}
 }
 
-// Delete removes what the cloud has of the part: what has the ID in the status, as far as
-// that is ours, and whatever bears its mark; never by the spec's references, which may be
-// gone already.
+// Delete removes what the cloud has of the part, never by the spec's references, which may
+// be gone already.
 func (p *Part[T]) Delete(ctx context.Context) error {
-	ids, err := p.storedAndOurs(ctx)
+	ids, err := p.everything(ctx)
 	if err != nil {
 		return err
 	}
+	for _, id := range ids {
+		if err := p.deleteID(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everything returns what the cloud has of the part: what has the ID in the status, as far
+// as that is ours, and whatever bears its mark.
+func (p *Part[T]) everything(ctx context.Context) (ids []string, err error) {
+	if ids, err = p.storedAndOurs(ctx); err != nil {
+		return nil, err
+	}
 	own, conclusive, err := p.marked(ctx, time.Time{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range p.idsOf(own) {
 		if slices.Contains(ids, id) {
@@ -369,20 +384,15 @@ func (p *Part[T]) Delete(ctx context.Context) error {
 		switch ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); {
 		case cloud.IsNotFound(err), err == nil && ownership != plan.OwnershipOurs:
 		case err != nil:
-			return fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
+			return nil, fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
 		default:
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 && !conclusive {
-		return p.uncertain()
+		return nil, p.uncertain()
 	}
-	for _, id := range ids {
-		if err := p.deleteID(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return ids, nil
 }
 
 // storedAndOurs returns the ID in the status, unless that is gone or not ours.

@@ -20,7 +20,10 @@ import (
 )
 
 // thing is a cloud object of no particular kind.
-type thing struct{ id, name, description, content string }
+type thing struct {
+	id, name, description, content string
+	created                        time.Time
+}
 
 // account is what the cloud has of things, and a journal of the calls.
 type account struct {
@@ -43,8 +46,10 @@ func (a *account) collection() Collection[thing] {
 	gone := &cloud.Error{Class: cloud.ClassNotFound, Op: "Get"}
 	at := func(id string) int { return slices.IndexFunc(a.things, func(t thing) bool { return t.id == id }) }
 	return Collection[thing]{
-		Kind:     "thing",
-		Identity: func(t thing) Identity { return Identity{ID: t.id, Name: t.name, Description: t.description} },
+		Kind: "thing",
+		Identity: func(t thing) Identity {
+			return Identity{ID: t.id, Name: t.name, Description: t.description, CreatedAt: t.created}
+		},
 		List: func(context.Context, time.Time) ([]thing, error) {
 			a.call("list")
 			return slices.Clone(a.things), nil
@@ -186,15 +191,37 @@ func TestAnObjectWhoseFinalizersWereTakenOffGetsThemBackAsSoonAsItIsFound(t *tes
 	}
 }
 
-func TestTwoObjectsWithOneMarkAreAConflict(t *testing.T) {
-	f := filter()
-	a := &account{things: []thing{marked(f, "one"), marked(f, "two")}}
-	p, _, _ := partOf(t, a, f)
-	_, problem := find(t, p)
-	same(t, "the problem", &Problem{
-		Reason: v1alpha1.ReasonConflict, Stalled: true,
-		Message: "the cloud has 2 things with this object's mark: one, two. Delete those that are not in use, and the remaining one is taken",
-	}, problem)
+func TestOfTwoObjectsWithOneMarkTheOlderWithTheNameIsTaken(t *testing.T) {
+	at := func(second int) time.Time { return time.Date(2026, 1, 2, 3, 4, second, 0, time.UTC) }
+	for name, c := range map[string]struct {
+		things   []thing
+		want, is string // the ID in the status, and what the problem says
+	}{
+		"the older":                       {[]thing{{id: "one", name: "n", created: at(2)}, {id: "two", name: "n", created: at(1)}}, "two", ""},
+		"of one age the first ID":         {[]thing{{id: "two", name: "n"}, {id: "one", name: "n"}}, "one", ""},
+		"not the one that somebody made":  {[]thing{{id: "copy", name: "copied", created: at(1)}, {id: "one", name: "n", created: at(2)}}, "one", ""},
+		"the only one, whatever its name": {[]thing{{id: "one", name: "renamed"}}, "one", ""},
+		"none of two with other names": {[]thing{{id: "one", name: "a"}, {id: "two", name: "b"}}, "", "the cloud has 2 things with this object's mark, " +
+			"none of them with the name \"n\": one, two. Delete those that are not in use, and the remaining one is taken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			a := &account{}
+			for _, one := range c.things {
+				one.description = marked(f, one.id).description
+				a.things = append(a.things, one)
+			}
+			p, _, _ := partOf(t, a, f)
+			p.Name = "n"
+			_, problem := find(t, p)
+			if c.is != "" {
+				same(t, "the problem", &Problem{Reason: v1alpha1.ReasonConflict, Stalled: true, Message: c.is}, problem)
+			} else if problem != nil {
+				t.Error(problem)
+			}
+			same(t, "the ID in the status", c.want, f.Status.ID)
+		})
+	}
 }
 
 func TestWhatASharedListShowsIsConfirmedBeforeItIsChanged(t *testing.T) {

@@ -145,7 +145,7 @@ func Stuck(err error) error {
 		return err
 	}
 	out := *p
-	out.Message += "; to let the object go without touching the cloud, set spec.deletionPolicy to Retain"
+	out.Message += "; to let the object go and keep what the cloud has, set spec.deletionPolicy to Retain"
 	return &out
 }
 

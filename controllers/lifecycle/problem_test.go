@@ -93,7 +93,7 @@ func TestOtherErrorsHaveTheirMeaning(t *testing.T) {
 }
 
 func TestTheWayOutIsSaidWhereNothingEndsByItself(t *testing.T) {
-	const way = "; to let the object go without touching the cloud, set spec.deletionPolicy to Retain"
+	const way = "; to let the object go and keep what the cloud has, set spec.deletionPolicy to Retain"
 	for name, c := range map[string]struct {
 		err  error
 		want string

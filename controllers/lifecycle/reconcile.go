@@ -2,7 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 
+	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -35,6 +37,9 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
+		if errors.Is(err, errNoWorker) {
+			return ctrl.Result{}, nil // it is woken
+		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
@@ -87,11 +92,28 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 	if err == nil {
 		return ctrl.Result{}, s.letGo(ctx)
 	}
+	if errors.Is(err, errNoWorker) {
+		return ctrl.Result{}, nil // it is woken
+	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}
 	return result, err
+}
+
+// Release lets what the cloud has stay when the object goes, and takes the mark off it: what
+// bears a mark without an object counts as left over. To let go must not wait for a cloud
+// that can't be reached, so that is only said.
+func (s *Scope) Release(ctx context.Context, disown func(context.Context) error) {
+	err := s.Connect(ctx)
+	if err == nil {
+		err = disown(ctx)
+	}
+	if err != nil {
+		s.Event(corev1.EventTypeWarning, "MarkStays", "Retain",
+			"what the cloud has of this object is retained, but still bears its mark %s, by which it counts as left over: %s", s.Mark(s.Object, 1), err)
+	}
 }
 
 // Retained reports whether what the cloud has is to stay when the object is deleted.

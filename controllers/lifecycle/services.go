@@ -17,9 +17,10 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// ClientSource gives the cloud client that an object's spec asks for.
+// ClientSource gives the cloud client that an object's spec asks for. Before it sends
+// anything it asks admit, with a name for the servers that it would ask.
 type ClientSource interface {
-	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec) (cloud.Client, error)
+	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, admit func(server string) error) (cloud.Client, error)
 }
 
 // Options are what Services are made of. All but Liveness and Timing are needed.
@@ -53,8 +54,8 @@ type Services struct {
 	Options
 	// Expectations are the creations whose outcome no status has yet.
 	Expectations *Expectations
-	// Filters and Sessions are the queues of the two controllers.
-	Filters, Sessions Queue
+	// Filters and Sessions are what the objects of each kind share.
+	Filters, Sessions Lane
 
 	clients *clientMemo
 	secrets *secretGuard

@@ -48,6 +48,7 @@ type scope struct {
 
 // Reconcile goes once through the life of one filter and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	defer r.Filters.Done(req)
 	filter := &v1alpha1.MirrorFilter{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, filter); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -78,7 +79,10 @@ func (s *scope) Sync(ctx context.Context) error {
 		s.Event(corev1.EventTypeNormal, "Created", "Create", "created the filter %s in the cloud", created.ID)
 		have = &created
 	}
-	return part.Converge(ctx, *have, s.mend(want))
+	if err := part.Converge(ctx, *have, s.mend(want)); err != nil {
+		return err
+	}
+	return part.Surplus(ctx)
 }
 
 // Synced is the message of Ready when the cloud matches the spec.
@@ -95,6 +99,7 @@ func (s *scope) Delete(ctx context.Context) error {
 		return err
 	}
 	if s.Retained() {
+		s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
 		return nil
 	}
 	if err := s.Connect(ctx); err != nil {
@@ -126,7 +131,7 @@ func (s *scope) checkUnused(ctx context.Context) error {
 
 // SetupWithManager registers the reconciler. A filter is reconciled when its spec or an
 // annotation changes, and when the spec of a session that uses it changes or the session goes,
-// because a filter in use is not deleted.
+// because a filter in use is not deleted. Those of one server get so many workers.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.MirrorFilter{}, builder.WithPredicates(predicate.Or(
@@ -134,7 +139,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(filterOf),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Filters.Source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Filters.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
 }
 

@@ -26,13 +26,16 @@ func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	return lifecycle.Collection[cloud.Filter]{
 		Kind: "filter",
 		Identity: func(f cloud.Filter) lifecycle.Identity {
-			return lifecycle.Identity{ID: f.ID, Name: f.Name, Description: f.Description}
+			return lifecycle.Identity{ID: f.ID, Name: f.Name, Description: f.Description, CreatedAt: f.CreatedAt}
 		},
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Filter, error) {
 			return s.Inventory.Filters(ctx, s.Cloud, notBefore)
 		},
 		Get:    s.Cloud.GetFilter,
 		Delete: s.Cloud.DeleteFilter,
+		Describe: func(ctx context.Context, id, description string) error {
+			return s.Cloud.UpdateFilter(ctx, id, cloud.FilterUpdate{Description: &description})
+		},
 		Note:   func(f cloud.Filter) { s.Inventory.NoteFilter(account, f) },
 		Forget: func(id string) { s.Inventory.ForgetFilter(account, id) },
 		Noted:  func(id string, since time.Time) bool { return s.Inventory.FilterNoted(account, id, since) },

@@ -48,8 +48,10 @@ type scope struct {
 	sourceNodes map[string]string
 	// noSource is true when no source of the spec stands for anything in the cloud.
 	noSource bool
-	// sameVNI is another session in the cloud that shares target and VNI, empty for none.
-	sameVNI string
+	// sameVNI is another session in the cloud that shares target and VNI, nil for none.
+	sameVNI *cloud.Session
+	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
+	leftover map[string]bool
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
@@ -61,6 +63,7 @@ type scope struct {
 
 // Reconcile goes once through the life of one session and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	defer r.Sessions.Done(req)
 	session := &v1alpha1.MirrorSession{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -70,7 +73,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session}
+	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}}
 	return s.Scope.Reconcile(ctx, s)
 }
 
@@ -104,7 +107,10 @@ func (s *scope) Sync(ctx context.Context) error {
 	if taken != nil {
 		unresolved = slices.Insert(unresolved, 0, s.priorityTaken(numbers, numbers.Priority))
 	}
-	return joined(unresolved)
+	if err := joined(unresolved); err != nil {
+		return err
+	}
+	return part.Surplus(ctx)
 }
 
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
@@ -157,6 +163,7 @@ func (s *scope) sourceIDs() []string {
 // Delete removes what the cloud has of the session.
 func (s *scope) Delete(ctx context.Context) error {
 	if s.Retained() {
+		s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
 		return nil
 	}
 	if err := s.Connect(ctx); err != nil {
@@ -187,8 +194,13 @@ func (s *scope) Synced() string {
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case st.Target != nil && st.VNI != nil:
 		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
-		if s.sameVNI != "" {
-			message += fmt.Sprintf(", which %s to this target has too: their copies can't be told apart, so give one of the two another VNI", s.other(s.sameVNI))
+		if other := s.sameVNI; other != nil {
+			message += fmt.Sprintf(", which %s to this target has too: their copies can't be told apart, so ", s.other(other.ID))
+			if s.leftover[other.ID] {
+				message += "one has to go: " + leftOver
+			} else {
+				message += "give one of the two another VNI"
+			}
 		}
 		return message
 	default:

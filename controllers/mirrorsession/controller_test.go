@@ -138,4 +138,5 @@ func TestNumbersThatWereChosenAreReservedUntilTheCloudCanShowThem(t *testing.T) 
 	same(t, "one of another account", plan.Numbers{VNI: 1, Priority: 10000}, choose("c", "q"))
 	now = now.Add(reservedFor + 1)
 	same(t, "one that comes when lists show what was made", plan.Numbers{VNI: 1, Priority: 10000}, choose("d", "p"))
+	same(t, "the accounts of which something is reserved", 1, len(r.byAccount))
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -21,6 +24,7 @@ import (
 type reservations struct {
 	mu        sync.Mutex
 	byAccount map[cloud.Account]map[types.UID]reservation
+	swept     time.Time
 }
 
 type reservation struct {
@@ -38,7 +42,6 @@ func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers
 	valid := r.byAccount[in.Account]
 	if valid == nil {
 		valid = make(map[types.UID]reservation)
-		r.byAccount[in.Account] = valid
 	}
 	for uid, reserved := range valid {
 		if now.After(reserved.until) {
@@ -47,11 +50,26 @@ func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers
 		}
 		in.Reserved = append(in.Reserved, reserved.Reservation)
 	}
+	r.sweep(now)
 	n, reserve, err := plan.ChooseNumbers(in)
 	for _, reserved := range reserve {
 		valid[reserved.UID] = reservation{reserved, now.Add(reservedFor)}
+		r.byAccount[in.Account] = valid
 	}
 	return n, err
+}
+
+// sweep drops the accounts of which nothing is reserved any more, once a minute at most.
+func (r *reservations) sweep(now time.Time) {
+	if now.Before(r.swept.Add(reservedFor)) {
+		return
+	}
+	r.swept = now
+	for account, all := range r.byAccount {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(all)), func(v reservation) bool { return !now.After(v.until) }) {
+			delete(r.byAccount, account)
+		}
+	}
 }
 
 // reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
@@ -80,7 +98,12 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 		}
 	}
 	if other := n.SameVNI; other != nil && other.VNI == n.VNI {
-		s.sameVNI = other.ID
+		s.sameVNI = other
+	}
+	for _, other := range []*cloud.Session{n.Holder, s.sameVNI} {
+		if err := s.noteLeftover(ctx, other); err != nil {
+			return n, err
+		}
 	}
 	for _, other := range n.Preceded {
 		which := fmt.Sprintf("the session %s (%d)", other.ID, other.Priority)
@@ -122,6 +145,30 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers,
 	return chosen, err
 }
 
+// leftOver says of a session whose it was, and the way out.
+const leftOver = "it is left over from an object of this cluster that is gone: delete it in the cloud, or let the manager do that (--delete-orphans)"
+
+// noteLeftover notes whether a session, that is in the way of this one, bears this cluster's
+// mark, though its object is gone, as when somebody has taken a finalizer off by hand.
+func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
+	if other == nil || lifecycle.SharesAccount(s.session) {
+		return nil
+	}
+	mark, ok := plan.MarkOf(other.Description)
+	if !ok || mark.Cluster != s.Cluster {
+		return nil
+	}
+	var all v1alpha1.MirrorSessionList
+	// The cache's own objects are only read here.
+	if err := s.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
+	}
+	if !slices.ContainsFunc(all.Items, func(o v1alpha1.MirrorSession) bool { return string(o.UID) == mark.UID }) {
+		s.leftover[other.ID] = true
+	}
+	return nil
+}
+
 // holding returns the session that has the priority which the spec names, where another
 // serves meanwhile, and the problem that this is; nil for neither. A session that waits
 // keeps the priority that it has.
@@ -150,11 +197,14 @@ func (s *scope) priorityTaken(n plan.Numbers, has int) *lifecycle.Problem {
 	if lifecycle.SharesAccount(s.session) {
 		holder, gets = "another session of the account", "another one"
 	}
-	if n.HolderWants != 0 {
+	switch {
+	case n.HolderWants != 0:
 		then = "which is to get " + gets + ": this one waits for that"
 		if has != 0 {
 			then += fmt.Sprintf(" and has priority %d until then", has)
 		}
+	case s.leftover[n.Holder.ID]:
+		then = leftOver + "; or choose another in spec.priority"
 	}
 	p := lifecycle.Wait(v1alpha1.ReasonPriorityTaken, "priority %d is already used by %s; %s", *s.session.Spec.Priority, holder, then)
 	p.After = lifecycle.AbsentProbe

@@ -38,13 +38,16 @@ func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 	return lifecycle.Collection[cloud.Session]{
 		Kind: "session",
 		Identity: func(have cloud.Session) lifecycle.Identity {
-			return lifecycle.Identity{ID: have.ID, Name: have.Name, Description: have.Description}
+			return lifecycle.Identity{ID: have.ID, Name: have.Name, Description: have.Description, CreatedAt: have.CreatedAt}
 		},
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Session, error) {
 			return s.Inventory.Sessions(ctx, s.Cloud, notBefore)
 		},
 		Get:    s.Cloud.GetSession,
 		Delete: s.Cloud.DeleteSession,
+		Describe: func(ctx context.Context, id, description string) error {
+			return s.Cloud.UpdateSession(ctx, id, cloud.SessionUpdate{Description: &description})
+		},
 		Note:   func(have cloud.Session) { s.Inventory.NoteSession(account, have) },
 		Forget: func(id string) { s.Inventory.ForgetSession(account, id) },
 		Noted:  func(id string, since time.Time) bool { return s.Inventory.SessionNoted(account, id, since) },

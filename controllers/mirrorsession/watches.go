@@ -23,7 +23,7 @@ import (
 
 // SetupWithManager registers the reconciler. A session is reconciled when its spec,
 // an annotation or a verifier's entry changes, when its filter does, and when another session
-// frees the priority or the quota that it waits for.
+// frees the priority or the quota that it waits for. Those of one server get so many workers.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	if err := addIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: lifecycle.Backoff()}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
 }
 

@@ -96,11 +96,16 @@ func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 	return kept, current
 }
 
-// sameVNI returns another session to the target that has a VNI, the oldest of several.
+// sameVNI returns another session to the target that has a VNI, the oldest of several. One
+// that bears the session's own mark is a duplicate, which goes.
 func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
+	own := Mark{Cluster: in.Cluster, UID: string(in.Session.UID), Part: 1}
 	var oldest *cloud.Session
 	for i := range in.InCloud {
 		s := &in.InCloud[i]
+		if ownership, _ := own.OwnershipOf(s.Description); ownership == OwnershipOurs {
+			continue
+		}
 		if s.TargetID == in.TargetID && s.VNI == vni && s.ID != in.ownID() && (oldest == nil || olderInCloud(s, oldest)) {
 			oldest = s
 		}

@@ -47,12 +47,14 @@ func (m Mark) String() string {
 
 // Describe joins the user's description and the mark. A description that would not
 // fit is cut, never the mark.
-func (m Mark) Describe(description string) string {
-	mark := m.String()
-	if description = text(description, maxDescription-len(mark)-1); description == "" {
-		return mark
+func (m Mark) Describe(description string) string { return ending(description, m.String()) }
+
+// ending joins a description and what it has to end with.
+func ending(description, end string) string {
+	if description = text(description, maxDescription-len(end)-1); description == "" {
+		return end
 	}
-	return description + " " + mark
+	return description + " " + end
 }
 
 // text is a text as it is sent: without the white space at its ends, which the cloud may
@@ -84,6 +86,13 @@ func MarkOf(description string) (Mark, bool) {
 		mark.Part, _ = strconv.Atoi(m[3]) // at most four digits
 	}
 	return mark, true
+}
+
+// Released is the description of what is retained when its object goes: it says whose it
+// was, and bears no mark any more.
+func (m Mark) Released(description string) string {
+	kept, _ := strings.CutSuffix(trim(description), m.String())
+	return ending(kept, fmt.Sprintf("[retained from vpcmirror %s/%s]", m.Cluster, m.UID))
 }
 
 // Ownership is what the description of a cloud object says to an owner that has its ID.

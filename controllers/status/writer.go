@@ -50,7 +50,7 @@ func Write(ctx context.Context, c client.Client, reader client.Reader, before, a
 		if err == nil {
 			return true, nil
 		}
-		if !apierrors.IsConflict(err) || attempt == attempts || !catchUp(ctx, reader, after, was) {
+		if !apierrors.IsConflict(err) || attempt == attempts || !catchUp(ctx, reader, before, after) {
 			return false, fmt.Errorf("write the status of %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(after), err)
 		}
 	}
@@ -72,16 +72,30 @@ func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o 
 
 // catchUp moves the version of o to the present one, unless the name is now that of another
 // object, or its status is not the one any more that was read, the verifiers' entries aside.
-func catchUp(ctx context.Context, reader client.Reader, o Object, was map[string]any) bool {
+func catchUp(ctx context.Context, reader client.Reader, before, o Object) bool {
 	now := o.DeepCopyObject().(Object) // a copy has its original's type
-	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil || now.GetUID() != o.GetUID() {
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(o), now); err != nil {
 		return false
 	}
-	if is, err := statusOf(now); err != nil || !equality.Semantic.DeepEqual(was, is) {
+	if unchanged, err := Unchanged(before, now); err != nil || !unchanged {
 		return false
 	}
 	o.SetResourceVersion(now.GetResourceVersion())
 	return true
+}
+
+// Unchanged reports whether two versions of an object are of one object and have the same
+// status, the verifiers' entries aside.
+func Unchanged(before, now Object) (bool, error) {
+	was, err := statusOf(before)
+	if err != nil {
+		return false, err
+	}
+	is, err := statusOf(now)
+	if err != nil {
+		return false, err
+	}
+	return before.GetUID() == now.GetUID() && equality.Semantic.DeepEqual(was, is), nil
 }
 
 // statusOf is the status of o as the manager writes it, each field cut to its bound.

@@ -45,7 +45,7 @@ var layers = []layer{
 			"one error type with a class",
 	},
 	{
-		name: "controllers/cloud/huawei", does: "the adapter over the cloud's SDK: signing, paging, deadlines, limiter, error table, metrics",
+		name: "controllers/cloud/huawei", does: "the adapter over the cloud's SDK: signing, paging, deadlines, bounds, limiter, error table, metrics",
 		may: []string{"controllers/cloud"}, tests: []string{"test/..."},
 	},
 	{
@@ -56,7 +56,7 @@ var layers = []layer{
 		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
 	},
 	{
-		name: "controllers/inventory", does: "shared reads: one list serves every object of an account",
+		name: "controllers/inventory", does: "shared reads: one list serves every object of an account; accounts in an LRU",
 		may: []string{"controllers/cloud"},
 	},
 	{
@@ -73,7 +73,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
-			"delete; creation expectations; from an error to conditions, an event and the next reconcile",
+			"delete; creation expectations; from an error to conditions, an event and the next reconcile; the share of workers of each server",
 		may: ports, tests: []string{"test/env"},
 	},
 	{

@@ -227,7 +227,7 @@ func TestDeletionPolicy(t *testing.T) {
 			o.Spec.DeletionPolicy = v1alpha1.DeletionRetain
 		}
 	}
-	t.Run("Retain leaves everything in the cloud as it is", func(t *testing.T) {
+	t.Run("Retain leaves everything in the cloud as it is, but takes the mark off", func(t *testing.T) {
 		t.Parallel()
 		w := harness.New(t)
 		w.Start()
@@ -238,6 +238,8 @@ func TestDeletionPolicy(t *testing.T) {
 			w.Delete(o)
 			w.Gone(o)
 		}
+		want.Filters[0].Description = w.Mark(filter).Released("")
+		want.Sessions[0].Description = w.Mark(session).Released("")
 		w.Holds(want)
 	})
 	t.Run("Retain lets an object go whose Secret is gone for good", func(t *testing.T) {

@@ -3,13 +3,18 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/sim"
@@ -120,4 +125,61 @@ func TestARedirectOfAnAllowedServerIsNotFollowed(t *testing.T) {
 func edited[T any](o T, edit func(T)) T {
 	edit(o)
 	return o
+}
+
+// mute is a server that takes connections, and neither answers nor ends them.
+func mute(t *testing.T) (endpoint string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		var all []net.Conn
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				break
+			}
+			all = append(all, c)
+		}
+		for _, c := range all {
+			_ = c.Close()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+func TestFourServersThatNeverAnswerHoldUpNobodyElsesObjects(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	var slow []string
+	for range 4 {
+		slow = append(slow, mute(t))
+	}
+	w.Start(harness.WithEndpoints(slow...), harness.WithDeadline(4*time.Second))
+	var theirs []*v1alpha1.MirrorFilter
+	for i, url := range slow {
+		name := fmt.Sprintf("slow-%d", i)
+		w.Create(edited(w.Secret(name), func(s *corev1.Secret) { s.Data["endpoint"] = []byte(url) }))
+		for j := range 20 {
+			f := w.Filter(fmt.Sprintf("%s-%d", name, j), func(f *v1alpha1.MirrorFilter) { f.Spec.CredentialsRef.Name = name })
+			w.Create(f)
+			theirs = append(theirs, f)
+		}
+	}
+	// With one pool of 4 workers these 80 would need 80 s.
+	started := time.Now()
+	w.Pair("honest")
+	t.Logf("an honest filter and its session took %s", time.Since(started).Round(10*time.Millisecond))
+	_ = harness.Poll(t, "one of theirs is told that its server does not answer", func() bool {
+		return slices.ContainsFunc(theirs, func(f *v1alpha1.MirrorFilter) bool {
+			if err := w.Get(f); err != nil {
+				return false
+			}
+			ready := meta.FindStatusCondition(f.Status.Conditions, v1alpha1.ConditionReady)
+			return ready != nil && ready.Reason == v1alpha1.ReasonCloudUnavailable && strings.Contains(ready.Message, "no answer from")
+		})
+	}, func(told bool) bool { return told })
 }

@@ -28,15 +28,6 @@ const (
 	write kind = true
 )
 
-// maxBody bounds one answer. A page of 500 sessions with 10 sources is under 1 MiB,
-// a page of 200 filters with 20 rules is about 2 MiB.
-const maxBody = 16 << 20
-
-var (
-	errTooLong = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
-	errCut     = errors.New("the connection broke while the answer was read")
-)
-
 // call is the transport of exactly one request. The SDK knows no context, so the
 // context rides in here; and it drops headers and hides bodies, so they are kept here.
 type call struct {
@@ -55,6 +46,8 @@ type call struct {
 	status  int    // 0 as long as there is no answer
 	header  http.Header
 	body    []byte
+	objects int      // in the body
+	hold    *holding // what the answer holds of the room
 }
 
 // RoundTrip sends the request bound to the call's context and reads the whole answer.
@@ -75,14 +68,11 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer resp.Body.Close()
 	c.status, c.header = resp.StatusCode, resp.Header
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, objects, err := readBody(c.ctx, resp, c.hold)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCut, err)
+		return nil, err
 	}
-	if len(body) > maxBody {
-		return nil, errTooLong
-	}
-	c.body = body
+	c.body, c.objects = body, objects
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	// The SDK would decode BSON or XML when the server says so. This API is JSON.
 	resp.Header = resp.Header.Clone()
@@ -136,6 +126,12 @@ type secretsBox struct{ secrets }
 // must make exactly one request, and must return an error when the answer does not
 // hold what it needs.
 func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) error {
+	_, err := c.ask(ctx, op, k, send)
+	return err
+}
+
+// ask is do, and returns about what of memory the objects of the answer hold.
+func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) (size int64, err error) {
 	f := c.factory
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
 	defer cancel()
@@ -146,22 +142,24 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 	if err != nil {
 		err = notSent(op, err)
 		f.metrics.observe(op, err, 0)
-		return err
+		return 0, err
 	}
 	started := time.Now()
-	answer := &call{ctx: ctx, next: c.transport, fence: open}
+	hold := &holding{room: f.answers, endpoint: c.endpoint, free: smallAnswer}
+	defer hold.end() // when the answer is our types
+	answer := &call{hold: hold, ctx: ctx, next: c.transport, fence: open}
 	if k == write {
 		answer.fence = f.fence
 	}
 	err = guarded(send, c.connect(answer))
 	if answer.fenced != nil {
-		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
+		return 0, fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
 	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
 	}
 	f.metrics.observe(op, err, time.Since(started))
-	return err
+	return heldInList(len(answer.body), answer.objects), err
 }
 
 // open is the fence of what needs none.

@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"sync/atomic"
 
@@ -92,15 +93,20 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 
 // readPages reads a list to its end: page sends the request for one page, and convert
 // reads an object of it. An answer without a list is fine only when it counts to zero
-// itself.
+// itself. The whole list has a deadline, and a bound for what it holds.
 func readPages[M, T any](
 	ctx context.Context, c *client, op string, limit int32, convert func(*M) (T, error),
 	page func(hc *core.HcHttpClient, marker *string) (*[]M, *model.PageInfo, error),
 ) ([]T, error) {
+	whole, cancel := context.WithTimeout(ctx, c.factory.listDeadline)
+	defer cancel()
+	hold := &holding{room: c.factory.lists, endpoint: c.endpoint, free: smallAnswer}
+	defer hold.end()
 	var all []T
 	var pages pager
+	held := int64(0)
 	for more := true; more; {
-		err := c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+		size, err := c.ask(whole, op, read, func(hc *core.HcHttpClient) error {
 			objects, info, err := page(hc, pages.marker)
 			switch {
 			case err != nil:
@@ -121,11 +127,34 @@ func readPages[M, T any](
 			more, err = pages.next(info, len(*objects), limit)
 			return err
 		})
+		if err == nil {
+			held += size
+			err = keepPage(whole, hold, op, held)
+		}
+		if whole.Err() != nil && ctx.Err() == nil {
+			return nil, listError(op, fmt.Sprintf("the list was not read to its end within %s", c.factory.listDeadline))
+		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// keepPage keeps what was read of a list so far, within its bound and as there is room.
+func keepPage(ctx context.Context, hold *holding, op string, held int64) error {
+	if held > maxList {
+		return listError(op, fmt.Sprintf("the list is longer than this operator reads (%d MiB)", maxList>>20))
+	}
+	if err := hold.grow(ctx, held); err != nil {
+		return listError(op, err.Error())
+	}
+	return nil
+}
+
+// listError is what goes wrong with a list beside its calls.
+func listError(op, message string) error {
+	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: message}
 }
 
 // unique drops what a page repeats from an earlier one: an object that moves in the

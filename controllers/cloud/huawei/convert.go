@@ -19,6 +19,9 @@ func filterOf(m *model.TrafficMirrorFilter) (cloud.Filter, error) {
 		return cloud.Filter{}, unreadable("the answer holds a filter whose ID %q is no UUID", shorten(m.Id))
 	}
 	filter := cloud.Filter{ID: m.Id, Name: m.Name, Description: m.Description}
+	if m.CreatedAt != nil {
+		filter.CreatedAt = time.Time(*m.CreatedAt)
+	}
 	for _, list := range []struct {
 		rules     []model.TrafficMirrorFilterRule
 		direction cloud.Direction

@@ -192,7 +192,7 @@ func (c *caller) misread(answer *call, cause error) string {
 	if answer.status >= 300 {
 		return fmt.Sprintf("the endpoint %s answers with a redirect, which is not followed: check the endpoint", c.endpoint)
 	}
-	for _, known := range []error{errTooLong, errCut} {
+	for _, known := range []error{errTooLong, errTooMany, errCrowded, errCut} {
 		if errors.Is(cause, known) {
 			return known.Error()
 		}

@@ -23,6 +23,9 @@ const (
 	// MaxDeadline is the longest a call may take, below the margin of the leader lease.
 	MaxDeadline     = 4 * time.Second
 	DefaultPageSize = 200
+	// DefaultListDeadline is enough for 20000 objects, the cloud's limit, at the default
+	// rate of calls, and less than a reconcile may take.
+	DefaultListDeadline = time.Minute
 	// MaxPageSize is the largest page that the cloud gives.
 	MaxPageSize = 2000
 )
@@ -36,6 +39,8 @@ type Options struct {
 	// Deadline of one call, the limiter's wait included; 0, less, or more than
 	// MaxDeadline means MaxDeadline.
 	Deadline time.Duration
+	// ListDeadline bounds a whole list; 0 or less means DefaultListDeadline.
+	ListDeadline time.Duration
 	// UserAgent is added to the SDK's; empty means vpcmirror.
 	UserAgent string
 	// PageSize is how many objects a page of a list holds, at most MaxPageSize; 0 or
@@ -61,13 +66,15 @@ type Options struct {
 // account and region, and those that trust the same authorities share connections. It is
 // safe for concurrent use.
 type Factory struct {
-	deadline   time.Duration
-	userAgent  string
-	pageSize   int32
-	fence      func() error
-	transports *transports
-	limiters   *limiters
-	metrics    *metrics
+	deadline       time.Duration
+	userAgent      string
+	pageSize       int32
+	fence          func() error
+	transports     *transports
+	limiters       *limiters
+	listDeadline   time.Duration
+	answers, lists *room
+	metrics        *metrics
 }
 
 // NewFactory makes a factory.
@@ -81,6 +88,9 @@ func NewFactory(o Options) *Factory {
 	if o.Deadline <= 0 || o.Deadline > MaxDeadline {
 		o.Deadline = MaxDeadline
 	}
+	if o.ListDeadline <= 0 {
+		o.ListDeadline = DefaultListDeadline
+	}
 	if o.UserAgent == "" {
 		o.UserAgent = "vpcmirror"
 	}
@@ -91,13 +101,16 @@ func NewFactory(o Options) *Factory {
 		o.Fence = open
 	}
 	return &Factory{
-		deadline:   o.Deadline,
-		userAgent:  o.UserAgent,
-		pageSize:   int32(min(o.PageSize, MaxPageSize)), // bounded
-		fence:      o.Fence,
-		transports: newTransports(o),
-		limiters:   newLimiters(o.CallsPerSecond, o.Burst),
-		metrics:    newMetrics(o.Registerer),
+		deadline:     o.Deadline,
+		userAgent:    o.UserAgent,
+		pageSize:     int32(min(o.PageSize, MaxPageSize)), // bounded
+		fence:        o.Fence,
+		transports:   newTransports(o),
+		listDeadline: o.ListDeadline,
+		answers:      newRoom(answersOfAll, answersOfEndpoint),
+		lists:        newRoom(listsOfAll, listsOfEndpoint),
+		limiters:     newLimiters(o.CallsPerSecond, o.Burst),
+		metrics:      newMetrics(o.Registerer),
 	}
 }
 

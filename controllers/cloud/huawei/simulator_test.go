@@ -98,7 +98,10 @@ func TestAFilterLivesItsWholeLife(t *testing.T) {
 	ctx := t.Context()
 
 	filter := must[cloud.Filter](t)(c.CreateFilter(ctx, "mirror-filter-01", "made by a test"))
-	want := cloud.Filter{ID: filter.ID, Name: "mirror-filter-01", Description: "made by a test"}
+	if filter.CreatedAt.IsZero() {
+		t.Error("when the cloud made the filter is not known")
+	}
+	want := cloud.Filter{ID: filter.ID, Name: "mirror-filter-01", Description: "made by a test", CreatedAt: filter.CreatedAt}
 	if diff := cmp.Diff(want, filter); diff != "" {
 		t.Fatalf("the new filter (-want +got):\n%s", diff)
 	}
@@ -110,7 +113,7 @@ func TestAFilterLivesItsWholeLife(t *testing.T) {
 	changed.Priority, changed.Accept, changed.DestinationPorts = 9, false, cloud.PortRange{Low: 80, High: 90}
 	ok(t, c.UpdateRule(ctx, first.ID, changed))
 
-	want = cloud.Filter{ID: filter.ID, Name: "renamed", Description: "made by a test", Rules: []cloud.Rule{
+	want = cloud.Filter{ID: filter.ID, Name: "renamed", Description: "made by a test", CreatedAt: filter.CreatedAt, Rules: []cloud.Rule{
 		{ID: first.ID, RuleSpec: changed}, {ID: second.ID, RuleSpec: reject},
 	}}
 	if diff := cmp.Diff(want, must[cloud.Filter](t)(c.GetFilter(ctx, filter.ID)), equateNetip); diff != "" {

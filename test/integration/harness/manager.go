@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
@@ -49,6 +50,8 @@ type settings struct {
 	gate   *Gate
 	rules  credentials.Rules
 	api    *rest.Config
+	// removeOrphans deletes what is left over in the cloud.
+	removeOrphans bool
 	own    cloud.Credentials
 	// selector is that of the namespaces that own serves.
 	selector labels.Selector
@@ -57,6 +60,9 @@ type settings struct {
 
 // As lets the manager be a user of the API server with other rights than the administrator's.
 func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
+
+// WithOrphansDeleted deletes what is left over in the cloud for over an hour.
+func WithOrphansDeleted() Setting { return func(s *settings) { s.removeOrphans = true } }
 
 // WithResync compares with the cloud so often (10 minutes by default: never in a test).
 func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
@@ -96,6 +102,8 @@ func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = 
 type Manager struct {
 	// Log is everything that it logged.
 	Log *text
+	// Metrics are those that a manager of its own registers.
+	Metrics *prometheus.Registry
 	// Liveness is what it knows of the verifiers' leases, which are in the namespace too.
 	Liveness *liveness.Watcher
 
@@ -114,7 +122,7 @@ func (w *World) Start(change ...Setting) *Manager {
 	for _, c := range change {
 		c(&s)
 	}
-	m := &Manager{Log: &text{}, done: make(chan error, 1), requests: &requests{}}
+	m := &Manager{Log: &text{}, Metrics: prometheus.NewRegistry(), done: make(chan error, 1), requests: &requests{}}
 	server := m.requests.watch(s.api)
 	if s.gate != nil {
 		server.Wrap(s.gate.toServer)
@@ -188,6 +196,13 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 		Timing:    s.timing,
 	})
 	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: s.rules.Namespaces, Interval: s.interval}); err != nil {
+		return err
+	}
+	orphans, err := lifecycle.NewOrphans(services, w.Namespace, s.removeOrphans, m.Metrics)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(orphans); err != nil {
 		return err
 	}
 	const workers = 4

@@ -1,0 +1,127 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// queueOf gives a lane a queue, and returns what is in that.
+func queueOf(l *Lane) (woken func() []string) {
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	if err := l.Source().Start(context.Background(), queue); err != nil {
+		panic(err)
+	}
+	return func() (all []string) {
+		for queue.Len() > 0 {
+			r, _ := queue.Get()
+			queue.Done(r)
+			all = append(all, r.Name)
+		}
+		return all
+	}
+}
+
+func request(name string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+}
+
+func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
+	var l Lane
+	woken := queueOf(&l)
+	same(t, "all workers", 2*serversAtOnce, l.Share(2))
+	enter := func(name, server string) bool { return l.Enter(request(name), server) == nil }
+	same(t, "two of one server", []bool{true, true}, []bool{enter("a", "slow"), enter("b", "slow")})
+	same(t, "more of it", []bool{false, false, false}, []bool{enter("c", "slow"), enter("d", "slow"), enter("c", "slow")})
+	same(t, "another server's", true, enter("e", "honest"))
+	same(t, "who was woken", nil, woken())
+	l.Done(request("a"))
+	same(t, "who was woken", []string{"c"}, woken())
+	same(t, "one that comes before it", false, enter("f", "slow"))
+	same(t, "it itself", true, enter("c", "slow"))
+	t.Run("one that is gone when it is woken makes room for the next", func(t *testing.T) {
+		l.Done(request("b"))
+		same(t, "who was woken", []string{"d"}, woken())
+		l.Done(request("d")) // it did not enter
+		same(t, "who was woken", []string{"f"}, woken())
+	})
+	t.Run("one that leads to another server now makes room too", func(t *testing.T) {
+		same(t, "one that waits", false, enter("g", "slow"))
+		same(t, "f", true, enter("f", "honest"))
+		same(t, "who was woken", []string{"g"}, woken())
+	})
+	t.Run("and nothing is kept when all are done", func(t *testing.T) {
+		for _, name := range []string{"c", "e", "f", "g"} {
+			l.Done(request(name))
+		}
+		same(t, "what is kept", []int{0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken)})
+	})
+}
+
+func TestWithoutALimitNobodyWaits(t *testing.T) {
+	var l Lane
+	for i := range 100 {
+		if err := l.Enter(request(fmt.Sprint(i)), "s"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whatever comes and goes: no server has more than its share, nobody waits while a worker is
+// free, and who was woken is in the queue or at work.
+func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var l Lane
+		woken := queueOf(&l)
+		l.Share(rapid.IntRange(1, 3).Draw(t, "limit"))
+		names, servers := []string{"a", "b", "c", "d", "e", "f"}, []string{"s", "t"}
+		working, queued := map[string]bool{}, map[string]bool{}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			name := rapid.SampledFrom(names).Draw(t, "name")
+			if working[name] { // a queue hands an object out once at a time
+				l.Done(request(name))
+				delete(working, name)
+			} else {
+				delete(queued, name)
+				err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"))
+				working[name] = err == nil
+				if err != nil {
+					if !errors.Is(err, errNoWorker) {
+						t.Fatal(err)
+					}
+					l.Done(request(name))
+					delete(working, name)
+				}
+			}
+			for _, name := range woken() {
+				queued[name] = true
+			}
+			for _, server := range servers {
+				has := 0
+				for r, s := range l.has {
+					if s == server {
+						has++
+					}
+					if !working[r.Name] && !queued[r.Name] {
+						t.Fatalf("%s has a worker and nobody knows", r.Name)
+					}
+				}
+				if has != l.taken[server] || has > l.limit || has < l.limit && len(l.waiting[server]) > 0 {
+					t.Fatalf("%d of %d workers of %s are taken (%d), %v wait", has, l.limit, server, l.taken[server], l.waiting[server])
+				}
+			}
+			for _, all := range l.waiting {
+				if slices.ContainsFunc(all, func(r reconcile.Request) bool { _, has := l.has[r]; return has }) {
+					t.Fatal("one waits that has a worker")
+				}
+			}
+		}
+	})
+}

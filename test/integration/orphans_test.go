@@ -1,0 +1,156 @@
+package integration_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/state"
+	"vpcmirror.io/operator/test/integration/harness"
+)
+
+// leaveBehind makes a filter and a session, and takes the objects away together with their
+// finalizers while no manager is at work.
+func leaveBehind(w *harness.World, edits ...func(*v1alpha1.MirrorSession)) (filter *v1alpha1.MirrorFilter, session *v1alpha1.MirrorSession, left harness.Content) {
+	first := w.Start()
+	filter, session = w.Pair("left", edits...)
+	left = w.Content()
+	first.Stop(w)
+	for _, o := range []client.Object{session, filter} {
+		harness.Change(w, o, func(o client.Object) { o.SetFinalizers(nil) })
+		w.Delete(o)
+		w.Gone(o)
+	}
+	return filter, session, left
+}
+
+// ofManager is what events in the manager's namespace are about.
+func ofManager() client.Object { return &coordinationv1.Lease{} }
+
+func orphans(t *testing.T, m *harness.Manager, filters, sessions string) {
+	t.Helper()
+	want := "# HELP vpcmirror_cloud_orphans Filters and sessions in the cloud that bear this cluster's mark, though their objects are gone.\n" +
+		"# TYPE vpcmirror_cloud_orphans gauge\n" +
+		"vpcmirror_cloud_orphans{kind=\"filter\"} " + filters + "\nvpcmirror_cloud_orphans{kind=\"session\"} " + sessions + "\n"
+	_ = harness.Poll(t, "the metric of orphans", func() error { return testutil.GatherAndCompare(m.Metrics, strings.NewReader(want), "vpcmirror_cloud_orphans") },
+		func(err error) bool { return err == nil })
+}
+
+func TestWhatIsLeftOverInTheCloudIsToldOnceAndStays(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	filter, session, left := leaveBehind(w)
+	m := w.Start()
+	_, live := w.Pair("live")
+	w.EventSays(ofManager(), "Orphaned", "the filter "+filter.Status.ID)
+	w.EventSays(ofManager(), "Orphaned", "the session "+session.Status.Sessions[0].ID)
+	orphans(t, m, "1", "1")
+	w.Clock.Advance(2 * time.Hour)
+	harness.ReconcileNow(w, live)
+	harness.ReconcileNow(w, live)
+	m.EventsSent(w)
+	harness.Same(t, "the events", 2, len(w.Events(ofManager(), "Orphaned")))
+	harness.Same(t, "what is left and what is live", 2*len(left.Sessions), len(w.Content().Sessions))
+	harness.Same(t, "what is left and what is live", 2*len(left.Filters), len(w.Content().Filters))
+}
+
+func TestWhatIsLeftOverForOverAnHourIsDeletedWhereThatIsWanted(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	filter, session, _ := leaveBehind(w)
+	m := w.Start(harness.WithOrphansDeleted())
+	liveFilter, live := w.Pair("live")
+	orphans(t, m, "1", "1")
+	harness.Same(t, "the sessions within the hour", 2, len(w.Content().Sessions))
+
+	w.Clock.Advance(61 * time.Minute)
+	_ = harness.Poll(t, "what is left over is gone", func() int {
+		harness.ReconcileNow(w, live)
+		harness.ReconcileNow(w, liveFilter)
+		return len(w.Content().Filters) + len(w.Content().Sessions)
+	}, func(n int) bool { return n == 2 })
+	w.EventSays(ofManager(), "OrphanDeleted", "the session "+session.Status.Sessions[0].ID)
+	w.EventSays(ofManager(), "OrphanDeleted", "the filter "+filter.Status.ID)
+	orphans(t, m, "0", "0")
+	harness.Same(t, "the session that is left", live.Status.Sessions[0].ID, w.Content().Sessions[0].ID)
+	harness.Ready(w, live)
+}
+
+func TestWhatIsRetainedOrNamedByAStatusOrForeignIsNotLeftOver(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	retained, retainedSession := w.Pair("retained")
+	for _, o := range []client.Object{retainedSession, retained} {
+		harness.Change(w, o, func(o client.Object) {
+			switch o := o.(type) {
+			case *v1alpha1.MirrorSession:
+				o.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+			case *v1alpha1.MirrorFilter:
+				o.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+			}
+		})
+		w.Delete(o)
+		w.Gone(o)
+	}
+	restored := w.Filter("restored")
+	w.Create(restored)
+	harness.Ready(w, restored)
+	first.Stop(w)
+	harness.Change(w, restored, func(f *v1alpha1.MirrorFilter) { f.Finalizers = nil })
+	w.Delete(restored)
+	w.Gone(restored)
+	fresh := harness.Restore(w, restored, w.Filter("restored"))
+	const foreignID = "0f0f0f0f-0000-4000-8000-00000000000f"
+	w.Edit(func(world *state.World) {
+		foreign := world.Filters[restored.Status.ID]
+		foreign.ID, foreign.Description = foreignID, "[vpcmirror 00000000/"+string(restored.UID)+"]"
+		world.Filters[foreignID] = foreign
+	})
+	m := w.Start(harness.WithOrphansDeleted())
+	harness.Because(w, fresh, v1alpha1.ReasonConflict, restored.Status.ID)
+	_, live := w.Pair("live")
+	w.Clock.Advance(2 * time.Hour)
+	want := w.Content()
+	harness.ReconcileNow(w, live)
+	harness.ReconcileNow(w, fresh)
+	orphans(t, m, "0", "0")
+	w.Holds(want)
+	harness.Same(t, "the filters", 4, len(want.Filters))
+}
+
+func TestASessionInTheWayThatIsLeftOverIsNamedAsThat(t *testing.T) {
+	t.Parallel()
+	t.Run("with the wanted priority", func(t *testing.T) {
+		t.Parallel()
+		w := harness.New(t)
+		prioritized := func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(1)) }
+		_, left, _ := leaveBehind(w, prioritized)
+		w.Start()
+		w.Create(w.Filter("left"))
+		again := w.Session("left", "left", prioritized)
+		w.Create(again)
+		harness.Because(w, again, v1alpha1.ReasonPriorityTaken, left.Status.Sessions[0].ID, "left over from an object of this cluster that is gone", "--delete-orphans")
+	})
+	t.Run("with the same source, target and VNI", func(t *testing.T) {
+		t.Parallel()
+		w := harness.New(t)
+		numbered := func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(1)) }
+		_, left, _ := leaveBehind(w, numbered)
+		w.Start()
+		w.Create(w.Filter("left"))
+		again := w.Session("left", "left", numbered)
+		w.Create(again)
+		ready := harness.Ready(w, again)
+		for _, words := range []string{left.Status.Sessions[0].ID, "left over from an object of this cluster that is gone", "--delete-orphans"} {
+			if message := ready.Status.Conditions[0].Message; !strings.Contains(message, words) {
+				t.Errorf("Ready says %q, want %q in it", message, words)
+			}
+		}
+	})
+}
