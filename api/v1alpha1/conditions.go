@@ -14,8 +14,9 @@ const (
 	// something is waited for.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is present, and True, while only a person can help: the spec,
-	// the account, its permissions or its bill. It is tried again all the same, at the
-	// resync interval or on request, because much of that is mended outside of the spec.
+	// the account, its permissions or its bill. It is tried again all the same, within a
+	// minute where a Secret or the account is wrong, else at the resync interval or on
+	// request, because much of that is mended outside of the spec.
 	ConditionStalled = "Stalled"
 	// ConditionTrafficObserved, of sessions, reports whether copies arrive: True when
 	// packets from the sources that the filter accepts were seen on the target, False
@@ -74,12 +75,13 @@ const (
 	// Remedy: choose another spec.priority or leave it out; the message names the holder.
 	ReasonPriorityTaken = "PriorityTaken"
 	// ReasonCredentialsNotFound: the Secret or a key in it is missing; the message names
-	// it. It is looked for every minute.
+	// it. It is looked for after a second, then ever later up to a minute.
 	// Remedy: create the Secret with accessKey and secretKey, or correct
 	// spec.credentialsRef.
 	ReasonCredentialsNotFound = "CredentialsNotFound"
-	// ReasonInvalidCredentials: the content of the Secret can't be used.
-	// Remedy: correct the key that the message names.
+	// ReasonInvalidCredentials: the content of the Secret can't be used; the message names the
+	// key, and of a character that is not seen its code point and place.
+	// Remedy: correct the key that the message names; that is seen within a minute.
 	ReasonInvalidCredentials = "InvalidCredentials"
 	// ReasonCredentialsNotAllowed: the object names no Secret, and the operator's own
 	// credentials don't serve its namespace.
@@ -93,12 +95,12 @@ const (
 	ReasonEndpointNotAllowed = "EndpointNotAllowed"
 	// ReasonAuthenticationFailed: the cloud refused the signature or the access key.
 	// Remedy: check accessKey, secretKey and the clock, and that region and endpoint
-	// belong together.
+	// belong together. It is tried again within a minute.
 	ReasonAuthenticationFailed = "AuthenticationFailed"
 	// ReasonPermissionDenied: the account may not do this, or is in arrears; the message
 	// has the cloud's own words.
-	// Remedy: grant the action that the message names, or pay. It is tried again at the
-	// resync interval, or when a reconcile is requested.
+	// Remedy: grant the action that the message names, or pay. It is tried again within a
+	// minute.
 	ReasonPermissionDenied = "PermissionDenied"
 	// ReasonForbidden: Kubernetes does not let the operator do something that it has to, such
 	// as to read a Secret; the message names the verb and the resource.
@@ -130,7 +132,8 @@ const (
 	// Remedy: delete what is not needed, or have the quota raised.
 	ReasonQuotaExceeded = "QuotaExceeded"
 	// ReasonThrottled: the cloud asked to come back later.
-	// Remedy: none is needed, it is tried again, slower and slower up to some minutes.
+	// Remedy: none is needed, it is tried again, not before the cloud's Retry-After, and
+	// slower and slower up to two minutes.
 	// Where it stays, lower the manager's --cloud-calls-per-second or raise its
 	// --resync-interval.
 	ReasonThrottled = "Throttled"
@@ -146,9 +149,10 @@ const (
 	// uses waits for that session; of two things with one mark, delete the one that is not
 	// wanted in the cloud's console; a copy can be deleted, and what it names stays.
 	ReasonConflict = "Conflict"
-	// ReasonCloudUnavailable: the cloud did not answer, or answered with a fault.
-	// Remedy: none is needed, it is tried again, slower and slower up to some minutes.
-	// Where it stays, check the endpoint, the network policy and the proxy.
+	// ReasonCloudUnavailable: the cloud did not answer, or answered with a fault; the message
+	// says what is in the way: the network, a proxy, a certificate.
+	// Remedy: none is needed where it is the cloud, it is tried again, slower and slower up to
+	// a minute. Else do what the message says; the manager's log has the details.
 	ReasonCloudUnavailable = "CloudUnavailable"
 )
 

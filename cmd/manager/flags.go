@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type options struct {
 	burst                                     int
 	callDeadline                              time.Duration
 	tenants                                   tenants
+	way                                       way
 }
 
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
@@ -60,6 +62,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	cloud.IntVar(&o.burst, "cloud-burst", huawei.DefaultBurst, "calls to one account and region in one burst")
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")
 
+	o.way.add(cloud)
 	o.tenants.add(cloud)
 
 	serving.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of the Prometheus metrics; 0 switches them off")
@@ -89,5 +92,5 @@ func (o *options) check() error {
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return o.tenants.check()
+	return cmp.Or(o.way.check(), o.tenants.check())
 }

@@ -64,6 +64,7 @@ func run(ctx context.Context, o options) error {
 	}
 	rest.QPS = -1 // no limit of our own: the API server's priority and fairness bound us
 	log.Log.Info("This is the manager of vpcmirror", "version", version)
+	o.way.warn(log.Log, os.Getenv)
 	waitForServer(ctx, log.Log, rest, serverPatience, serverInterval)
 	leads, err := o.election(rest)
 	if err != nil {
@@ -105,14 +106,18 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err != nil {
 		return err
 	}
-	factory := huawei.NewFactory(huawei.Options{
+	adapter := huawei.Options{
 		CallsPerSecond: o.callsPerSecond,
 		Burst:          o.burst,
 		Deadline:       o.callDeadline,
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 		Fence:          fence,
-	})
+	}
+	if err := o.way.apply(&adapter); err != nil {
+		return err
+	}
+	factory := huawei.NewFactory(adapter)
 	rules, err := o.tenants.rules(mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -146,7 +151,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}
-	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
+	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the session controller: %w", err)
 	}
 	return nil

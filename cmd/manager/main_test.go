@@ -48,6 +48,7 @@ func TestTheFlags(t *testing.T) {
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
+			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
 			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
@@ -55,6 +56,7 @@ func TestTheFlags(t *testing.T) {
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, deleteOrphans: true, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
+				way:     way{proxy: "http://proxy.example:3128", caBundle: "f"},
 			}
 		}},
 		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
@@ -68,7 +70,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})

@@ -20,7 +20,7 @@ type fingerprintSum [sha256.Size]byte
 // no two different contents give the same input.
 func fingerprint(c cloud.Credentials) fingerprintSum {
 	h := sha256.New()
-	for _, field := range []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint} {
+	for _, field := range []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.CABundle} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(field))))
 		h.Write([]byte(field))
 	}

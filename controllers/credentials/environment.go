@@ -33,6 +33,11 @@ func FromEnvironment(getenv func(string) string) (cloud.Credentials, error) {
 		Endpoint:      get(EnvEndpoint),
 		IAMEndpoint:   get(EnvIAMEndpoint),
 	}
+	for _, name := range []string{EnvAccessKey, EnvSecretKey, EnvSecurityToken, EnvProjectID, EnvRegion, EnvEndpoint, EnvIAMEndpoint} {
+		if found := stranger(getenv(name)); found != "" {
+			return cloud.Credentials{}, fmt.Errorf("%s has %s, where only letters, digits and signs of ASCII can be: set it without that", name, found)
+		}
+	}
 	if (c.AccessKey == "") != (c.SecretKey == "") {
 		return cloud.Credentials{}, fmt.Errorf("set both %s and %s, or neither to have every object name a Secret", EnvAccessKey, EnvSecretKey)
 	}

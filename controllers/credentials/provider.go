@@ -24,7 +24,11 @@ const (
 	KeyProjectID     = "projectID"
 	KeyEndpoint      = "endpoint"
 	KeyIAMEndpoint   = "iamEndpoint"
+	KeyCABundle      = "caBundle"
 )
+
+// oneLine are the keys whose values are one word of visible ASCII each.
+var oneLine = []string{KeyAccessKey, KeySecretKey, KeySecurityToken, KeyRegion, KeyProjectID, KeyEndpoint, KeyIAMEndpoint}
 
 // Provider gives clients. It is safe for concurrent use.
 type Provider struct {
@@ -126,6 +130,12 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.C
 				"%s has no key %s, or it is empty: add it", origin, key)}
 		}
 	}
+	for _, key := range oneLine {
+		if found := stranger(string(secret.Data[key])); found != "" {
+			return cloud.Credentials{}, "", &Error{Reason: Invalid, Message: fmt.Sprintf(
+				"%s of %s has %s, where only letters, digits and signs of ASCII can be: store the value without it", key, origin, found)}
+		}
+	}
 	return cloud.Credentials{
 		AccessKey:     get(KeyAccessKey),
 		SecretKey:     get(KeySecretKey),
@@ -134,6 +144,7 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.C
 		ProjectID:     get(KeyProjectID),
 		Endpoint:      get(KeyEndpoint),
 		IAMEndpoint:   get(KeyIAMEndpoint),
+		CABundle:      get(KeyCABundle),
 	}, origin, nil
 }
 
@@ -152,12 +163,28 @@ func fill(have *string, want, field, key, origin string) error {
 	return nil
 }
 
+// The bounds of region and project, in characters.
+const (
+	maxRegion    = 40
+	maxProjectID = 64
+)
+
 // check finds the mistakes that need no adapter to be found, before anything is sent. own
 // is true for the operator's own credentials.
 func (p *Provider) check(c *cloud.Credentials, own bool, origin string) error {
 	if c.Region == "" {
 		return &Error{Reason: Invalid, Message: fmt.Sprintf(
 			"the region is missing: set spec.region, or %s in %s", KeyRegion, origin)}
+	}
+	// The account is written into the status, and is compared with it ever after.
+	for _, field := range []struct {
+		key, value string
+		bound      int
+	}{{KeyRegion, c.Region, maxRegion}, {KeyProjectID, c.ProjectID, maxProjectID}} {
+		if len(field.value) > field.bound {
+			return &Error{Reason: Invalid, Message: fmt.Sprintf(
+				"%s of %s has %d characters, and can have %d at the most: correct it", field.key, origin, len(field.value), field.bound)}
+		}
 	}
 	if !own {
 		return p.rules.Endpoints.admit(c, origin)

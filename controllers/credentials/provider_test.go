@@ -80,6 +80,7 @@ func full() map[string]string {
 	return map[string]string{
 		"accessKey": "ACCESSKEY1", "secretKey": "secretkey1\n", "securityToken": "token1", "region": "cn-north-4",
 		"projectID": project, "endpoint": "https://vpc.example", "iamEndpoint": "http://iam.example:8080",
+		"caBundle": "-----BEGIN CERTIFICATE-----",
 	}
 }
 
@@ -91,6 +92,12 @@ func without(keys ...string) map[string]string {
 	return data
 }
 
+func changed(key, value string) map[string]string {
+	data := full()
+	data[key] = value
+	return data
+}
+
 func named(name string) *v1alpha1.CloudSpec {
 	return &v1alpha1.CloudSpec{CredentialsRef: &v1alpha1.SecretReference{Name: name}}
 }
@@ -99,7 +106,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 	operator := cloud.Credentials{AccessKey: "OPERATORKEY", SecretKey: "operatorsecret", Region: "cn-east-3"}
 	fromSecret := cloud.Credentials{
 		AccessKey: "ACCESSKEY1", SecretKey: "secretkey1", SecurityToken: "token1", Region: "cn-north-4",
-		ProjectID: project, Endpoint: "https://vpc.example", IAMEndpoint: "http://iam.example:8080",
+		ProjectID: project, Endpoint: "https://vpc.example", IAMEndpoint: "http://iam.example:8080", CABundle: "-----BEGIN CERTIFICATE-----",
 	}
 	for name, tc := range map[string]struct {
 		data map[string]string
@@ -107,6 +114,13 @@ func TestCredentialsComeFrom(t *testing.T) {
 		want func(*cloud.Credentials)
 	}{
 		"the Secret alone, without the line break of its value": {full(), func(*v1alpha1.CloudSpec) {}, func(*cloud.Credentials) {}},
+		"a Secret with what tools put around values": {func() map[string]string {
+			d := full()
+			for key, value := range d {
+				d[key] = " \u00a0\t" + value + "\r\n\u00a0\n"
+			}
+			return d
+		}(), func(*v1alpha1.CloudSpec) {}, func(*cloud.Credentials) {}},
 		"the Secret, and the spec says the same": {full(), func(s *v1alpha1.CloudSpec) { s.Region, s.ProjectID = "cn-north-4", project },
 			func(*cloud.Credentials) {}},
 		"the Secret, and the spec fills what it leaves open": {without("region", "projectID"), func(s *v1alpha1.CloudSpec) {
@@ -135,7 +149,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 
 // raw shows all fields, which Credentials hides when printed.
 func raw(c cloud.Credentials) []string {
-	return []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint}
+	return []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.CABundle}
 }
 
 func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
@@ -151,11 +165,25 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 			Error{Reason: NotFound, Message: "Secret team-a/cloud has no key secretKey, or it is empty: add it"}},
 		"a Secret with an empty access key": {map[string]string{"accessKey": " \n", "secretKey": "s"}, nil, nil,
 			Error{Reason: NotFound, Message: "Secret team-a/cloud has no key accessKey, or it is empty: add it"}},
+		"a byte order mark": {changed("accessKey", "\ufeffACCESSKEY1"), nil, nil,
+			Error{Reason: Invalid, Message: "accessKey of Secret team-a/cloud has U+FEFF BYTE ORDER MARK as character 1, " +
+				"where only letters, digits and signs of ASCII can be: store the value without it"}},
+		"a blank of no width": {changed("secretKey", "\r\nsecret\u200bkey1\r\n"), nil, nil,
+			Error{Reason: Invalid, Message: "secretKey of Secret team-a/cloud has U+200B ZERO WIDTH SPACE as character 9, " +
+				"where only letters, digits and signs of ASCII can be: store the value without it"}},
+		"a file of another encoding": {changed("securityToken", "\xff\xfet\x00"), nil, nil,
+			Error{Reason: Invalid, Message: "securityToken of Secret team-a/cloud has the byte 0xFF, which is no UTF-8, as character 1, " +
+				"where only letters, digits and signs of ASCII can be: store the value without it"}},
+		"a letter that only looks right": {changed("region", "\u0441n-north-4"), nil, nil,
+			Error{Reason: Invalid, Message: "region of Secret team-a/cloud has U+0441 CYRILLIC SMALL LETTER ES as character 1, " +
+				"where only letters, digits and signs of ASCII can be: store the value without it"}},
 		"neither a Secret nor the operator": {nil, func(s *v1alpha1.CloudSpec) { s.CredentialsRef = nil }, nil,
 			Error{Reason: NotFound, Message: "spec.credentialsRef names no Secret and the operator has no credentials of its own: " +
 				"name a Secret in namespace team-a, or start the operator with HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"}},
 		"no region anywhere": {without("region"), nil, nil,
 			Error{Reason: Invalid, Message: "the region is missing: set spec.region, or region in Secret team-a/cloud"}},
+		"a region that no status could show": {func() map[string]string { d := full(); d["region"] = strings.Repeat("r", 41); return d }(), nil, nil,
+			Error{Reason: Invalid, Message: "region of Secret team-a/cloud has 41 characters, and can have 40 at the most: correct it"}},
 		"another region in the spec": {full(), func(s *v1alpha1.CloudSpec) { s.Region = "cn-south-1" }, nil,
 			Error{Reason: Invalid, Message: "spec.region differs from region of Secret team-a/cloud: make them equal, or leave one of them out"}},
 		"another project in the spec": {full(), func(s *v1alpha1.CloudSpec) { s.ProjectID = strings.Repeat("f", 32) }, nil,
@@ -207,7 +235,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 		}
 	})
 	t.Run("a cloud that refuses the signature keeps its class", func(t *testing.T) {
-		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListProjects", Message: "no"}
+		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListAuthProjects", Message: "no"}
 		p := NewProvider(&secretReader{data: map[string]map[string]string{"a/b": full()}}, (&recorder{err: refused}).make, cloud.Credentials{}, tests)
 		_, err := p.ClientFor(t.Context(), "a", named("b"), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || cloud.ClassOf(err) != cloud.ClassAuthentication {
@@ -239,6 +267,7 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 		for key, value := range map[string]string{
 			"accessKey": "ACCESSKEY2", "secretKey": "secretkey2", "securityToken": "token2", "region": "cn-south-1",
 			"projectID": strings.Repeat("f", 32), "endpoint": "https://vpc2.example", "iamEndpoint": "https://iam2.example",
+			"caBundle": "-----BEGIN CERTIFICATE----- 2",
 		} {
 			reader.data["a/one"] = full()
 			reader.data["a/one"][key] = value
@@ -280,8 +309,8 @@ func TestNoTwoContentsShareAFingerprint(t *testing.T) {
 		// Few letters, so that moving one from a field into the next is common.
 		field := rapid.StringMatching(`[ab]{0,3}`)
 		draw := func(name string) cloud.Credentials {
-			f := rapid.SliceOfN(field, 7, 7).Draw(t, name)
-			return cloud.Credentials{AccessKey: f[0], SecretKey: f[1], SecurityToken: f[2], Region: f[3], ProjectID: f[4], Endpoint: f[5], IAMEndpoint: f[6]}
+			f := rapid.SliceOfN(field, 8, 8).Draw(t, name)
+			return cloud.Credentials{AccessKey: f[0], SecretKey: f[1], SecurityToken: f[2], Region: f[3], ProjectID: f[4], Endpoint: f[5], IAMEndpoint: f[6], CABundle: f[7]}
 		}
 		a, b := draw("a"), draw("b")
 		if (a == b) != (fingerprint(a) == fingerprint(b)) {
@@ -296,12 +325,17 @@ func TestTheOperatorsCredentialsComeFromItsEnvironment(t *testing.T) {
 		"VPCMIRROR_REGION": "cn-north-4", "VPCMIRROR_ENDPOINT": "http://vpc", "VPCMIRROR_IAM_ENDPOINT": "http://iam",
 	}
 	got, err := FromEnvironment(func(name string) string { return all[name] })
-	want := []string{"ak", "sk", "token", "cn-north-4", project, "http://vpc", "http://iam"}
+	want := []string{"ak", "sk", "token", "cn-north-4", project, "http://vpc", "http://iam", ""}
 	if diff := cmp.Diff(want, raw(got)); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
 	if got, err := FromEnvironment(func(string) string { return "" }); err != nil || got != (cloud.Credentials{}) {
 		t.Errorf("an empty environment gives %v and %v, want nothing", got, err)
+	}
+	all["HUAWEICLOUD_SDK_AK"] = "a\u00adk"
+	if _, err := FromEnvironment(func(name string) string { return all[name] }); err == nil ||
+		!strings.Contains(err.Error(), "HUAWEICLOUD_SDK_AK has U+00AD SOFT HYPHEN as character 2") {
+		t.Errorf("an invisible character gives %v, want its name and place", err)
 	}
 	for _, alone := range []string{EnvAccessKey, EnvSecretKey} {
 		if _, err := FromEnvironment(func(name string) string { return map[string]string{alone: "x"}[name] }); err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,11 +49,8 @@ func (p *Part[T]) eldest(own []T) (id string, err error) {
 // right before, cloud and status both say that the part is the other one.
 func (p *Part[T]) Surplus(ctx context.Context) error {
 	stored := p.StoredID()
-	since, seen := p.Expectations.SurplusSince(p.key())
-	if in, awaited := p.Expectations.Recheck(p.Object.GetUID()); awaited && in <= 0 || ReconcileRequested(p.Object) {
-		since = later(since, p.Clock()) // an effect that came late must show now
-	}
-	all, err := p.Collection.List(ctx, later(since, p.Clock().Add(-p.Resync)))
+	since, seen := p.surplusSince()
+	all, err := p.Collection.List(ctx, since)
 	if err != nil {
 		return fmt.Errorf("look for a second %s: %w", p.Collection.Kind, err)
 	}
@@ -87,6 +85,28 @@ func (p *Part[T]) Surplus(ctx context.Context) error {
 	}
 	p.Expectations.SurplusGone(p.key())
 	return nil
+}
+
+// requestedAge is how old a list may be in which somebody who asks for a reconcile finds a
+// second object: one list serves all who ask at the same time.
+const requestedAge = 30 * time.Second
+
+// surplusSince is the earliest begin of a list in which a second object is looked for, and
+// whether one was seen before.
+func (p *Part[T]) surplusSince() (since time.Time, seen bool) {
+	now := p.Clock()
+	since, seen = p.Expectations.SurplusSince(p.key())
+	since = later(since, now.Add(-p.Resync))
+	if in, awaited := p.Expectations.Recheck(p.Object.GetUID()); awaited && in <= 0 {
+		since = later(since, now.Add(in)) // the effect that was awaited must show
+	}
+	if shown, until := p.Expectations.Inherited(); until <= 0 {
+		since = later(since, shown)
+	}
+	if ReconcileRequested(p.Object) {
+		since = later(since, now.Add(-requestedAge))
+	}
+	return since, seen
 }
 
 // removeSurplus deletes what bears the part's mark beside the part itself.

@@ -128,15 +128,18 @@ func readyOf(o status.Object) *metav1.Condition {
 	return meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)
 }
 
-// maxNote is the API server's bound for an event's note, in bytes.
-const maxNote = 1024
+// The API server's bounds for an event's note, in bytes, and action.
+const (
+	maxNote   = 1024
+	maxAction = 128
+)
 
 func (c *outcome) event(o client.Object, kind, reason, action, format string, args ...any) {
 	note := fmt.Sprintf(format, args...)
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
 	}
-	c.recorder.Eventf(o, nil, kind, reason, cut(action), "%s", note)
+	c.recorder.Eventf(o, nil, kind, reason, v1alpha1.FitASCII(action, maxAction), "%s", note)
 }
 
 // Restoring is the action of an event about drift. It names the fields, because events
@@ -147,7 +150,7 @@ func Restoring(changes []plan.Change) string {
 	for _, c := range changes {
 		fields = append(fields, c.Field)
 	}
-	return cut("Restore " + strings.Join(fields, ", "))
+	return v1alpha1.FitASCII("Restore "+strings.Join(fields, ", "), maxAction)
 }
 
 // later requeues after the given time, or the resync interval when that is zero; up to

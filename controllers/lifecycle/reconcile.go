@@ -59,10 +59,11 @@ func (s *Scope) noteUnanswered(err error) {
 
 // recheck lets an object be reconciled once more when the effect of a write without an
 // answer must have come. Until then no shared list serves it. What a process before this one
-// wrote without an answer is not known: a list that all share tells.
+// wrote without an answer is not known: a list that all share tells. What is not in line is
+// looked at again in any case, when its problem says.
 func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
-	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && result.RequeueAfter > 0 {
+	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && status.IsSynced(s.Object) {
 		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(until).RequeueAfter)
 	}
 	switch {

@@ -147,21 +147,12 @@ func SharesAccount(o status.Object) bool { return secretOf(o) == "" }
 // ReconcileRequested reports whether somebody asks for a comparison with the cloud now.
 func ReconcileRequested(o status.Object) bool {
 	request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]
-	return request != "" && cut(request) != o.Common().LastHandledReconcileAt
+	return request != "" && status.Echo(request) != o.Common().LastHandledReconcileAt
 }
 
 // handled echoes the request, so that whoever asked can wait for it.
 func handled(o status.Object) {
 	if request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]; request != "" {
-		o.Common().LastHandledReconcileAt = cut(request)
+		o.Common().LastHandledReconcileAt = status.Echo(request)
 	}
-}
-
-// cut keeps a text within 128 characters, the bound of the status field that echoes a
-// request and of an event's action.
-func cut(text string) string {
-	if r := []rune(text); len(r) > 128 {
-		return string(r[:128])
-	}
-	return text
 }

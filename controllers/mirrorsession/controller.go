@@ -58,7 +58,7 @@ type scope struct {
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions/status,verbs=patch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;patch
-// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile goes once through the life of one session and its counterpart in the cloud.

@@ -24,8 +24,8 @@ import (
 // SetupWithManager registers the reconciler. A session is reconciled when its spec,
 // an annotation or a verifier's entry changes, when its filter does, and when another session
 // frees the priority or the quota that it waits for. Those of one server get so many workers.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
-	if err := addIndexes(context.Background(), mgr.GetFieldIndexer()); err != nil {
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	b := ctrl.NewControllerManagedBy(mgr)

@@ -60,13 +60,7 @@ func setReady(o Object, ready metav1.ConditionStatus, reason, message, helper st
 	}
 }
 
-// maxMessage is the API server's bound for a condition's message.
-const maxMessage = 32768
-
 func set(o Object, kind string, value metav1.ConditionStatus, reason, message string) {
-	if len(message) > maxMessage {
-		message = message[:maxMessage]
-	}
 	meta.SetStatusCondition(&o.Common().Conditions, metav1.Condition{
 		Type:               kind,
 		Status:             value,

@@ -1,7 +1,6 @@
 package status_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -85,10 +84,4 @@ func TestAnObjectIsSyncedOnlyForItsPresentSpec(t *testing.T) {
 	same(t, "once synced", true, status.IsSynced(f))
 	f.Generation = 2
 	same(t, "with a new spec", false, status.IsSynced(f))
-}
-
-func TestALongMessageFitsTheSchema(t *testing.T) {
-	f := &v1alpha1.MirrorFilter{}
-	status.Stalled(f, "NoSources", strings.Repeat("a", 40000))
-	same(t, "the length", 32768, len(f.Status.Conditions[0].Message))
 }

@@ -98,6 +98,7 @@ func Unchanged(before, now Object) (bool, error) {
 	return before.GetUID() == now.GetUID() && equality.Semantic.DeepEqual(was, is), nil
 }
 
+// statusOf is the status of o as the manager writes it, each field cut to its bound.
 func statusOf(o Object) (map[string]any, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
@@ -108,5 +109,6 @@ func statusOf(o Object) (map[string]any, error) {
 		return nil, fmt.Errorf("read the status of %T: %w", o, err)
 	}
 	delete(status, verificationField)
+	within("", status)
 	return status, nil
 }

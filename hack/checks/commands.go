@@ -35,6 +35,7 @@ type vocabulary struct {
 	targets []string            // of the Makefile
 	flags   map[string][]string // by program
 	metrics []string
+	tests   []string
 }
 
 // readVocabulary reads the Makefile, and the flags from the sources of each program.
@@ -58,29 +59,36 @@ func readVocabulary(root string, packages []goPackage) (vocabulary, error) {
 			v.flags[name] = known
 		}
 	}
-	v.metrics, err = metricsOf(root)
+	v.metrics, v.tests, err = namesIn(root)
 	return v, err
 }
 
-var metric = regexp.MustCompile(`\bvpcmirror_[a-z_]*[a-z]`)
+var (
+	metric   = regexp.MustCompile(`\bvpcmirror_[a-z_]*[a-z]`)
+	test     = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
+	declared = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w+)\(`)
+)
 
-// metricsOf are the names of metrics in our sources.
-func metricsOf(root string) ([]string, error) {
+// namesIn are the names of metrics and of tests in our sources.
+func namesIn(root string) (metrics, tests []string, err error) {
 	files, err := goFiles(root)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var names []string
 	for _, name := range files {
 		source, err := os.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("reading the names of metrics: %w", err)
+			return nil, nil, fmt.Errorf("reading the names of metrics and tests: %w", err)
 		}
 		if !strings.HasSuffix(name, "_test.go") {
-			names = append(names, metric.FindAllString(string(source), -1)...)
+			metrics = append(metrics, metric.FindAllString(string(source), -1)...)
+			continue
+		}
+		for _, found := range declared.FindAllStringSubmatch(string(source), -1) {
+			tests = append(tests, found[1])
 		}
 	}
-	return names, nil
+	return metrics, tests, nil
 }
 
 var target = regexp.MustCompile(`(?m)^([A-Za-z][\w-]*)\s*:(?:[^=]|$)`)
@@ -186,6 +194,11 @@ func (v vocabulary) problems(root, line string) []string {
 	for _, name := range metric.FindAllString(line, -1) {
 		if !slices.Contains(v.metrics, name) {
 			found = append(found, "there is no metric "+name)
+		}
+	}
+	for _, name := range test.FindAllString(line, -1) {
+		if !slices.Contains(v.tests, name) {
+			found = append(found, "there is no test "+name)
 		}
 	}
 	return found

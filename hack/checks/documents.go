@@ -20,7 +20,7 @@ const (
 )
 
 // checkDocuments looks in every Markdown file for links that lead nowhere, for targets,
-// flags, files and metrics that do not exist, and at the length of the README. That the API
+// flags, files, metrics and tests that do not exist, and at the length of the README. That the API
 // server takes the YAML in them is tested in test/install.
 func checkDocuments(ctx context.Context, root string) ([]string, error) {
 	documents, err := readDocuments(root)

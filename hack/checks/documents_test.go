@@ -111,6 +111,11 @@ func TestDocuments(t *testing.T) {
 			want:  []string{"README.md:1: there is no metric vpcmirror_call_total"},
 		},
 		{
+			name:  "a test that is not there is found",
+			files: map[string]string{"README.md": "| `TestOne` | `go test ./x -run 'TestOne|FuzzTwo|TestThree'` |\n"},
+			want:  []string{"README.md:1: there is no test TestThree"},
+		},
+		{
 			name: "the README is one page, other documents need not be",
 			files: map[string]string{
 				"README.md": strings.Repeat("word ", 30) + "word\n" + strings.Repeat(strings.Repeat("word ", 29)+"\n", 30),
@@ -135,7 +140,8 @@ func TestDocuments(t *testing.T) {
 			}
 			code := folderWith(t, map[string]string{
 				"Makefile": makefileOfTest, "cmd/manager/main.go": managerOfTest,
-				"controllers/plan/plan.go": "package plan\n\nfunc f() { fs.Int(\"workers\", 1, \"\") }\nconst m = \"vpcmirror_calls_total\"\n",
+				"controllers/plan/plan.go":      "package plan\n\nfunc f() { fs.Int(\"workers\", 1, \"\") }\nconst m = \"vpcmirror_calls_total\"\n",
+				"controllers/plan/plan_test.go": "package plan\n\nfunc TestOne(t *testing.T) {}\n\nfunc FuzzTwo(f *testing.F) {}\n\n// TestThree is none.\n",
 			})
 			v, err := readVocabulary(code, []goPackage{{ImportPath: module + "/cmd/manager", Imports: []string{"fmt", module + "/controllers/plan"}}})
 			if err != nil {

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -104,6 +107,9 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		{"a scenario with a mistake", []string{"serve", "--scenario", bad}, 1, bad + ":2: host: there is no such field; the fields here are region"},
 		{"a page size out of range", []string{"serve", "--page-size", "2001"}, 1, "--page-size 2001 is out of range; give 1-2000"},
 		{"an unknown quirk", []string{"serve", "--quirks", "strict-sources,odd"}, 1, `there is no quirk "odd"; there are accept-any-flavor`},
+		{"a certificate without its key", []string{"serve", "--tls-cert", bad}, 1, "--tls-cert and --tls-key need each other; give both"},
+		{"two certificates", []string{"serve", "--tls-cert", bad, "--tls-key", bad, "--tls-made", bad}, 1, "--tls-made and --tls-cert exclude each other"},
+		{"a file that is no certificate", []string{"serve", "--tls-cert", bad, "--tls-key", bad}, 1, "--tls-cert and --tls-key: tls: failed to find any PEM data"},
 		{"a call without a path", []string{"call", "GET"}, 2, "Usage: cloudsim call METHOD PATH [BODY]"},
 		{"a path without a slash", []string{"call", "GET", "v3"}, 1, `the path "v3" does not begin with a slash`},
 		{"check without a file", []string{"check"}, 2, "check takes one scenario file"},
@@ -159,25 +165,33 @@ func (w *watched) Write(p []byte) (int, error) {
 	}
 }
 
-func TestServeAnswersUntilItIsAskedToStop(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+// serving runs serve until stop, and returns where it serves.
+func serving(t *testing.T, args ...string) (url string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
 	out := &watched{lines: make(chan string, 100)}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--quirks", "strict-sources"}, nil, out, &bytes.Buffer{})
+		ended <- run(ctx, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...), nil, out, &bytes.Buffer{})
 	}()
-	serving := regexp.MustCompile(`^cloudsim: serving region cn-north-4 on (http://127\.0\.0\.1:[0-9]+)$`)
+	stop = func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	announced := regexp.MustCompile(`^cloudsim: serving region cn-north-4 on (https?://127\.0\.0\.1:[0-9]+)$`)
 	deadline := time.After(30 * time.Second)
-	var url string
-	for url == "" {
+	for {
 		select {
 		case line := <-out.lines:
-			if m := serving.FindStringSubmatch(line); m != nil {
-				url = m[1]
-			}
 			if strings.Contains(line, scenario.WalkthroughSecretKey) {
 				t.Fatalf("the secret key is printed: %s", line)
+			}
+			if m := announced.FindStringSubmatch(line); m != nil {
+				return m[1], stop
 			}
 		case err := <-ended:
 			t.Fatalf("serve ended: %v", err)
@@ -185,14 +199,48 @@ func TestServeAnswersUntilItIsAskedToStop(t *testing.T) {
 			t.Fatal("serve did not say that it serves within 30 seconds")
 		}
 	}
+}
+
+func TestServeAnswersUntilItIsAskedToStop(t *testing.T) {
+	url, stop := serving(t, "--quirks", "strict-sources")
 	t.Setenv("CLOUD_ENDPOINT", url)
 	t.Setenv("CLOUD_AK", scenario.WalkthroughAccessKey)
 	t.Setenv("CLOUD_SK", scenario.WalkthroughSecretKey)
-	if code, stdout, stderr := play(t, "", "call", "GET", "/v3/projects?name=cn-north-4"); code != 0 || !strings.Contains(stdout, scenario.WalkthroughProject) {
-		t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
+	for _, path := range []string{"/v3/projects?name=cn-north-4", "/v3/auth/projects"} {
+		if code, stdout, stderr := play(t, "", "call", "GET", path); code != 0 || !strings.Contains(stdout, scenario.WalkthroughProject) {
+			t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
+		}
 	}
 	stop()
-	if err := <-ended; err != nil {
+}
+
+func TestServeSpeaksHTTPSWithACertificateThatItMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	url, stop := serving(t, "--tls-made", file)
+	if !strings.HasPrefix(url, "https://") {
+		t.Fatalf("it serves on %s", url)
+	}
+	made, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
 	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(made) {
+		t.Fatalf("no certificate in %q", made)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/_sim/health", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("it answers %s", answer.Status)
+	}
+	stop()
 }

@@ -26,6 +26,7 @@ type serveFlags struct {
 	burst      int
 	retryAfter string
 	quirks     string
+	tls        certificateFlags
 }
 
 func (f *serveFlags) register(flags *flag.FlagSet) {
@@ -38,6 +39,7 @@ func (f *serveFlags) register(flags *flag.FlagSet) {
 	flags.IntVar(&f.burst, "burst", 1, "requests that may come at once within --rate")
 	flags.StringVar(&f.retryAfter, "retry-after", "", "`seconds` to send as Retry-After with a 429 of --rate; the real gateway sends none")
 	flags.StringVar(&f.quirks, "quirks", "", "comma-separated behaviour that the documents leave open, such as enabled-by-default,strict-sources")
+	f.tls.register(flags)
 }
 
 // check names the flag, the value and the remedy.
@@ -63,9 +65,17 @@ func (f *serveFlags) options() ([]sim.Option, error) {
 			return nil, fmt.Errorf("--quirks: %w", err)
 		}
 	}
-	return []sim.Option{
+	options := []sim.Option{
 		sim.WithListen(f.listen), sim.WithPageSize(f.pageSize), sim.WithRateLimit(f.rate, f.burst, f.retryAfter), sim.WithQuirks(quirks),
-	}, nil
+	}
+	certificate, err := f.tls.load(f.listen)
+	if err != nil {
+		return nil, err
+	}
+	if certificate != nil {
+		options = append(options, sim.WithCertificate(*certificate))
+	}
+	return options, nil
 }
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {

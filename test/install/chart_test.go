@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	yamlv3 "go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -125,20 +126,37 @@ func TestChart(t *testing.T) {
 		}
 	})
 
-	t.Run("the endpoints that Secrets may name are those of the list", func(t *testing.T) {
-		for values, want := range map[string]string{
-			"": "",
-			`cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}`: "--allowed-endpoints=https://vpc.example.com,http://10.0.0.1:8600",
+	t.Run("the way to the cloud is that of the values", func(t *testing.T) {
+		for values, want := range map[string][]string{
+			"": nil,
+			`cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}`: {"--allowed-endpoints=https://vpc.example.com,http://10.0.0.1:8600"},
+			"cloud: {proxy: 'http://proxy.example.com:3128'}":                                {"--cloud-proxy=http://proxy.example.com:3128"},
+			"cloud: {proxy: $(PROXY)}":                                                       {"--cloud-proxy=$(PROXY)"},
+			"cloud: {caBundle: company-ca}":                                                  {"--cloud-ca-bundle=/etc/vpcmirror/cloud-ca/ca.crt"},
 		} {
-			got := ""
+			var got []string
 			for _, arg := range manager(t, values).Spec.Template.Spec.Containers[0].Args {
-				if strings.HasPrefix(arg, "--allowed-endpoints") {
-					got = arg
+				if strings.HasPrefix(arg, "--allowed-endpoints") || strings.HasPrefix(arg, "--cloud-") {
+					got = append(got, arg)
 				}
 			}
-			if got != want {
-				t.Errorf("values %q: the manager gets %q, want %q", values, got, want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("values %q: the manager gets (-want +got):\n%s", values, diff)
 			}
+		}
+	})
+
+	t.Run("the authorities of a ConfigMap are where the manager's flag looks", func(t *testing.T) {
+		pod := manager(t, "cloud: {caBundle: company-ca}").Spec.Template.Spec
+		wantVolumes := []corev1.Volume{{Name: "cloud-ca", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: "company-ca"}, Items: []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
+		}}}}
+		if diff := cmp.Diff(wantVolumes, pod.Volumes); diff != "" {
+			t.Errorf("volumes (-want +got):\n%s", diff)
+		}
+		wantMounts := []corev1.VolumeMount{{Name: "cloud-ca", MountPath: "/etc/vpcmirror/cloud-ca", ReadOnly: true}}
+		if diff := cmp.Diff(wantMounts, pod.Containers[0].VolumeMounts); diff != "" {
+			t.Errorf("mounts (-want +got):\n%s", diff)
 		}
 	})
 
@@ -172,6 +190,8 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"credentials: {namespaces: [a]}":                         "/credentials/namespaces",
 		"cloud: {allowedEndpoints: [vpc.example.com]}":           "/cloud/allowedEndpoints/0",
 		"cloud: {allowedEndpoints: ['https://a,https://b']}":     "/cloud/allowedEndpoints/0",
+		"cloud: {proxy: 'proxy.example.com:3128'}":               "/cloud/proxy",
+		"cloud: {caBundle: My_CA}":                               "/cloud/caBundle",
 		"image: {pullPolicy: Sometimes}":                         "/image/pullPolicy",
 		"image: {repository: 'Registry.example.com/X'}":          "/image/repository",
 		"image: {tag: 1.0}":                                      "/image/tag",

@@ -90,11 +90,11 @@ var valueSets = []valueSet{
 	{name: "everything switched on", values: `
 image: {repository: registry.example.com/team/vpcmirror, tag: "1.0", pullSecrets: [one, two]}
 credentials: {existingSecret: own-account, namespaces: "team in (network,security),!guest"}
-cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"]}
+cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"], proxy: "http://proxy.example.com:3128", caBundle: company-ca}
 log: {level: debug, encoding: text}
 manager:
   extraArgs: [--resync-interval=5m]
-  env: [{name: HTTPS_PROXY, value: "http://proxy.example.com:3128"}]
+  env: [{name: GODEBUG, value: madvdontneed=1}]
   priorityClassName: system-cluster-critical
   tolerations: [{key: dedicated, operator: Equal, value: infra, effect: NoSchedule}]
   affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: infra, operator: Exists}]}]}}}

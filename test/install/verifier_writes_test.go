@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -245,6 +247,38 @@ func TestWhatSomebodyMayDoAndNotItsNameMakesItAVerifier(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A verifier beside the cluster has no pod; the API server makes tokens that name a node, and
+// says of those of a pod the same.
+func TestATokenThatIsBoundToANodeIsHeldToThatNode(t *testing.T) {
+	cluster := installed(t)
+	s := reported(t, cluster)
+	inForce(t, cluster, s)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}
+	if err := cluster.Client.Create(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Client.Delete(context.WithoutCancel(t.Context()), node); err != nil {
+			t.Error(err)
+		}
+	})
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
+	}}
+	verifier := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "vpcmirror-verifier"}}
+	if err := cluster.Client.SubResource("token").Create(t.Context(), verifier, request); err != nil {
+		t.Fatal(err)
+	}
+	config := rest.AnonymousClientConfig(cluster.Config)
+	config.BearerToken = request.Status.Token
+	who, err := client.New(config, client.Options{Scheme: cluster.Client.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered(t, patched(t.Context(), t, who, s, operation{"replace", "/status/verification/0/packets", 5}), "")
+	answered(t, patched(t.Context(), t, who, s, operation{"replace", "/status/verification/1/packets", 5}), another)
 }
 
 func TestANewEntryComesOnlyFromANodeThatTheTargetCanBeOn(t *testing.T) {

@@ -174,7 +174,7 @@ func TestWhatIsWrongWithASecretIsSaidWithTheRemedy(t *testing.T) {
 		},
 		"nobody at the endpoint": {
 			func(s *corev1.Secret) { s.Data["endpoint"] = []byte("http://127.0.0.1:1") }, v1alpha1.ReasonCloudUnavailable,
-			[]string{"no answer from http://127.0.0.1:1"},
+			[]string{"no connection to http://127.0.0.1:1", "connection refused"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"testing"
+	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -34,6 +35,7 @@ func TestASecondObjectWithTheMarkOfALiveOneIsRemoved(t *testing.T) {
 	filter, session := w.Pair("doubled")
 	want := w.Content()
 	double(w, filter, session, same)
+	w.Clock.Advance(time.Minute)
 	w.RequestReconcile(filter)
 	w.RequestReconcile(session)
 	w.EventSays(filter, "DuplicateRemoved", secondFilter)
@@ -51,6 +53,7 @@ func TestASecondObjectWithAnotherNameIsAConflictAndStays(t *testing.T) {
 	w.Start()
 	filter, session := w.Pair("doubled")
 	double(w, filter, session, func(name string) string { return name + "-copy" })
+	w.Clock.Advance(time.Minute)
 	want := w.Content()
 	w.RequestReconcile(filter)
 	w.RequestReconcile(session)
@@ -62,6 +65,7 @@ func TestASecondObjectWithAnotherNameIsAConflictAndStays(t *testing.T) {
 		delete(world.Filters, secondFilter)
 		delete(world.Sessions, secondSession)
 	})
+	w.Clock.Advance(time.Minute)
 	harness.ReconcileNow(w, filter)
 	harness.Ready(w, filter)
 	harness.ReconcileNow(w, session)

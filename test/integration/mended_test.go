@@ -61,8 +61,8 @@ func TestAMendedSecretIsPickedUpAtOnceWhateverWasWrongWithIt(t *testing.T) {
 		"the project":     {"projectID", scenario.WalkthroughOtherProject, v1alpha1.ReasonPermissionDenied, []string{"check projectID"}},
 		"an endpoint":     {"endpoint", dead, v1alpha1.ReasonCloudUnavailable, []string{dead}},
 		"a private CA":    {"caBundle", "no certificate", v1alpha1.ReasonInvalidCredentials, []string{"caBundle"}},
-		"a text as URL":   {"endpoint", "vpc.example", v1alpha1.ReasonInvalidCredentials, []string{"endpoint"}},
-		"a long-gone IAM": {"iamEndpoint", "none", v1alpha1.ReasonInvalidCredentials, []string{"iamEndpoint"}},
+		"a text as URL":   {"endpoint", "vpc.example", v1alpha1.ReasonEndpointNotAllowed, []string{"endpoint"}},
+		"a long-gone IAM": {"iamEndpoint", "https://iam.example", v1alpha1.ReasonEndpointNotAllowed, []string{"iamEndpoint"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +70,7 @@ func TestAMendedSecretIsPickedUpAtOnceWhateverWasWrongWithIt(t *testing.T) {
 			secret := w.Secret(harness.SecretName)
 			right, had := secret.Data[c.key]
 			harness.Change(w, secret, func(s *corev1.Secret) { s.Data[c.key] = []byte(c.value) })
-			w.Start()
+			w.Start(harness.WithEndpoints(dead))
 			filter := w.Filter("mended")
 			w.Create(filter)
 			harness.Because(w, filter, c.reason, c.words...)
@@ -118,7 +118,7 @@ func TestAnEndpointThatBreaksEveryConnectionWritesTheStatusOnce(t *testing.T) {
 	w := harness.New(t)
 	endpoint, connections := silent(t)
 	harness.Change(w, w.Secret(harness.SecretName), func(s *corev1.Secret) { s.Data["endpoint"] = []byte(endpoint) })
-	m := w.Start()
+	m := w.Start(harness.WithEndpoints(endpoint))
 	filter := w.Filter("broken")
 	w.Create(filter)
 	harness.Poll(t, "four attempts", connections.Load, func(n int64) bool { return n >= 4 })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 
@@ -14,7 +15,11 @@ import (
 // KubeconfigUsage is the text of --help for the flag --kubeconfig.
 const KubeconfigUsage = "`file` that says how to reach the API server, else KUBECONFIG names it; in a pod it is not needed"
 
-// APIServer looks into the file kubeconfig; if that is empty into the one of KUBECONFIG;
+// APIServer says how to reach the API server. A proxy of the environment is not used: it
+// stands in front of the internet, and the API server is behind it. A kubeconfig can name one
+// by proxy-url.
+//
+// It looks into the file kubeconfig; if that is empty into the one of KUBECONFIG;
 // else at what a pod has; else into ~/.kube/config, as kubectl does.
 func APIServer(kubeconfig, userAgent string) (*rest.Config, error) {
 	config, err := load(kubeconfig)
@@ -25,6 +30,9 @@ func APIServer(kubeconfig, userAgent string) (*rest.Config, error) {
 		return nil, fmt.Errorf("find the API server (in a pod by itself, elsewhere by --kubeconfig or KUBECONFIG): %w", err)
 	}
 	config.UserAgent = userAgent
+	if config.Proxy == nil {
+		config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil } // nil means the environment's
+	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next, callDeadline, listDeadline} })
 	return config, nil
 }

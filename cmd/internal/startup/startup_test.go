@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
@@ -182,6 +185,48 @@ func TestTheAPIServerIsThatOf(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, []string{host, agent, problem}); diff != "" {
 				t.Errorf("server, user agent and problem (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAProxyOfTheEnvironmentDoesNotMoveTheAPIServer(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://proxy.of.the.environment:3128")
+	}
+	for name, c := range map[string]struct{ cluster, want string }{
+		"by default":                     {`{"server": "https://kubernetes.example:6443"}`, "kubernetes.example:6443"},
+		"where the kubeconfig names one": {`{"server": "https://kubernetes.example:6443", "proxy-url": "http://proxy.of.the.file:3128"}`, "proxy.of.the.file:3128"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "kubeconfig")
+			content := strings.Replace(kubeconfig, `{"server": "https://%s:6443"}`, c.cluster, 1)
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			config, err := startup.APIServer(file, "player")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var dialed []string
+			config.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
+				dialed = append(dialed, address)
+				return nil, errors.New("nobody is to be reached in this test")
+			}
+			client, err := rest.HTTPClientFor(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, config.Host+"/version", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer, err := client.Do(request); err == nil {
+				_ = answer.Body.Close()
+				t.Error("somebody answered")
+			}
+			if diff := cmp.Diff([]string{c.want}, dialed); diff != "" {
+				t.Errorf("who was dialed (-want +got):\n%s", diff)
 			}
 		})
 	}

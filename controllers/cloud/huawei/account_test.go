@@ -96,6 +96,15 @@ func TestTheProjectIsLookedUp(t *testing.T) {
 			t.Errorf("got project %s, want %s", got, scenario.WalkthroughOtherProject)
 		}
 	})
+	t.Run("by a call that needs no right", func(t *testing.T) {
+		add(t, s, fault.Forbidden("KeystoneListProjects"))
+		before := s.Journal.Last()
+		connect(t, fast, lookUp)
+		calls := s.Journal.Since(before)
+		if len(calls) != 1 || calls[0].Operation != "KeystoneListAuthProjects" || calls[0].Status != 200 {
+			t.Errorf("it asked %v, want the projects that the keys may use", calls)
+		}
+	})
 	t.Run("a region without a project is the user's mistake", func(t *testing.T) {
 		elsewhere := lookUp
 		elsewhere.Region = "cn-south-1"

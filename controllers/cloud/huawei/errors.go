@@ -125,6 +125,12 @@ func invalid(op, format string, args ...any) error {
 // one of ours; it is never passed on where it can hold the server's echo of the
 // signed request.
 func (c *caller) explain(op string, k kind, answer *call, cause error) error {
+	e := c.explained(op, k, answer, cause)
+	e.Message = c.secrets.hide(e.Message) // a key may have come into the endpoint
+	return e
+}
+
+func (c *caller) explained(op string, k kind, answer *call, cause error) *cloud.Error {
 	e := &cloud.Error{Op: op, HTTPStatus: answer.status}
 	switch {
 	case answer.status == 0:

@@ -190,13 +190,22 @@ func FuzzNoSecretSurvivesScrubbing(f *testing.F) {
 	f.Add("ak ", "ACCESSKEY1", " not exist")
 	f.Add("abcabc", "abcabcabc", "\x00abc")
 	f.Add("se", "secret", "cret")
+	f.Add("ak ", "\ufeffACCESSKEY1", " not exist")
+	f.Add("ak ", "ACCESS\u200bKEY1", " not exist")
+	f.Add("ak ", "ACCESS\u2028 KEY1", " not exist")
+	f.Add("ak ", "ACCESS\xffKEY1\r\n", " not exist")
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		// Keys are printable ASCII without blanks; stars are what the scrubber writes.
-		if len(secret) < minSecret || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' || r == '*' }) {
+		// Stars are what the scrubber writes.
+		bare := strings.ReplaceAll(printable(secret), " ", "")
+		if len(bare) < minSecret || strings.Contains(bare, "*") {
 			t.Skip()
 		}
-		if got := newSecrets(secret).scrub(before + secret + after); strings.Contains(got, secret) {
-			t.Errorf("%q holds the secret %q", got, secret)
+		scrubber := newSecrets(secret)
+		for _, shown := range []string{secret, strings.TrimSpace(secret), printable(secret), bare} {
+			got := scrubber.scrub(before + shown + after)
+			if strings.Contains(got, secret) || strings.Contains(got, bare) {
+				t.Errorf("%q holds the secret %q", got, secret)
+			}
 		}
 	})
 }

@@ -3,12 +3,12 @@ package huawei
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,6 +120,17 @@ const configure = "Configure"
 // New makes a client. It asks the identity service for the project when c names none,
 // and no one otherwise. A mistake in c is a *cloud.Error with ClassInvalid.
 func (f *Factory) New(ctx context.Context, c cloud.Credentials) (cloud.Client, error) {
+	made, err := f.make(ctx, c)
+	if e, ok := errors.AsType[*cloud.Error](err); ok { // a key may have come into the wrong field
+		e.Message = newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken).hide(e.Message)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func (f *Factory) make(ctx context.Context, c cloud.Credentials) (*client, error) {
 	if err := checkKeys(c); err != nil {
 		return nil, err
 	}
@@ -186,8 +197,8 @@ func checkKeys(c cloud.Credentials) error {
 		if key.value == "" && key.required {
 			return invalid(configure, "%s is empty: give the key", key.name)
 		}
-		if strings.ContainsFunc(key.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
-			return invalid(configure, "%s holds a blank or a line break: store the key without it", key.name)
+		if strings.ContainsFunc(key.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return invalid(configure, "%s holds a blank, a line break or another character that no key has: store the key without it", key.name)
 		}
 	}
 	return nil

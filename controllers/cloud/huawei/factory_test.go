@@ -54,7 +54,9 @@ func TestAMistakeInTheCredentialsIsFoundBeforeARequest(t *testing.T) {
 	}{
 		"no access key":                   {func(c *cloud.Credentials) { c.AccessKey = "" }, "accessKey is empty"},
 		"no secret key":                   {func(c *cloud.Credentials) { c.SecretKey = "" }, "secretKey is empty"},
-		"a line break in the token":       {func(c *cloud.Credentials) { c.SecurityToken = misplaced + "\n" }, "securityToken holds a blank or a line break"},
+		"a line break in the token":       {func(c *cloud.Credentials) { c.SecurityToken = misplaced + "\n" }, "securityToken holds a blank, a line break"},
+		"a mark in the access key":        {func(c *cloud.Credentials) { c.AccessKey = "\ufeff" + misplaced }, "accessKey holds a blank, a line break or another"},
+		"a key as region":                 {func(c *cloud.Credentials) { c.SecretKey, c.Region = "secretkey1", "secretkey1" }, `region "***" is not known`},
 		"no region":                       {func(c *cloud.Credentials) { c.Region = "" }, "region is missing"},
 		"a secret in place of the region": {func(c *cloud.Credentials) { c.Region = misplaced }, "region is missing or no region"},
 		"a region that is misspelt":       {func(c *cloud.Credentials) { c.Region = "cn-nroth-4" }, "check the spelling, or give the endpoint"},

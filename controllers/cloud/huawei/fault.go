@@ -20,7 +20,7 @@ type fault struct {
 const (
 	maxFaultBytes   = 64 << 10
 	maxFaultDepth   = 3
-	maxMessageRunes = 300
+	maxMessageRunes = 500
 )
 
 // readFault reads the shapes that occur: error_code and error_msg (gateway and v3),
@@ -115,11 +115,15 @@ type secrets []string
 // leave no message at all, and no key is that short.
 const minSecret = 4
 
+// newSecrets takes the values in every form in which they can be shown: as they are, as one
+// printable line, and without whatever is not seen.
 func newSecrets(values ...string) secrets {
 	var s secrets
 	for _, v := range values {
-		if len(v) >= minSecret {
-			s = append(s, v)
+		for _, form := range []string{v, printable(v), strings.ReplaceAll(printable(v), " ", "")} {
+			if len(form) >= minSecret && !slices.Contains(s, form) {
+				s = append(s, form)
+			}
 		}
 	}
 	// Longest first, so that a secret inside another one leaves no rest.
@@ -135,11 +139,9 @@ func (s secrets) in(message string) bool {
 // signed matches where a server starts to echo the request that it could not verify.
 var signed = regexp.MustCompile(`(?i)[\s,;:.(]*(canonical[\s_-]*request|string[\s_-]*to[\s_-]*sign|authorization\s*[:=]|signature\s*=|x-security-token)`)
 
-// scrub makes a message one printable line, takes secrets and the server's echo of the
-// signed request out of it, and bounds it. The line is made first: a control character
-// that is dropped later could join the halves of a secret.
-func (s secrets) scrub(message string) string {
-	message = strings.Map(func(r rune) rune {
+// printable makes a text one line without what is not seen.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
 		}
@@ -147,16 +149,28 @@ func (s secrets) scrub(message string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(message, ""))
-	message = strings.Join(strings.Fields(message), " ")
+	}, strings.ToValidUTF8(text, ""))
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// scrub makes a message one printable line, takes secrets and the server's echo of the
+// signed request out of it, and bounds it. Secrets are looked for before and after: a
+// control character that is dropped can join the halves of a secret.
+func (s secrets) scrub(message string) string {
+	message = printable(s.hide(message))
 	if at := signed.FindStringIndex(message); at != nil {
 		message = message[:at[0]]
 	}
-	for _, secret := range s {
-		message = strings.ReplaceAll(message, secret, "***")
-	}
+	message = s.hide(message)
 	if runes := []rune(message); len(runes) > maxMessageRunes {
 		message = string(runes[:maxMessageRunes]) + " ..."
+	}
+	return message
+}
+
+func (s secrets) hide(message string) string {
+	for _, secret := range s {
+		message = strings.ReplaceAll(message, secret, "***")
 	}
 	return message
 }

@@ -13,11 +13,10 @@ import (
 
 // The SDK's own look-up of the project is not used: it knows no deadline, keeps its
 // result for the life of the process by access key and region, whatever the identity
-// service, and panics on an answer without projects. These are its request and answer
-// (GET /v3/projects of the identity service).
-type projectsRequest struct {
-	Name *string `json:"name,omitempty"`
-}
+// service, and panics on an answer without projects. It also asks GET /v3/projects, for
+// which an IAM user needs a right; GET /v3/auth/projects needs none, and lists the projects
+// that the keys may use.
+type projectsRequest struct{}
 
 type projectsResponse struct {
 	Projects *[]struct {
@@ -30,17 +29,16 @@ type projectsResponse struct {
 func projectsCall() *def.HttpRequestDef {
 	return def.NewHttpRequestDefBuilder().
 		WithMethod(http.MethodGet).
-		WithPath("/v3/projects").
+		WithPath("/v3/auth/projects").
 		WithContentType("application/json").
 		WithResponse(new(projectsResponse)).
-		WithRequestField(def.NewFieldDef().WithName("Name").WithJsonTag("name").WithLocationType(def.Query)).
 		Build()
 }
 
-// findProject asks the identity service for the project that is named like the
-// region. There must be exactly one.
+// findProject asks the identity service for the project that is named like the region.
+// There must be exactly one that the keys may use.
 func (f *Factory) findProject(ctx context.Context, c cloud.Credentials, vpc string) (string, error) {
-	const op = "KeystoneListProjects"
+	const op = "KeystoneListAuthProjects"
 	endpoint, err := iamEndpoint(c, vpc)
 	if err != nil {
 		return "", err
@@ -51,7 +49,7 @@ func (f *Factory) findProject(ctx context.Context, c cloud.Credentials, vpc stri
 	}
 	var ids []string
 	err = caller.do(ctx, op, read, func(hc *core.HcHttpClient) error {
-		answer, err := hc.Sync(&projectsRequest{Name: &c.Region}, projectsCall())
+		answer, err := hc.Sync(&projectsRequest{}, projectsCall())
 		if err != nil {
 			return err
 		}
@@ -67,10 +65,10 @@ func (f *Factory) findProject(ctx context.Context, c cloud.Credentials, vpc stri
 		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("looking up the project of region %s: %w", c.Region, err)
+		return "", fmt.Errorf("looking up the region's project: %w", err)
 	}
 	if len(ids) != 1 {
-		return "", invalid(op, "the account has %d projects named %s: give projectID", len(ids), c.Region)
+		return "", invalid(op, "the keys may use %d projects named %s: give projectID", len(ids), c.Region)
 	}
 	return ids[0], nil
 }

@@ -101,7 +101,8 @@ func New(o Options) *Agent {
 	}
 }
 
-// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters;mirrorsessions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=list;watch
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions/status,verbs=patch
 
 // NeedLeaderElection is false: every host has an agent of its own.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // streamHere is a stream at one target on this host.
@@ -17,31 +19,32 @@ type streamHere struct {
 	vni    uint32
 }
 
-// findShared notes with whom each session shares copies. Where that is a session of another
-// namespace, nothing of a packet but its number may be kept: it may be theirs.
+// claimants are the names of sessions by namespace, each sorted. Of more than three there
+// are three: the text names one, and what it costs must not grow with their number.
+type claimants map[string][]string
+
+func (c claimants) add(s *v1alpha1.MirrorSession) {
+	const enough = 3
+	if names := c[s.Namespace]; len(names) < enough && !slices.Contains(names, s.Name) {
+		c[s.Namespace] = append(names, s.Name)
+	}
+}
+
+// findShared notes with whom each session shares copies; the assignments are sorted by
+// namespace and name. Where that is a session of another namespace, nothing of a packet but
+// its number may be kept: it may be theirs.
 func findShared(assignments []assignment) {
-	claimants := make(map[streamHere][]int) // in ascending order, each once
+	all := make(map[streamHere]claimants)
 	for i := range assignments {
-		for _, c := range assignments[i].streams() {
-			if all := claimants[c]; len(all) == 0 || all[len(all)-1] != i {
-				claimants[c] = append(all, i)
+		for _, stream := range assignments[i].streams() {
+			if all[stream] == nil {
+				all[stream] = claimants{}
 			}
+			all[stream].add(assignments[i].session)
 		}
 	}
 	for i := range assignments {
-		var addresses []netip.Addr
-		with := make(map[int]bool)
-		for _, c := range assignments[i].streams() {
-			all := claimants[c]
-			if len(all) == 1 {
-				continue
-			}
-			addresses = append(addresses, c.source)
-			for _, other := range all {
-				with[other] = other != i
-			}
-		}
-		assignments[i].share(assignments, with, addresses)
+		assignments[i].share(all)
 	}
 }
 
@@ -59,52 +62,54 @@ func (a *assignment) streams() (out []streamHere) {
 	return out
 }
 
-// share notes with whom a session shares the copies from some addresses.
-func (a *assignment) share(all []assignment, with map[int]bool, addresses []netip.Addr) {
+// share notes with whom a session shares copies.
+func (a *assignment) share(all map[streamHere]claimants) {
 	var names []string
-	for i, is := range with {
-		switch {
-		case !is:
-		case all[i].session.Namespace == a.session.Namespace:
-			names = append(names, all[i].session.Name)
-		default:
+	var sources []netip.Addr
+	for _, stream := range a.streams() {
+		here := all[stream]
+		others := slices.DeleteFunc(slices.Clone(here[a.session.Namespace]), func(name string) bool { return name == a.session.Name })
+		if len(here) > 1 {
 			a.count.Concealed = true
+		}
+		if len(others) > 0 {
+			names, sources = append(names, others...), append(sources, stream.source)
 		}
 	}
 	slices.Sort(names)
-	if who := claimantsText(names, a.count.Concealed); who != "" {
+	if who := claimantsText(slices.Compact(names), a.count.Concealed); who != "" {
 		a.shared = fmt.Sprintf("%s are claimed by %s too: they are counted for each, because nothing in a copy tells whose it is. Give one of them another VNI",
-			a.streamsText(addresses), who)
+			a.streamsText(sources), who)
 	}
 }
 
 // streamsText names the copies that are shared. What is in other namespaces is not to be
 // learnt from here, which of the source addresses are in common included.
-func (a *assignment) streamsText(addresses []netip.Addr) string {
+func (a *assignment) streamsText(sources []netip.Addr) string {
 	text := fmt.Sprintf("copies with VNI %d", a.count.VNI)
 	if a.count.Concealed {
 		return text
 	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	addresses = slices.Compact(addresses)
-	text += " from " + addresses[0].String()
-	if more := len(addresses) - 1; more > 0 {
+	slices.SortFunc(sources, netip.Addr.Compare)
+	sources = slices.Compact(sources)
+	text += " from " + sources[0].String()
+	if more := len(sources) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
-// claimantsText names the other claimants: those of the reader's own namespace by names.
+// claimantsText names the other claimants: one of the reader's own namespace by its name.
 func claimantsText(names []string, elsewhere bool) string {
 	var parts []string
 	if len(names) > 0 {
 		parts = append(parts, fmt.Sprintf("the MirrorSession %q", names[0]))
 	}
-	if more := len(names) - 1; more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more of this namespace", more))
+	if len(names) > 1 {
+		parts = append(parts, "others of this namespace")
 	}
 	if elsewhere {
 		parts = append(parts, "MirrorSessions in other namespaces")
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, " and ")
 }

@@ -67,16 +67,16 @@ func TestWhoClaimsTheSameCopies(t *testing.T) {
 		"several of several namespaces": {
 			[]v1alpha1.MirrorSession{named("n", "c"), named("n", "b"), named("n", "a"), named("m", "d")},
 			map[string]says{
-				"n/a": {Text: `copies with VNI 1 are claimed by the MirrorSession "b", 1 more of this namespace, MirrorSessions in other namespaces too` + tail, Concealed: true},
-				"n/b": {Text: `copies with VNI 1 are claimed by the MirrorSession "a", 1 more of this namespace, MirrorSessions in other namespaces too` + tail, Concealed: true},
-				"n/c": {Text: `copies with VNI 1 are claimed by the MirrorSession "a", 1 more of this namespace, MirrorSessions in other namespaces too` + tail, Concealed: true},
+				"n/a": {Text: `copies with VNI 1 are claimed by the MirrorSession "b" and others of this namespace and MirrorSessions in other namespaces too` + tail, Concealed: true},
+				"n/b": {Text: `copies with VNI 1 are claimed by the MirrorSession "a" and others of this namespace and MirrorSessions in other namespaces too` + tail, Concealed: true},
+				"n/c": {Text: `copies with VNI 1 are claimed by the MirrorSession "a" and others of this namespace and MirrorSessions in other namespaces too` + tail, Concealed: true},
 				"m/d": {Text: "copies with VNI 1 are claimed by MirrorSessions in other namespaces too" + tail, Concealed: true},
 			},
 		},
 		"one that shares another address with each of two": {
 			[]v1alpha1.MirrorSession{named("n", "a", from("192.168.0.231", "192.168.0.230", "192.168.0.230")), named("n", "b"), named("n", "c", from("192.168.0.231"))},
 			map[string]says{
-				"n/a": {Text: `copies with VNI 1 from 192.168.0.230 and 1 more are claimed by the MirrorSession "b", 1 more of this namespace too` + tail},
+				"n/a": {Text: `copies with VNI 1 from 192.168.0.230 and 1 more are claimed by the MirrorSession "b" and others of this namespace too` + tail},
 				"n/b": {Text: `copies with VNI 1 from 192.168.0.230 are claimed by the MirrorSession "a" too` + tail},
 				"n/c": {Text: `copies with VNI 1 from 192.168.0.231 are claimed by the MirrorSession "a" too` + tail},
 			},
@@ -111,7 +111,7 @@ func TestTwoSessionsThatClaimTheSameCopiesBothGetTheCountAndSaySo(t *testing.T) 
 	h.step()
 	shared := func(with string) func(*v1alpha1.Verification) {
 		return func(e *v1alpha1.Verification) {
-			e.Shared = fmt.Sprintf(`copies with VNI 1 from 192.168.0.230 are claimed by the MirrorSession %q, 1 more of this namespace too`, with) + tail
+			e.Shared = fmt.Sprintf(`copies with VNI 1 from 192.168.0.230 are claimed by the MirrorSession %q and others of this namespace too`, with) + tail
 		}
 	}
 	unexpected := func(e *v1alpha1.Verification) { e.Unexpected = 4 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vishvananda/netns"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -58,7 +59,9 @@ func newWorld(t *testing.T) *world {
 	cluster := env.Start(t)
 	w.admin, w.cluster = cluster.Client, cluster
 	w.enter()
-	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: env.Granted(t, "ClusterRole", "verifier_role.yaml")})
+	// There is no cache here to read filters from.
+	reads := rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"mirrorfilters"}, Verbs: []string{"get"}}
+	w.verifier = cluster.User(t, env.User{Name: "verifier", Rules: append(env.Granted(t, "ClusterRole", "verifier_role.yaml"), reads)})
 	return w
 }
 

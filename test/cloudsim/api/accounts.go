@@ -9,10 +9,16 @@ import (
 	"vpcmirror.io/operator/test/cloudsim/state"
 )
 
-// listProjects is IAM's, not VPC's: the answer carries links instead of page_info.
+// listProjects is IAM's, not VPC's: the answer carries links instead of page_info. An IAM user needs a right for it.
 func listProjects(c *call) response {
+	return projectsOf(c, c.r.URL.Query().Get("name"), "/v3/projects")
+}
+
+// listAuthProjects lists the projects that the key may use, for which no right is needed. It takes no query.
+func listAuthProjects(c *call) response { return projectsOf(c, "", "/v3/auth/projects") }
+
+func projectsOf(c *call, name, self string) response {
 	world := c.State.Snapshot()
-	name := c.r.URL.Query().Get("name")
 	projects := []any{}
 	for _, id := range slices.Sorted(slices.Values(c.account.Projects)) {
 		p := world.Projects[id]
@@ -24,7 +30,7 @@ func listProjects(c *call) response {
 			"description": "", "links": map[string]any{"self": "/v3/projects/" + p.ID},
 		})
 	}
-	return iamAnswer(c, map[string]any{"projects": projects, "links": links("/v3/projects")})
+	return iamAnswer(c, map[string]any{"projects": projects, "links": links(self)})
 }
 
 func listDomains(c *call) response {

@@ -69,6 +69,7 @@ func routes() []route {
 	add(http.MethodGet, ecsBase+"/{id}/os-interface", "ListServerInterfaces", listServerInterfaces)
 
 	add(http.MethodGet, "/v3/projects", "KeystoneListProjects", listProjects)
+	add(http.MethodGet, "/v3/auth/projects", "KeystoneListAuthProjects", listAuthProjects)
 	add(http.MethodGet, "/v3/auth/domains", "KeystoneListAuthDomains", listDomains)
 	return out
 }

@@ -209,7 +209,7 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {
 		return err
 	}
-	return (&mirrorsession.Reconciler{Services: services}).SetupWithManager(mgr, workers)
+	return (&mirrorsession.Reconciler{Services: services}).SetupWithManager(w.ctx(), mgr, workers)
 }
 
 // Stop ends the manager and waits for its end; again it does nothing.

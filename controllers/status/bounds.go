@@ -1,0 +1,84 @@
+package status
+
+import (
+	"fmt"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// What the cloud, a node or the API server tells can be of any length, and with one field
+// that is too long the API server would refuse the whole status: its content of before
+// would stand for ever. So everything is cut to its bound right before it is written. These
+// are the bounds of the definitions, by the path of a field; a test compares them.
+var (
+	// maxLengths are in characters.
+	maxLengths = map[string]int{
+		"account.endpoint":       512,
+		"account.projectID":      64,
+		"account.region":         40,
+		"conditions[].message":   32768,
+		"conditions[].reason":    1024,
+		"conditions[].type":      316,
+		"id":                     64,
+		"lastHandledReconcileAt": maxRequest,
+		"rules[].id":             64,
+		"secretName":             253,
+		"sessions[].id":          64,
+		"sessions[].sources[]":   64,
+		"sources[].addresses[]":  45,
+		"sources[].interfaceID":  64,
+		"sources[].mac":          17,
+		"sources[].nodeName":     253,
+		"target.addresses[]":     45,
+		"target.interfaceID":     64,
+		"target.mac":             17,
+		"target.nodeName":        253,
+	}
+	maxItems = map[string]int{
+		"conditions":          16,
+		"rules":               40,
+		"sessions":            16,
+		"sessions[].sources":  64,
+		"sources":             64,
+		"sources[].addresses": 64,
+		"target.addresses":    64,
+	}
+)
+
+// maxRequest is the bound of lastHandledReconcileAt.
+const maxRequest = 128
+
+// Echo is a request to reconcile as the status echoes it.
+func Echo(request string) string { return v1alpha1.Fit(request, maxRequest) }
+
+// within returns a part of a status cut to its bounds. What was left out of a text, or of a
+// list of texts, is said at its end; a list of other things is only cut.
+func within(path string, value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, field := range value {
+			at := name
+			if path != "" {
+				at = path + "." + name
+			}
+			value[name] = within(at, field)
+		}
+	case []any:
+		for i := range value {
+			value[i] = within(path+"[]", value[i])
+		}
+		limit, bounded := maxItems[path]
+		if !bounded || len(value) <= limit {
+			break
+		}
+		if _, ofTexts := value[0].(string); ofTexts {
+			value[limit-1] = fmt.Sprintf("… (+%d)", len(value)-limit+1)
+		}
+		return value[:limit:limit]
+	case string:
+		if limit, bounded := maxLengths[path]; bounded {
+			return v1alpha1.Fit(value, limit)
+		}
+	}
+	return value
+}
