@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +273,7 @@ func TestWhereverTheManagerStopsAndWhateverGoesWrongNothingIsLeftOrDoubledOrMiss
 				v := cell{play: p}.run(t)
 				census[i] = v.effects
 				r.add(t, cell{play: p}, v)
+				r.undisturbed.Add(1)
 			})
 		}
 	})
@@ -294,13 +296,14 @@ func TestWhereverTheManagerStopsAndWhateverGoesWrongNothingIsLeftOrDoubledOrMiss
 			})
 		}
 	})
-	t.Log(r.report(len(all), len(taken)))
+	t.Log(r.report(len(all)))
 }
 
 // results gathers verdicts.
 type results struct {
 	mu               sync.Mutex
 	points, possible int
+	undisturbed      atomic.Int64
 
 	runs, missed, written             int
 	leaked, doubled, lying, unsettled int
@@ -330,10 +333,11 @@ func (r *results) add(t *testing.T, c cell, v verdict) {
 	}
 }
 
-func (r *results) report(scenarios, taken int) string {
+func (r *results) report(scenarios int) string {
+	undisturbed := int(r.undisturbed.Load())
 	return fmt.Sprintf("Result: %d scenarios with %d points, crossed with %d faults, give %d cells; %d were run "+
-		"(%d did not come to their point) beside the %d undisturbed ones, and %d statuses judged: "+
+		"(%d did not come to their point) beside %d undisturbed ones, and %d statuses judged: "+
 		"%d leaked, %d duplicated, %d wrong statuses, %d not converged",
-		scenarios, r.points, len(troubles()), r.possible, taken, r.missed, scenarios, r.written,
+		scenarios, r.points, len(troubles()), r.possible, r.runs-undisturbed, r.missed, undisturbed, r.written,
 		r.leaked, r.doubled, r.lying, r.unsettled)
 }

@@ -282,8 +282,8 @@ func (w *World) Leftovers(objects, retained []status.Object) (leaked, doubled []
 	}
 	judge := func(kind, id, name, description string) {
 		owner := owners[name]
-		if _, mark, marked := strings.Cut(description, "["); marked {
-			owner = owners["["+mark]
+		if i := strings.LastIndex(description, "[vpcmirror "); i >= 0 {
+			owner = owners[description[i:]]
 		}
 		switch {
 		case owner == "":
