@@ -53,6 +53,10 @@ type list struct {
 	marked []Identity
 }
 
+// perLook is how many orphans of one list are told of, or removed, at once: each costs a call
+// or two, and other lists wait. The rest has its turn with the next list.
+const perLook = 20
+
 // orphanAge is how old an orphan has to be to be removed: an hour is long after whatever
 // could still be on the way.
 const orphanAge = time.Hour
@@ -152,12 +156,20 @@ func (o *Orphans) look(ctx context.Context, of listed, l list) error {
 	}
 	now := o.services.Clock()
 	were, are := o.known[of], make(map[string]time.Time, len(suspects))
+	asked := 0
 	for _, is := range suspects {
 		since, told := were[is.ID]
 		if !told {
 			since = now
 		}
-		kept, err := o.meet(ctx, of, l.client, is, since, told)
+		if told && !o.due(is, since) {
+			are[is.ID] = since
+			continue
+		}
+		if asked++; asked > perLook {
+			continue
+		}
+		kept, err := o.meet(ctx, of, l.client, is, o.due(is, since), told)
 		if err != nil {
 			return err
 		}
@@ -176,16 +188,17 @@ func (o *Orphans) look(ctx context.Context, of listed, l list) error {
 	return nil
 }
 
-// meet tells of an orphan the first time, and removes it when that is wanted and due. It
-// reports whether the cloud still has it.
-func (o *Orphans) meet(ctx context.Context, of listed, c cloud.Client, is Identity, since time.Time, told bool) (kept bool, err error) {
+// due reports whether an orphan is to be removed that was seen first at the given time.
+func (o *Orphans) due(is Identity, since time.Time) bool {
 	if !is.CreatedAt.IsZero() {
 		since = is.CreatedAt
 	}
-	due := o.remove && o.services.Clock().Sub(since) > orphanAge
-	if told && !due {
-		return true, nil
-	}
+	return o.remove && o.services.Clock().Sub(since) > orphanAge
+}
+
+// meet tells of an orphan the first time, and removes it when that is due. It reports
+// whether the cloud still has it.
+func (o *Orphans) meet(ctx context.Context, of listed, c cloud.Client, is Identity, due, told bool) (kept bool, err error) {
 	there, err := o.still(ctx, of.kind, c, is)
 	if err != nil || !there {
 		return false, err
