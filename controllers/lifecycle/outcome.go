@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -31,12 +32,17 @@ type outcome struct {
 	resync   time.Duration
 	patience *patience
 
-	mu     sync.Mutex
-	logged map[types.UID]string // what the log has of why an object is not synced
+	mu sync.Mutex
+	// logged is what the log has of why an object is not synced, a string by UID. Of an
+	// object without our finalizers nobody says when it is gone, so old ones go by themselves.
+	logged *lru.Cache
 }
 
+// remembered is of how many objects is remembered how they ended.
+const remembered = 20000
+
 func newOutcome(recorder events.EventRecorder, resync time.Duration) *outcome {
-	return &outcome{recorder: recorder, resync: resync, patience: newPatience(), logged: make(map[types.UID]string)}
+	return &outcome{recorder: recorder, resync: resync, patience: newPatience(), logged: lru.New(remembered)}
 }
 
 // conclude sets the conditions of o, which was before when the reconcile began and ended
@@ -101,15 +107,15 @@ func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem,
 func (c *outcome) isNews(uid types.UID, text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.logged[uid]
-	c.logged[uid] = text
+	was, _ := c.logged.Get(uid)
+	c.logged.Add(uid, text)
 	return was != text
 }
 
 func (c *outcome) forget(uid types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.logged, uid)
+	c.logged.Remove(uid)
 	c.patience.forget(uid)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
 
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -24,7 +25,7 @@ const (
 // second at first and then ever later, and one by one where many of a namespace wait.
 type patience struct {
 	mu          sync.Mutex
-	objects     map[types.UID]attempts
+	objects     *lru.Cache // attempts by UID
 	byNamespace map[string]*rate.Limiter
 }
 
@@ -36,7 +37,7 @@ type attempts struct {
 }
 
 func newPatience() *patience {
-	return &patience{objects: make(map[types.UID]attempts), byNamespace: make(map[string]*rate.Limiter)}
+	return &patience{objects: lru.New(remembered), byNamespace: make(map[string]*rate.Limiter)}
 }
 
 // next returns when to look again at an object that ended with a problem which has a Within:
@@ -44,12 +45,13 @@ func newPatience() *patience {
 func (p *patience) next(o status.Object, problem *Problem, most time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.objects[o.GetUID()]
+	found, _ := p.objects.Get(o.GetUID())
+	a, _ := found.(attempts)
 	if a.reason != problem.Reason || a.generation != o.GetGeneration() {
 		a = attempts{reason: problem.Reason, generation: o.GetGeneration()}
 	}
 	a.count++
-	p.objects[o.GetUID()] = a
+	p.objects.Add(o.GetUID(), a)
 	now := time.Now()
 	turn := p.limiter(o.GetNamespace(), now).ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
@@ -87,5 +89,5 @@ func (p *patience) limiter(namespace string, now time.Time) *rate.Limiter {
 func (p *patience) forget(uid types.UID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.objects, uid)
+	p.objects.Remove(uid)
 }

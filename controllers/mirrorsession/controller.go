@@ -99,6 +99,9 @@ func (s *scope) Sync(ctx context.Context) error {
 	}
 	interim, taken := s.holding(&numbers, have)
 	if taken != nil && have == nil {
+		if lost := s.session.Part(1); lost != nil {
+			lost.Priority = 0 // it has left that, so whoever waits for it is woken
+		}
 		return taken
 	}
 	if err := s.apply(ctx, part, have, numbers, interim); err != nil {

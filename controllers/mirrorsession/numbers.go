@@ -185,12 +185,8 @@ func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Se
 }
 
 // priorityTaken waits until the holder gives the priority up or the spec names another. has
-// is the priority that the cloud's session has meanwhile, 0 where there is none: the status
-// shows it, so that those who wait for it are woken.
+// is the priority that the cloud's session has meanwhile, 0 where there is none.
 func (s *scope) priorityTaken(n plan.Numbers, has int) *lifecycle.Problem {
-	if part := s.session.Part(1); part != nil {
-		part.Priority = int32(has)
-	}
 	holder := fmt.Sprintf("the cloud's session %s (%s)", n.Holder.ID, n.Holder.Name)
 	then := "a priority is unique in account and region: choose another in spec.priority, or leave it out"
 	gets := fmt.Sprintf("priority %d", n.HolderWants)
