@@ -13,7 +13,6 @@ import (
 	"bytes"
 	"flag"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,18 +39,8 @@ func TestMain(m *testing.M) {
 	env.Main(m)
 }
 
-// build makes the manager in a folder of the test's.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "manager")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "vpcmirror.io/operator/cmd/manager").CombinedOutput(); err != nil {
-		t.Fatalf("building the manager: %v\n%s", err, out)
-	}
-	return path
-}
-
 func TestTheManager(t *testing.T) {
-	path := build(t)
+	path := harness.BuildManager(t)
 	for name, test := range map[string]func(*testing.T, string){
 		"killed after the cloud made a filter leaves one filter":            killedAfterFilter,
 		"killed after the cloud made a session leaves one session":          killedAfterSession,

@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) { env.Main(m) }
 
 func TestALeaderThatWasPausedAtAnyEffectWritesNothingBesideItsSuccessor(t *testing.T) {
-	path := build(t)
+	path := harness.BuildManager(t)
 	for name, s := range map[string]struct {
 		// prepare makes what is there before, with nobody paused; play is what the leader is
 		// paused in, and the object it returns is Ready at the end.

@@ -22,16 +22,6 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-// build makes the manager in a folder of the test's.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "manager")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "vpcmirror.io/operator/cmd/manager").CombinedOutput(); err != nil {
-		t.Fatalf("building the manager: %v\n%s", err, out)
-	}
-	return path
-}
-
 // program is a running manager that reaches the API server through a proxy of its own.
 type program struct {
 	*exec.Cmd

@@ -12,7 +12,7 @@ import (
 
 func TestAFinalizerWhoseChangeIsNeverAnsweredHoldsUpNoOtherObject(t *testing.T) {
 	w := harness.New(t)
-	manager := start(t, w, build(t), "--verifier-namespace=", "--allowed-endpoints="+w.Cloud.URL)
+	manager := start(t, w, harness.BuildManager(t), "--verifier-namespace=", "--allowed-endpoints="+w.Cloud.URL)
 	stuck, other := w.Filter("stuck"), w.Filter("other")
 	for _, f := range []*v1alpha1.MirrorFilter{stuck, other} {
 		w.Create(f)
