@@ -57,7 +57,7 @@ func command(run func(context.Context, options) error) startup.Command {
 
 	cloud.DurationVar(&o.resync, "resync-interval", 10*time.Minute, "how often the cloud is compared with the specs when nothing happens; at least 10s")
 	cloud.IntVar(&o.workers, "workers", 4, "how many filters, and how many sessions, of one endpoint of the cloud are reconciled in parallel")
-	cloud.BoolVar(&o.deleteOrphans, "delete-orphans", false, "delete what bears this cluster's mark in the cloud for over an hour, though its object is gone; else it is only told")
+	cloud.BoolVar(&o.deleteOrphans, "delete-orphans", false, "delete what bears this cluster's mark in the cloud, though its object is gone, once that is known for an hour; else it is only told")
 	cloud.Float64Var(&o.callsPerSecond, "cloud-calls-per-second", huawei.DefaultCallsPerSecond, "calls to one account and region, on average")
 	cloud.IntVar(&o.burst, "cloud-burst", huawei.DefaultBurst, "calls to one account and region in one burst")
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")

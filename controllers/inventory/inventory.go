@@ -30,8 +30,8 @@ type Inventory struct {
 	mu       sync.Mutex
 	accounts accounts
 	// onFilters and onSessions are told of each list that was read, see Watch.
-	onFilters  func(cloud.Client, []cloud.Filter)
-	onSessions func(cloud.Client, []cloud.Session)
+	onFilters  func(cloud.Client, time.Time, []cloud.Filter)
+	onSessions func(cloud.Client, time.Time, []cloud.Session)
 }
 
 type account struct {
@@ -46,13 +46,14 @@ type account struct {
 func New(clock cloud.Clock) *Inventory {
 	return &Inventory{
 		clock: clock, accounts: newAccounts(),
-		onFilters: func(cloud.Client, []cloud.Filter) {}, onSessions: func(cloud.Client, []cloud.Session) {},
+		onFilters: func(cloud.Client, time.Time, []cloud.Filter) {}, onSessions: func(cloud.Client, time.Time, []cloud.Session) {},
 	}
 }
 
-// Watch lets filters and sessions be called with each list that is read, and with the client
-// that has read it. They must return at once. Watch is called before anything is read.
-func (i *Inventory) Watch(filters func(cloud.Client, []cloud.Filter), sessions func(cloud.Client, []cloud.Session)) {
+// Watch lets filters and sessions be called with each list that is read, with when that was
+// begun, and with the client that has read it. They must return at once. Watch is called
+// before anything is read.
+func (i *Inventory) Watch(filters func(cloud.Client, time.Time, []cloud.Filter), sessions func(cloud.Client, time.Time, []cloud.Session)) {
 	i.onFilters, i.onSessions = filters, sessions
 }
 
@@ -97,9 +98,10 @@ func (i *Inventory) trim() {
 func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
 	defer i.trim()
 	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
+		began := i.clock()
 		all, err := c.ListFilters(ctx)
 		if err == nil {
-			i.onFilters(c, all)
+			i.onFilters(c, began, all)
 		}
 		return all, err
 	})
@@ -120,9 +122,10 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) {
 func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
 	defer i.trim()
 	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+		began := i.clock()
 		all, err := c.ListSessions(ctx)
 		if err == nil {
-			i.onSessions(c, all)
+			i.onSessions(c, began, all)
 		}
 		return all, err
 	})

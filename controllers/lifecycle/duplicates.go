@@ -67,7 +67,7 @@ func (p *Part[T]) Surplus(ctx context.Context) error {
 	for _, have := range own {
 		if is := p.Collection.Identity(have); is.ID != stored && is.Name != p.Name {
 			return Stall(v1alpha1.ReasonConflict,
-				"the %s %s bears this object's mark too, but the name %q in place of %q: it is neither changed nor deleted. Delete it, or take the mark %s off its description",
+				"the %s %s bears this object's mark too, but the name %q in place of %q: it is neither changed nor deleted. Delete it, or take the mark %s off its description; or set spec.cloudName to that name for a while, if it is what that was before",
 				p.Collection.Kind, is.ID, is.Name, p.Name, p.mark())
 		}
 	}
@@ -113,18 +113,20 @@ func (p *Part[T]) surplusSince() (since time.Time, seen bool) {
 func (p *Part[T]) removeSurplus(ctx context.Context, id string) error {
 	unclear := Retry(v1alpha1.ReasonProgressing, "the cloud has a second %s with this object's mark, %s: waiting until it is clear which one is in use", p.Collection.Kind, id)
 	surplus, err := p.Collection.Get(ctx, id)
-	switch ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(surplus).Description); {
-	case cloud.IsNotFound(err), err == nil && ownership != plan.OwnershipOurs:
+	switch {
+	case cloud.IsNotFound(err):
 		p.Collection.Forget(id)
 		return nil // the list is of before
 	case err != nil:
 		return fmt.Errorf("read the %s %s: %w", p.Collection.Kind, id, err)
+	case !p.bears(surplus):
+		return unclear
 	}
 	have, err := p.read(ctx, p.StoredID())
 	if err != nil {
 		return err
 	}
-	if have == nil || !p.ours(*have) {
+	if have == nil || !p.bears(*have) {
 		return unclear
 	}
 	now := copyOf(p.Object)
@@ -143,6 +145,13 @@ func (p *Part[T]) removeSurplus(ctx context.Context, id string) error {
 	return nil
 }
 
+// bears reports whether something bears the part's mark and its name.
+func (p *Part[T]) bears(have T) bool {
+	is := p.Collection.Identity(have)
+	ownership, _ := p.mark().OwnershipOf(is.Description)
+	return ownership == plan.OwnershipOurs && is.Name == p.Name
+}
+
 // Disown takes the mark off what is retained when the object goes, so that it is nobody's
 // from then on. It is done as far as the cloud can be reached: to let go must not wait.
 func (p *Part[T]) Disown(ctx context.Context) error {
@@ -152,8 +161,8 @@ func (p *Part[T]) Disown(ctx context.Context) error {
 	}
 	for _, id := range ids {
 		have, err := p.Collection.Get(ctx, id)
-		if err == nil {
-			err = p.Collection.Describe(ctx, id, p.mark().Released(p.Collection.Identity(have).Description))
+		if was := p.Collection.Identity(have).Description; err == nil && p.mark().Released(was) != was {
+			err = p.Collection.Describe(ctx, id, p.mark().Released(was))
 		}
 		if err != nil && !cloud.IsNotFound(err) {
 			return fmt.Errorf("take the mark off the %s %s: %w", p.Collection.Kind, id, err)

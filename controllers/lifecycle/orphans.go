@@ -1,9 +1,12 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,9 +39,22 @@ type Orphans struct {
 	mu      sync.Mutex
 	pending map[listed]list // the newest of each
 	arrived chan struct{}   // has room for one: something is pending
-	// known are the orphans that were told, by list and ID, with when they were seen first.
-	// Only Start's goroutine uses it.
-	known map[listed]map[string]time.Time
+	// known is what was seen without an object so far. Only Start's goroutine uses it.
+	known map[listed]*seen
+}
+
+// seen is what the lists of one kind in one account have shown without an object.
+type seen struct {
+	at   time.Time // when the newest list began
+	byID map[string]*orphan
+}
+
+// orphan is something in the cloud without an object.
+type orphan struct {
+	Identity
+	first time.Time // when the list began that showed it first
+	told  bool
+	asked time.Time // when the cloud was last asked about it, zero for never
 }
 
 // listed names a list of the cloud.
@@ -50,6 +66,7 @@ type listed struct {
 // list is what bears a mark of this cluster in it.
 type list struct {
 	client cloud.Client
+	began  time.Time
 	marked []Identity
 }
 
@@ -57,16 +74,23 @@ type list struct {
 // or two, and other lists wait. The rest has its turn with the next list.
 const perLook = 20
 
-// orphanAge is how old an orphan has to be to be removed: an hour is long after whatever
-// could still be on the way.
-const orphanAge = time.Hour
+const (
+	// orphanAge is how long ago something has to be made, and to be known as an orphan by this
+	// process, until it is removed: long after whatever could still be on the way, and time for
+	// somebody who has made a mistake.
+	orphanAge = time.Hour
+	// unread is how long the orphans of an account are remembered that nobody reads any more.
+	unread = time.Hour
+	// lookTimeout bounds one look, as other accounts wait.
+	lookTimeout = 30 * time.Second
+)
 
 // NewOrphans returns what finds orphans of the services' inventory. Events of them are made
 // in the namespace, none where it is empty; remove deletes those that are over an hour old.
 // The metric is registered with registerer.
 func NewOrphans(s *Services, namespace string, remove bool, registerer prometheus.Registerer) (*Orphans, error) {
 	o := &Orphans{
-		services: s, remove: remove, pending: map[listed]list{}, arrived: make(chan struct{}, 1), known: map[listed]map[string]time.Time{},
+		services: s, remove: remove, pending: map[listed]list{}, arrived: make(chan struct{}, 1), known: map[listed]*seen{},
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vpcmirror_cloud_orphans",
 			Help: "Filters and sessions in the cloud that bear this cluster's mark, though their objects are gone.",
@@ -91,20 +115,20 @@ const (
 	kindSession = "session"
 )
 
-func (o *Orphans) filters(c cloud.Client, all []cloud.Filter) {
-	note(o, c, kindFilter, all, func(f cloud.Filter) Identity {
+func (o *Orphans) filters(c cloud.Client, began time.Time, all []cloud.Filter) {
+	note(o, c, kindFilter, began, all, func(f cloud.Filter) Identity {
 		return Identity{ID: f.ID, Name: f.Name, Description: f.Description, CreatedAt: f.CreatedAt}
 	})
 }
 
-func (o *Orphans) sessions(c cloud.Client, all []cloud.Session) {
-	note(o, c, kindSession, all, func(s cloud.Session) Identity {
+func (o *Orphans) sessions(c cloud.Client, began time.Time, all []cloud.Session) {
+	note(o, c, kindSession, began, all, func(s cloud.Session) Identity {
 		return Identity{ID: s.ID, Name: s.Name, Description: s.Description, CreatedAt: s.CreatedAt}
 	})
 }
 
 // note keeps what a list shows of this cluster for the next look. It asks nobody anything.
-func note[T any](o *Orphans, c cloud.Client, kind string, all []T, identity func(T) Identity) {
+func note[T any](o *Orphans, c cloud.Client, kind string, began time.Time, all []T, identity func(T) Identity) {
 	var marked []Identity
 	for _, have := range all {
 		is := identity(have)
@@ -113,7 +137,7 @@ func note[T any](o *Orphans, c cloud.Client, kind string, all []T, identity func
 		}
 	}
 	o.mu.Lock()
-	o.pending[listed{c.Account(), kind}] = list{c, marked}
+	o.pending[listed{c.Account(), kind}] = list{c, began, marked}
 	o.mu.Unlock()
 	select {
 	case o.arrived <- struct{}{}:
@@ -139,7 +163,7 @@ func (o *Orphans) Start(ctx context.Context) error {
 		for of, l := range pending {
 			// What can't be known now is compared with the next list.
 			if err := o.look(ctx, of, l); err != nil && ctx.Err() == nil {
-				log.FromContext(ctx).Error(err, "Whether the cloud has something left over is not known", "account", describe(of.account), "kind", of.kind)
+				log.FromContext(ctx).Error(err, "What is left over in the cloud could not all be looked at", "account", describe(of.account), "kind", of.kind)
 			}
 		}
 	}
@@ -147,79 +171,112 @@ func (o *Orphans) Start(ctx context.Context) error {
 
 // look compares one list with the objects.
 func (o *Orphans) look(ctx context.Context, of listed, l list) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	suspects, err := o.without(ctx, o.services.Client, l.marked)
-	if err == nil && len(suspects) > 0 {
+	if err == nil && o.anyNew(of, suspects) {
 		suspects, err = o.without(ctx, o.services.Reader, suspects) // the cache may be behind
 	}
 	if err != nil {
 		return err
 	}
-	now := o.services.Clock()
-	were, are := o.known[of], make(map[string]time.Time, len(suspects))
-	asked := 0
+	known := o.note(of, l.began, suspects)
+	ask := known.due(l.began, o.services.Timing.Lag, o.removable)
+	for _, one := range ask[:min(len(ask), perLook)] {
+		one.asked = o.services.Clock()
+		kept, failed := o.meet(ctx, of, l.client, one)
+		if !kept {
+			delete(known.byID, one.ID)
+		}
+		err = errors.Join(err, failed)
+	}
+	o.count()
+	return err
+}
+
+// anyNew reports whether something is not known yet, or is to be removed.
+func (o *Orphans) anyNew(of listed, suspects []Identity) bool {
+	return slices.ContainsFunc(suspects, func(is Identity) bool {
+		known := o.known[of]
+		return known == nil || known.byID[is.ID] == nil || o.removable(known.byID[is.ID])
+	})
+}
+
+// note remembers what a list shows without an object, and forgets what it does not show.
+func (o *Orphans) note(of listed, began time.Time, suspects []Identity) *seen {
+	was := o.known[of]
+	now := &seen{at: began, byID: make(map[string]*orphan, len(suspects))}
 	for _, is := range suspects {
-		since, told := were[is.ID]
-		if !told {
-			since = now
+		one := &orphan{first: began}
+		if was != nil && was.byID[is.ID] != nil {
+			one = was.byID[is.ID]
 		}
-		if told && !o.due(is, since) {
-			are[is.ID] = since
-			continue
-		}
-		if asked++; asked > perLook {
-			continue
-		}
-		kept, err := o.meet(ctx, of, l.client, is, o.due(is, since), told)
-		if err != nil {
-			return err
-		}
-		if kept {
-			are[is.ID] = since
-		}
+		one.Identity = is
+		now.byID[is.ID] = one
 	}
-	o.known[of] = are
-	total := 0
-	for other, ids := range o.known {
-		if other.kind == of.kind {
-			total += len(ids)
-		}
-	}
-	o.gauge.WithLabelValues(of.kind).Set(float64(total))
-	return nil
+	o.known[of] = now
+	return now
 }
 
-// due reports whether an orphan is to be removed that was seen first at the given time.
-func (o *Orphans) due(is Identity, since time.Time) bool {
-	if !is.CreatedAt.IsZero() {
-		since = is.CreatedAt
+// due are those about which the cloud is to be asked: that are to be told, once a second list
+// shows them which shows what was true at the first; and that are to be removed. Those that
+// were not asked about for the longest time go first.
+func (s *seen) due(began time.Time, lag time.Duration, removable func(*orphan) bool) (ask []*orphan) {
+	for _, one := range s.byID {
+		if !one.told && !began.Before(one.first.Add(lag)) && began.After(one.first) || one.told && removable(one) {
+			ask = append(ask, one)
+		}
 	}
-	return o.remove && o.services.Clock().Sub(since) > orphanAge
+	slices.SortFunc(ask, func(a, b *orphan) int { return cmp.Or(a.asked.Compare(b.asked), strings.Compare(a.ID, b.ID)) })
+	return ask
 }
 
-// meet tells of an orphan the first time, and removes it when that is due. It reports
-// whether the cloud still has it.
-func (o *Orphans) meet(ctx context.Context, of listed, c cloud.Client, is Identity, due, told bool) (kept bool, err error) {
-	there, err := o.still(ctx, of.kind, c, is)
+// removable reports whether an orphan is to be removed.
+func (o *Orphans) removable(one *orphan) bool {
+	old := func(since time.Time) bool { return o.services.Clock().Sub(since) > orphanAge }
+	return o.remove && old(one.first) && (one.CreatedAt.IsZero() || old(one.CreatedAt))
+}
+
+// count sets the metric, and forgets accounts that nobody reads any more.
+func (o *Orphans) count() {
+	total := map[string]int{kindFilter: 0, kindSession: 0}
+	for of, known := range o.known {
+		if o.services.Clock().Sub(known.at) > unread+o.services.Resync {
+			delete(o.known, of)
+			continue
+		}
+		for _, one := range known.byID {
+			if one.told {
+				total[of.kind]++
+			}
+		}
+	}
+	for kind, n := range total {
+		o.gauge.WithLabelValues(kind).Set(float64(n))
+	}
+}
+
+// meet tells of an orphan the first time, and removes it later. It reports whether the
+// cloud still has it.
+func (o *Orphans) meet(ctx context.Context, of listed, c cloud.Client, one *orphan) (kept bool, err error) {
+	there, err := o.still(ctx, of.kind, c, one.Identity)
 	if err != nil || !there {
-		return false, err
+		return err != nil, err
 	}
-	if !told {
-		o.tell(ctx, corev1.EventTypeWarning, "Orphaned", of, is,
+	if !one.told {
+		one.told = true
+		o.tell(ctx, corev1.EventTypeWarning, "Orphaned", of, one.Identity,
 			"the object of this cluster to which it belonged is gone: delete it in the cloud, or let the manager do that (--delete-orphans)")
-	}
-	if !due {
 		return true, nil
 	}
 	remove := c.DeleteFilter
 	if of.kind == kindSession {
 		remove = c.DeleteSession
 	}
-	if err := remove(ctx, is.ID); err != nil && !cloud.IsNotFound(err) {
-		// A filter that a session still uses goes another time.
-		log.FromContext(ctx).Info("What is left over can't be deleted now", "kind", of.kind, "id", is.ID, "because", err.Error())
-		return true, nil
+	if err := remove(ctx, one.ID); err != nil && !cloud.IsNotFound(err) {
+		return true, fmt.Errorf("delete the %s %s, which is left over: %w", of.kind, one.ID, err) // one in use goes another time
 	}
-	o.tell(ctx, corev1.EventTypeNormal, "OrphanDeleted", of, is, "it was left over, and is deleted")
+	o.tell(ctx, corev1.EventTypeNormal, "OrphanDeleted", of, one.Identity, "it was left over, and is deleted")
 	return false, nil
 }
 

@@ -62,7 +62,7 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 		return ctrl.Result{}, err
 	}
 	handled(o)
-	if was := readyOf(before); queued(err) && was != nil && was.Status == metav1.ConditionFalse && was.ObservedGeneration == o.GetGeneration() {
+	if was := readyOf(before); queued(err) && was != nil && was.ObservedGeneration == o.GetGeneration() {
 		return c.later(p.After), nil // what Ready says is still so
 	}
 	if p.Stalled {

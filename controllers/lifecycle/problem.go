@@ -135,7 +135,7 @@ func Doing(what string, err error) error {
 func Stuck(err error) error {
 	p := Diagnose(err)
 	switch {
-	case p == nil:
+	case p == nil, p.Reason == v1alpha1.ReasonForbidden: // that is not about the cloud
 		return err
 	case p.Stalled:
 	case p.Reason == v1alpha1.ReasonCredentialsNotFound:

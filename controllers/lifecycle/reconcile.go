@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -87,20 +88,22 @@ func (s *Scope) sync(ctx context.Context, k Kind) error {
 // finalize ends the life of an object: the finalizer goes when the cloud has surely
 // nothing of it any more, or when that is to be retained.
 func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
-	if !s.owned() {
-		if controllerutil.ContainsFinalizer(s.Object, v1alpha1.CredentialsFinalizer) {
-			return ctrl.Result{}, s.letGo(ctx) // only its Secret is left
+	var err error
+	switch {
+	case s.owned():
+		if err = Stuck(k.Delete(ctx)); err == nil {
+			err = s.letGo(ctx)
 		}
-		return ctrl.Result{}, nil
+	case controllerutil.ContainsFinalizer(s.Object, v1alpha1.CredentialsFinalizer):
+		err = s.letGo(ctx) // only its Secret is left
 	}
-	err := k.Delete(ctx)
 	if err == nil {
-		return ctrl.Result{}, s.letGo(ctx)
+		return ctrl.Result{}, nil
 	}
 	if errors.Is(err, errNoWorker) {
 		return ctrl.Result{}, nil // it is woken
 	}
-	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, Stuck(err), "")
+	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, err, "")
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}
@@ -110,14 +113,35 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 // Release lets what the cloud has stay when the object goes, and takes the mark off it: what
 // bears a mark without an object counts as left over. To let go must not wait for a cloud
 // that can't be reached, so that is only said.
-func (s *Scope) Release(ctx context.Context, disown func(context.Context) error) {
+func (s *Scope) Release(ctx context.Context, disown func(context.Context) error) error {
 	err := s.Connect(ctx)
 	if err == nil {
 		err = disown(ctx)
 	}
-	if err != nil {
-		s.Event(corev1.EventTypeWarning, "MarkStays", "Retain",
-			"what the cloud has of this object is retained, but still bears its mark %s, by which it counts as left over: %s", s.Mark(s.Object, 1), err)
+	if err == nil || !s.outOfReach(err) {
+		return err
+	}
+	s.Event(corev1.EventTypeWarning, "MarkStays", "Retain",
+		"what the cloud has of this object is retained, but still bears its mark %s, by which it counts as left over: take the mark off its description before "+
+			"anybody lets the manager delete what is left over. It could not be taken off: %s", s.Mark(s.Object, 1), err)
+	return nil
+}
+
+// awayFor is how long the cloud may be away before an object that is to be let go is.
+const awayFor = time.Minute
+
+// outOfReach reports whether only a person can help with what keeps the cloud from being
+// changed, or the cloud is away for too long. That it is not an object's turn yet, or that
+// it is throttled, ends by itself.
+func (s *Scope) outOfReach(err error) bool {
+	p := Diagnose(err)
+	switch {
+	case p == nil, p.Reason == v1alpha1.ReasonForbidden:
+		return false
+	case p.Stalled, p.Reason == v1alpha1.ReasonCredentialsNotFound:
+		return true
+	default:
+		return p.Reason == v1alpha1.ReasonCloudUnavailable && s.Clock().Sub(s.Object.GetDeletionTimestamp().Time) > awayFor
 	}
 }
 

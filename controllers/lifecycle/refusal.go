@@ -2,7 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +26,26 @@ func refusal(err error) *Problem {
 	return p.Probed()
 }
 
+// whatIsWrong names the fields that the API server does not take, and leaves out the values,
+// which can be others at each attempt.
+func whatIsWrong(err error) string {
+	refused, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || refused.ErrStatus.Details == nil {
+		return err.Error()
+	}
+	var fields []string
+	for _, cause := range refused.ErrStatus.Details.Causes {
+		if cause.Field == "" || cause.Field == "<nil>" {
+			return err.Error()
+		}
+		fields = append(fields, fmt.Sprintf("%s (%s)", cause.Field, cause.Type))
+	}
+	if len(fields) == 0 {
+		return err.Error()
+	}
+	return strings.Join(fields, ", ")
+}
+
 // unstored tells of a status that the API server does not take: by an event, and by the
 // conditions alone where it takes those. The cloud's side is not affected: what was made
 // there is found by its mark.
@@ -43,13 +65,14 @@ func (s *Scope) unstored(ctx context.Context, err error) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: s.outcome.patience.next(o, p, s.Resync)}, nil
 }
 
-// untaken is a status that the API server refuses as wrong.
-func untaken(err error) error {
+// Untaken explains that the API server refuses a status as wrong. Any other error stays as
+// it is.
+func Untaken(err error) error {
 	if !apierrors.IsInvalid(err) {
 		return err
 	}
 	p := Stall(v1alpha1.ReasonStatusRefused,
-		"Kubernetes does not take the status that the operator writes: %s. Apply the definitions of this version, or change the policy that is named", err)
+		"Kubernetes does not take the status that the operator writes: %s. Apply the definitions of this version, or change the policy that is named", whatIsWrong(err))
 	p.Cause = fmt.Errorf("store the status: %w", err)
 	return p.Probed()
 }

@@ -108,7 +108,7 @@ func copyOf(o status.Object) status.Object {
 // Store writes the object's status when it differs from what the API server has.
 func (s *Scope) Store(ctx context.Context) error {
 	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
-		return untaken(err)
+		return Untaken(err)
 	}
 	s.Stored = copyOf(s.Object)
 	return nil

@@ -99,8 +99,7 @@ func (s *scope) Delete(ctx context.Context) error {
 		return err
 	}
 	if s.Retained() {
-		s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
-		return nil
+		return s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
 	}
 	if err := s.Connect(ctx); err != nil {
 		return err

@@ -31,7 +31,8 @@ func (s *scope) create(ctx context.Context, part *lifecycle.Part[cloud.Session],
 func (s *scope) switchOff(ctx context.Context) error {
 	s.session.Status.Sources = nil
 	const remedy = "spec.sources is empty: name at least one elastic network interface to copy from"
-	have, err := s.part().Find(ctx)
+	part := s.part()
+	have, err := part.Find(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -46,7 +47,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 		s.Event(corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
 			"switched the session %s off, because spec.sources is empty", have.ID)
 	}
-	return lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID)
+	return s.orSurplus(ctx, part, lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID))
 }
 
 // mend does what brings the cloud's session in line with want. interim is who has the

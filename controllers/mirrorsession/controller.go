@@ -6,6 +6,7 @@
 package mirrorsession
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -68,13 +69,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	var unfolded error
 	if session.DeletionTimestamp.IsZero() {
-		if err := r.foldFinalEntries(ctx, session); err != nil {
-			return ctrl.Result{}, err
-		}
+		unfolded = r.foldFinalEntries(ctx, session)
 	}
 	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}}
-	return s.Scope.Reconcile(ctx, s)
+	result, err := s.Scope.Reconcile(ctx, s)
+	if unfolded == nil || err != nil {
+		return result, err
+	}
+	// It holds up nothing else, and is tried again.
+	if p := lifecycle.Diagnose(unfolded); p != nil {
+		s.Event(corev1.EventTypeWarning, p.Reason, "Fold", "%s", p.Message)
+	}
+	return ctrl.Result{}, unfolded
 }
 
 // Sync observes the cloud's session, resolves what the spec refers to, chooses numbers,
@@ -110,10 +118,18 @@ func (s *scope) Sync(ctx context.Context) error {
 	if taken != nil {
 		unresolved = slices.Insert(unresolved, 0, s.priorityTaken(numbers, numbers.Priority))
 	}
-	if err := joined(unresolved); err != nil {
-		return err
+	return s.orSurplus(ctx, part, joined(unresolved))
+}
+
+// orSurplus looks for a second session in the cloud, whatever is wrong with the first: it
+// would copy on. What is wrong goes first.
+func (s *scope) orSurplus(ctx context.Context, part *lifecycle.Part[cloud.Session], wrong error) error {
+	surplus := part.Surplus(ctx)
+	first, second := lifecycle.Diagnose(wrong), lifecycle.Diagnose(surplus)
+	if first == nil || second == nil {
+		return cmp.Or(wrong, surplus)
 	}
-	return part.Surplus(ctx)
+	return joined([]*lifecycle.Problem{first, second})
 }
 
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
@@ -166,8 +182,7 @@ func (s *scope) sourceIDs() []string {
 // Delete removes what the cloud has of the session.
 func (s *scope) Delete(ctx context.Context) error {
 	if s.Retained() {
-		s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
-		return nil
+		return s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
 	}
 	if err := s.Connect(ctx); err != nil {
 		return err

@@ -158,14 +158,17 @@ func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
 	if !ok || mark.Cluster != s.Cluster {
 		return nil
 	}
-	var all v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here.
-	if err := s.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
+	for _, reader := range []client.Reader{s.Client, s.Reader} { // the cache may be behind
+		var all v1alpha1.MirrorSessionList
+		// The cache's own objects are only read here.
+		if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
+		}
+		if slices.ContainsFunc(all.Items, func(o v1alpha1.MirrorSession) bool { return string(o.UID) == mark.UID }) {
+			return nil
+		}
 	}
-	if !slices.ContainsFunc(all.Items, func(o v1alpha1.MirrorSession) bool { return string(o.UID) == mark.UID }) {
-		s.leftover[other.ID] = true
-	}
+	s.leftover[other.ID] = true
 	return nil
 }
 

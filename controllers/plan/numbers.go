@@ -85,7 +85,7 @@ func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 		kept.VNI, kept.Priority = in.Own.VNI, in.Own.Priority
 	}
 	prefer(&kept.VNI, in.Session.Status.VNI)
-	if part := in.Session.Part(1); part != nil {
+	if part := in.Session.Part(1); part != nil && part.Priority != 0 { // 0: it was lost, and somebody else has it
 		kept.Priority = int(part.Priority)
 	}
 	prefer(&kept.VNI, in.Session.Spec.VNI)
@@ -369,7 +369,7 @@ func (c *claims) spec(o *v1alpha1.MirrorSession, targetID string) {
 		c.priorities[int(*o.Spec.Priority)] = true
 	}
 	for _, part := range o.Status.Sessions {
-		c.priorities[int(part.Priority)] = true
+		c.priorities[int(part.Priority)] = true // 0, which one has that lost its own, is nobody's
 	}
 	if t := o.Status.Target; t == nil || t.InterfaceID != targetID {
 		return

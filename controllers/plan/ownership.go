@@ -91,8 +91,12 @@ func MarkOf(description string) (Mark, bool) {
 // Released is the description of what is retained when its object goes: it says whose it
 // was, and bears no mark any more.
 func (m Mark) Released(description string) string {
+	released := fmt.Sprintf("[retained from vpcmirror %s/%s]", m.Cluster, m.UID)
+	if strings.HasSuffix(trim(description), released) {
+		return trim(description)
+	}
 	kept, _ := strings.CutSuffix(trim(description), m.String())
-	return ending(kept, fmt.Sprintf("[retained from vpcmirror %s/%s]", m.Cluster, m.UID))
+	return ending(kept, released)
 }
 
 // Ownership is what the description of a cloud object says to an owner that has its ID.

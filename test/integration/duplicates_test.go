@@ -99,3 +99,26 @@ func TestOfTwoObjectsWithOneMarkTheOlderIsAdoptedWhenNoStatusNamesOne(t *testing
 	harness.Same(t, "the session", want.Sessions[0].ID, session.Status.Sessions[0].ID)
 	w.Holds(want)
 }
+
+func TestASecondSessionGoesAlsoWhenTheFirstIsSwitchedOffOrWaits(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*v1alpha1.MirrorSession){
+		"because no source is named": func(s *v1alpha1.MirrorSession) { s.Spec.Sources = nil },
+		"because a source is gone": func(s *v1alpha1.MirrorSession) {
+			s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.At("192.168.0.99"))...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start()
+			filter, session := w.Pair("doubled")
+			double(w, filter, session, same)
+			w.Clock.Advance(time.Minute)
+			harness.Change(w, session, edit)
+			w.RequestReconcile(session)
+			w.EventSays(session, "DuplicateRemoved", secondSession)
+			harness.Same(t, "the sessions", 1, len(w.Content().Sessions))
+		})
+	}
+}

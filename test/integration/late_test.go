@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -18,6 +17,9 @@ import (
 
 // shortTiming keeps the relations of lifecycle.DefaultTiming (4 s, 5 s, 30 s).
 var shortTiming = lifecycle.Timing{CallDeadline: 400 * time.Millisecond, Lag: 500 * time.Millisecond, Recheck: 3 * time.Second}
+
+// patientTiming leaves a test the time to let an effect come before the look that mends it.
+var patientTiming = lifecycle.Timing{CallDeadline: shortTiming.CallDeadline, Lag: shortTiming.Lag, Recheck: 20 * time.Second}
 
 // Of the real cloud: a write takes effect 6 s after it was sent, which is beyond a call's
 // deadline and within the lag; and reads are 5 s old, which is the lag.
@@ -141,7 +143,7 @@ func TestALateEffectOfAWriteThatWasTakenBackIsMended(t *testing.T) {
 			clock := &harness.Clock{}
 			w := harness.New(t, sim.WithClock(clock.Now))
 			judge := w.Judge()
-			w.Start(harness.WithTiming(shortTiming), harness.WithGate(judge.Gate()))
+			w.Start(harness.WithTiming(patientTiming), harness.WithGate(judge.Gate()))
 			filter := w.Filter("late", rules(1, 2))
 			w.Create(filter)
 			harness.Ready(w, filter)
@@ -194,10 +196,9 @@ func TestALateEffectOfAWriteOfAProcessBeforeIsMended(t *testing.T) {
 	<-gate.Died()
 	first.Stop(w)
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = nil })
-	// What a process has just read itself hides for a while what a list says of it.
-	timing := shortTiming
-	timing.Recheck = inventory.Lag + time.Second
-	w.Start(harness.WithTiming(timing), harness.WithGate(judge.Gate()))
+	// What a process has just read itself hides for a while what a list says of it, see
+	// inventory.Lag.
+	w.Start(harness.WithTiming(patientTiming), harness.WithGate(judge.Gate()))
 	harness.Ready(w, session)
 	clock.Advance(in)
 	w.Cloud.TakeEffect()

@@ -1,6 +1,8 @@
 package integration_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -27,6 +32,13 @@ func leaveBehind(w *harness.World, edits ...func(*v1alpha1.MirrorSession)) (filt
 		w.Gone(o)
 	}
 	return filter, session, left
+}
+
+// lists lets the cloud's lists be read anew, after a while.
+func lists(w *harness.World, filter *v1alpha1.MirrorFilter, session *v1alpha1.MirrorSession) {
+	w.Clock.Advance(time.Minute)
+	harness.ReconcileNow(w, filter)
+	harness.ReconcileNow(w, session)
 }
 
 // ofManager is what events in the manager's namespace are about.
@@ -48,15 +60,17 @@ func TestWhatIsLeftOverInTheCloudIsToldOnceAndStays(t *testing.T) {
 	w := harness.New(t)
 	filter, session, left := leaveBehind(w)
 	m := w.Start()
-	_, live := w.Pair("live")
+	liveFilter, live := w.Pair("live")
+	harness.Same(t, "the events after one list", 0, m.Evented("Orphaned"))
+	lists(w, liveFilter, live)
 	w.EventSays(ofManager(), "Orphaned", "the filter "+filter.Status.ID)
 	w.EventSays(ofManager(), "Orphaned", "the session "+session.Status.Sessions[0].ID)
 	orphans(t, m, "1", "1")
-	w.Clock.Advance(2 * time.Hour)
-	harness.ReconcileNow(w, live)
-	harness.ReconcileNow(w, live)
-	m.EventsSent(w)
-	harness.Same(t, "the events", 2, len(w.Events(ofManager(), "Orphaned")))
+	for range 5 {
+		w.Clock.Advance(30 * time.Minute)
+		lists(w, liveFilter, live)
+	}
+	harness.Same(t, "the events", 2, m.Evented("Orphaned"))
 	harness.Same(t, "what is left and what is live", 2*len(left.Sessions), len(w.Content().Sessions))
 	harness.Same(t, "what is left and what is live", 2*len(left.Filters), len(w.Content().Filters))
 }
@@ -66,14 +80,17 @@ func TestWhatIsLeftOverForOverAnHourIsDeletedWhereThatIsWanted(t *testing.T) {
 	w := harness.New(t)
 	filter, session, _ := leaveBehind(w)
 	m := w.Start(harness.WithOrphansDeleted())
+	w.Clock.Advance(2 * time.Hour) // how old it is does not tell since when nobody owns it
 	liveFilter, live := w.Pair("live")
+	lists(w, liveFilter, live)
 	orphans(t, m, "1", "1")
+	w.Clock.Advance(50 * time.Minute)
+	lists(w, liveFilter, live)
 	harness.Same(t, "the sessions within the hour", 2, len(w.Content().Sessions))
 
-	w.Clock.Advance(61 * time.Minute)
+	w.Clock.Advance(10 * time.Minute)
 	_ = harness.Poll(t, "what is left over is gone", func() int {
-		harness.ReconcileNow(w, live)
-		harness.ReconcileNow(w, liveFilter)
+		lists(w, liveFilter, live)
 		return len(w.Content().Filters) + len(w.Content().Sessions)
 	}, func(n int) bool { return n == 2 })
 	w.EventSays(ofManager(), "OrphanDeleted", "the session "+session.Status.Sessions[0].ID)
@@ -116,14 +133,69 @@ func TestWhatIsRetainedOrNamedByAStatusOrForeignIsNotLeftOver(t *testing.T) {
 	})
 	m := w.Start(harness.WithOrphansDeleted())
 	harness.Because(w, fresh, v1alpha1.ReasonConflict, restored.Status.ID)
-	_, live := w.Pair("live")
-	w.Clock.Advance(2 * time.Hour)
+	liveFilter, live := w.Pair("live")
 	want := w.Content()
-	harness.ReconcileNow(w, live)
-	harness.ReconcileNow(w, fresh)
+	for range 3 {
+		lists(w, liveFilter, live)
+		w.Clock.Advance(2 * time.Hour)
+	}
 	orphans(t, m, "0", "0")
 	w.Holds(want)
 	harness.Same(t, "the filters", 4, len(want.Filters))
+}
+
+func TestWhatWasJustRetainedOrDeletedIsNotTakenForLeftOverByAListOfBefore(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	m := w.Start(harness.WithOrphansDeleted(), harness.WithTiming(lifecycle.DefaultTiming))
+	_, session := w.Pair("retained")
+	liveFilter, live := w.Pair("live")
+	w.Clock.Advance(2 * time.Hour)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	stale := w.Fault(fault.Fault{Kind: fault.Stale, For: fault.Duration(5 * time.Second)})
+	w.Delete(session)
+	w.Gone(session)
+	want := w.Content()
+	lists(w, liveFilter, live)
+	w.Cloud.Faults.Remove(stale) // as reads have caught up when the next list is read
+	lists(w, liveFilter, live)
+	orphans(t, m, "0", "0")
+	harness.Same(t, "the events", 0, m.Evented("Orphaned"))
+	w.Holds(want)
+	harness.Same(t, "what is retained", w.Mark(session).Released(""), want.Sessions[slices.IndexFunc(want.Sessions, func(s state.Session) bool {
+		return s.ID == session.Status.Sessions[0].ID
+	})].Description)
+}
+
+func TestHoweverManyAreRetainedAtOnceEachLosesItsMark(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	var filters []*v1alpha1.MirrorFilter
+	for i := range 20 {
+		f := w.Filter(fmt.Sprintf("retained-%d", i), func(f *v1alpha1.MirrorFilter) {
+			f.Spec.DeletionPolicy, f.Spec.Rules = v1alpha1.DeletionRetain, nil
+		})
+		w.Create(f)
+		filters = append(filters, f)
+	}
+	for _, f := range filters {
+		harness.Ready(w, f)
+	}
+	first.Stop(w)
+	for _, f := range filters {
+		w.Delete(f)
+	}
+	w.Start()
+	for _, f := range filters {
+		w.Gone(f)
+	}
+	for _, f := range w.Content().Filters {
+		if _, marked := plan.MarkOf(f.Description); marked {
+			t.Errorf("the filter %s still bears its mark: %s", f.Name, f.Description)
+		}
+	}
+	harness.Same(t, "the filters that are retained", len(filters), len(w.Content().Filters))
 }
 
 func TestASessionInTheWayThatIsLeftOverIsNamedAsThat(t *testing.T) {

@@ -182,3 +182,23 @@ func TestAHolderThatIsToMoveIsWaitedForInTrueWords(t *testing.T) {
 	harness.ReconcileNow(w, sessions[1])
 	have(t, w, sessions...)
 }
+
+func TestASessionThatLostItsPriorityTakesAnotherOnceItsSpecNamesNone(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("lost", priority(5))
+	id := session.Status.Sessions[0].ID
+	w.Edit(func(world *state.World) {
+		taken := world.Sessions[id]
+		delete(world.Sessions, id)
+		taken.ID, taken.Name, taken.Description = "0f0f0f0f-0000-4000-8000-0000000000aa", "theirs", ""
+		world.Sessions[taken.ID] = taken
+	})
+	w.Clock.Advance(time.Minute)
+	w.RequestReconcile(session)
+	harness.Because(w, session, v1alpha1.ReasonPriorityTaken, "theirs")
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Priority = nil })
+	harness.Ready(w, session)
+	harness.Same(t, "the priority", int32(10000), session.Status.Sessions[0].Priority)
+}

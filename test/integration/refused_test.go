@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -71,6 +72,46 @@ func TestARightThatTheOperatorLacksIsNamedInTheStatus(t *testing.T) {
 			harness.Ready(w, filter)
 		})
 	}
+}
+
+func TestADeletionThatKubernetesDoesNotLetTheOperatorFinishSaysSo(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	user := env.User{Name: "loses-patch-secrets", Rules: rights("", "")}
+	w.Start(harness.As(w.Cluster.User(t, user)))
+	filter := w.Filter("refused")
+	w.Create(filter)
+	harness.Ready(w, filter)
+	user.Rules = rights("secrets", "patch")
+	w.Cluster.User(t, user)
+	w.Delete(filter)
+	words := `cannot patch resource "secrets"`
+	harness.Because(w, filter, v1alpha1.ReasonForbidden, words)
+	w.EventSays(filter, v1alpha1.ReasonForbidden, words)
+	w.Holds(harness.Content{})
+	user.Rules = rights("", "")
+	w.Cluster.User(t, user)
+	w.Gone(filter)
+}
+
+func TestAnEntryThatCanNotBeFoldedHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	_, session := w.Pair("unfolded")
+	first.Stop(w)
+	e := entry("ecs-target", v1alpha1.Counts{Packets: 1}, time.Second, time.Second)
+	e.Ended = true
+	write(t, w, session, e)
+	user := env.User{Name: "lacks-patch-status-of-sessions", Rules: rights("mirrorsessions/status", "patch")}
+	w.Start(harness.As(w.Cluster.User(t, user)))
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(bool) })
+	_ = harness.Poll(t, "the cloud copies no more", func() bool { return w.Content().Sessions[0].Enabled }, func(on bool) bool { return !on })
+	w.EventSays(session, v1alpha1.ReasonForbidden, `cannot patch resource "mirrorsessions/status"`)
+	user.Rules = rights("", "")
+	w.Cluster.User(t, user)
+	harness.Until(w, session, "its entry is folded", func(s *v1alpha1.MirrorSession) bool { return len(s.Status.Verification) == 0 })
+	harness.Ready(w, session)
 }
 
 // wrote is how often the manager asked to change what a path ends with.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type bounded struct {
 	call, list time.Duration
 }
 
+// collection is the path of a list: it ends with a resource and no name.
+var collection = regexp.MustCompile(`/(api|apis/[^/]+)/[^/]+/(namespaces/[^/]+/)?[^/]+/?$`)
+
 // RoundTrip sends a request and bounds it until its answer is read.
 func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	query := req.URL.Query()
@@ -29,7 +33,7 @@ func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case query.Has("watch") && query.Get("watch") != "false":
 		return b.next.RoundTrip(req)
-	case query.Has("resourceVersion"), query.Has("limit"), query.Has("labelSelector"), query.Has("fieldSelector"):
+	case req.Method == http.MethodGet && collection.MatchString(req.URL.Path):
 		limit = b.list
 	}
 	ctx, cancel := context.WithTimeoutCause(req.Context(), limit, fmt.Errorf("the API server gave no answer within %s", limit))

@@ -28,19 +28,26 @@ func (w waits) Read([]byte) (int, error) { <-w.ctx.Done(); return 0, w.ctx.Err()
 
 func TestACallToTheAPIServerThatIsNotAnsweredEnds(t *testing.T) {
 	for name, c := range map[string]struct {
-		method, query string
-		after         time.Duration
+		method, path string
+		after        time.Duration
 	}{
-		"a write":     {http.MethodPatch, "fieldManager=vpcmirror-manager", 10 * time.Second},
-		"a read":      {http.MethodGet, "", 10 * time.Second},
-		"a list":      {http.MethodGet, "limit=500&resourceVersion=0", time.Minute},
-		"not a watch": {http.MethodGet, "watch=true&resourceVersion=7", time.Hour},
+		"a write":                 {http.MethodPatch, "/apis/vpcmirror.io/v1alpha1/namespaces/a/mirrorfilters/f/status?fieldManager=m", 10 * time.Second},
+		"a read":                  {http.MethodGet, "/apis/vpcmirror.io/v1alpha1/namespaces/a/mirrorfilters/f", 10 * time.Second},
+		"a read of the core":      {http.MethodGet, "/api/v1/namespaces/a/secrets/s", 10 * time.Second},
+		"a read of a namespace":   {http.MethodGet, "/api/v1/namespaces/kube-system", 10 * time.Second},
+		"a read in no namespace":  {http.MethodGet, "/api/v1/nodes/n", 10 * time.Second},
+		"a list of one namespace": {http.MethodGet, "/apis/vpcmirror.io/v1alpha1/namespaces/a/mirrorfilters", time.Minute},
+		"a list of all":           {http.MethodGet, "/apis/vpcmirror.io/v1alpha1/mirrorfilters?limit=500&resourceVersion=0", time.Minute},
+		"a list of the core":      {http.MethodGet, "/api/v1/nodes", time.Minute},
+		"a list behind a prefix":  {http.MethodGet, "/k8s/clusters/c/api/v1/namespaces/a/secrets", time.Minute},
+		"a create":                {http.MethodPost, "/apis/events.k8s.io/v1/namespaces/a/events", 10 * time.Second},
+		"not a watch":             {http.MethodGet, "/api/v1/nodes?watch=true&resourceVersion=7", time.Hour},
 	} {
 		for _, headers := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				req, err := http.NewRequestWithContext(ctx, c.method, "https://192.0.2.1/apis?"+c.query, http.NoBody)
+				req, err := http.NewRequestWithContext(ctx, c.method, "https://192.0.2.1"+c.path, http.NoBody)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
@@ -116,6 +117,8 @@ type caller struct {
 	keys      *basic.Credentials
 	secrets   *secretsBox
 	shared    bool // see cloud.Credentials
+	// proven is true once the cloud has answered a call with success.
+	proven atomic.Bool
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.
@@ -137,7 +140,7 @@ func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcH
 	defer cancel()
 	// Half of the deadline is kept for the call itself: one that is sent shortly before
 	// the deadline would end without an answer, and a write then is ambiguous.
-	waited, err := f.limiters.wait(ctx, c.account, f.deadline/2)
+	waited, err := f.limiters.wait(ctx, c.limited(), f.deadline/2)
 	f.metrics.waiting.Observe(waited.Seconds())
 	if err != nil {
 		err = notSent(op, err)
@@ -157,9 +160,19 @@ func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcH
 	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
+	} else if !c.proven.Swap(true) {
+		f.limiters.reserve(limited{account: c.account}, started) // it was one of the account's, too
 	}
 	f.metrics.observe(op, err, time.Since(started))
 	return heldInList(len(answer.body), answer.objects), err
+}
+
+// limited is whose calls this client's are counted with.
+func (c *caller) limited() limited {
+	if c.proven.Load() {
+		return limited{account: c.account}
+	}
+	return limited{account: c.account, unproven: c}
 }
 
 // open is the fence of what needs none.

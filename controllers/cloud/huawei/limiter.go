@@ -13,40 +13,49 @@ import (
 // sweepAt is how many limiters may exist before full ones are dropped.
 const sweepAt = 256
 
-// limiters holds one limiter per account, shared by all its clients.
+// limiters holds one limiter per account, shared by all its clients that the cloud has
+// accepted, and one for each other client: whoever makes up a key for another's project uses
+// up nothing of that one's calls.
 type limiters struct {
 	perSecond rate.Limit
 	burst     int
 
 	mu   sync.Mutex
-	byID map[cloud.Account]*rate.Limiter
+	byID map[limited]*rate.Limiter
+}
+
+// limited is whose calls are counted together.
+type limited struct {
+	account cloud.Account
+	// unproven is the one client whose key the cloud has not accepted yet, nil for all others.
+	unproven *caller
 }
 
 func newLimiters(perSecond float64, burst int) *limiters {
-	return &limiters{perSecond: rate.Limit(perSecond), burst: burst, byID: map[cloud.Account]*rate.Limiter{}}
+	return &limiters{perSecond: rate.Limit(perSecond), burst: burst, byID: map[limited]*rate.Limiter{}}
 }
 
 // reserve reserves the account's next call. Finding the limiter and reserving are one
 // step under the lock: a limiter that is full is the same as a new one, so dropping it
 // changes nothing, unless somebody were about to use it.
-func (l *limiters) reserve(account cloud.Account, now time.Time) *rate.Reservation {
+func (l *limiters) reserve(whose limited, now time.Time) *rate.Reservation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter, ok := l.byID[account]
+	limiter, ok := l.byID[whose]
 	if !ok {
 		if len(l.byID) >= sweepAt {
 			l.sweep(now)
 		}
 		limiter = rate.NewLimiter(l.perSecond, l.burst)
-		l.byID[account] = limiter
+		l.byID[whose] = limiter
 	}
 	return limiter.ReserveN(now, 1)
 }
 
 func (l *limiters) sweep(now time.Time) {
-	for account, limiter := range l.byID {
+	for whose, limiter := range l.byID {
 		if limiter.TokensAt(now) >= float64(l.burst) {
-			delete(l.byID, account)
+			delete(l.byID, whose)
 		}
 	}
 }
@@ -63,12 +72,12 @@ func (e *busyError) Error() string {
 // wait returns when the account's next call may be sent, and how long that took. It
 // refuses at once with a *busyError when that would be after patience or after the end
 // of ctx, and with the error of ctx when that ends while it waits.
-func (l *limiters) wait(ctx context.Context, account cloud.Account, patience time.Duration) (time.Duration, error) {
+func (l *limiters) wait(ctx context.Context, whose limited, patience time.Duration) (time.Duration, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	now := time.Now()
-	reservation := l.reserve(account, now)
+	reservation := l.reserve(whose, now)
 	delay := reservation.DelayFrom(now)
 	if delay == 0 {
 		return 0, nil

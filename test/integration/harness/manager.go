@@ -235,6 +235,11 @@ func (m *Manager) Writes() []string {
 // Looks returns how often the manager has finished with an object so far.
 func (m *Manager) Looks() int { return strings.Count(m.Log.linesWith("Reconcile done"), "\n") }
 
+// Evented returns how many events with the reason the manager has made so far.
+func (m *Manager) Evented(reason string) int {
+	return strings.Count(m.Log.linesWith(`"Event occurred"`), fmt.Sprintf(`"reason":%q`, reason))
+}
+
 // Reconciled waits until the manager has reconciled every one of the objects since it
 // started.
 func (m *Manager) Reconciled(w *World, objects ...client.Object) {
