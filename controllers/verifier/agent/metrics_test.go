@@ -45,10 +45,13 @@ vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="ma
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="not-ip"} 0
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="undecidable"} 0
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="unexpected"} 2
-# HELP vpcmirror_verifier_ring_frames_total Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full.
+# HELP vpcmirror_verifier_ring_frames_total Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full or the kernel could not describe them.
 # TYPE vpcmirror_verifier_ring_frames_total counter
 vpcmirror_verifier_ring_frames_total{interface="right",outcome="delivered"} 19
 vpcmirror_verifier_ring_frames_total{interface="right",outcome="dropped"} 0
+# HELP vpcmirror_verifier_ring_imbalance_frames By how many frames the books of an interface are off: read and never delivered (above 0), or delivered and never found (below). Other than 0 means that the counts are wrong.
+# TYPE vpcmirror_verifier_ring_imbalance_frames gauge
+vpcmirror_verifier_ring_imbalance_frames{interface="right"} 0
 # HELP vpcmirror_verifier_status_writes_total Writes of this host's entries to the API server: stored, gone (the session was deleted meanwhile), or failed and tried again.
 # TYPE vpcmirror_verifier_status_writes_total counter
 vpcmirror_verifier_status_writes_total{outcome="failed"} 0
@@ -56,7 +59,8 @@ vpcmirror_verifier_status_writes_total{outcome="gone"} 0
 vpcmirror_verifier_status_writes_total{outcome="stored"} 2
 `)
 	if err := testutil.CollectAndCompare(h.Agent, strings.NewReader(want), "vpcmirror_verifier_bytes_total", "vpcmirror_verifier_frames_total",
-		"vpcmirror_verifier_packets_total", "vpcmirror_verifier_ring_frames_total", "vpcmirror_verifier_status_writes_total"); err != nil {
+		"vpcmirror_verifier_packets_total", "vpcmirror_verifier_ring_frames_total",
+		"vpcmirror_verifier_ring_imbalance_frames", "vpcmirror_verifier_status_writes_total"); err != nil {
 		t.Error(err)
 	}
 	if problems, err := testutil.CollectAndLint(h.Agent); err != nil || len(problems) > 0 {
