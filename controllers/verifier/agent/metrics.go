@@ -71,6 +71,7 @@ func collectSession(out chan<- prometheus.Metric, namespace, name string, c tall
 	counter(out, packetsMetric, c.Malformed, namespace, name, "malformed")
 	counter(out, packetsMetric, c.DirectionUnknown, namespace, name, "direction-unknown")
 	counter(out, packetsMetric, c.ForeignSource, namespace, name, "foreign-source")
+	counter(out, packetsMetric, c.Unreadable, namespace, name, "unreadable")
 	counter(out, bytesMetric, c.AcceptedBytes, namespace, name)
 	if !c.LastSeen.IsZero() {
 		out <- prometheus.MustNewConstMetric(lastMetric, prometheus.GaugeValue,

@@ -10,9 +10,9 @@ import (
 // table finds the sessions of a stream. It is never written after it was built.
 type table struct {
 	sessions  map[string]*session
-	vnis      map[uint32][]*session // who is affected by a foreign source
-	addresses map[netip.Addr]bool   // the sources of all sessions
-	slots     []slot                // open addressing, at most half full
+	vnis      map[uint32][]*session     // who is affected by a foreign source
+	addresses map[netip.Addr][]*session // whose source it is
+	slots     []slot                    // open addressing, at most half full
 	shift     int
 }
 
@@ -36,7 +36,7 @@ func newTable(streams int) *table {
 	return &table{
 		sessions:  map[string]*session{},
 		vnis:      map[uint32][]*session{},
-		addresses: map[netip.Addr]bool{},
+		addresses: map[netip.Addr][]*session{},
 		slots:     make([]slot, size),
 		shift:     64 - bits.TrailingZeros(uint(size)),
 	}

@@ -161,10 +161,17 @@ func oracleOuter(frame []byte) (class vxlan.Class, key vxlan.Key, inner []byte, 
 	switch {
 	case !header.ValidIDFlag:
 		return vxlan.BadHeader, key, nil, agreed
-	case udp.Payload[0]&0x04 != 0 && udp.Payload[3] != 3: // gopacket knows no VXLAN-GPE
+	case oracleGPE([8]byte(udp.Payload)):
 		return vxlan.GPE, key, nil, agreed
 	}
 	return vxlan.Stream, vxlan.NewKey(p.source, header.VNI), header.Payload, agreed
+}
+
+// oracleGPE reads the header bit by bit, since gopacket knows no VXLAN-GPE.
+func oracleGPE(h [8]byte) bool {
+	reserved := h[0]>>6 | h[1] | h[2] | h[7]
+	version, next, protocol := h[0]>>4&3, h[0]>>2&1, h[3]
+	return next == 1 && version == 0 && reserved == 0 && protocol != 0 && protocol != 3
 }
 
 func seed(f *testing.F) {
