@@ -43,9 +43,9 @@ func newTable(streams int) *table {
 }
 
 // lookup returns the slot that holds a key, or the empty slot where the search
-// for it ends. A sender chooses the keys that are searched for but not those
-// that are stored, which are the sessions'. So whatever he sends, no search
-// passes more slots than the longest run of occupied ones.
+// for it ends. Nobody chooses where a key goes: a sender chooses the keys that
+// are searched for and who names sources those that are stored, but the hash has
+// a secret. No search passes more slots than the longest run of occupied ones.
 func (t *table) lookup(key vxlan.Key) *slot {
 	for i := key.Hash() >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
 		at := &t.slots[i]
