@@ -15,8 +15,8 @@ const (
 	// Stream is a UDP datagram to the VXLAN port with a valid header (I flag
 	// set): one copy, or the first fragment of one.
 	Stream Class = iota
-	// NotVXLAN is everything that is surely something else: not IP, not UDP,
-	// another destination port.
+	// NotVXLAN is everything that is surely something else: not IP, also behind MPLS labels
+	// and in PPPoE, not UDP, another destination port.
 	NotVXLAN
 	// Fragment is a fragment of an outer UDP datagram that does not hold the
 	// VXLAN header: a later one, or a first one that is too small. Its
@@ -112,10 +112,13 @@ const (
 	vxlanHeader = 8
 
 	// maxVLANs is the number of VLAN tags that are stepped over in a frame.
-	maxVLANs = 2
+	maxVLANs = 3
 
-	typeIPv4 = 0x0800
-	typeIPv6 = 0x86dd
+	typeIPv4          = 0x0800
+	typeIPv6          = 0x86dd
+	typeMPLS          = 0x8847
+	typeMPLSMulticast = 0x8848
+	typePPPoE         = 0x8864 // of a session; what finds the other end has another
 
 	flagVNI = 0x08 // I: the VNI is valid (RFC 7348, section 5)
 
@@ -148,6 +151,10 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 		return out.ipv4(frame, offset, wireLength, port)
 	case typeIPv6:
 		return out.ipv6(frame, offset, wireLength, port)
+	case typeMPLS, typeMPLSMulticast:
+		return out.mpls(frame, offset, wireLength, port)
+	case typePPPoE:
+		return out.pppoe(frame, offset, wireLength, port)
 	}
 	return NotVXLAN
 }
@@ -195,8 +202,8 @@ func (o *Outer) ipv4(b []byte, at, wire int, port uint16) Class {
 	o.Key, o.destination = key4(h[12:16]), at+16
 	header := int(h[0]&0x0f) * 4
 	total := int(binary.BigEndian.Uint16(h[2:4]))
-	if total == 0 && wire-at > 0xffff {
-		total = wire - at // a super-frame beyond 64 KiB can't say its length
+	if total == 0 {
+		total = wire - at // a super-frame: beyond 64 KiB it can't say its length, others leave it to the card
 	}
 	if header < ipv4Header || total < header || total > wire-at {
 		return Malformed
