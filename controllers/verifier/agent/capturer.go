@@ -27,6 +27,10 @@ type capturer struct {
 	mu   sync.Mutex
 	ring *capture.Ring
 	past capture.Stats // of rings that are closed
+	// books are those of the ring, pastOff by how many frames those of the closed ones
+	// were off.
+	books   books
+	pastOff int64
 	// unread are frames that were delivered to rings that were closed before they
 	// were read.
 	unread uint64
@@ -106,6 +110,9 @@ func (c *capturer) capture() error {
 	defer c.closed(ring)
 	for {
 		block, err := ring.Next(ringWait)
+		if err == nil {
+			c.audit(ring, block == nil)
+		}
 		if errors.Is(err, capture.ErrClosed) {
 			return nil
 		}
@@ -123,7 +130,7 @@ func (c *capturer) capture() error {
 func (c *capturer) opened(ring *capture.Ring) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ring, c.problem, c.tried = ring, "", true
+	c.ring, c.books, c.problem, c.tried = ring, books{}, "", true
 	if c.since.IsZero() {
 		c.since = c.clock()
 	}
@@ -131,6 +138,25 @@ func (c *capturer) opened(ring *capture.Ring) {
 		ring.Stop()
 	}
 	c.log.Info("Capturing", "port", c.port)
+}
+
+// audit checks the books, when that can tell something. They never are off unless a program
+// has an error, this one or the kernel.
+func (c *capturer) audit(ring *capture.Ring, idle bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.books.mayCheck(idle, ring.Blocks()) {
+		return
+	}
+	stats, err := ring.Stats()
+	if err != nil {
+		c.log.Error(err, "The ring's counters can't be read")
+		return
+	}
+	before := c.books.off
+	if c.books.check(stats); c.books.off != before {
+		c.log.Info("The books of the ring don't balance, or do again", "readAndNotDelivered", c.books.off, "before", before, "ring", stats)
+	}
 }
 
 // closed takes the last counters along, so that drops never fall.
@@ -141,9 +167,10 @@ func (c *capturer) closed(ring *capture.Ring) {
 		c.log.Error(err, "The ring was not closed properly")
 	}
 	stats, _ := ring.Stats() // of a closed ring, the last ones
-	c.past = add(c.past, stats)
-	c.ring = nil
-	c.unread = c.past.Frames - c.past.Drops - c.tally.Snapshot().Frames.Read
+	c.past = c.past.Add(stats)
+	c.unread += stats.Delivered() - min(stats.Read, stats.Delivered())
+	c.pastOff += c.books.off
+	c.ring, c.books = nil, books{}
 }
 
 // setProblem reports whether it is another one than before.
@@ -168,6 +195,9 @@ type snapshot struct {
 	ready   bool
 	since   time.Time // when the first ring was open, zero before
 	waiting bool      // frames have come that are not counted yet
+	// off is by how many frames the books are off: above 0 more were read than came, below
+	// some that came were never found.
+	off int64
 }
 
 // snapshot reads the counts of all rings of this interface.
@@ -181,9 +211,10 @@ func (c *capturer) snapshot() snapshot {
 		if err != nil {
 			c.log.Error(err, "The ring's counters can't be read")
 		}
-		s.stats = add(s.stats, stats)
+		s.stats = s.stats.Add(stats)
 	}
-	s.waiting = s.stats.Frames-s.stats.Drops > s.Frames.Read+c.unread
+	s.off = c.pastOff + c.books.off
+	s.waiting = s.stats.Delivered() > s.Frames.Read+c.unread+uint64(max(-c.books.off, 0))
 	switch {
 	case !s.waiting:
 		c.empty = s.at // nothing came between the tally's snapshot and now
@@ -210,8 +241,4 @@ func (c *capturer) drain(ctx context.Context) {
 		case <-again.C:
 		}
 	}
-}
-
-func add(a, b capture.Stats) capture.Stats {
-	return capture.Stats{Frames: a.Frames + b.Frames, Drops: a.Drops + b.Drops, Freezes: a.Freezes + b.Freezes}
 }

@@ -24,13 +24,17 @@ var (
 		"Writes of this host's entries to the API server: stored, gone (the session was deleted meanwhile), or failed and tried again.",
 		[]string{"outcome"}, nil)
 	ringMetric = prometheus.NewDesc("vpcmirror_verifier_ring_frames_total",
-		"Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full.",
+		"Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full or the kernel could not describe them.",
 		[]string{"interface", "outcome"}, nil)
+	booksMetric = prometheus.NewDesc("vpcmirror_verifier_ring_imbalance_frames",
+		"By how many frames the books of an interface are off: read and never delivered (above 0), or delivered and never found (below). "+
+			"Other than 0 means that the counts are wrong.",
+		[]string{"interface"}, nil)
 )
 
 // Describe lists the metrics.
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric, writesMetric} {
+	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric, booksMetric, writesMetric} {
 		out <- d
 	}
 }
@@ -67,6 +71,7 @@ func collectSession(out chan<- prometheus.Metric, namespace, name string, c tall
 	counter(out, packetsMetric, c.Malformed, namespace, name, "malformed")
 	counter(out, packetsMetric, c.DirectionUnknown, namespace, name, "direction-unknown")
 	counter(out, packetsMetric, c.ForeignSource, namespace, name, "foreign-source")
+	counter(out, packetsMetric, c.Unreadable, namespace, name, "unreadable")
 	counter(out, bytesMetric, c.AcceptedBytes, namespace, name)
 	if !c.LastSeen.IsZero() {
 		out <- prometheus.MustNewConstMetric(lastMetric, prometheus.GaugeValue,
@@ -91,6 +96,7 @@ func collectFrames(out chan<- prometheus.Metric, name string, s *snapshot) {
 	} {
 		counter(out, framesMetric, value, name, class)
 	}
-	counter(out, ringMetric, s.stats.Frames-min(s.stats.Drops, s.stats.Frames), name, "delivered")
+	counter(out, ringMetric, s.stats.Delivered(), name, "delivered")
 	counter(out, ringMetric, s.stats.Drops, name, "dropped")
+	out <- prometheus.MustNewConstMetric(booksMetric, prometheus.GaugeValue, float64(s.off), name)
 }

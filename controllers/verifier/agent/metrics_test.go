@@ -16,6 +16,7 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 	wrongPort.DestinationPort = 22
 	w.send(good(10)...)
 	w.send(copies(1, 2, wrongPort.Bytes())...)
+	w.send(good(1, func(p *frametest.Packet) { p.Payload[0] = 0 })...) // no I flag
 	w.send(good(3, from(frametest.ClientAddr))...)
 	w.send(copies(9, 4, frametest.Inner("x").Bytes())...)
 	h.trail()
@@ -26,7 +27,7 @@ vpcmirror_verifier_bytes_total{namespace="NAMESPACE",session="web"} 600
 # HELP vpcmirror_verifier_frames_total Frames that were read from an interface, each in exactly one class.
 # TYPE vpcmirror_verifier_frames_total counter
 vpcmirror_verifier_frames_total{class="attributed",interface="right"} 12
-vpcmirror_verifier_frames_total{class="bad-header",interface="right"} 0
+vpcmirror_verifier_frames_total{class="bad-header",interface="right"} 1
 vpcmirror_verifier_frames_total{class="cut",interface="right"} 0
 vpcmirror_verifier_frames_total{class="foreign-source",interface="right"} 3
 vpcmirror_verifier_frames_total{class="foreign-vni",interface="right"} 4
@@ -45,10 +46,14 @@ vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="ma
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="not-ip"} 0
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="undecidable"} 0
 vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="unexpected"} 2
-# HELP vpcmirror_verifier_ring_frames_total Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full.
+vpcmirror_verifier_packets_total{namespace="NAMESPACE",session="web",verdict="unreadable"} 1
+# HELP vpcmirror_verifier_ring_frames_total Frames that passed the kernel's filter on an interface: delivered, or dropped because the ring was full or the kernel could not describe them.
 # TYPE vpcmirror_verifier_ring_frames_total counter
-vpcmirror_verifier_ring_frames_total{interface="right",outcome="delivered"} 19
+vpcmirror_verifier_ring_frames_total{interface="right",outcome="delivered"} 20
 vpcmirror_verifier_ring_frames_total{interface="right",outcome="dropped"} 0
+# HELP vpcmirror_verifier_ring_imbalance_frames By how many frames the books of an interface are off: read and never delivered (above 0), or delivered and never found (below). Other than 0 means that the counts are wrong.
+# TYPE vpcmirror_verifier_ring_imbalance_frames gauge
+vpcmirror_verifier_ring_imbalance_frames{interface="right"} 0
 # HELP vpcmirror_verifier_status_writes_total Writes of this host's entries to the API server: stored, gone (the session was deleted meanwhile), or failed and tried again.
 # TYPE vpcmirror_verifier_status_writes_total counter
 vpcmirror_verifier_status_writes_total{outcome="failed"} 0
@@ -56,7 +61,8 @@ vpcmirror_verifier_status_writes_total{outcome="gone"} 0
 vpcmirror_verifier_status_writes_total{outcome="stored"} 2
 `)
 	if err := testutil.CollectAndCompare(h.Agent, strings.NewReader(want), "vpcmirror_verifier_bytes_total", "vpcmirror_verifier_frames_total",
-		"vpcmirror_verifier_packets_total", "vpcmirror_verifier_ring_frames_total", "vpcmirror_verifier_status_writes_total"); err != nil {
+		"vpcmirror_verifier_packets_total", "vpcmirror_verifier_ring_frames_total",
+		"vpcmirror_verifier_ring_imbalance_frames", "vpcmirror_verifier_status_writes_total"); err != nil {
 		t.Error(err)
 	}
 	if problems, err := testutil.CollectAndLint(h.Agent); err != nil || len(problems) > 0 {

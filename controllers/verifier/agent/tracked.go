@@ -54,7 +54,7 @@ func (t *tracked) observe(node string, s *snapshot) report.Observation {
 	if t.capturer != nil {
 		t.ledger.MoveStart(s.since) // nothing that came while the ring was being opened was seen
 		counts, _ := s.Session(t.id)
-		counted = report.Counted(counts, s.stats.Drops-t.drops, t.judged)
+		counted = report.Counted(counts, t.dropped(s), t.judged)
 		o.Interface, o.At = t.capturer.local.Name, s.at
 		if s.problem != "" {
 			o.Message = s.problem
@@ -72,6 +72,12 @@ func (t *tracked) entry(node string, s *snapshot) v1alpha1.Verification {
 	return t.ledger.Totals().Entry(o)
 }
 
+// dropped is how many frames were dropped since the capturer began to count the session. A
+// snapshot may be older than that.
+func (t *tracked) dropped(s *snapshot) uint64 {
+	return s.stats.Drops - min(t.drops, s.stats.Drops)
+}
+
 // ended reports whether the session is counted on another host now, or on none: its target
 // is another interface. One that is only missing here may come back.
 func (t *tracked) ended() bool {
@@ -82,7 +88,7 @@ func (t *tracked) ended() bool {
 // leave ends the counting by the present capturer. What its tally has counted is added
 // when the tally gets its next list of sessions, see recount.
 func (t *tracked) leave() {
-	t.ledger.Close(report.Totals{Counts: v1alpha1.Counts{Dropped: int64(t.capturer.snapshot().stats.Drops - t.drops)}})
+	t.ledger.Close(report.Totals{Counts: v1alpha1.Counts{Dropped: int64(t.dropped(new(t.capturer.snapshot())))}})
 	t.lastInterface, t.capturer, t.shared = t.capturer.local.Name, nil, ""
 }
 

@@ -3,12 +3,12 @@ package capture
 import "golang.org/x/net/bpf"
 
 // DefaultSnapLength is how many bytes of a frame are captured by default. It
-// covers all headers that are looked at: outer Ethernet with two tags, IPv4
+// covers all headers that are looked at: outer Ethernet with three tags, IPv4
 // with options or IPv6, UDP, VXLAN, inner Ethernet with two tags, inner IPv6
 // with some extension headers, and the ports.
 const DefaultSnapLength = 192
 
-// Filter returns the classic BPF program that lets pass, with up to two VLAN
+// Filter returns the classic BPF program that lets pass, with up to three VLAN
 // tags in the frame:
 //
 //   - IPv4 UDP to the port, and every later fragment of IPv4 UDP,
@@ -16,11 +16,12 @@ const DefaultSnapLength = 192
 //     header (a fragment header is one), since only a walk can tell what is
 //     behind it.
 //
-// It returns snapLength for those and 0 for the rest. What passes is looked at
+// It returns snapLength for those and 0 for the rest; MPLS and PPPoE are for capture files, since
+// what comes in them does not reach the host by this interface. What passes is looked at
 // again: the filter only saves copies, it decides nothing.
 func Filter(port uint16, snapLength uint32) []bpf.Instruction {
 	var program []bpf.Instruction
-	const tags = 2
+	const tags = 3
 	for n := uint32(0); ; n++ {
 		at := 12 + 4*n
 		program = append(program, bpf.LoadAbsolute{Off: at, Size: 2})

@@ -16,13 +16,15 @@ func TestTheOffsetsAreThoseOfTheKernelsStructures(t *testing.T) {
 	in := unsafe.Offsetof(block.Hdr)
 	want := map[string]uintptr{
 		"status": in + unsafe.Offsetof(header.Block_status), "count": in + unsafe.Offsetof(header.Num_pkts),
-		"first": in + unsafe.Offsetof(header.Offset_to_first_pkt),
-		"next":  unsafe.Offsetof(frame.Next_offset), "seconds": unsafe.Offsetof(frame.Sec), "nanoseconds": unsafe.Offsetof(frame.Nsec),
+		"first": in + unsafe.Offsetof(header.Offset_to_first_pkt), "used": in + unsafe.Offsetof(header.Blk_len),
+		"block header": unsafe.Sizeof(block), "frame status": unsafe.Offsetof(frame.Status),
+		"next": unsafe.Offsetof(frame.Next_offset), "seconds": unsafe.Offsetof(frame.Sec), "nanoseconds": unsafe.Offsetof(frame.Nsec),
 		"captured": unsafe.Offsetof(frame.Snaplen), "length": unsafe.Offsetof(frame.Len), "mac": unsafe.Offsetof(frame.Mac),
 		"frame header": unsafe.Sizeof(frame), "packet type": unsafe.Offsetof(address.Pkttype), "address": unsafe.Sizeof(address),
 	}
 	got := map[string]uintptr{
 		"status": blockOffStatus, "count": blockOffCount, "first": blockOffFirst,
+		"used": blockOffUsed, "block header": blockHeader, "frame status": frameOffStatus,
 		"next": frameOffNext, "seconds": frameOffSec, "nanoseconds": frameOffNsec,
 		"captured": frameOffSnap, "length": frameOffLen, "mac": frameOffMac,
 		"frame header": frameHeader, "packet type": addressOffType, "address": addressSize,

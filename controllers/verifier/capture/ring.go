@@ -61,24 +61,47 @@ type Ring struct {
 	options  RingOptions
 	next     int // the block that the kernel hands over next
 	block    Block
+	books    books
 	down     error // the interface's error, returned after what is left was read
 	patience int   // empty polls until it is
 
 	closed atomic.Bool
 
 	mu    sync.Mutex // guards the counters below and the closing of fd
-	stats Stats
+	stats Stats      // those of the kernel up to the last reading
 }
 
-// Stats are the kernel's counters of a ring, since it was opened.
+// Stats are the books of a ring, since it was opened: the kernel's counters, and what was
+// made of the slots of the blocks that were released. When the ring is empty
+// Frames = Drops + Read.
 type Stats struct {
 	// Frames is the number of frames that passed the filter, those that were
 	// dropped included.
 	Frames uint64
-	// Drops is the number of frames for which the ring had no room.
+	// Drops is the number of frames for which the ring had no room, or that the
+	// kernel could not describe.
 	Drops uint64
 	// Freezes is how often the ring was full.
 	Freezes uint64
+	// Read is the number of frames that were handed out.
+	Read uint64
+	// Refused is the number of slots without a frame, for frames that the kernel
+	// could not describe; they are among Drops.
+	Refused uint64
+	// Damaged is the number of slots that contradict the block that they are
+	// in. Nothing of them is handed out.
+	Damaged uint64
+}
+
+// Delivered is the number of frames that the kernel says can be read.
+func (s Stats) Delivered() uint64 { return s.Frames - min(s.Drops, s.Frames) }
+
+// Add adds the books of another ring.
+func (s Stats) Add(o Stats) Stats {
+	return Stats{
+		Frames: s.Frames + o.Frames, Drops: s.Drops + o.Drops, Freezes: s.Freezes + o.Freezes,
+		Read: s.Read + o.Read, Refused: s.Refused + o.Refused, Damaged: s.Damaged + o.Damaged,
+	}
 }
 
 // OpenRing opens a socket and makes it a ring on the interface with the given
@@ -179,7 +202,7 @@ func (r *Ring) Next(wait time.Duration) (*Block, error) {
 		memory := r.memory[r.next*r.options.BlockSize:][:r.options.BlockSize]
 		if atomic.LoadUint32(blockStatus(memory))&unix.TP_STATUS_USER != 0 {
 			r.next = (r.next + 1) % r.options.Blocks
-			r.block.reset(memory)
+			r.block.reset(memory, &r.books)
 			return &r.block, nil
 		}
 		left := time.Until(deadline)
@@ -221,11 +244,12 @@ func (r *Ring) poll(wait time.Duration) error {
 	return nil
 }
 
-// Stats returns the kernel's counters. A frame is in Frames before it can be
-// read, so counters read after the frames were counted are never smaller.
+// Stats returns the books. A frame is in Frames before it can be read, and ours are
+// taken first: Read is never more than what the kernel delivered.
 func (r *Ring) Stats() (Stats, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.stats.Read, r.stats.Refused, r.stats.Damaged = r.books.read.Load(), r.books.refused.Load(), r.books.damaged.Load()
 	if r.fd < 0 {
 		return r.stats, nil
 	}
@@ -239,6 +263,9 @@ func (r *Ring) Stats() (Stats, error) {
 	r.stats.Freezes += uint64(got.Freeze_q_cnt)
 	return r.stats, nil
 }
+
+// Blocks is the number of the ring's blocks.
+func (r *Ring) Blocks() int { return r.options.Blocks }
 
 // Stop makes a Next that waits, and every later one, return ErrClosed. It may
 // be called from any goroutine, before the reading one calls Close.

@@ -76,7 +76,7 @@ func mixed() [][]byte {
 	later.FragmentOffset, other.DestinationPort = 3, 53
 	nested := from("192.168.203.2", 100, from("192.168.203.1", 100, inner).Bytes())
 	bad, gpe, malformed := stream.Bytes(), stream.Bytes(), stream.Bytes()
-	bad[42], gpe[42], malformed[14] = 0, 0x0c, 0x44
+	bad[42], gpe[42], gpe[45], malformed[14] = 0, 0x0c, 1, 0x44
 	frames := [][]byte{
 		later.Bytes(), bad, gpe, malformed, other.Bytes(), frametest.ARP(), nested.Bytes(),
 		from("192.168.203.1", 7, inner).Bytes(), from("2001:db8::1", 100, inner).Bytes(),

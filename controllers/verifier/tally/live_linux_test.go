@@ -204,6 +204,7 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		build(func(*frametest.Packet) {}),
 		build(func(p *frametest.Packet) { p.VLANs = []uint16{7} }),
 		build(func(p *frametest.Packet) { p.VLANs = []uint16{7, 8} }),
+		build(func(p *frametest.Packet) { p.VLANs = []uint16{7, 8, 9} }),
 		build(func(p *frametest.Packet) { p.Options = 10 }),
 		// A copy of a copy: only the outermost VNI counts.
 		build(func(p *frametest.Packet) {
@@ -214,7 +215,7 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 	}
 	pair.Sender.Send(t, frames...)
 	got, stats := r.drain(t)
-	want := tally.Frames{Read: 7, Attributed: 5, OuterFragment: 1, OtherHost: 1}
+	want := tally.Frames{Read: 8, Attributed: 6, OuterFragment: 1, OtherHost: 1}
 	if got.Frames != want || stats.Drops != 0 {
 		t.Errorf("%+v, want %+v (%+v)", got.Frames, want, stats)
 	}
@@ -222,7 +223,7 @@ func TestTagsAndNestingOnARealWire(t *testing.T) {
 		t.Errorf("the interface received %d frames of %d", n, len(frames))
 	}
 	outside, _ := got.Session("walkthrough")
-	if outside.Arrived != 5 || outside.Accepted != 4 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
+	if outside.Arrived != 6 || outside.Accepted != 5 || outside.Unexpected != 1 { // the copy of a copy is no TCP to port 1234
 		t.Errorf("%+v", outside)
 	}
 	if s, _ := got.Session("inside"); s.Arrived != 0 {

@@ -111,7 +111,9 @@ func build(configs []Session, before *table) (*table, error) {
 		for _, source := range s.config.Sources {
 			by := claim{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}}
 			for _, address := range source.OuterAddrs {
-				t.addresses[address] = true
+				if of := t.addresses[address]; len(of) == 0 || of[len(of)-1] != s {
+					t.addresses[address] = append(of, s)
+				}
 				t.insert(vxlan.NewKey(address, config.VNI), by)
 			}
 		}

@@ -92,6 +92,10 @@ type SessionCounts struct {
 	// is none of its sources, whether another session claims them or not. They
 	// are in none of the counts above.
 	ForeignSource uint64
+	// Unreadable are frames from one of the session's own sources in the classes BadHeader,
+	// GPE (with the session's VNI), Malformed and Cut: too broken to be a copy of it. They are
+	// in none of the counts above.
+	Unreadable uint64
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.
 	FirstSeen time.Time

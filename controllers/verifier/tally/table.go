@@ -10,9 +10,9 @@ import (
 // table finds the sessions of a stream. It is never written after it was built.
 type table struct {
 	sessions  map[string]*session
-	vnis      map[uint32][]*session // who is affected by a foreign source
-	addresses map[netip.Addr]bool   // the sources of all sessions
-	slots     []slot                // open addressing, at most half full
+	vnis      map[uint32][]*session     // who is affected by a foreign source
+	addresses map[netip.Addr][]*session // whose source it is
+	slots     []slot                    // open addressing, at most half full
 	shift     int
 }
 
@@ -36,16 +36,16 @@ func newTable(streams int) *table {
 	return &table{
 		sessions:  map[string]*session{},
 		vnis:      map[uint32][]*session{},
-		addresses: map[netip.Addr]bool{},
+		addresses: map[netip.Addr][]*session{},
 		slots:     make([]slot, size),
 		shift:     64 - bits.TrailingZeros(uint(size)),
 	}
 }
 
 // lookup returns the slot that holds a key, or the empty slot where the search
-// for it ends. A sender chooses the keys that are searched for but not those
-// that are stored, which are the sessions'. So whatever he sends, no search
-// passes more slots than the longest run of occupied ones.
+// for it ends. Nobody chooses where a key goes: a sender chooses the keys that
+// are searched for and who names sources those that are stored, but the hash has
+// a secret. No search passes more slots than the longest run of occupied ones.
 func (t *table) lookup(key vxlan.Key) *slot {
 	for i := key.Hash() >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
 		at := &t.slots[i]

@@ -92,7 +92,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	var outer vxlan.Outer
 	class := vxlan.Walk(f.Data, f.Length, t.port, &outer)
 	if class != vxlan.Stream {
-		t.other(class)
+		t.other(class, &outer)
 		return
 	}
 	if outer.FirstFragment {
@@ -116,12 +116,14 @@ func (t *Tally) frame(f *capture.Frame) {
 }
 
 // other counts a frame that is no stream's.
-func (t *Tally) other(class vxlan.Class) {
+func (t *Tally) other(class vxlan.Class, outer *vxlan.Outer) {
 	switch class {
 	case vxlan.NotVXLAN:
 		t.frames.NotVXLAN++
+		return
 	case vxlan.Fragment:
 		t.frames.OuterFragment++
+		return
 	case vxlan.BadHeader:
 		t.frames.BadHeader++
 	case vxlan.GPE:
@@ -131,6 +133,15 @@ func (t *Tally) other(class vxlan.Class) {
 	case vxlan.Cut:
 		t.frames.Cut++
 	case vxlan.Stream:
+		return
+	}
+	if !outer.HasSource() {
+		return
+	}
+	for _, s := range t.table.addresses[outer.Key.Source()] {
+		if class != vxlan.GPE || outer.Key.VNI() == s.config.VNI {
+			s.counts.unreadable++
+		}
 	}
 }
 
@@ -145,7 +156,7 @@ func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
 	switch {
 	case len(known) > 0:
 		t.frames.ForeignSource += frames
-	case t.table.addresses[outer.Key.Source()]:
+	case len(t.table.addresses[outer.Key.Source()]) > 0:
 		t.frames.ForeignVNI += frames
 	default:
 		t.frames.UnknownStream += frames
@@ -230,7 +241,8 @@ func (t *Tally) Snapshot() Snapshot {
 // session's configuration.
 type counts struct {
 	frames, arrived, arrivedBytes uint64
-	acceptedBytes, foreign        uint64
+	acceptedBytes                 uint64
+	foreign, unreadable           uint64
 	verdicts                      [match.Verdicts]uint64
 	directions                    [3]uint64
 	firstSeen, lastSeen           int64
@@ -295,6 +307,7 @@ func (s *session) snapshot() SessionCounts {
 		Egress:           c.directions[match.Egress],
 		Rules:            slices.Clone(s.perRule),
 		ForeignSource:    c.foreign,
+		Unreadable:       c.unreadable,
 		FirstSeen:        moment(c.firstSeen),
 		LastSeen:         moment(c.lastSeen),
 		Last:             c.lastCopy.packet(),

@@ -123,6 +123,8 @@ func TestEachFrameIsInOneClass(t *testing.T) {
 	}
 	later := frametest.Copy(1, []byte("x"))
 	later.FragmentOffset = 3
+	gpe := edit(42, 0x0c)
+	gpe[45] = 1
 	other := block(good)
 	(*other)[0].OtherHost = true
 	cut := block(good)
@@ -130,7 +132,7 @@ func TestEachFrameIsInOneClass(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	counts.Count(block(
 		good, foreign, copyFrom(frametest.SourceAddr, 2), copyFrom(frametest.TargetAddr, 2), frametest.ARP(), later.Bytes(),
-		edit(42, 0), edit(42, 0x0c), edit(14, 0x44), edit(42, 0x88),
+		edit(42, 0), gpe, edit(14, 0x44), edit(42, 0x88),
 	))
 	counts.Count(other)
 	counts.Count(cut)

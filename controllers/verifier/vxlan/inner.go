@@ -32,7 +32,7 @@ type Inner struct {
 	// DestinationMAC and SourceMAC are the original ones: they tell ingress
 	// from egress.
 	DestinationMAC, SourceMAC [6]byte
-	// EtherType is the one behind the VLAN tags, at most two.
+	// EtherType is the one behind the VLAN tags, at most three.
 	EtherType uint16
 	// Source and Destination are the inner IP addresses.
 	Source, Destination netip.Addr

@@ -2,6 +2,7 @@ package vxlan
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 )
 
@@ -37,11 +38,26 @@ func (k Key) Source() netip.Addr {
 // VNI is the VXLAN network identifier, 0 to 16777215.
 func (k Key) VNI() uint32 { return k.vni }
 
-// Hash spreads keys evenly over 64 bits, the upper ones best. It is no secret:
-// who can choose keys can choose ones that collide.
+// secret is drawn anew in each process.
+var secret = func() (s [7]uint64) {
+	for i := range s {
+		s[i] = rand.Uint64() // of the runtime's ChaCha8, seeded by the system
+	}
+	return s
+}()
+
+// Hash spreads keys over 64 bits, of which the upper 32 may be used. It is the pair-multiply-shift
+// of Thorup (String hashing for linear probing, 2009): whichever two keys somebody chooses, without the
+// secret they collide no more often than by chance.
 func (k Key) Hash() uint64 {
-	const a, b = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd // odd, with evenly spread bits
-	return (k.high*a ^ k.low ^ uint64(k.vni)<<36) * b
+	const half = 1<<32 - 1
+	last := uint64(0)
+	if k.v6 {
+		last = 1
+	}
+	return (secret[0]+k.high>>32)*(secret[1]+k.high&half) +
+		(secret[2]+k.low>>32)*(secret[3]+k.low&half) +
+		(secret[4]+uint64(k.vni))*(secret[5]+last) + secret[6]
 }
 
 // mapped4 is what an IPv4 address is in front of: ::ffff:0:0/96.

@@ -15,8 +15,8 @@ const (
 	// Stream is a UDP datagram to the VXLAN port with a valid header (I flag
 	// set): one copy, or the first fragment of one.
 	Stream Class = iota
-	// NotVXLAN is everything that is surely something else: not IP, not UDP,
-	// another destination port.
+	// NotVXLAN is everything that is surely something else: not IP, also behind MPLS labels
+	// and in PPPoE, not UDP, another destination port.
 	NotVXLAN
 	// Fragment is a fragment of an outer UDP datagram that does not hold the
 	// VXLAN header: a later one, or a first one that is too small. Its
@@ -25,8 +25,9 @@ const (
 	// BadHeader is a datagram to the VXLAN port that is too short for a VXLAN
 	// header or has the I flag clear, so that its VNI means nothing.
 	BadHeader
-	// GPE is a datagram whose header has the P flag of VXLAN-GPE and announces
-	// something other than Ethernet; it is never read as Ethernet.
+	// GPE is a datagram whose header is one of VXLAN-GPE beyond doubt and announces
+	// something other than Ethernet: the P flag alone is a reserved bit, in which a
+	// mirror may count its packets.
 	GPE
 	// Malformed is a frame whose outer headers contradict themselves or the
 	// frame's length. A kernel would drop it.
@@ -99,6 +100,9 @@ func (o *Outer) Destination(frame []byte) netip.Addr {
 	return address
 }
 
+// HasSource reports whether the frame has an outer source address, whatever came of the rest.
+func (o *Outer) HasSource() bool { return o.destination != 0 }
+
 const (
 	etherHeader = 14
 	vlanTag     = 4
@@ -108,14 +112,22 @@ const (
 	vxlanHeader = 8
 
 	// maxVLANs is the number of VLAN tags that are stepped over in a frame.
-	maxVLANs = 2
+	maxVLANs = 3
 
-	typeIPv4 = 0x0800
-	typeIPv6 = 0x86dd
+	typeIPv4          = 0x0800
+	typeIPv6          = 0x86dd
+	typeMPLS          = 0x8847
+	typeMPLSMulticast = 0x8848
+	typePPPoE         = 0x8864 // of a session; what finds the other end has another
 
-	flagVNI  = 0x08 // I: the VNI is valid (RFC 7348, section 5)
-	flagNext = 0x04 // P of VXLAN-GPE: byte 3 names the next protocol
-	nextEth  = 3    // Ethernet in VXLAN-GPE's list of next protocols
+	flagVNI = 0x08 // I: the VNI is valid (RFC 7348, section 5)
+
+	// A header of VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe, section 3) in its first word: the
+	// flags I and P, version 0, reserved bits 0; the flags B and O and the next protocol are
+	// left out.
+	gpeMask = 0xfcffff00
+	gpeWord = 0x0c000000
+	nextEth = 3 // Ethernet in its list of next protocols, in which 0 is none
 )
 
 // Walk reads the outermost headers of an Ethernet frame into out and returns
@@ -139,6 +151,10 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 		return out.ipv4(frame, offset, wireLength, port)
 	case typeIPv6:
 		return out.ipv6(frame, offset, wireLength, port)
+	case typeMPLS, typeMPLSMulticast:
+		return out.mpls(frame, offset, wireLength, port)
+	case typePPPoE:
+		return out.pppoe(frame, offset, wireLength, port)
 	}
 	return NotVXLAN
 }
@@ -183,15 +199,15 @@ func (o *Outer) ipv4(b []byte, at, wire int, port uint16) Class {
 	if h[9] != protoUDP {
 		return NotVXLAN
 	}
+	o.Key, o.destination = key4(h[12:16]), at+16
 	header := int(h[0]&0x0f) * 4
 	total := int(binary.BigEndian.Uint16(h[2:4]))
-	if total == 0 && wire-at > 0xffff {
-		total = wire - at // a super-frame beyond 64 KiB can't say its length
+	if total == 0 {
+		total = wire - at // a super-frame: beyond 64 KiB it can't say its length, others leave it to the card
 	}
 	if header < ipv4Header || total < header || total > wire-at {
 		return Malformed
 	}
-	o.Key, o.destination = key4(h[12:16]), at+16
 	fragment := binary.BigEndian.Uint16(h[6:8])
 	if fragment&0x1fff != 0 {
 		return Fragment
@@ -214,6 +230,7 @@ func (o *Outer) ipv6(b []byte, at, wire int, port uint16) Class {
 	if h[6] != protoUDP && !isExtension(h[6]) {
 		return NotVXLAN
 	}
+	o.Key, o.destination = key6(h[8:24]), at+24
 	total := ipv6Header + int(binary.BigEndian.Uint16(h[4:6]))
 	if total == ipv6Header && wire-at > 0xffff {
 		total = wire - at
@@ -228,12 +245,10 @@ func (o *Outer) ipv6(b []byte, at, wire int, port uint16) Class {
 	case ext.state == walkMalformed:
 		return Malformed
 	case ext.later && (ext.protocol == protoUDP || isExtension(ext.protocol)):
-		o.Key, o.destination = key6(h[8:24]), at+24
 		return Fragment
 	case ext.protocol != protoUDP:
 		return NotVXLAN
 	}
-	o.Key, o.destination = key6(h[8:24]), at+24
 	o.FirstFragment = ext.fragment
 	return o.udp(b, ext.offset, at+total, true, port)
 }
@@ -290,7 +305,7 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 	}
 	o.Reserved = word&^(flagVNI<<24) != 0 || vni&0xff != 0
 	o.Key.vni = vni >> 8
-	if o.Flags&flagNext != 0 && h[3] != nextEth {
+	if word&gpeMask == gpeWord && vni&0xff == 0 && h[3] != 0 && h[3] != nextEth {
 		return GPE
 	}
 	o.InnerOffset = at + vxlanHeader

@@ -84,6 +84,24 @@ func TestReservedBitsAreNotedAndIgnored(t *testing.T) {
 	}
 }
 
+// The header is that of a public capture of a cloud's mirror: all flags set, a number that
+// grows by one with each packet, a direction in the last byte.
+func TestEachPacketOfAMirrorThatNumbersThemIsItsStreams(t *testing.T) {
+	frame := frametest.Copy(11, frametest.Inner("x").Bytes()).Bytes()
+	counted := 0
+	for n := range 300 {
+		number := 0x01d1f2 + n
+		header := []byte{0xff, byte(number >> 16), byte(number >> 8), byte(number), 0, 0, 0x0b, byte(n % 2)}
+		var outer vxlan.Outer
+		if vxlan.Walk(edit(frame, atVXLAN, header...), len(frame), vxlan.Port, &outer) == vxlan.Stream && outer.Key.VNI() == 11 && outer.Reserved {
+			counted++
+		}
+	}
+	if counted != 300 {
+		t.Errorf("%d packets of 300 are counted", counted)
+	}
+}
+
 func TestTheInnerLengthIsThatOfTheWire(t *testing.T) {
 	inner := frametest.Inner(string(make([]byte, 1000))).Bytes()
 	plain := frametest.Copy(5, inner).Bytes()
