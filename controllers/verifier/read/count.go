@@ -2,7 +2,6 @@ package read
 
 import (
 	"encoding/binary"
-	"math"
 	"net/netip"
 
 	"vpcmirror.io/operator/controllers/verifier/capture"
@@ -55,15 +54,23 @@ type counter struct {
 	outer   vxlan.Outer // here, so that it is not cleared twice for each frame
 }
 
-// streamCount has what each packet needs in front: one cache line, and one of kinds.
+// streamCount has what each packet needs: one cache line.
 type streamCount struct {
-	key                   vxlan.Key
-	packets, bytes        uint64
-	first, last           int64  // math.MaxInt64 and 0 while no packet had a time
+	key vxlan.Key
+	// run are packets that came one after the other and are of one kind, which is in
+	// the lowest 8 bits; the rest is their number. They are not in kinds yet.
+	run                   uint64
+	bytes                 uint64
+	last                  int64  // 0 while no packet had a time
 	source4, destination4 uint32 // the outer addresses where both are IPv4
+	*streamRest
+}
+
+// streamRest is what few packets need.
+type streamRest struct {
 	// kinds are the packets by protocol and direction, at directions*protocol+direction.
 	kinds            [protocolKinds * directions]uint64
-	is4              bool
+	first            int64
 	truncated, super uint64
 	elsewhere        uint64
 	destination      netip.Addr
@@ -71,6 +78,16 @@ type streamCount struct {
 	judged           *Judged
 	sample           []byte
 	sampleLength     int
+}
+
+// add counts a packet.
+func (s *streamCount) add(protocol uint8, direction match.Direction) {
+	kind := uint64(protocol)*directions + uint64(direction)
+	if s.run&0xff != kind {
+		s.kinds[s.run&0xff] += s.run >> 8
+		s.run = kind
+	}
+	s.run += 1 << 8
 }
 
 // directions are those of package match.
@@ -110,12 +127,13 @@ func (c *counter) frame(f *capture.Frame) {
 		c.beyond++
 		return
 	}
-	s.packets++
 	s.bytes += uint64(outer.InnerLength)
-	if f.Time > s.last {
+	if f.Time >= s.last {
+		if s.last == 0 {
+			s.first = f.Time
+		}
 		s.last = f.Time
-	}
-	if f.Time < s.first && f.Time != 0 {
+	} else if f.Time < s.first && f.Time != 0 {
 		s.first = f.Time
 	}
 	if f.Length > longestFrame {
@@ -133,7 +151,7 @@ func (c *counter) frame(f *capture.Frame) {
 
 // sameDestination reports whether a packet went to where the first of the stream went.
 func (s *streamCount) sameDestination(b []byte, outer *vxlan.Outer) bool {
-	if s.is4 && b[12] == 8 && b[13] == 0 { // no VLAN tag: the address is where it always is
+	if s.source4 != 0 && b[12] == 8 && b[13] == 0 { // no VLAN tag: the address is where it always is
 		return binary.BigEndian.Uint32(b[30:34]) == s.destination4
 	}
 	return outer.Destination(b) == s.destination
@@ -162,11 +180,11 @@ func (c *counter) stream(f *capture.Frame, outer *vxlan.Outer) *streamCount {
 // newStream is a stream whose first packet is f; it is not counted yet.
 func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount {
 	source := outer.Key.Source()
-	s := streamCount{
-		key: outer.Key, is4: source.Is4(), first: math.MaxInt64, destination: outer.Destination(f.Data), source: match.Source{Addrs: []netip.Addr{source}},
+	s := streamCount{key: outer.Key, streamRest: &streamRest{
+		destination: outer.Destination(f.Data), source: match.Source{Addrs: []netip.Addr{source}},
 		sample: append([]byte(nil), f.Data[:min(len(f.Data), sampleBytes)]...), sampleLength: f.Length,
-	}
-	if s.is4 {
+	}}
+	if source.Is4() {
 		b := source.As4()
 		s.source4 = binary.BigEndian.Uint32(b[:])
 		b = s.destination.As4()
@@ -183,7 +201,7 @@ func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount
 // third of the time; otherwise it returns false and has counted nothing.
 func (s *streamCount) glance(b []byte, length int) bool {
 	const header, ports = 14 + 20, 4
-	if len(b) < header+ports || !s.is4 || b[12] != 8 || b[13] != 0 || b[14] != 0x45 || b[20]&0x3f|b[21] != 0 {
+	if len(b) < header+ports || s.source4 == 0 || b[12] != 8 || b[13] != 0 || b[14] != 0x45 || b[20]&0x3f|b[21] != 0 {
 		return false
 	}
 	total := int(binary.BigEndian.Uint16(b[16:18]))
@@ -200,7 +218,7 @@ func (s *streamCount) glance(b []byte, length int) bool {
 			direction = match.Egress
 		}
 	}
-	s.kinds[int(ofProtocol[b[23]])*directions+int(direction)]++
+	s.add(ofProtocol[b[23]], direction)
 	return true
 }
 
@@ -212,7 +230,7 @@ func (s *streamCount) look(b []byte, length int, filter *filter) {
 	if inner.Declared > length || len(b) == length && headerCut(&inner) {
 		s.truncated++
 	}
-	s.kinds[int(kind(&inner))*directions+int(s.source.Direction(&inner))]++
+	s.add(kind(&inner), s.source.Direction(&inner))
 	if filter != nil {
 		filter.judge(s, &inner, uint64(length))
 	}

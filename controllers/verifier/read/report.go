@@ -164,10 +164,16 @@ func (c *counter) report(name string, unread []capture.LinkFrames) Report {
 }
 
 func (s *streamCount) report(port uint16) Stream {
+	s.kinds[s.run&0xff] += s.run >> 8
+	s.run &= 0xff
+	packets := uint64(0)
+	for _, n := range s.kinds {
+		packets += n
+	}
 	out := Stream{
 		Source: s.key.Source(), Destination: s.destination, OtherDestinations: s.elsewhere, VNI: s.key.VNI(),
 		// In a file a frame is one packet, whatever it was to the kernel.
-		Packets: s.packets, Bytes: s.bytes, Frames: s.packets,
+		Packets: packets, Bytes: s.bytes, Frames: packets,
 		Protocols: Protocols{
 			TCP: s.protocol(isTCP), UDP: s.protocol(isUDP), ICMP: s.protocol(isICMP), ICMPv6: s.protocol(isICMPv6),
 			OtherIP: s.protocol(isOtherIP), NotIP: s.protocol(isNotIP), Unknown: s.protocol(isUnknown),
@@ -188,7 +194,7 @@ func (s *streamCount) report(port uint16) Stream {
 	}
 	out.First, out.Last = time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
 	if seconds := float64(s.last-s.first) / 1e9; seconds > 0 {
-		out.PacketsPerSecond, out.BytesPerSecond = rate(s.packets, seconds), rate(s.bytes, seconds)
+		out.PacketsPerSecond, out.BytesPerSecond = rate(packets, seconds), rate(s.bytes, seconds)
 	}
 	return out
 }
