@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/verifier/read"
@@ -21,7 +23,7 @@ const help = `verifier proves that mirrored packets arrive.
 
 Usage:
   verifier run [flags]           count the copies that reach this host, and report them
-  verifier read FILE... [flags]  count the copies in pcap and pcapng files
+  verifier read FILE... [flags]  count the copies in pcap and pcapng files and streams
   verifier version               print the version
 
 "verifier run --help" and "verifier read --help" list the flags.
@@ -42,7 +44,7 @@ func program(args []string, stdout, stderr io.Writer) int {
 	case "run":
 		return command(run).Main(args, stdout, stderr)
 	case "read":
-		return read.Main(args, stdout, stderr)
+		return read.Main(read.Terminal{In: os.Stdin, Out: stdout, Err: stderr, Interrupt: interrupts()}, args)
 	case "version", "--version", "help", "--help", "-h":
 		if len(args) > 0 {
 			return startup.Usage("verifier", fmt.Errorf("unknown argument %q behind %s", args[0], name), stderr)
@@ -55,4 +57,11 @@ func program(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	return startup.Usage("verifier", fmt.Errorf("unknown command %q: use run, read or version", name), stderr)
+}
+
+// interrupts are the signals by which a person ends what runs.
+func interrupts() <-chan os.Signal {
+	c := make(chan os.Signal, 2) // the second is not to be missed
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	return c
 }

@@ -13,8 +13,9 @@ package capture
 
 // Frame is one captured frame.
 type Frame struct {
-	// Data are the captured bytes, from the Ethernet header on. They are only
-	// valid until the next frame or block is asked for.
+	// Data are the captured bytes, from the Ethernet header on; a frame in a
+	// file that has another header gets one. They are only valid until the next
+	// frame or block is asked for.
 	Data []byte
 	// Length is the frame's length on the wire in bytes, at least len(Data).
 	Length int

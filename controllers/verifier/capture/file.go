@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // ErrNotCapture is the error of [Open] for a file that is neither pcap nor
@@ -31,7 +33,10 @@ const (
 )
 
 // File reads frames from a pcap or pcapng file of any byte order and
-// resolution of time. Its memory does not depend on the file's size.
+// resolution of time, also one that gzip or zstd packed. Frames of a link type
+// other than Ethernet get its header instead of their own; those of one that
+// can't be read are counted and passed over. Its memory does not depend on the
+// file's size.
 type File struct {
 	in     io.Reader // nil when the file is mapped
 	mapped *mapping
@@ -47,13 +52,18 @@ type File struct {
 	order binary.ByteOrder
 	err   error
 
-	big  bool // classic: the byte order is big-endian
-	unit int64
-	ng   *sections // nil for classic pcap
+	big    bool // classic: the byte order is big-endian
+	unit   int64
+	link   uint16
+	header int       // the length of a record's header
+	ng     *sections // nil for classic pcap
+
+	links   links
+	decoder *zstd.Decoder // nil where zstd did not pack the file
 }
 
 // Open opens a file. The error says what is wrong with it in one sentence:
-// errors.Is tells ErrNotCapture, errors.As a *LinkTypeError.
+// errors.Is tells ErrNotCapture.
 func Open(path string) (*File, error) {
 	in, err := os.Open(path)
 	if err != nil {
@@ -63,7 +73,7 @@ func Open(path string) (*File, error) {
 	if f.mapped = newMapping(in); f.mapped == nil {
 		f.buffer = make([]byte, bufferSize)
 	}
-	if err := f.header(); err != nil {
+	if err := f.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return f, nil
@@ -72,19 +82,20 @@ func Open(path string) (*File, error) {
 // NewFile reads from a stream, which may be a pipe.
 func NewFile(in io.Reader) (*File, error) {
 	f := &File{in: in, buffer: make([]byte, bufferSize)}
-	if err := f.header(); err != nil {
+	if err := f.start(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// header finds out the format.
-func (f *File) header() (err error) {
-	f.Guard(func() { err = f.readHeader() })
+// start finds out the format.
+func (f *File) start() (err error) {
+	f.Guard(func() { err = f.readHeader(false) })
 	return errors.Join(err, f.err)
 }
 
-func (f *File) readHeader() error {
+// readHeader reads the header of the file, or of what is packed in it.
+func (f *File) readHeader(unpacked bool) error {
 	if !f.need(4) {
 		if !errors.Is(f.ended, io.EOF) {
 			return f.ended
@@ -95,6 +106,12 @@ func (f *File) readHeader() error {
 		return fmt.Errorf("%w: it has only %d bytes", ErrNotCapture, f.end)
 	}
 	magic := binary.LittleEndian.Uint32(f.buffer)
+	if compressed(magic) && !unpacked {
+		if err := f.unpack(magic); err != nil {
+			return err
+		}
+		return f.readHeader(true)
+	}
 	if magic == blockSection {
 		f.ng = &sections{}
 		return f.section()
@@ -104,7 +121,8 @@ func (f *File) readHeader() error {
 
 // classicHeader reads the header of a pcap file.
 func (f *File) classicHeader(magic uint32) error {
-	f.order = binary.LittleEndian
+	const record, recordModified = 16, 24 // the latter has interface, protocol and type of the packet
+	f.order, f.header = binary.LittleEndian, record
 	switch magic {
 	case 0xa1b2c3d4:
 		f.unit = 1000
@@ -114,8 +132,15 @@ func (f *File) classicHeader(magic uint32) error {
 		f.order, f.unit, f.big = binary.BigEndian, 1000, true
 	case 0x4d3cb2a1:
 		f.order, f.unit, f.big = binary.BigEndian, 1, true
+	case 0xa1b2cd34:
+		f.unit, f.header = 1000, recordModified
+	case 0x34cdb2a1:
+		f.order, f.unit, f.big, f.header = binary.BigEndian, 1000, true, recordModified
 	default:
-		return fmt.Errorf("%w%s", ErrNotCapture, guess(magic))
+		if compressed(magic) {
+			return fmt.Errorf("%w: it was compressed twice, unpack it first", ErrNotCapture)
+		}
+		return ErrNotCapture
 	}
 	const header = 24
 	if !f.need(header) {
@@ -123,25 +148,9 @@ func (f *File) classicHeader(magic uint32) error {
 	}
 	// The upper bits of the link type tell of a frame check sequence, which
 	// the lengths inside the frame exclude anyway.
-	link := f.order.Uint32(f.buffer[20:]) & 0xffff
-	if link != linkEthernet {
-		return &LinkTypeError{Type: uint16(link)}
-	}
+	f.link = uint16(f.order.Uint32(f.buffer[20:]))
 	f.at = header
 	return nil
-}
-
-// guess names what people mistake for a capture.
-func guess(magic uint32) string {
-	switch {
-	case magic&0xffff == 0x8b1f:
-		return ": it is compressed with gzip, unpack it first"
-	case magic == 0xfd2fb528:
-		return ": it is compressed with zstd, unpack it first"
-	case magic == 0xa1b2cd34 || magic == 0x34cdb2a1:
-		return ": it is of the old modified pcap format, convert it with editcap -F pcap"
-	}
-	return ""
 }
 
 // need makes n bytes available at f.at. It returns false when the file has not
@@ -182,29 +191,37 @@ func (f *File) Next(out *Frame) bool {
 	if f.ng != nil {
 		return f.err == nil && f.nextBlock(out)
 	}
-	const header = 16
-	if f.end-f.at < header && !f.more(header) {
-		return false
+	for {
+		header := f.header
+		if f.end-f.at < header && !f.more(header) {
+			return false
+		}
+		h := f.buffer[f.at : f.at+16]
+		var seconds, fraction, captured, length uint32
+		if f.big {
+			seconds, fraction = binary.BigEndian.Uint32(h), binary.BigEndian.Uint32(h[4:])
+			captured, length = binary.BigEndian.Uint32(h[8:]), binary.BigEndian.Uint32(h[12:])
+		} else {
+			seconds, fraction = binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint32(h[4:])
+			captured, length = binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
+		}
+		size := header + int(captured)
+		if f.end-f.at < size && !f.record(captured, size) {
+			return false
+		}
+		out.Data = f.buffer[f.at+header : f.at+size : f.at+size]
+		out.Length = int(max(length, captured))
+		out.Time = int64(seconds)*1e9 + int64(fraction)*f.unit
+		out.SegmentType, out.SegmentSize, out.OtherHost = SegmentNone, 0, false
+		f.at += size
+		if f.link == linkEthernet {
+			return true
+		}
+		if f.links.readable(f.link) {
+			f.links.ethernet(f.link, out)
+			return true
+		}
 	}
-	h := f.buffer[f.at : f.at+header]
-	var seconds, fraction, captured, length uint32
-	if f.big {
-		seconds, fraction = binary.BigEndian.Uint32(h), binary.BigEndian.Uint32(h[4:])
-		captured, length = binary.BigEndian.Uint32(h[8:]), binary.BigEndian.Uint32(h[12:])
-	} else {
-		seconds, fraction = binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint32(h[4:])
-		captured, length = binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
-	}
-	size := header + int(captured)
-	if f.end-f.at < size && !f.record(captured, size) {
-		return false
-	}
-	out.Data = f.buffer[f.at+header : f.at+size : f.at+size]
-	out.Length = int(max(length, captured))
-	out.Time = int64(seconds)*1e9 + int64(fraction)*f.unit
-	out.SegmentType, out.SegmentSize, out.OtherHost = SegmentNone, 0, false
-	f.at += size
-	return true
 }
 
 // more makes the header of a record available, unless the file ended before.
@@ -232,8 +249,11 @@ func (f *File) record(captured uint32, size int) bool {
 	return true
 }
 
+// Unread counts the frames that were passed over, by link type.
+func (f *File) Unread() []LinkFrames { return f.links.list() }
+
 // Err is what ended the reading, nil for a proper end: errors.Is tells ErrCut
-// and ErrDamaged, errors.As a *LinkTypeError.
+// and ErrDamaged.
 func (f *File) Err() error { return f.err }
 
 // Guard runs f, which calls Next and looks at frames. A regular file is mapped
@@ -257,6 +277,9 @@ func (f *File) Guard(do func()) {
 // Close releases a file that Open opened.
 func (f *File) Close() error {
 	var errs []error
+	if f.decoder != nil {
+		f.decoder.Close()
+	}
 	if f.mapped != nil {
 		errs = append(errs, f.mapped.release())
 	}

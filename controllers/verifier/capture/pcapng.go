@@ -204,7 +204,7 @@ func (f *File) packet(out *Frame, length uint32, old bool) (bool, error) {
 		number = uint32(f.order.Uint16(b[8:]))
 	}
 	i, err := f.on(number)
-	if err != nil {
+	if i == nil {
 		return false, err
 	}
 	stamp := uint64(f.order.Uint32(b[12:]))<<32 | uint64(f.order.Uint32(b[16:]))
@@ -213,7 +213,7 @@ func (f *File) packet(out *Frame, length uint32, old bool) (bool, error) {
 		return false, f.damaged("a packet", captured)
 	}
 	out.Time = i.time(stamp)
-	return true, f.deliver(out, header, captured, wire)
+	return true, f.deliver(out, i.link, header, captured, wire)
 }
 
 // simple reads a simple packet block, which has no time and is cut at the
@@ -227,7 +227,7 @@ func (f *File) simple(out *Frame, length uint32) (bool, error) {
 		return false, f.cut("a simple packet block", header)
 	}
 	i, err := f.on(0)
-	if err != nil {
+	if i == nil {
 		return false, err
 	}
 	wire := f.order.Uint32(f.buffer[f.at+8:])
@@ -239,27 +239,29 @@ func (f *File) simple(out *Frame, length uint32) (bool, error) {
 		return false, f.damaged("a packet", captured)
 	}
 	out.Time = 0
-	return true, f.deliver(out, header, captured, wire)
+	return true, f.deliver(out, i.link, header, captured, wire)
 }
 
-// on returns the interface a packet was captured on.
+// on returns the interface a packet was captured on; nil and no error for one whose
+// packets can't be read.
 func (f *File) on(number uint32) (*captureInterface, error) {
 	if uint64(number) >= uint64(len(f.ng.interfaces)) {
 		return nil, fmt.Errorf("%w: the packet at byte %d is of interface %d, which is not described", ErrDamaged, f.base+int64(f.at), number)
 	}
 	i := &f.ng.interfaces[number]
-	if i.link != linkEthernet {
-		return nil, &LinkTypeError{Type: i.link}
+	if !f.links.readable(i.link) {
+		return nil, nil
 	}
 	return i, nil
 }
 
 // deliver hands out a packet's data, which follow header bytes of the block.
-func (f *File) deliver(out *Frame, header int, captured, wire uint32) error {
+func (f *File) deliver(out *Frame, link uint16, header int, captured, wire uint32) error {
 	size := header + int(captured)
 	if !f.need(size) {
 		return f.cut("a packet", size)
 	}
 	*out = Frame{Data: f.buffer[f.at+header : f.at+size : f.at+size], Length: int(max(wire, captured)), Time: out.Time}
+	f.links.ethernet(link, out)
 	return nil
 }

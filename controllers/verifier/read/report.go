@@ -2,22 +2,33 @@ package read
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
+	"math"
 	"net/netip"
 	"slices"
+	"time"
 
 	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/match"
+	"vpcmirror.io/operator/controllers/verifier/sample"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // Report is what one file holds. Frames = the frames of all streams + all of
 // Other.
 type Report struct {
-	File    string   `json:"file"`
+	File string `json:"file"`
+	// Interim is set where more is to come: what --every asks for.
+	Interim bool     `json:"interim,omitempty"`
 	Frames  uint64   `json:"frames"`
 	Streams []Stream `json:"streams"`
 	Other   Other    `json:"other"`
+	// LinkTypes are the frames of Other.UnreadableLinkType by link type.
+	LinkTypes []capture.LinkFrames `json:"linkTypes,omitempty"`
+	// OtherPorts are the frames of Other.NotVXLAN that would be VXLAN with another
+	// --port, the most first.
+	OtherPorts []PortFrames `json:"otherPorts,omitempty"`
+	// Rules are the rules of --filter, in the order of its spec.
+	Rules []Rule `json:"rules,omitempty"`
 	// Note says why the file was not read to its end, empty when it was.
 	Note string `json:"note,omitempty"`
 }
@@ -26,12 +37,82 @@ type Report struct {
 // one UDP datagram to the VXLAN port whose header has the I flag, outermost
 // header only.
 type Stream struct {
-	Source  netip.Addr `json:"source"`
-	VNI     uint32     `json:"vni"`
-	Packets uint64     `json:"packets"`
+	Source netip.Addr `json:"source"`
+	// Destination is the outer one of the first packet; OtherDestinations counts
+	// the packets to another.
+	Destination       netip.Addr `json:"destination"`
+	OtherDestinations uint64     `json:"otherDestinations,omitempty"`
+	VNI               uint32     `json:"vni"`
+	Packets           uint64     `json:"packets"`
 	// Bytes is the length of the inner frames on the wire, also where the
 	// capture cut them.
 	Bytes  uint64 `json:"bytes"`
+	Frames uint64 `json:"frames"`
+	// First and Last are the earliest and the latest time; the rates are those
+	// between them, absent where they are the same.
+	First            time.Time `json:"first,omitzero"`
+	Last             time.Time `json:"last,omitzero"`
+	PacketsPerSecond float64   `json:"packetsPerSecond,omitempty"`
+	BytesPerSecond   float64   `json:"bytesPerSecond,omitempty"`
+	// Protocols and Directions each have every packet once.
+	Protocols  Protocols  `json:"protocols"`
+	Directions Directions `json:"directions"`
+	// Truncated are copies whose inner IP packet is longer than what the mirror
+	// sent of it.
+	Truncated uint64 `json:"truncated"`
+	// SuperFrames are frames longer than 1522 bytes. Where the link carries no jumbo
+	// frames the kernel has joined several packets in each.
+	SuperFrames uint64 `json:"superFrames"`
+	// Sample is the first packet as tcpdump would show it, without payload.
+	Sample string `json:"sample"`
+	// Judged is what --filter says.
+	Judged *Judged `json:"judged,omitempty"`
+}
+
+// Protocols are the packets of a stream by their inner protocol.
+type Protocols struct {
+	TCP     uint64 `json:"tcp"`
+	UDP     uint64 `json:"udp"`
+	ICMP    uint64 `json:"icmp"`
+	ICMPv6  uint64 `json:"icmpv6"`
+	OtherIP uint64 `json:"otherIP"`
+	NotIP   uint64 `json:"notIP"`
+	// Unknown are those cut before the field, or malformed.
+	Unknown uint64 `json:"unknown"`
+}
+
+// Directions are the packets of a stream as the mirror source saw them, by the inner
+// addresses: the outer source address is taken to be the mirror source's.
+type Directions struct {
+	Ingress uint64 `json:"ingress"`
+	Egress  uint64 `json:"egress"`
+	Unknown uint64 `json:"unknown"`
+}
+
+// Judged is what a filter says of the packets of a stream, in the words of the
+// status: packets = accepted + unexpected + undecided.
+type Judged struct {
+	Accepted uint64 `json:"accepted"`
+	// AcceptedBytes is what the status calls bytes.
+	AcceptedBytes uint64 `json:"acceptedBytes"`
+	Unexpected    uint64 `json:"unexpected"`
+	Undecided     uint64 `json:"undecided"`
+	// Rules are the packets that each rule decided, in the order of the filter's
+	// spec.
+	Rules []uint64 `json:"rules"`
+}
+
+// Rule is a rule of a filter, with the packets of all streams that it decided.
+type Rule struct {
+	Direction string `json:"direction"`
+	Priority  int    `json:"priority"`
+	Accept    bool   `json:"accept"`
+	Packets   uint64 `json:"packets"`
+}
+
+// PortFrames are frames to a UDP port.
+type PortFrames struct {
+	Port   uint16 `json:"port"`
 	Frames uint64 `json:"frames"`
 }
 
@@ -47,86 +128,15 @@ type Other struct {
 	// TooManyStreams are frames of streams beyond the number that is kept
 	// apart.
 	TooManyStreams uint64 `json:"tooManyStreams"`
+	// UnreadableLinkType are frames whose link type is not read.
+	UnreadableLinkType uint64 `json:"unreadableLinkType"`
 }
 
-// maxStreams bounds the memory that a hostile file can ask for, to about
-// 200 MB. Real captures have some hundred streams.
-const maxStreams = 1 << 20
-
-// counter counts the frames of one file. Streams lie in a slice that a map
-// with a seeded hash leads to, so that nobody can craft a file that is slow to
-// count; a small cache in front of it serves the streams that come often.
-type counter struct {
-	port    uint16
-	index   map[vxlan.Key]int32
-	streams []streamCount
-	cache   [1 << cacheBits]int32 // index of a stream plus 1
-	classes [vxlan.Classes]uint64
-	beyond  uint64
-	frames  uint64
-}
-
-const cacheBits = 12
-
-type streamCount struct {
-	key            vxlan.Key
-	packets, bytes uint64
-}
-
-func newCounter(port uint16) *counter {
-	return &counter{port: port, index: map[vxlan.Key]int32{}}
-}
-
-func (c *counter) all(file *capture.File) {
-	var f capture.Frame
-	var outer vxlan.Outer
-	for file.Next(&f) {
-		c.frames++
-		if class := vxlan.Walk(f.Data, f.Length, c.port, &outer); class != vxlan.Stream {
-			c.classes[class]++
-			continue
-		}
-		s := c.stream(outer.Key)
-		if s == nil {
-			c.beyond++
-			continue
-		}
-		s.packets++
-		s.bytes += uint64(outer.InnerLength)
-	}
-}
-
-// stream finds or makes the stream of a packet; nil when there are too many.
-func (c *counter) stream(key vxlan.Key) *streamCount {
-	slot := &c.cache[key.Hash()>>(64-cacheBits)]
-	if i := int(*slot) - 1; uint(i) < uint(len(c.streams)) && c.streams[i].key == key {
-		return &c.streams[i]
-	}
-	i, ok := c.index[key]
-	if !ok {
-		if len(c.streams) == maxStreams {
-			return nil
-		}
-		i = int32(len(c.streams))
-		c.streams = append(c.streams, streamCount{key: key})
-		c.index[key] = i
-	}
-	*slot = i + 1
-	return &c.streams[i]
-}
-
-// report sorts the streams by address and VNI.
-func (c *counter) report(name string) Report {
-	streams := make([]Stream, len(c.streams)) // never nil: an empty list is [] in JSON
-	for i, s := range c.streams {
-		// In a file a frame is one packet, whatever it was to the kernel.
-		streams[i] = Stream{Source: s.key.Source(), VNI: s.key.VNI(), Packets: s.packets, Bytes: s.bytes, Frames: s.packets}
-	}
-	slices.SortFunc(streams, func(a, b Stream) int {
-		return cmp.Or(a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
-	})
-	return Report{
-		File: name, Frames: c.frames, Streams: streams,
+// report is what was counted so far, the streams by address and VNI.
+func (c *counter) report(name string, unread []capture.LinkFrames) Report {
+	r := Report{
+		File: name, Frames: c.frames, LinkTypes: unread, OtherPorts: c.ports.list(),
+		Streams: make([]Stream, len(c.streams)), // never nil: an empty list is [] in JSON
 		Other: Other{
 			NotVXLAN:       c.classes[vxlan.NotVXLAN],
 			OuterFragment:  c.classes[vxlan.Fragment],
@@ -137,26 +147,75 @@ func (c *counter) report(name string) Report {
 			TooManyStreams: c.beyond,
 		},
 	}
+	for i := range unread {
+		r.Frames += unread[i].Frames
+		r.Other.UnreadableLinkType += unread[i].Frames
+	}
+	for i := range c.streams {
+		r.Streams[i] = c.streams[i].report(c.port)
+	}
+	slices.SortFunc(r.Streams, func(a, b Stream) int {
+		return cmp.Or(a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
+	})
+	if c.filter != nil {
+		r.Rules = c.filter.report(r.Streams)
+	}
+	return r
 }
 
-// File counts the copies in a capture file, sent to the given UDP port. The
-// error is nil when the file was read to its end. Otherwise ok reports whether
-// the report holds what was read before.
-func File(path string, port uint16) (report Report, ok bool, err error) {
-	file, err := capture.Open(path)
-	if err != nil {
-		return Report{}, false, err
+func (s *streamCount) report(port uint16) Stream {
+	s.kinds[s.run&0xff] += s.run >> 8
+	s.run &= 0xff
+	packets := uint64(0)
+	for _, n := range s.kinds {
+		packets += n
 	}
-	c := newCounter(port)
-	file.Guard(func() { c.all(file) })
-	err = errors.Join(file.Err(), file.Close())
-	var link *capture.LinkTypeError
-	if errors.As(err, &link) && c.frames == 0 {
-		return Report{}, false, fmt.Errorf("%s: %w", path, err)
+	out := Stream{
+		Source: s.key.Source(), Destination: s.destination, OtherDestinations: s.elsewhere, VNI: s.key.VNI(),
+		// In a file a frame is one packet, whatever it was to the kernel.
+		Packets: packets, Bytes: s.bytes, Frames: packets,
+		Protocols: Protocols{
+			TCP: s.protocol(isTCP), UDP: s.protocol(isUDP), ICMP: s.protocol(isICMP), ICMPv6: s.protocol(isICMPv6),
+			OtherIP: s.protocol(isOtherIP), NotIP: s.protocol(isNotIP), Unknown: s.protocol(isUnknown),
+		},
+		Directions: Directions{
+			Ingress: s.direction(match.Ingress), Egress: s.direction(match.Egress), Unknown: s.direction(match.Unknown),
+		},
+		Truncated: s.truncated, SuperFrames: s.super,
+		Sample: sample.Line(s.sample, s.sampleLength, port),
 	}
-	report = c.report(path)
-	if err != nil {
-		report.Note = err.Error()
+	if s.judged != nil {
+		judged := *s.judged
+		judged.Rules = slices.Clone(judged.Rules)
+		out.Judged = &judged
 	}
-	return report, true, err
+	if s.last == 0 {
+		return out // the file does not say when
+	}
+	out.First, out.Last = time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
+	if seconds := float64(s.last-s.first) / 1e9; seconds > 0 {
+		out.PacketsPerSecond, out.BytesPerSecond = rate(packets, seconds), rate(s.bytes, seconds)
+	}
+	return out
+}
+
+// protocol is the number of packets of one kind of protocol.
+func (s *streamCount) protocol(kind int) (n uint64) {
+	for _, packets := range s.kinds[kind*directions : (kind+1)*directions] {
+		n += packets
+	}
+	return n
+}
+
+// direction is the number of packets in one direction.
+func (s *streamCount) direction(d match.Direction) (n uint64) {
+	for i := int(d); i < len(s.kinds); i += directions {
+		n += s.kinds[i]
+	}
+	return n
+}
+
+// rate is rounded, so that it reads well.
+func rate(n uint64, seconds float64) float64 {
+	return math.Round(float64(n)/seconds*1000) / 1000
 }

@@ -1,0 +1,253 @@
+package read
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/match"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+)
+
+const (
+	// maxStreams bounds the memory that a hostile file can ask for, to less than
+	// 100 MB. Real captures have some hundred streams.
+	maxStreams = 1 << 14
+	// sampleBytes are kept of the first packet of a stream: all headers.
+	sampleBytes = 192
+	// longestFrame has 1500 bytes in Ethernet with two VLAN tags.
+	longestFrame = 1522
+	// framesPerPoll are counted before it is looked what else is to be done.
+	framesPerPoll = 4096
+
+	cacheBits = 12
+)
+
+// The kinds of inner packets that are told apart.
+const (
+	isOtherIP = iota // what ofProtocol says of a protocol that it does not have
+	isTCP
+	isUDP
+	isICMP
+	isICMPv6
+	isNotIP
+	isUnknown
+	protocolKinds
+)
+
+// ofProtocol is the kind of an IP protocol.
+var ofProtocol = [256]uint8{match.TCP: isTCP, match.UDP: isUDP, match.ICMP: isICMP, match.ICMPv6: isICMPv6}
+
+// counter counts the frames of one file. Streams lie in a slice that a map
+// with a seeded hash leads to, so that nobody can craft a file that is slow to
+// count; a small cache in front of it serves the streams that come often.
+type counter struct {
+	port    uint16
+	filter  *filter // nil without --filter
+	index   map[vxlan.Key]int32
+	streams []streamCount
+	cache   [1 << cacheBits]int32 // index of a stream plus 1
+	classes [vxlan.Classes]uint64
+	ports   ports
+	beyond  uint64
+	frames  uint64
+	outer   vxlan.Outer // here, so that it is not cleared twice for each frame
+}
+
+// streamCount has what each packet needs: one cache line.
+type streamCount struct {
+	key vxlan.Key
+	// run are packets that came one after the other and are of one kind, which is in
+	// the lowest 8 bits; the rest is their number. They are not in kinds yet.
+	run                   uint64
+	bytes                 uint64
+	last                  int64  // 0 while no packet had a time
+	source4, destination4 uint32 // the outer addresses where both are IPv4
+	*streamRest
+}
+
+// streamRest is what few packets need.
+type streamRest struct {
+	// kinds are the packets by protocol and direction, at directions*protocol+direction.
+	kinds            [protocolKinds * directions]uint64
+	first            int64
+	truncated, super uint64
+	elsewhere        uint64
+	destination      netip.Addr
+	source           match.Source
+	judged           *Judged
+	sample           []byte
+	sampleLength     int
+}
+
+// add counts a packet.
+func (s *streamCount) add(protocol uint8, direction match.Direction) {
+	kind := uint64(protocol)*directions + uint64(direction)
+	if s.run&0xff != kind {
+		s.kinds[s.run&0xff] += s.run >> 8
+		s.run = kind
+	}
+	s.run += 1 << 8
+}
+
+// directions are those of package match.
+const directions = 3
+
+func newCounter(port uint16, filter *filter) *counter {
+	return &counter{port: port, filter: filter, index: map[vxlan.Key]int32{}}
+}
+
+// all counts the frames of a file. Now and then it calls poll, and ends when that
+// returns an error.
+func (c *counter) all(file *capture.File, poll func() error) error {
+	var f capture.Frame
+	for file.Next(&f) {
+		c.frame(&f)
+		if c.frames%framesPerPoll == 0 {
+			if err := poll(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *counter) frame(f *capture.Frame) {
+	c.frames++
+	outer := &c.outer
+	if class := vxlan.Walk(f.Data, f.Length, c.port, outer); class != vxlan.Stream {
+		c.classes[class]++
+		if class == vxlan.NotVXLAN {
+			c.ports.count(f)
+		}
+		return
+	}
+	s := c.stream(f, outer)
+	if s == nil {
+		c.beyond++
+		return
+	}
+	s.bytes += uint64(outer.InnerLength)
+	if f.Time >= s.last {
+		if s.last == 0 {
+			s.first = f.Time
+		}
+		s.last = f.Time
+	} else if f.Time < s.first && f.Time != 0 {
+		s.first = f.Time
+	}
+	if f.Length > longestFrame {
+		s.super++
+	}
+	if !s.sameDestination(f.Data, outer) {
+		s.elsewhere++
+	}
+	inner := f.Data[outer.InnerOffset:outer.InnerEnd]
+	if c.filter == nil && s.glance(inner, outer.InnerLength) {
+		return
+	}
+	s.look(inner, outer.InnerLength, c.filter)
+}
+
+// sameDestination reports whether a packet went to where the first of the stream went.
+func (s *streamCount) sameDestination(b []byte, outer *vxlan.Outer) bool {
+	if s.source4 != 0 && b[12] == 8 && b[13] == 0 { // no VLAN tag: the address is where it always is
+		return binary.BigEndian.Uint32(b[30:34]) == s.destination4
+	}
+	return outer.Destination(b) == s.destination
+}
+
+// stream finds or makes the stream of a packet; nil when there are too many.
+func (c *counter) stream(f *capture.Frame, outer *vxlan.Outer) *streamCount {
+	key := outer.Key
+	slot := &c.cache[key.Hash()>>(64-cacheBits)]
+	if i := int(*slot) - 1; uint(i) < uint(len(c.streams)) && c.streams[i].key == key {
+		return &c.streams[i]
+	}
+	i, ok := c.index[key]
+	if !ok {
+		if len(c.streams) == maxStreams {
+			return nil
+		}
+		i = int32(len(c.streams))
+		c.streams = append(c.streams, newStream(f, outer, c.filter))
+		c.index[key] = i
+	}
+	*slot = i + 1
+	return &c.streams[i]
+}
+
+// newStream is a stream whose first packet is f; it is not counted yet.
+func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount {
+	source := outer.Key.Source()
+	s := streamCount{key: outer.Key, streamRest: &streamRest{
+		destination: outer.Destination(f.Data), source: match.Source{Addrs: []netip.Addr{source}},
+		sample: append([]byte(nil), f.Data[:min(len(f.Data), sampleBytes)]...), sampleLength: f.Length,
+	}}
+	if source.Is4() {
+		b := source.As4()
+		s.source4 = binary.BigEndian.Uint32(b[:])
+		b = s.destination.As4()
+		s.destination4 = binary.BigEndian.Uint32(b[:])
+	}
+	if filter != nil {
+		s.judged = &Judged{Rules: make([]uint64, filter.rules.Len())}
+	}
+	return s
+}
+
+// glance counts what is in an inner frame of length bytes where it is the usual: an
+// IPv4 packet without options, VLAN tag or fragments. It says what look says, in a
+// third of the time; otherwise it returns false and has counted nothing.
+func (s *streamCount) glance(b []byte, length int) bool {
+	const header, ports = 14 + 20, 4
+	if len(b) < header+ports || s.source4 == 0 || b[12] != 8 || b[13] != 0 || b[14] != 0x45 || b[20]&0x3f|b[21] != 0 {
+		return false
+	}
+	total := int(binary.BigEndian.Uint16(b[16:18]))
+	if total < 20+ports {
+		return false
+	}
+	if 14+total > length {
+		s.truncated++
+	}
+	direction := match.Unknown
+	if from, to := binary.BigEndian.Uint32(b[26:30]) == s.source4, binary.BigEndian.Uint32(b[30:34]) == s.source4; from != to {
+		direction = match.Ingress
+		if from {
+			direction = match.Egress
+		}
+	}
+	s.add(ofProtocol[b[23]], direction)
+	return true
+}
+
+// look counts what is in an inner frame of length bytes of which b was captured, and
+// judges it.
+func (s *streamCount) look(b []byte, length int, filter *filter) {
+	var inner vxlan.Inner
+	vxlan.WalkInner(b, &inner)
+	if inner.Declared > length || len(b) == length && headerCut(&inner) {
+		s.truncated++
+	}
+	s.add(kind(&inner), s.source.Direction(&inner))
+	if filter != nil {
+		filter.judge(s, &inner, uint64(length))
+	}
+}
+
+// headerCut reports whether not even the header of an inner IP packet is there.
+func headerCut(p *vxlan.Inner) bool {
+	return !p.HasAddresses && (p.Kind == vxlan.Headless || p.Kind == vxlan.IPv4 || p.Kind == vxlan.IPv6)
+}
+
+// kind is what an inner packet is.
+func kind(p *vxlan.Inner) uint8 {
+	switch {
+	case p.Kind == vxlan.NotIP:
+		return isNotIP
+	case p.Kind == vxlan.BadInner || !p.HasProtocol:
+		return isUnknown
+	}
+	return ofProtocol[p.Protocol]
+}
