@@ -199,9 +199,13 @@ func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount
 // glance counts what is in an inner frame of length bytes where it is the usual: an
 // IPv4 packet without options, VLAN tag or fragments. It says what look says, in a
 // third of the time; otherwise it returns false and has counted nothing.
-func (s *streamCount) glance(b []byte, length int) bool {
+func (s *streamCount) glance(frame []byte, length int) bool {
 	const header, ports = 14 + 20, 4
-	if len(b) < header+ports || s.source4 == 0 || b[12] != 8 || b[13] != 0 || b[14] != 0x45 || b[20]&0x3f|b[21] != 0 {
+	if len(frame) < header+ports || s.source4 == 0 {
+		return false
+	}
+	b := (*[header + ports]byte)(frame) // checked once
+	if binary.BigEndian.Uint32(b[12:16])&^0xff != 0x0800_4500 || binary.BigEndian.Uint16(b[20:22])&0x3fff != 0 {
 		return false
 	}
 	total := int(binary.BigEndian.Uint16(b[16:18]))
