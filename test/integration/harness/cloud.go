@@ -21,7 +21,7 @@ type Content struct {
 	Sessions []state.Session
 }
 
-// Content returns what the cloud has now, filters and sessions by name.
+// Content returns what the cloud has now, filters and sessions by name, those with one name by ID.
 func (w *World) Content() Content {
 	world := w.Cloud.State.Snapshot()
 	c := Content{
@@ -29,9 +29,9 @@ func (w *World) Content() Content {
 		Rules:    slices.Collect(maps.Values(world.Rules)),
 		Sessions: slices.Collect(maps.Values(world.Sessions)),
 	}
-	slices.SortFunc(c.Filters, func(a, b state.Filter) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Filters, func(a, b state.Filter) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	sortRules(c.Rules)
-	slices.SortFunc(c.Sessions, func(a, b state.Session) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Sessions, func(a, b state.Session) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return c
 }
 
