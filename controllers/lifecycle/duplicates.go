@@ -54,10 +54,7 @@ func (p *Part[T]) Surplus(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for a second %s: %w", p.Collection.Kind, err)
 	}
-	own := slices.DeleteFunc(slices.Clone(all), func(have T) bool {
-		ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description)
-		return ownership != plan.OwnershipOurs
-	})
+	own := p.withMark(all)
 	ids := p.idsOf(own)
 	if len(own) < 2 || !slices.Contains(ids, stored) {
 		p.Expectations.SurplusGone(p.key())

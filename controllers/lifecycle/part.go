@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -244,12 +245,22 @@ func (p *Part[T]) marked(ctx context.Context, notBefore time.Time) (own []T, con
 	if err != nil {
 		return nil, false, fmt.Errorf("look for an earlier creation of the %s: %w", p.Collection.Kind, err)
 	}
+	return p.withMark(all), conclusive, nil
+}
+
+// withMark returns those of a list that bear the part's mark.
+func (p *Part[T]) withMark(all []T) (own []T) {
+	uid := string(p.Object.GetUID())
 	for _, have := range all {
-		if ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); ownership == plan.OwnershipOurs {
+		description := p.Collection.Identity(have).Description
+		if !strings.Contains(description, uid) {
+			continue // cheaper than to read the mark of each
+		}
+		if ownership, _ := p.mark().OwnershipOf(description); ownership == plan.OwnershipOurs {
 			own = append(own, have)
 		}
 	}
-	return own, conclusive, nil
+	return own
 }
 
 func (p *Part[T]) idsOf(all []T) []string {
