@@ -25,7 +25,7 @@ func (l *lock) Update(context.Context, resourcelock.LeaderElectionRecord) error 
 func TestAFence(t *testing.T) {
 	const open = 6 * time.Second
 	held := resourcelock.LeaderElectionRecord{HolderIdentity: "us"}
-	at := func(d time.Duration) func() error { return func() error { time.Sleep(d); return nil } }
+	at := func(d time.Duration) func() error { return func() error { <-time.After(d); return nil } }
 	refused := func() error { return errors.New("conflict") }
 	for name, c := range map[string]struct {
 		play func(ctx context.Context, l *lock, with resourcelock.Interface)
@@ -34,12 +34,12 @@ func TestAFence(t *testing.T) {
 		"is closed before there is a lease": {func(context.Context, *lock, resourcelock.Interface) {}, false},
 		"opens when the lease is made": {func(ctx context.Context, _ *lock, with resourcelock.Interface) {
 			_ = with.Create(ctx, held)
-			time.Sleep(open - 1)
+			<-time.After(open - 1)
 		}, true},
 		"opens when the lease is taken": {func(ctx context.Context, _ *lock, with resourcelock.Interface) { _ = with.Update(ctx, held) }, true},
 		"closes when no renewal comes": {func(ctx context.Context, _ *lock, with resourcelock.Interface) {
 			_ = with.Update(ctx, held)
-			time.Sleep(open)
+			<-time.After(open)
 		}, false},
 		"counts from before the renewal, because others count from what they saw": {func(ctx context.Context, l *lock, with resourcelock.Interface) {
 			l.answer = at(open)
@@ -47,17 +47,17 @@ func TestAFence(t *testing.T) {
 		}, false},
 		"stays open by the last renewal when one fails": {func(ctx context.Context, l *lock, with resourcelock.Interface) {
 			_ = with.Update(ctx, held)
-			time.Sleep(open / 2)
+			<-time.After(open / 2)
 			l.answer = refused
 			_ = with.Update(ctx, held)
-			time.Sleep(open/2 - 1)
+			<-time.After(open/2 - 1)
 		}, true},
 		"is not opened by a renewal that fails": {func(ctx context.Context, l *lock, with resourcelock.Interface) {
 			_ = with.Update(ctx, held)
-			time.Sleep(open / 2)
+			<-time.After(open / 2)
 			l.answer = refused
 			_ = with.Update(ctx, held)
-			time.Sleep(open / 2)
+			<-time.After(open / 2)
 		}, false},
 		"closes when the lease is given up, whether that is heard or not": {func(ctx context.Context, l *lock, with resourcelock.Interface) {
 			_ = with.Update(ctx, held)
