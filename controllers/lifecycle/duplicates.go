@@ -42,7 +42,7 @@ func (p *Part[T]) eldest(own []T) (id string, err error) {
 
 // Surplus looks for what else bears the part's mark in the list that is there anyway, and
 // removes it: what a create made whose answer was lost, or a manager that was paused. It is
-// called when the cloud matches the spec.
+// called last, also where something keeps the part itself from matching the spec.
 //
 // What is removed was seen in two lists, so far apart that the second shows what was true
 // at the first; it has the part's name, since a copy that somebody made has another; and
@@ -150,7 +150,7 @@ func (p *Part[T]) bears(have T) bool {
 }
 
 // Disown takes the mark off what is retained when the object goes, so that it is nobody's
-// from then on. It is done as far as the cloud can be reached: to let go must not wait.
+// from then on.
 func (p *Part[T]) Disown(ctx context.Context) error {
 	ids, err := p.everything(ctx)
 	if err != nil {

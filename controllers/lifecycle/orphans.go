@@ -86,7 +86,7 @@ const (
 )
 
 // NewOrphans returns what finds orphans of the services' inventory. Events of them are made
-// in the namespace, none where it is empty; remove deletes those that are over an hour old.
+// in the namespace, none where it is empty; remove deletes those that it has known for an hour.
 // The metric is registered with registerer.
 func NewOrphans(s *Services, namespace string, remove bool, registerer prometheus.Registerer) (*Orphans, error) {
 	o := &Orphans{
@@ -116,15 +116,11 @@ const (
 )
 
 func (o *Orphans) filters(c cloud.Client, began time.Time, all []cloud.Filter) {
-	note(o, c, kindFilter, began, all, func(f cloud.Filter) Identity {
-		return Identity{ID: f.ID, Name: f.Name, Description: f.Description, CreatedAt: f.CreatedAt}
-	})
+	note(o, c, kindFilter, began, all, FilterIdentity)
 }
 
 func (o *Orphans) sessions(c cloud.Client, began time.Time, all []cloud.Session) {
-	note(o, c, kindSession, began, all, func(s cloud.Session) Identity {
-		return Identity{ID: s.ID, Name: s.Name, Description: s.Description, CreatedAt: s.CreatedAt}
-	})
+	note(o, c, kindSession, began, all, SessionIdentity)
 }
 
 // note keeps what a list shows of this cluster for the next look. It asks nobody anything.

@@ -26,6 +26,16 @@ type Identity struct {
 	CreatedAt time.Time
 }
 
+// FilterIdentity is how a filter is recognised.
+func FilterIdentity(f cloud.Filter) Identity {
+	return Identity{ID: f.ID, Name: f.Name, Description: f.Description, CreatedAt: f.CreatedAt}
+}
+
+// SessionIdentity is how a session is recognised.
+func SessionIdentity(s cloud.Session) Identity {
+	return Identity{ID: s.ID, Name: s.Name, Description: s.Description, CreatedAt: s.CreatedAt}
+}
+
 // Collection is what one account has of one kind of cloud object: the calls of the cloud,
 // and what the inventory keeps of their answers.
 type Collection[T any] struct {

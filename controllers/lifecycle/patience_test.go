@@ -26,7 +26,7 @@ func looks(t *testing.T, out *outcome, of *v1alpha1.MirrorFilter, err error, dur
 		}
 		of = after
 		waits = append(waits, result.RequeueAfter)
-		time.Sleep(result.RequeueAfter) // of the bubble's clock
+		<-time.After(result.RequeueAfter) // of the bubble's clock
 	}
 	return waits
 }

@@ -24,10 +24,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Filter]{
-		Kind: "filter",
-		Identity: func(f cloud.Filter) lifecycle.Identity {
-			return lifecycle.Identity{ID: f.ID, Name: f.Name, Description: f.Description, CreatedAt: f.CreatedAt}
-		},
+		Kind: "filter", Identity: lifecycle.FilterIdentity,
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Filter, error) {
 			return s.Inventory.Filters(ctx, s.Cloud, notBefore)
 		},

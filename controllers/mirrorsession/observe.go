@@ -36,10 +36,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Session]{
-		Kind: "session",
-		Identity: func(have cloud.Session) lifecycle.Identity {
-			return lifecycle.Identity{ID: have.ID, Name: have.Name, Description: have.Description, CreatedAt: have.CreatedAt}
-		},
+		Kind: "session", Identity: lifecycle.SessionIdentity,
 		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Session, error) {
 			return s.Inventory.Sessions(ctx, s.Cloud, notBefore)
 		},

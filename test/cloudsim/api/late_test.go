@@ -169,16 +169,16 @@ func TestALateEffectComesWithoutAnotherRequestAndNoneAfterClosing(t *testing.T) 
 		create := func() { g.do("POST", "traffic-mirror-filters", wrap(t, filterKey, map[string]any{"name": "late"})) }
 		g.fault(fault.Late(fault.HTML, "CreateTrafficMirrorFilter", 2, 6*time.Second))
 		create()
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second) // of the bubble's clock
 		g.now = time.Now()
 		create()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if made() != 1 {
 			t.Fatalf("%d filters after 6 s, want one", made())
 		}
 		g.server.Close()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if made() != 1 {
 			t.Fatalf("%d filters after the end, want the one of before", made())
