@@ -142,7 +142,7 @@ const (
 	// Remedy: correct the value that the message names.
 	ReasonInvalidRequest = "InvalidRequest"
 	// ReasonConflict: the cloud's state does not allow the change now: somebody else uses
-	// or changed the thing, two things in the cloud carry the object's mark, or the one that
+	// or changed the thing, something with another name carries the object's mark too, or what
 	// status names carries another object's: a copy that was restored together with its
 	// status, for example.
 	// Remedy: look at what the message names. A filter that a session of somebody else
