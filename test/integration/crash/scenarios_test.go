@@ -226,9 +226,6 @@ func sessionEdits() []play {
 			m := named[*v1alpha1.MirrorSession](s, "m")
 			s.expect(m, v1alpha1.ReasonNoSources)
 			s.also = func() string {
-				if len(s.live) == 0 {
-					return "" // everything was deleted meanwhile
-				}
 				if c := s.Content(); len(c.Sessions) != 1 || c.Sessions[0].Enabled {
 					return fmt.Sprintf("the session is not off: %+v", c.Sessions)
 				}

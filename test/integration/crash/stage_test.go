@@ -219,6 +219,9 @@ func (s *stage) wrong() string {
 	if left := append(leaked, doubled...); len(left) > 0 {
 		return left[0]
 	}
+	if len(s.live) == 0 {
+		return "" // everything was deleted meanwhile
+	}
 	return s.also()
 }
 
