@@ -2,8 +2,8 @@ package v1alpha1
 
 // fields are all counts of c. The arithmetic below goes over them, so that a count that
 // is added to the type takes part in all of it.
-func (c *Counts) fields() [6]*int64 {
-	return [...]*int64{&c.Packets, &c.Bytes, &c.Unexpected, &c.Undecided, &c.ForeignSource, &c.Dropped}
+func (c *Counts) fields() [8]*int64 {
+	return [...]*int64{&c.Packets, &c.Bytes, &c.Unexpected, &c.Undecided, &c.ForeignSource, &c.Dropped, &c.Truncated, &c.Unreadable}
 }
 
 // combine applies f to each count of c and its fellow of other.

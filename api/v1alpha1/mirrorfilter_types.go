@@ -180,6 +180,11 @@ type MirrorFilterStatus struct {
 	// +kubebuilder:validation:MaxItems=40
 	// +optional
 	Rules []FilterRuleStatus `json:"rules,omitempty"`
+
+	// epoch is raised whenever the rules have changed in the cloud, whoever changed them.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // MirrorFilter says which packets of a mirror source are copied. A MirrorSession

@@ -122,6 +122,18 @@ type MirrorSessionSpec struct {
 	// +kubebuilder:default=true
 	// +optional
 	Enabled *bool `json:"enabled,omitempty"`
+
+	// silenceAfter is for how long no copy that the filter accepts may come, from all
+	// sources together or from one of them, until TrafficObserved is False: 10s to 720h, such
+	// as 90s, 15m or 24h. Without it silence is never judged. The manager measures it by its
+	// own clock, anew after it was restarted; a time that is shorter than the counts' way into
+	// the status (about 20 s, more where a host or the cluster has very many sessions) counts
+	// as long as that way.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('10s') && duration(self) <= duration('720h')",message="silenceAfter is a time from 10s to 720h, such as 90s, 15m or 24h; leave it out to have silence never judged"
+	// +optional
+	SilenceAfter *metav1.Duration `json:"silenceAfter,omitempty"`
 }
 
 // ResolvedInterface is an elastic network interface as the cloud knows it.
@@ -164,130 +176,6 @@ type CloudSession struct {
 	Sources []string `json:"sources,omitempty"`
 }
 
-// Counts are totals of mirrored packets. They never fall.
-type Counts struct {
-	// packets that came from a source of the session and that the filter accepts.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	Packets int64 `json:"packets"`
-	// bytes of the inner frames of those packets, as they were on the wire of the
-	// copies.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	Bytes int64 `json:"bytes"`
-	// unexpected packets came from a source of the session, but the filter does
-	// not accept them: it rejects them, no rule matches, or they are not IP.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	Unexpected int64 `json:"unexpected"`
-	// undecided packets came from a source of the session, but whether the filter
-	// accepts them can't be told: cut or fragmented before the needed field,
-	// malformed, neither to nor from the source, or not accepted by the old rules
-	// while the filter was being changed.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	Undecided int64 `json:"undecided"`
-	// foreignSource packets carried the session's VNI, but came from an address
-	// that is no source of it.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	ForeignSource int64 `json:"foreignSource"`
-	// dropped frames reached the node while the capture could not keep up; they are
-	// of any session, because nobody looked at them.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=2000000000000000000
-	// +required
-	Dropped int64 `json:"dropped"`
-}
-
-// Verification is what the verifier of one node has seen of the session. Only that
-// verifier writes it. Its texts are printable ASCII, and its times have the one form that
-// every reader understands.
-type Verification struct {
-	Counts `json:",inline"`
-
-	// node on which the verifier runs.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[ -~]*$`
-	// +required
-	Node string `json:"node"`
-	// interface of the node on which the copies are expected.
-	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[ -~]*$`
-	// +optional
-	Interface string `json:"interface,omitempty"`
-	// observedAt is when the counts were read; they are exact as of then.
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=27
-	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
-	// +required
-	ObservedAt metav1.MicroTime `json:"observedAt"`
-	// startedAt is when this verifier began to watch for the session.
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=27
-	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
-	// +optional
-	StartedAt *metav1.MicroTime `json:"startedAt,omitempty"`
-	// firstPacketAt is when the first packet of the session came.
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=27
-	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
-	// +optional
-	FirstPacketAt *metav1.MicroTime `json:"firstPacketAt,omitempty"`
-	// lastPacketAt is when the last packet of the session came.
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=27
-	// +kubebuilder:validation:Pattern=`^[0-9-]{10}T[0-9:]{8}[.][0-9]{6}Z$`
-	// +optional
-	LastPacketAt *metav1.MicroTime `json:"lastPacketAt,omitempty"`
-	// lastPacket is the last packet as tcpdump would show it, without payload. There is
-	// none while a session of another namespace claims the same copies, see shared.
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^[ -~]*$`
-	// +optional
-	LastPacket string `json:"lastPacket,omitempty"`
-	// ended says that this verifier counts the session no more, because the target is
-	// no longer on its node. The manager then adds the entry to traffic.retired and
-	// removes it.
-	// +optional
-	Ended bool `json:"ended,omitempty"`
-	// message says what keeps the verifier from counting, when something does.
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^[ -~]*$`
-	// +optional
-	Message string `json:"message,omitempty"`
-	// shared says which other sessions claim the same copies, when some do: they have a
-	// source address and the VNI in common with this one, at the same target. Nothing in a
-	// copy tells whose it is, so it is counted for each of them.
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:Pattern=`^[ -~]*$`
-	// +optional
-	Shared string `json:"shared,omitempty"`
-}
-
-// Traffic is the sum over all verifiers, those that have gone included.
-type Traffic struct {
-	Counts `json:",inline"`
-
-	// retired is what entries had counted whose node is gone or no longer has the
-	// target. It is part of the sum.
-	// +optional
-	Retired *Counts `json:"retired,omitempty"`
-
-	// firstPacketAt is when the first packet was seen on any node.
-	// +optional
-	FirstPacketAt *metav1.Time `json:"firstPacketAt,omitempty"`
-	// lastPacketAt is when the last packet was seen on any node.
-	// +optional
-	LastPacketAt *metav1.Time `json:"lastPacketAt,omitempty"`
-}
-
 // MirrorSessionStatus is what the manager found and did, and what the verifiers saw.
 type MirrorSessionStatus struct {
 	CommonStatus `json:",inline"`
@@ -302,9 +190,9 @@ type MirrorSessionStatus struct {
 	// +optional
 	Sessions []CloudSession `json:"sessions,omitempty"`
 
-	// sources as resolved.
+	// sources are the interfaces that the cloud copies from.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Sources []ResolvedInterface `json:"sources,omitempty"`
 
@@ -312,17 +200,37 @@ type MirrorSessionStatus struct {
 	// +optional
 	Target *ResolvedInterface `json:"target,omitempty"`
 
+	// epoch is raised whenever sources, target, VNI, enabled or the content of the filter
+	// have changed in the cloud. What was counted before proves nothing about what is copied
+	// now: TrafficObserved goes by the counts of this epoch alone.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	Epoch int64 `json:"epoch,omitempty"`
+
+	// epochBasis is a hash of what the epoch stands for, by which the manager sees that
+	// it has changed.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	EpochBasis string `json:"epochBasis,omitempty"`
+
 	// verification has one entry for each node that counts copies of the
 	// session. Each is written by the verifier of that node alone.
 	// +listType=map
 	// +listMapKey=node
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Verification []Verification `json:"verification,omitempty"`
 
 	// traffic is the sum of the entries of verification.
 	// +optional
 	Traffic *Traffic `json:"traffic,omitempty"`
+
+	// findings are what stands in the way of the copies, or of believing what is counted;
+	// the worst first. There is none when all is well.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // MirrorSession copies the packets that a filter accepts from its sources to its

@@ -103,9 +103,9 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
 	retired := entry.Counts.InBounds()
 	if traffic.Retired != nil {
-		retired = retired.Plus(*traffic.Retired)
+		retired = retired.Plus(traffic.Retired.Counts)
 	}
-	traffic.Retired = &retired
+	traffic.Retired = &v1alpha1.Retired{Counts: retired}
 	patch, err := json.Marshal([]operation{
 		{Op: "test", Path: "/metadata/resourceVersion", Value: session.ResourceVersion},
 		{Op: "remove", Path: "/status/verification/" + strconv.Itoa(i)},

@@ -23,7 +23,7 @@ func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1al
 		sum.FirstPacketAt, sum.LastPacketAt = before.FirstPacketAt.DeepCopy(), before.LastPacketAt.DeepCopy()
 		if before.Retired != nil {
 			sum.Counts = before.Retired.InBounds()
-			sum.Retired = new(sum.Counts)
+			sum.Retired = before.Retired.DeepCopy()
 		}
 	}
 	for _, e := range entries {

@@ -130,7 +130,7 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	a.Ended = true
 	write(t, w, session, a)
 	untilRetired(w, session, 3, 13)
-	sum.Retired = &a.Counts
+	sum.Retired = &v1alpha1.Retired{Counts: a.Counts}
 	harness.Same(t, "the traffic", sum, session.Status.Traffic, times)
 	harness.Same(t, "the entries", []v1alpha1.Verification{b}, session.Status.Verification, times)
 	w.EventSays(session, "Retired", "the verifier of node-a counts the session no more; its 3 packets are kept in traffic.retired")

@@ -237,11 +237,11 @@ func (w *world) folds(s *v1alpha1.MirrorSession) (packets int64) {
 	}
 	packets = retired.Packets
 	if t := stored.Status.Traffic; t != nil && t.Retired != nil {
-		retired = retired.Plus(*t.Retired)
+		retired = retired.Plus(t.Retired.Counts)
 	}
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "remove", "path": "/status/verification"},
-		{"op": "add", "path": "/status/traffic", "value": v1alpha1.Traffic{Counts: retired, Retired: &retired}},
+		{"op": "add", "path": "/status/traffic", "value": v1alpha1.Traffic{Counts: retired, Retired: &v1alpha1.Retired{Counts: retired}}},
 	})
 	if err != nil {
 		w.t.Fatal(err)

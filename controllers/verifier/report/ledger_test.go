@@ -176,7 +176,7 @@ func TestWhatASessionHasStoredOfANode(t *testing.T) {
 		t.Errorf("before anybody has written (-want +got):\n%s", diff)
 	}
 	s.Status.Verification = []v1alpha1.Verification{entry("node-0", 1), entry("node-1", 2), entry("node-2", 4)}
-	s.Status.Traffic = &v1alpha1.Traffic{Retired: new(packets(8))}
+	s.Status.Traffic = &v1alpha1.Traffic{Retired: &v1alpha1.Retired{Counts: packets(8)}}
 	want := report.Stored{Own: new(entry("node-1", 2)), Others: packets(1 + 4), Retired: packets(8)}
 	if diff := cmp.Diff(want, report.StoredIn(s, "node-1")); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
