@@ -192,7 +192,7 @@ func (s *scope) Delete(ctx context.Context) error {
 
 // Observe sums up what the verifiers saw, and makes an event when TrafficObserved changed.
 func (s *scope) Observe() {
-	status.Traffic(s.session, s.Liveness.Lost)
+	status.Traffic(s.session, s.Liveness.Lost, s.Clock())
 	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
 	if is == nil || is.Status == status.TrafficIs(s.storedSession()) {
 		return
