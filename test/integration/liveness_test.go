@@ -92,10 +92,11 @@ func neverOff(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, counted
 			if traffic.Retired != nil {
 				retired = traffic.Retired.Packets
 			}
-			if of := traffic.Sources[0].Packets; of < lastOfSource || of > sum {
-				t.Errorf("version %s: of the source are %d after %d, in all %d", version.ResourceVersion, of, lastOfSource, sum)
-			} else {
-				lastOfSource = of
+			for _, source := range traffic.Sources { // there is one
+				if source.Packets < lastOfSource || source.Packets > sum {
+					t.Errorf("version %s: of the source are %d after %d, in all %d", version.ResourceVersion, source.Packets, lastOfSource, sum)
+				}
+				lastOfSource = source.Packets
 			}
 		}
 		all := retired
