@@ -9,8 +9,11 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// Traffic sets the sum of the verifiers' entries, as of now by the manager's clock.
-func Traffic(s *v1alpha1.MirrorSession, now time.Time) { s.Status.Traffic = SumTraffic(&s.Status, now) }
+// Traffic sets the sum of the verifiers' entries. No packet in it is later than now: the clock
+// of a node may be ahead, and its times must not stand in the future.
+func Traffic(s *v1alpha1.MirrorSession, now time.Time) {
+	s.Status.Traffic = SumTraffic(&s.Status, now)
+}
 
 // TrafficObserved sets the condition. It must come after the conditions about the cloud: its
 // observedGeneration is that of the spec only when the cloud matches that spec, so that
