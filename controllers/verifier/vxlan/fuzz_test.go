@@ -304,6 +304,9 @@ func FuzzWalkInnerAgreesWithGopacket(f *testing.F) {
 			got.Protocol != uint8(want.protocol) {
 			t.Fatalf("%+v, gopacket says %+v: %x", got, want, frame)
 		}
+		if truncated := x == beyond; got.Kind != vxlan.BadInner && got.Truncated(len(frame), len(frame)) != truncated {
+			t.Fatalf("truncated is %t, gopacket finds the packet beyond the data: %t: %x", !truncated, truncated, frame)
+		}
 		ports(t, frame, &got, want)
 	})
 }
