@@ -38,10 +38,16 @@ type scope struct {
 	reconciler *Reconciler
 	// session is Object by its type.
 	session *v1alpha1.MirrorSession
+	// filter is what spec.filterRef names, nil when it can't be read for noFilter.
+	filter   *v1alpha1.MirrorFilter
+	noFilter error
 	// filterID, sources and target are what the spec refers to, once resolved; see resolve.
 	filterID string
 	sources  []cloud.Interface
 	target   cloud.Interface
+	// resolved is how the status shows the interfaces that the spec and the cloud's session
+	// name, by ID; nil before they are.
+	resolved map[string]v1alpha1.ResolvedInterface
 	// sourceFields are the fields of the spec that name the sources, by interface.
 	sourceFields map[string]string
 	// sourceNodes are, by interface, the nodes that the spec names: the status keeps them, so
@@ -89,6 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // makes the session where there is none, and mends what differs. What can't be resolved
 // holds up nothing else: it is reported when all the rest is done.
 func (s *scope) Sync(ctx context.Context) error {
+	s.readFilter(ctx)
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
 	}
@@ -98,6 +105,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		return err
 	}
 	unresolved, err := s.resolve(ctx, have)
+	s.observed(part, have)
 	if err != nil {
 		return err
 	}
@@ -192,7 +200,7 @@ func (s *scope) Delete(ctx context.Context) error {
 
 // Observe sums up what the verifiers saw, and makes an event when TrafficObserved changed.
 func (s *scope) Observe() {
-	status.Traffic(s.session, s.Liveness.Lost)
+	status.Traffic(s.session, s.Liveness.Lost, s.Clock())
 	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
 	if is == nil || is.Status == status.TrafficIs(s.storedSession()) {
 		return

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -41,7 +42,7 @@ func TestOnlyVerifiersThatLookSpeakForTheTraffic(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &v1alpha1.MirrorSession{Status: c.status}
-			status.Traffic(s, c.lost)
+			status.Traffic(s, c.lost, time.Now())
 			var got string
 			for _, condition := range s.Status.Conditions {
 				if condition.Type == v1alpha1.ConditionTrafficObserved {

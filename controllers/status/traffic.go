@@ -11,44 +11,11 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// SumTraffic returns the sum of the verifiers' entries and of what is retired, or nil
-// when there is nothing to add up. before is the sum so far: its retired part stays,
-// and so do its first and last packet when the entry they came from is gone.
-func SumTraffic(before *v1alpha1.Traffic, entries []v1alpha1.Verification) *v1alpha1.Traffic {
-	if len(entries) == 0 && (before == nil || before.Retired == nil) {
-		return nil
-	}
-	var sum v1alpha1.Traffic
-	if before != nil {
-		sum.FirstPacketAt, sum.LastPacketAt = before.FirstPacketAt.DeepCopy(), before.LastPacketAt.DeepCopy()
-		if before.Retired != nil {
-			sum.Counts = before.Retired.InBounds()
-			sum.Retired = before.Retired.DeepCopy()
-		}
-	}
-	for _, e := range entries {
-		sum.Counts = sum.Plus(e.Counts.InBounds())
-		if e.FirstPacketAt != nil && (sum.FirstPacketAt == nil || e.FirstPacketAt.Time.Before(sum.FirstPacketAt.Time)) {
-			sum.FirstPacketAt = seconds(e.FirstPacketAt)
-		}
-		if e.LastPacketAt != nil && (sum.LastPacketAt == nil || e.LastPacketAt.Time.After(sum.LastPacketAt.Time)) {
-			sum.LastPacketAt = seconds(e.LastPacketAt)
-		}
-	}
-	return &sum
-}
-
-// seconds cuts a time to what the API server keeps of a Time, so that comparing with
-// what was read back finds no difference.
-func seconds(t *metav1.MicroTime) *metav1.Time {
-	return &metav1.Time{Time: t.Truncate(time.Second)}
-}
-
 // Traffic sets the sum of the verifiers' entries and TrafficObserved. It must come
 // after the conditions about the cloud. lost reports of a node whether its verifier has
 // stopped renewing its lease, given what was reported of it before.
-func Traffic(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool) {
-	s.Status.Traffic = SumTraffic(s.Status.Traffic, s.Status.Verification)
+func Traffic(s *v1alpha1.MirrorSession, lost func(node string, reported bool) bool, now time.Time) {
+	s.Status.Traffic = SumTraffic(&s.Status, now)
 	value, reason, message := observed(s, lost)
 	set(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }

@@ -44,7 +44,9 @@ func TestTheSumOfTheEntries(t *testing.T) {
 			&v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: v1alpha1.MaxCount, Bytes: 1}},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(nil, c.entries)) })
+		t.Run(name, func(t *testing.T) {
+			same(t, "the sum", c.want, status.SumTraffic(&v1alpha1.MirrorSessionStatus{Verification: c.entries}, noon.Add(time.Hour)))
+		})
 	}
 }
 
@@ -121,9 +123,9 @@ func TestTrafficObserved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 4}, Spec: c.spec, Status: c.status}
-			status.Traffic(s, func(string, bool) bool { return false })
+			status.Traffic(s, func(string, bool) bool { return false }, time.Now())
 			same(t, "the conditions", []metav1.Condition{c.want}, s.Status.Conditions, noTimes)
-			same(t, "the sum", status.SumTraffic(nil, c.status.Verification), s.Status.Traffic)
+			same(t, "the sum", status.SumTraffic(&v1alpha1.MirrorSessionStatus{Verification: c.status.Verification}, time.Now()), s.Status.Traffic)
 			same(t, "TrafficIs", c.want.Status, status.TrafficIs(s))
 		})
 	}

@@ -3,6 +3,7 @@ package status_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
@@ -96,7 +97,7 @@ func TestWhateverIsToldTheAPIServerTakesTheStatus(t *testing.T) {
 		}
 		entries := []v1alpha1.Verification{{Node: wild.Draw(t, "node"), Counts: counts.Draw(t, "one")}, {Counts: counts.Draw(t, "two"), LastPacketAt: new(metav1.NowMicro())}}
 		s.Status.Verification = entries // which the manager sums up and never writes
-		status.Traffic(s, func(string, bool) bool { return false })
+		status.Traffic(s, func(string, bool) bool { return false }, time.Now())
 		stored(t, session, s)
 	})
 }

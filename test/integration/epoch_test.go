@@ -1,0 +1,154 @@
+package integration_test
+
+import (
+	"testing"
+	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/cloudsim/state"
+	"vpcmirror.io/operator/test/integration/harness"
+)
+
+// raised waits until a session's epoch is above the one given, and returns it as it is then.
+func raised(w *harness.World, s *v1alpha1.MirrorSession, above int64) {
+	harness.Until(w, s, "its epoch is raised", func(s *v1alpha1.MirrorSession) bool { return s.Status.Epoch > above })
+}
+
+// sinceIsSet fails the test unless the epoch says when it began.
+func sinceIsSet(t *testing.T, s *v1alpha1.MirrorSession) {
+	t.Helper()
+	if s.Status.Traffic == nil || s.Status.Traffic.Since == nil || time.Since(s.Status.Traffic.Since.Time) > time.Minute {
+		t.Errorf("the epoch does not say that it has just begun: %s", harness.Text(s))
+	}
+}
+
+func TestAnEditOfASessionRaisesItsEpochWhenItChangesWhatIsCopied(t *testing.T) {
+	t.Parallel()
+	for field, c := range map[string]struct {
+		edit   func(*v1alpha1.MirrorSession)
+		raises int64
+	}{
+		"cloudName":    {func(s *v1alpha1.MirrorSession) { s.Spec.CloudName = "renamed" }, 0},
+		"description":  {func(s *v1alpha1.MirrorSession) { s.Spec.Description = "new words" }, 0},
+		"priority":     {func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(5)) }, 0},
+		"packetLength": {func(s *v1alpha1.MirrorSession) { s.Spec.PacketLength = new(int32(128)) }, 0},
+		"vni":          {func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(77)) }, 1},
+		"enabled":      {func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) }, 1},
+		"target":       {func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("192.168.0.161")) }, 1},
+		"sources":      {func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(harness.At("192.168.0.161")) }, 1},
+		"one source more": {func(s *v1alpha1.MirrorSession) {
+			s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.At("192.168.0.161"))...)
+		}, 1},
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start()
+			_, session := w.Pair("edited")
+			harness.Same(t, "the first epoch", 1, session.Status.Epoch)
+			sinceIsSet(t, session)
+			harness.Change(w, session, c.edit)
+			harness.Ready(w, session)
+			harness.Same(t, "the epoch", 1+c.raises, session.Status.Epoch)
+			sinceIsSet(t, session)
+		})
+	}
+}
+
+func TestAnEditOfAFilterRaisesItsEpochAndThatOfItsSessions(t *testing.T) {
+	t.Parallel()
+	for field, c := range map[string]struct {
+		edit   func(*v1alpha1.MirrorFilter)
+		raises bool
+	}{
+		"description":          {func(f *v1alpha1.MirrorFilter) { f.Spec.Description = "new words" }, false},
+		"a rule's description": {func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Description = "new words" }, false},
+		"a rule's port":        {func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(80)) }, true},
+		"a rule more":          {func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = append(f.Spec.Rules, toPort(9, 80)) }, true},
+		"no rule":              {func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = nil }, true},
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			m := w.Start()
+			filter, session := w.Pair("edited")
+			before := session.Status.Epoch
+			was := filter.Status.Epoch
+			harness.Change(w, filter, c.edit)
+			harness.Ready(w, filter)
+			if !c.raises {
+				harness.Same(t, "the filter's epoch", was, filter.Status.Epoch)
+				m.Reconciled(w, session)
+				harness.Same(t, "the session's epoch", before, harness.ReconcileNow(w, session).Status.Epoch)
+				return
+			}
+			harness.Same(t, "the filter's epoch", was+1, filter.Status.Epoch)
+			raised(w, session, before)
+			harness.Same(t, "the session's epoch", before+1, harness.ReconcileNow(w, session).Status.Epoch)
+			sinceIsSet(t, session)
+		})
+	}
+}
+
+func TestADriftThatIsFoundAndUndoneAtOnceBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	for field, c := range map[string]struct {
+		edit   func(*state.Session)
+		raises int64 // the drift is one change, and undoing it another
+	}{
+		"name":         {func(s *state.Session) { s.Name = "x" }, 0},
+		"priority":     {func(s *state.Session) { s.Priority = 3 }, 0},
+		"packetLength": {func(s *state.Session) { s.PacketLength = 96 }, 0},
+		"vni":          {func(s *state.Session) { s.VNI = 99 }, 2},
+		"enabled":      {func(s *state.Session) { s.Enabled = false }, 2},
+		"target":       {func(s *state.Session) { s.TargetID = scenario.WalkthroughTest }, 2},
+		"sources":      {func(s *state.Session) { s.Sources = append(s.Sources, scenario.WalkthroughTest) }, 2},
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start()
+			_, session := w.Pair("drifting")
+			want := w.Content()
+			before := session.Status.Epoch
+			w.EditSession(session.Status.Sessions[0].ID, c.edit)
+			harness.ReconcileNow(w, session)
+			w.Holds(want)
+			harness.Same(t, "the epoch", before+c.raises, session.Status.Epoch)
+			harness.Ready(w, session)
+		})
+	}
+}
+
+func TestARuleThatDriftedAndWasRestoredBeginsAnEpochOfEachSession(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	filter, session := w.Pair("drifting")
+	want, was, before := w.Content(), filter.Status.Epoch, session.Status.Epoch
+	w.Edit(func(world *state.World) {
+		r := world.Rules[filter.Status.Rules[0].ID]
+		r.DestinationPortRange = "80-80"
+		world.Rules[r.ID] = r
+	})
+	harness.ReconcileNow(w, filter)
+	w.Holds(want)
+	harness.Same(t, "the filter's epoch", was+2, filter.Status.Epoch)
+	raised(w, session, before)
+}
+
+func TestASessionThatIsMadeAnewBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("lost")
+	before, id := session.Status.Epoch, session.Status.Sessions[0].ID
+	w.Edit(func(world *state.World) { delete(world.Sessions, id) })
+	w.Clock.Advance(time.Hour) // then it is believed
+	harness.ReconcileNow(w, session)
+	harness.Ready(w, session)
+	if session.Status.Epoch <= before || session.Status.Sessions[0].ID == id {
+		t.Errorf("the epoch was %d: %s", before, harness.Text(session))
+	}
+}
