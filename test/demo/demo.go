@@ -217,7 +217,7 @@ func (d *demo) until(ctx context.Context, what string, check func(context.Contex
 		if err == nil {
 			return nil
 		}
-		if limited.Err() == nil || last == nil {
+		if deadline, _ := limited.Deadline(); time.Now().Before(deadline) || last == nil {
 			last = err // a check cut short by the deadline says less than the one before
 		}
 		if p, how := d.anyEnded(); p != nil {
