@@ -94,6 +94,7 @@ func (a *Agent) flush(ctx context.Context, t *tracked) error {
 func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 	read, err := report.Read(ctx, a.Reader, a.object(t))
 	if err == nil {
+		a.drainForEpoch(ctx, t, read)
 		entry, made, needed := a.compose(t, read)
 		if needed {
 			err = report.Write(ctx, a.Client, read, entry)
@@ -104,6 +105,20 @@ func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 		a.noteGone(t)
 	}
 	return err
+}
+
+// drainForEpoch lets the frames that have come be counted before a session goes over to
+// another epoch, of which the cache does not know yet.
+func (a *Agent) drainForEpoch(ctx context.Context, t *tracked, read *v1alpha1.MirrorSession) {
+	a.mu.Lock()
+	begins, c := t.begins(read), t.capturer
+	if a.finalSnapshots != nil {
+		c = nil // nothing is counted any more
+	}
+	a.mu.Unlock()
+	if begins && c != nil {
+		c.drain(ctx)
+	}
 }
 
 func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
@@ -119,7 +134,9 @@ func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
 func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	observation := t.observe(a.Node, a.snapshots()[t.capturer])
+	now := a.snapshots()[t.capturer]
+	t.enter(a.Node, read, now) // no entry is of another epoch than its session
+	observation := t.observe(a.Node, now)
 	stored := report.StoredIn(read, a.Node)
 	t.ledger.Merge(stored)
 	totals := t.ledger.Totals()

@@ -231,18 +231,13 @@ func (s *streamCount) glance(frame []byte, length int) bool {
 func (s *streamCount) look(b []byte, length int, filter *filter) {
 	var inner vxlan.Inner
 	vxlan.WalkInner(b, &inner)
-	if inner.Declared > length || len(b) == length && headerCut(&inner) {
+	if inner.Truncated(len(b), length) {
 		s.truncated++
 	}
 	s.add(kind(&inner), s.source.Direction(&inner))
 	if filter != nil {
 		filter.judge(s, &inner, uint64(length))
 	}
-}
-
-// headerCut reports whether not even the header of an inner IP packet is there.
-func headerCut(p *vxlan.Inner) bool {
-	return !p.HasAddresses && (p.Kind == vxlan.Headless || p.Kind == vxlan.IPv4 || p.Kind == vxlan.IPv6)
 }
 
 // kind is what an inner packet is.

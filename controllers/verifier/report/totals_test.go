@@ -21,7 +21,10 @@ import (
 func TestWhatAnEntryReports(t *testing.T) {
 	frame := frametest.Copy(1, frametest.Inner("12345\n").Bytes()).Bytes()
 	counted := tally.SessionCounts{
-		Accepted: 100, Unexpected: 20, Undecidable: 3, NotIP: 4, Malformed: 5, DirectionUnknown: 6, ForeignSource: 7, ArrivedBytes: 9000, AcceptedBytes: 8000,
+		PacketCounts: tally.PacketCounts{
+			Accepted: 100, Unexpected: 20, Undecidable: 3, NotIP: 4, Malformed: 5, DirectionUnknown: 6, ArrivedBytes: 9000, AcceptedBytes: 8000, Truncated: 8,
+		},
+		ForeignSource: 7, Unreadable: 10,
 		FirstSeen: noon.Add(time.Second), LastSeen: noon.Add(2 * time.Second),
 		Last: &tally.Packet{Data: frame, Length: len(frame)},
 	}
@@ -30,7 +33,8 @@ func TestWhatAnEntryReports(t *testing.T) {
 		Node: "node-1", Interface: "eth0", StartedAt: at(0),
 		ObservedAt:    *at(3*time.Second + time.Microsecond), // as precise as the API server keeps it
 		FirstPacketAt: at(time.Second), LastPacketAt: at(2 * time.Second),
-		Counts: v1alpha1.Counts{Packets: 100, Bytes: 8000, Unexpected: 24, Undecided: 14, ForeignSource: 7, Dropped: 9},
+		Counts:  v1alpha1.Counts{Packets: 100, Bytes: 8000, Unexpected: 24, Undecided: 14, ForeignSource: 7, Dropped: 9, Truncated: 8, Unreadable: 10},
+		InEpoch: &v1alpha1.Counts{}, // what knows no epoch has counted nothing in it
 	}
 
 	t.Run("each class has a count", func(t *testing.T) {
@@ -48,7 +52,7 @@ func TestWhatAnEntryReports(t *testing.T) {
 		stored.FirstPacketAt, stored.LastPacketAt = at(-time.Hour), at(-time.Minute)
 		w := want
 		w.FirstPacketAt = at(-time.Hour)
-		w.Counts = v1alpha1.Counts{Packets: 200, Bytes: 16000, Unexpected: 48, Undecided: 28, ForeignSource: 14, Dropped: 18}
+		w.Counts = v1alpha1.Counts{Packets: 200, Bytes: 16000, Unexpected: 48, Undecided: 28, ForeignSource: 14, Dropped: 18, Truncated: 16, Unreadable: 20}
 		expectEntry(t, w, report.TotalsOf(stored).Plus(report.Counted(counted, 9, true)).Entry(observation))
 	})
 	t.Run("the last packet is one line, and the stored one until another comes", func(t *testing.T) {
