@@ -19,6 +19,9 @@
 //	rows[]         the table: id, sent, sourceKernel (packets in the kernel of
 //	               ecs-source), expectedCopies, targetKernel (copies in the kernel of
 //	               ecs-target), verifier (copies that the verifier counted), ok
+//	sources[]      what the session's status says of each source: interfaceID, address,
+//	               packets, bytes, unexpected, truncated; as of the table
+//	rules[]        and of each rule: direction, priority, packets
 //	copy           the copy of 12345: line, outerLength, innerLength, vxlanFlags, vni,
 //	               outerSourceMAC, outerDestinationMAC, outerSource, outerDestination,
 //	               innerSourceMAC, innerDestinationMAC, innerSource, innerDestination,

@@ -18,6 +18,8 @@ type report struct {
 	Failure     string       `json:"failure"`
 	Steps       []stepReport `json:"steps"`
 	Rows        []row        `json:"rows"`
+	Sources     []sourcePart `json:"sources"`
+	Rules       []rulePart   `json:"rules"`
 	Copy        *copyFacts   `json:"copy"`
 	Verifier    *counted     `json:"verifier"`
 	CaptureFile *fileFacts   `json:"captureFile"`
@@ -82,7 +84,7 @@ type usage struct {
 }
 
 func newReport(command string, now time.Time) report {
-	return report{Command: command, StartedAt: now, Steps: []stepReport{}, Rows: []row{}, Processes: []usage{}}
+	return report{Command: command, StartedAt: now, Steps: []stepReport{}, Rows: []row{}, Sources: []sourcePart{}, Rules: []rulePart{}, Processes: []usage{}}
 }
 
 func (r *report) begin(id, title string) {

@@ -32,6 +32,22 @@ func TestTheTableIsReadable(t *testing.T) {
 	}
 }
 
+func TestThePartsAreReadable(t *testing.T) {
+	got := partsTable(
+		[]sourcePart{{Address: "192.168.0.230", Packets: 13, Bytes: 898, Unexpected: 2}},
+		[]rulePart{{Direction: "Ingress", Priority: 1, Packets: 13}},
+	)
+	want := strings.Join([]string{
+		"status.traffic, by source and by rule   packets   bytes   unexpected   truncated",
+		"--------------------------------------------------------------------------------",
+		"from the source 192.168.0.230                13     898            2           0",
+		"by the rule Ingress, priority 1              13",
+	}, "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
 func TestTheScreenShowsAStepWithItsTimeAndWhatItShowed(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
@@ -81,7 +97,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	r.begin("apply", "Apply the samples")
 	r.say("a > b")
 	r.end(time.Second, errors.New("it failed"))
-	r.Rows = []row{{}}
+	r.Rows, r.Sources, r.Rules = []row{{}}, []sourcePart{{}}, []rulePart{{}}
 	r.Copy, r.Verifier, r.CaptureFile = &copyFacts{}, &counted{}, &fileFacts{}
 	r.Forgeries, r.Processes = []forgery{{}}, []usage{{}}
 	r.finish(2500*time.Millisecond, errors.New("apply: it failed"))
@@ -101,7 +117,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string][]string{"": keys(got)}
-	for _, list := range []string{"steps", "rows", "forgeries", "processes"} {
+	for _, list := range []string{"steps", "rows", "sources", "rules", "forgeries", "processes"} {
 		names[list] = keys(got[list].([]any)[0].(map[string]any))
 	}
 	for _, object := range []string{"copy", "verifier", "captureFile"} {
@@ -109,8 +125,8 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	}
 	want := map[string][]string{
 		"": {
-			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows",
-			"seconds", "startedAt", "steps", "tookDown", "verifier",
+			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows", "rules",
+			"seconds", "sources", "startedAt", "steps", "tookDown", "verifier",
 		},
 		"steps":     {"failure", "id", "ok", "seconds", "shown", "title"},
 		"rows":      {"expectedCopies", "id", "ok", "sent", "sourceKernel", "targetKernel", "verifier"},
@@ -122,6 +138,8 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		},
 		"verifier":    {"bytes", "dropped", "foreignSource", "lastPacket", "packets", "undecided", "unexpected"},
 		"captureFile": {"bytes", "packets"},
+		"sources":     {"address", "bytes", "interfaceID", "packets", "truncated", "unexpected"},
+		"rules":       {"direction", "packets", "priority"},
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("field names (-want +got):\n%s", diff)
