@@ -53,8 +53,11 @@ func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
 func SessionBasis(have cloud.Session, filterEpoch int64) string {
 	sources := slices.Clone(have.Sources)
 	slices.Sort(sources)
-	return digest(have.ID, have.FilterID, have.TargetID, string(have.TargetType), have.VNI, have.Enabled, slices.Compact(sources)) +
-		"/" + strconv.FormatInt(filterEpoch, 10)
+	parts := []any{have.ID, have.FilterID, have.TargetID, have.TargetType, have.VNI, have.Enabled}
+	for _, id := range slices.Compact(sources) {
+		parts = append(parts, id)
+	}
+	return digest(parts...) + "/" + strconv.FormatInt(filterEpoch, 10)
 }
 
 // FilterEpochIn returns the epoch of the filter that a basis of a session was made with, 0

@@ -77,18 +77,16 @@ func packetTimes(before *v1alpha1.Traffic, entries []v1alpha1.Verification, now 
 func presentSources(sums, before []v1alpha1.SourceCounts, present []v1alpha1.ResolvedInterface, now time.Time) []v1alpha1.SourceCounts {
 	var out []v1alpha1.SourceCounts
 	for _, source := range present {
-		is := v1alpha1.SourceCounts{}
-		if i := indexOf(sums, source.InterfaceID); i >= 0 {
-			is = sums[i]
-		}
-		is.InterfaceID, is.Address = source.InterfaceID, ""
+		id := v1alpha1.FitASCII(source.InterfaceID, maxLengths["traffic.sources[].interfaceID"])
+		is, was := ofSource(sums, id), ofSource(before, id)
+		is.InterfaceID, is.Address = id, ""
 		if len(source.Addresses) > 0 {
-			is.Address = source.Addresses[0]
+			is.Address = v1alpha1.FitASCII(source.Addresses[0], maxLengths["traffic.sources[].address"])
 		}
 		if is.LastPacketAt != nil && is.LastPacketAt.After(now) {
 			is.LastPacketAt = new(metav1.NewMicroTime(now.Truncate(time.Microsecond)))
-			if i := indexOf(before, source.InterfaceID); i >= 0 && sameCounts(before[i], is) && before[i].LastPacketAt != nil && !before[i].LastPacketAt.After(now) {
-				is.LastPacketAt = before[i].LastPacketAt.DeepCopy()
+			if told := was.LastPacketAt; told != nil && !told.After(now) && sameCounts(was, is) {
+				is.LastPacketAt = told.DeepCopy()
 			}
 		}
 		out = append(out, is)
@@ -96,8 +94,12 @@ func presentSources(sums, before []v1alpha1.SourceCounts, present []v1alpha1.Res
 	return out
 }
 
-func indexOf(sources []v1alpha1.SourceCounts, id string) int {
-	return slices.IndexFunc(sources, func(s v1alpha1.SourceCounts) bool { return s.InterfaceID == id })
+// ofSource is what a list has of a source.
+func ofSource(list []v1alpha1.SourceCounts, id string) v1alpha1.SourceCounts {
+	if i := slices.IndexFunc(list, func(s v1alpha1.SourceCounts) bool { return s.InterfaceID == id }); i >= 0 {
+		return list[i]
+	}
+	return v1alpha1.SourceCounts{}
 }
 
 func sameCounts(a, b v1alpha1.SourceCounts) bool {

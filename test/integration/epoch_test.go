@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
@@ -150,5 +151,142 @@ func TestASessionThatIsMadeAnewBeginsAnEpoch(t *testing.T) {
 	harness.Ready(w, session)
 	if session.Status.Epoch <= before || session.Status.Sessions[0].ID == id {
 		t.Errorf("the epoch was %d: %s", before, harness.Text(session))
+	}
+}
+
+func TestARestartOfTheManagerBeginsNoEpochAndOneWithoutEpochsGetsTheFirst(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	filter, session := w.Pair("steady")
+	first.Stop(w)
+	second := w.Start()
+	harness.Same(t, "the filter's epoch", filter.Status.Epoch, harness.ReconcileNow(w, filter).Status.Epoch)
+	harness.Same(t, "the session's epoch", session.Status.Epoch, harness.ReconcileNow(w, session).Status.Epoch)
+	second.Stop(w)
+
+	// As a version that knew no epochs has left it.
+	old, oldFilter := session.DeepCopy(), filter.DeepCopy()
+	old.Status.Epoch, old.Status.EpochBasis, old.Status.Traffic = 0, "", nil
+	oldFilter.Status.Epoch, oldFilter.Status.EpochBasis = 0, ""
+	harness.SetStatus(w, session, old)
+	harness.SetStatus(w, filter, oldFilter)
+	w.Start()
+	harness.Until(w, filter, "its first epoch", func(f *v1alpha1.MirrorFilter) bool { return f.Status.Epoch == 1 })
+	raised(w, session, 0)
+	sinceIsSet(t, session)
+	harness.Ready(w, session)
+}
+
+func TestAnEpochIsBeyondThoseThatVerifiersHaveWhenTheStatusWasLost(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	first := w.Start()
+	_, session := w.Pair("restored")
+	e := entry("node-a", v1alpha1.Counts{Packets: 3}, time.Second, 2*time.Second)
+	e.Epoch, e.InEpoch = 7, new(e.Counts)
+	write(t, w, session, e)
+	first.Stop(w)
+	if err := w.Get(session); err != nil {
+		t.Fatal(err)
+	}
+	lost := session.DeepCopy()
+	lost.Status.Epoch, lost.Status.EpochBasis = 0, ""
+	harness.SetStatus(w, session, lost)
+	w.Start()
+	raised(w, session, 0)
+	if session.Status.Epoch < 8 {
+		t.Errorf("the epoch is %d, and a verifier knows 7", session.Status.Epoch)
+	}
+}
+
+func TestAnEffectThatCameAfterItsWriteWasGivenUpBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("late")
+	before := session.Status.Epoch
+	w.Fault(fault.ResetAfterEffect("UpdateTrafficMirrorSession", 1))
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(77)) })
+	harness.Ready(w, session)
+	harness.Same(t, "the epoch", before+1, session.Status.Epoch)
+}
+
+func TestAFilterThatGotHalfOfItsRulesBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	filter, session := w.Pair("half")
+	was, before := filter.Status.Epoch, session.Status.Epoch
+	w.Fault(fault.Fault{Kind: fault.Error, Operation: "CreateTrafficMirrorFilterRule", Skip: 1, Status: 400, Code: "VPC.0002", Message: "invalid"})
+	harness.Change(w, filter, func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = append(f.Spec.Rules, toPort(8, 80), toPort(9, 90)) })
+	harness.Because(w, filter, v1alpha1.ReasonInvalidRequest)
+	harness.Same(t, "the rules in the cloud", 2, int(filter.Status.RuleCount))
+	harness.Same(t, "the filter's epoch", was+1, filter.Status.Epoch)
+	raised(w, session, before)
+}
+
+func TestAnEditThatTheCloudRefusesBeginsNoEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("refused")
+	before := session.Status.Epoch
+	target := *session.Status.Target
+	w.Fault(fault.Fault{Kind: fault.Error, Operation: "UpdateTrafficMirrorSession", Status: 400, Code: "VPC.0002", Message: "invalid"})
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.At("192.168.0.161")) })
+	harness.Because(w, session, v1alpha1.ReasonInvalidRequest)
+	harness.Same(t, "the epoch", before, session.Status.Epoch)
+	harness.Same(t, "the target that the verifiers read", target, *session.Status.Target)
+}
+
+func TestTheStatusListsNoSourceThatTheCloudDoesNotHave(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("refused")
+	before, had := session.Status.Epoch, session.Status.Sources
+	failing := w.Fault(fault.Fault{Kind: fault.Error, Operation: "AddSourcesToTrafficMirrorSession", Status: 400, Code: "VPC.0002", Message: "invalid"})
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.At("192.168.0.161"))...)
+	})
+	harness.Because(w, session, v1alpha1.ReasonInvalidRequest)
+	harness.Same(t, "the sources", had, session.Status.Sources)
+	harness.Same(t, "the sources that are counted", 1, len(session.Status.Traffic.Sources))
+	harness.Same(t, "the epoch", before, session.Status.Epoch)
+
+	w.Cloud.Faults.Remove(failing)
+	harness.ReconcileNow(w, session)
+	harness.Ready(w, session)
+	harness.Same(t, "the sources when it is taken", 2, len(session.Status.Sources))
+	harness.Same(t, "the epoch then", before+1, session.Status.Epoch)
+}
+
+func TestASessionThatIsSwitchedOffForWantOfSourcesBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("empty")
+	before := session.Status.Epoch
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = nil })
+	harness.Because(w, session, v1alpha1.ReasonNoSources)
+	harness.Same(t, "the epoch", before+1, session.Status.Epoch)
+	w.EditSession(session.Status.Sessions[0].ID, func(s *state.Session) { s.Enabled = true })
+	harness.ReconcileNow(w, session)
+	harness.Same(t, "the epoch when somebody switched it on, and it is off again", before+3, session.Status.Epoch)
+}
+
+func TestASessionWhoseSourceAndTargetExchangeTheirRolesBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("roles")
+	before := session.Status.Epoch
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources, s.Spec.Target = harness.Sources(harness.At("192.168.0.164")), harness.Target(harness.At("192.168.0.230"))
+	})
+	harness.Ready(w, session)
+	if session.Status.Epoch <= before {
+		t.Errorf("the epoch is %d still", session.Status.Epoch)
 	}
 }
