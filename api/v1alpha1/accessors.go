@@ -64,3 +64,7 @@ func (s *MirrorSession) WaitsFor(reason string) bool {
 func (s *MirrorSession) ToBeMade() bool {
 	return s.DeletionTimestamp.IsZero() && !s.Spec.Suspend && len(s.Spec.Sources) > 0
 }
+
+// Remedy is what a person does about a reason, as the reference has it; empty for a reason that
+// is not one of ours.
+func Remedy(reason string) string { return remedies[reason] }

@@ -318,7 +318,7 @@ type Finding struct {
 	// decidedBy says by what it was told: Spec, Read, Count, Node or Probe.
 	// +required
 	DecidedBy DecidedBy `json:"decidedBy"`
-	// since is when it was found first.
+	// since is when it was found first; of silence, when that began.
 	// +required
 	Since metav1.Time `json:"since"`
 }

@@ -59,14 +59,13 @@ func packetTimes(before *v1alpha1.Traffic, entries []v1alpha1.Verification, now 
 			last = &metav1.Time{Time: e.LastPacketAt.Truncate(time.Second)}
 		}
 	}
-	now = now.Truncate(time.Second)
-	if first != nil && first.After(now) {
-		first.Time = now
+	if !moved && before.LastPacketAt != nil {
+		last = before.LastPacketAt.DeepCopy() // a time that was cut does not move on with the clock
 	}
-	if last != nil && last.After(now) {
-		last.Time = now
-		if told := before.LastPacketAt; !moved && told != nil && !told.After(now) {
-			last.Time = told.Time
+	now = now.Truncate(time.Second)
+	for _, t := range []*metav1.Time{first, last} {
+		if t != nil && t.After(now) {
+			t.Time = now
 		}
 	}
 	return first, last

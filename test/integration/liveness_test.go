@@ -334,7 +334,7 @@ func TestASumThatWasComputedBeforeAFoldDoesNotUndoIt(t *testing.T) {
 	m.Stop(w)
 
 	late := old.DeepCopy()
-	status.Traffic(late, func(string, bool) bool { return false }, time.Now())
+	status.Traffic(late, time.Now())
 	status.Suspended(late)
 	if _, err := status.Write(t.Context(), w.Cluster.Client, w.Cluster.Client, old, late); err == nil {
 		t.Error("the late write was taken")

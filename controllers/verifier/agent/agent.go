@@ -68,7 +68,7 @@ type writes struct{ stored, gone, failed uint64 }
 
 const (
 	// budgetPerSecond and budgetBurst bound the writes of one host.
-	budgetPerSecond = 1
+	budgetPerSecond = v1alpha1.NodeReportsPerSecond
 	budgetBurst     = 5
 	// resyncInterval is how often the interfaces of the host are compared with the sessions
 	// although nobody said that anything has changed.

@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -19,7 +20,7 @@ var (
 
 func filter(tb testing.TB) *bpf.VM {
 	tb.Helper()
-	vm, err := bpf.NewVM(capture.Filter(vxlan.Port, capture.DefaultSnapLength))
+	vm, err := bpf.NewVM(capture.Filter(vxlan.Port))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,11 +73,81 @@ func TestTheFilterLetsPassWhatMayBeACopy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := map[bool]int{true: capture.DefaultSnapLength}[c.pass]; n != want {
+			if want := map[bool]int{true: capture.SnapLength}[c.pass]; n != want {
 				t.Errorf("the filter returns %d, want %d: %x", n, want, c.frame)
 			}
 		})
 	}
+}
+
+// The kernel joins only datagrams with a checksum. What is one whole copy by its own IP header, or
+// is no longer than what is captured anyway, needs no more.
+func TestOnlyWhatMayBeJoinedIsCapturedInFull(t *testing.T) {
+	whole := frametest.Inner(string(make([]byte, 400)))
+	six := whole
+	six.Source, six.Destination = frametest.Mapped(six.Source), frametest.Mapped(six.Destination)
+	tagged := whole
+	tagged.VLANs = []uint16{1}
+	payload := func(vni uint32, inner []byte) []byte { return append(frametest.VXLANHeader(vni), inner...) }
+	const short, all = capture.SnapLength, capture.JoinedSnapLength
+	for name, e := range map[string]struct {
+		payload []byte
+		want    int
+	}{
+		"one whole copy":                 {payload(1, whole.Bytes()), short},
+		"one whole copy of IPv6":         {payload(1, six.Bytes()), short},
+		"one copy with a tag inside":     {payload(1, tagged.Bytes()), all},
+		"one cut copy":                   {payload(1, whole.Bytes()[:300]), all},
+		"one that is cut short":          {payload(1, whole.Bytes()[:96]), short},
+		"several":                        {slices.Repeat(payload(1, whole.Bytes()), 3), all},
+		"several of IPv6":                {slices.Repeat(payload(1, six.Bytes()), 3), all},
+		"several that are cut":           {slices.Repeat(payload(1, whole.Bytes()[:96]), 3), all},
+		"several that are cut, of IPv6":  {slices.Repeat(payload(1, six.Bytes()[:96]), 3), all},
+		"several that have no IP packet": {slices.Repeat(payload(1, frametest.ARP()), 7), all},
+	} {
+		for _, over := range []string{"IPv4", "IPv6", "IPv4 with options and tags"} {
+			t.Run(name+" over "+over, func(t *testing.T) {
+				p := frametest.Copy(0, nil)
+				p.Payload = e.payload
+				switch over {
+				case "IPv6":
+					p.Source, p.Destination = source6, target6
+				case "IPv4 with options and tags":
+					p.Options, p.VLANs = 5, []uint16{1, 2, 3}
+				}
+				for _, link := range []struct {
+					program []bpf.Instruction
+					header  int
+				}{{capture.Filter(vxlan.Port), 0}, {capture.BareFilter(vxlan.Port), 14 + 4*len(p.VLANs)}} {
+					frame := p.Bytes()[link.header:]
+					want := e.want
+					if len(frame) <= short {
+						want = short
+					}
+					if got := run(t, link.program, frame); got != want {
+						t.Errorf("%d captured, want %d: %x", got, want, frame)
+					}
+					clear(frame[len(frame)-len(e.payload)-2:][:2])
+					if got := run(t, link.program, frame); got != short {
+						t.Errorf("without a checksum: %d captured: %x", got, frame)
+					}
+				}
+			})
+		}
+	}
+}
+
+func run(t *testing.T, program []bpf.Instruction, frame []byte) int {
+	t.Helper()
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := vm.Run(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // What the walk calls a copy, or a damaged or fragmented one, must pass, or the

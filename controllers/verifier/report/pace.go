@@ -13,25 +13,20 @@ const (
 	// numbers. It is also the shortest time between two writes because the epoch has changed,
 	// and between two because something else has that can change again and again: message,
 	// interface, the other claimants, sources, rules.
-	Level = 15 * time.Second
+	Level = v1alpha1.ReportInterval
 	// Silence is after how long without a packet a stream counts as silent; its last
 	// counts are then written at once.
-	Silence = 3 * time.Second
+	Silence = v1alpha1.ReportSilence
 	// silenceInterval is the shortest time between two writes because a stream fell silent:
 	// one that pauses every few seconds is not written at each pause. It is a second less
 	// than Level, because a stream's last counts must be written within Level after its last
 	// packet, and the write itself takes time.
 	silenceInterval = Level - time.Second
-	// clusterWrites is how many writes that only move numbers the API server gets from
-	// all verifiers together, per second.
-	clusterWrites = 50
 )
 
 // Interval is the time between two writes for one session that only move numbers, when
 // the cluster has so many sessions.
-func Interval(sessions int) time.Duration {
-	return max(Level, time.Duration(sessions)*time.Second/clusterWrites)
-}
+func Interval(sessions int) time.Duration { return v1alpha1.ReportEvery(sessions) }
 
 // Urgency is how much an entry is worth a write now.
 type Urgency int

@@ -44,6 +44,9 @@ type Marks struct {
 	// carried together.
 	SuperFrames  uint64
 	SuperPackets uint64
+	// SuperCut are datagrams joined behind another of which the capture does not hold the
+	// VXLAN header. They are in SuperPackets, and packets of no stream.
+	SuperCut uint64
 	// SharedFrames are attributed to more than one session; SharedClaims is to
 	// how many sessions they are, added up.
 	SharedFrames uint64

@@ -98,6 +98,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	class := vxlan.Walk(f.Data, f.Length, t.port, &outer)
 	if class != vxlan.Stream {
 		t.other(class, &outer)
+		t.joinedToOther(f, class, &outer)
 		return
 	}
 	if outer.FirstFragment {
@@ -140,6 +141,11 @@ func (t *Tally) other(class vxlan.Class, outer *vxlan.Outer) {
 	case vxlan.Stream:
 		return
 	}
+	t.unreadable(class, outer)
+}
+
+// unreadable counts a datagram for the sessions whose source it is from.
+func (t *Tally) unreadable(class vxlan.Class, outer *vxlan.Outer) {
 	if !outer.HasSource() {
 		return
 	}

@@ -80,7 +80,8 @@ type Outer struct {
 	InnerOffset, InnerEnd int
 	// InnerLength is the length of the inner frame on the wire in bytes, by
 	// the length field of UDP: what the mirror sent, however few bytes the
-	// capture holds.
+	// capture holds. The three are also set for GPE, and for BadHeader where there is
+	// a whole header.
 	InnerLength int
 
 	destination int // offset of the outer destination address
@@ -298,6 +299,9 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 		return Cut
 	}
 	h := b[at : at+vxlanHeader]
+	o.InnerOffset = at + vxlanHeader
+	o.InnerEnd = min(end, len(b))
+	o.InnerLength = length - vxlanHeader
 	word, vni := binary.BigEndian.Uint32(h[0:4]), binary.BigEndian.Uint32(h[4:8])
 	o.Flags = h[0]
 	if o.Flags&flagVNI == 0 {
@@ -308,9 +312,6 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 	if word&gpeMask == gpeWord && vni&0xff == 0 && h[3] != 0 && h[3] != nextEth {
 		return GPE
 	}
-	o.InnerOffset = at + vxlanHeader
-	o.InnerEnd = min(end, len(b))
-	o.InnerLength = length - vxlanHeader
 	return Stream
 }
 
@@ -323,10 +324,11 @@ func Shorten(out *Outer, size int) {
 }
 
 // Datagram reads datagram number n (from 1) of such a super-frame; first is
-// what [Walk] said of the whole. Cut means that the capture does not
-// reach its header; its VNI is then taken to be the first one's. Malformed means that the frame has no such datagram.
+// what [Walk] said of the whole, for which it is not cut. Cut means that the capture does not
+// hold its header, so that it has a source but no VNI. Malformed means that the frame has no such datagram.
 func Datagram(frame []byte, first *Outer, n, size int, out *Outer) Class {
 	*out = Outer{Key: first.Key, SourcePort: first.SourcePort, destination: first.destination}
+	out.Key.vni = 0
 	total := first.InnerLength + vxlanHeader
 	if n < 1 || size <= 0 || n > (total-1)/size {
 		return Malformed
