@@ -45,6 +45,9 @@ type demo struct {
 	verifier  *process.Process
 	manager   *process.Process
 	marks     marks
+	// vxlanRule is the ID of the rule that lets the copies into ecs-target now.
+	vxlanRule string
+	quiet     quietMirror
 }
 
 // undo takes one thing down again.

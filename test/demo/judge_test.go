@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
@@ -190,6 +191,32 @@ func TestTheCountsOfSourceAndRuleMustBeTheWhole(t *testing.T) {
 	s.Traffic = nil
 	if wrong := partFaults(s, e); len(wrong) != 3 {
 		t.Errorf("without traffic: %q", wrong)
+	}
+}
+
+func TestTheConditionHasToBeAboutThePresentSpec(t *testing.T) {
+	session := func(observed int64, status metav1.ConditionStatus, reason string) *v1alpha1.MirrorSession {
+		s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+		s.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionTrafficObserved, Status: status, Reason: reason, ObservedGeneration: observed, Message: "why",
+		}}
+		return s
+	}
+	for _, test := range []struct {
+		name  string
+		s     *v1alpha1.MirrorSession
+		fault string
+	}{
+		{"as it is wanted", session(2, metav1.ConditionFalse, v1alpha1.ReasonSilent), ""},
+		{"for the spec before", session(1, metav1.ConditionFalse, v1alpha1.ReasonSilent), "generation 1, the spec is 2"},
+		{"for another reason", session(2, metav1.ConditionFalse, v1alpha1.ReasonForeignSource), "TrafficObserved is False, ForeignSource: why"},
+		{"with another status", session(2, metav1.ConditionTrue, v1alpha1.ReasonSilent), "TrafficObserved is True"},
+		{"not there", &v1alpha1.MirrorSession{}, "no condition"},
+	} {
+		err := observed(test.s, metav1.ConditionFalse, v1alpha1.ReasonSilent)
+		if (err == nil) != (test.fault == "") || (err != nil && !strings.Contains(err.Error(), test.fault)) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.fault)
+		}
 	}
 }
 

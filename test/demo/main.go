@@ -29,6 +29,10 @@
 //	verifier       its entry in the session's status: packets, bytes, unexpected,
 //	               undecided, foreignSource, dropped; lastPacket; as of the table
 //	captureFile    what `verifier read` says of copies.pcap: packets, bytes
+//	silence        how a mirror that had worked was told to be silent: reason, message,
+//	               remedy, secondsUntilSilent (from the closing on), secondsUntilTrue (from
+//	               the opening on), sourceKernel and targetKernel (packets and copies while
+//	               it was closed), kubectl (what `kubectl get mirs` printed then); only with run
 //	forgeries[]    false copies: id, what, sent, targetKernel, countedAs, ok; only with run
 //	processes[]    name, residentMiB, limitMiB, cpuPercent (of one core, idle)
 //	kubectl        what `kubectl get mirf,mirs -o wide` printed

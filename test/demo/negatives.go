@@ -84,7 +84,8 @@ func (d *demo) talkClosed(ctx context.Context) error {
 
 // talkReopened puts the rule back and talks.
 func (d *demo) talkReopened(ctx context.Context) error {
-	if _, err := d.cloud.open(ctx, scenario.WalkthroughTargetGroup, "udp", wire.Port, ecsSource); err != nil {
+	var err error
+	if d.vxlanRule, err = d.cloud.open(ctx, scenario.WalkthroughTargetGroup, "udp", wire.Port, ecsSource); err != nil {
 		return err
 	}
 	d.say("the rule is back; the same conversation")

@@ -26,6 +26,7 @@ type report struct {
 	Forgeries   []forgery    `json:"forgeries,omitempty"`
 	Processes   []usage      `json:"processes"`
 	Kubectl     string       `json:"kubectl"`
+	Silence     *silence     `json:"silence,omitempty"`
 	CloudEmpty  bool         `json:"cloudEmpty"`
 	TookDown    bool         `json:"tookDown"`
 }

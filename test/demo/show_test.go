@@ -48,6 +48,31 @@ func TestThePartsAreReadable(t *testing.T) {
 	}
 }
 
+func TestACellOfKubectlIsFoundBelowItsHead(t *testing.T) {
+	const printed = `NAME               READY   TRAFFIC   PACKETS   LAST-SEEN   WHY      AGE
+source-to-target   True    False     13        9s          Silent   11s`
+	const well = `NAME               READY   TRAFFIC   PACKETS   LAST-SEEN   WHY   AGE
+source-to-target   True    True                                  11s`
+	for _, test := range []struct{ printed, column, want, fault string }{
+		{printed, "NAME", "source-to-target", ""},
+		{printed, "TRAFFIC", "False", ""},
+		{printed, "WHY", "Silent", ""},
+		{printed, "AGE", "11s", ""},
+		{well, "TRAFFIC", "True", ""},
+		{well, "PACKETS", "", ""},
+		{well, "WHY", "", ""},
+		{well, "AGE", "11s", ""},
+		{"NAME               WHY\nsource-to-target", "WHY", "", ""},
+		{printed, "SEEN", "", "no column SEEN"},
+		{"", "WHY", "", "no column WHY"},
+	} {
+		got, err := cell(test.printed, test.column)
+		if got != test.want || (err == nil) != (test.fault == "") || (err != nil && !strings.Contains(err.Error(), test.fault)) {
+			t.Errorf("below %s in %q: %q, %v; want %q, %q", test.column, test.printed, got, err, test.want, test.fault)
+		}
+	}
+}
+
 func TestTheScreenShowsAStepWithItsTimeAndWhatItShowed(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
@@ -97,7 +122,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	r.begin("apply", "Apply the samples")
 	r.say("a > b")
 	r.end(time.Second, errors.New("it failed"))
-	r.Rows, r.Sources, r.Rules = []row{{}}, []sourcePart{{}}, []rulePart{{}}
+	r.Rows, r.Sources, r.Rules, r.Silence = []row{{}}, []sourcePart{{}}, []rulePart{{}}, &silence{}
 	r.Copy, r.Verifier, r.CaptureFile = &copyFacts{}, &counted{}, &fileFacts{}
 	r.Forgeries, r.Processes = []forgery{{}}, []usage{{}}
 	r.finish(2500*time.Millisecond, errors.New("apply: it failed"))
@@ -120,13 +145,13 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	for _, list := range []string{"steps", "rows", "sources", "rules", "forgeries", "processes"} {
 		names[list] = keys(got[list].([]any)[0].(map[string]any))
 	}
-	for _, object := range []string{"copy", "verifier", "captureFile"} {
+	for _, object := range []string{"copy", "verifier", "captureFile", "silence"} {
 		names[object] = keys(got[object].(map[string]any))
 	}
 	want := map[string][]string{
 		"": {
 			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows", "rules",
-			"seconds", "sources", "startedAt", "steps", "tookDown", "verifier",
+			"seconds", "silence", "sources", "startedAt", "steps", "tookDown", "verifier",
 		},
 		"steps":     {"failure", "id", "ok", "seconds", "shown", "title"},
 		"rows":      {"expectedCopies", "id", "ok", "sent", "sourceKernel", "targetKernel", "verifier"},
@@ -140,6 +165,9 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		"captureFile": {"bytes", "packets"},
 		"sources":     {"address", "bytes", "interfaceID", "packets", "truncated", "unexpected"},
 		"rules":       {"direction", "packets", "priority"},
+		"silence": {
+			"kubectl", "message", "reason", "remedy", "secondsUntilSilent", "secondsUntilTrue", "sourceKernel", "targetKernel",
+		},
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("field names (-want +got):\n%s", diff)
