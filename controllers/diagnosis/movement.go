@@ -172,7 +172,7 @@ func (m *Movement) movedFrom(is, was v1alpha1.SourceCounts, now time.Time) {
 	if _, present := m.sources[is.InterfaceID]; !present {
 		return
 	}
-	if is.Packets > was.Packets {
+	if is.Packets > 0 && is.Packets != was.Packets { // one that was away begins anew
 		m.sources[is.InterfaceID] = now
 	}
 	m.cutMore(is.InterfaceID, max(is.Packets+is.Unexpected-was.Packets-was.Unexpected, 0), max(is.Truncated-was.Truncated, 0), now)

@@ -156,6 +156,7 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 	for i := range removed {
 		if t, judged := a.trackedBy(removed[i].ID); t != nil {
 			t.ledger.Close(report.Counted(removed[i], 0, judged))
+			t.past = past{t.past.plus(removed[i])}
 		}
 	}
 }

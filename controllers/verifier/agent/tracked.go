@@ -40,6 +40,8 @@ type tracked struct {
 	shared, loggedShared string
 	concealed            bool
 
+	// past is for metrics alone.
+	past   past
 	ledger *report.Ledger
 	// asOf is the latest version of the session by which the ledger's epoch is right.
 	asOf string

@@ -124,19 +124,28 @@ func TestTheForeignSenderIsTheOneThatSentTheMostOfWhatNoSessionClaims(t *testing
 	}
 }
 
-// A flood of senders, each of which sends one packet, does not hide the one that sends many.
+// In the bounded table a newcomer inherits the count of whom it drives out: it did not send
+// these.
 func TestAFloodOfForeignSendersHidesNoneThatIsLarge(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
-	var flood [][]byte
-	for i := range 5000 {
-		flood = append(flood, copyFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1))
-		if i%20 == 0 {
-			flood = append(flood, copyFrom(addrA, 1))
+	const others, large = 63, 100
+	n := 0
+	flood := func(senders int) {
+		var all [][]byte
+		for range senders {
+			all = append(all, copyFrom(netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)}), 1))
+			n++
 		}
+		counts.Count(block(all...))
 	}
-	flood = append(flood, copyFrom(addrB, 1)) // takes the place of another, with its count
-	counts.Count(block(flood...))
-	if got := snapshot(t, counts).Sessions[0].ForeignSender; got != addrA {
+	flood(others)
+	counts.Count(block(slices.Repeat([][]byte{copyFrom(addrA, 1)}, large)...))
+	flood(others*(large-1) + 1) // now each has as many to its name, and one has more
+	s := snapshot(t, counts)
+	if s.Unknown[0].Source == addrA || s.Unknown[0].Arrived != large+1 {
+		t.Errorf("the flood was not as meant: %+v", s.Unknown[:2])
+	}
+	if got := s.Sessions[0].ForeignSender; got != addrA {
 		t.Errorf("the foreign sender is %s", got)
 	}
 }

@@ -139,6 +139,34 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	if wireLength < len(frame) {
 		wireLength = len(frame)
 	}
+	const atUDP, atVXLAN, headers = etherHeader + ipv4Header, etherHeader + ipv4Header + udpHeader, etherHeader + ipv4Header + udpHeader + vxlanHeader
+	if len(frame) < headers {
+		return walk(frame, wireLength, port, out)
+	}
+	// Nearly all copies are IPv4 without tag, options or fragments, and nothing in them contradicts
+	// itself: that is read here, in half of the time, and says what the walk says.
+	b := (*[headers]byte)(frame) // checked once
+	if binary.BigEndian.Uint32(b[12:16])&^0xff != typeIPv4<<16|0x4500 || binary.BigEndian.Uint16(b[20:22])&0x3fff != 0 ||
+		b[23] != protoUDP || binary.BigEndian.Uint16(b[atUDP+2:]) != port {
+		return walk(frame, wireLength, port, out)
+	}
+	total, length := int(binary.BigEndian.Uint16(b[16:18])), int(binary.BigEndian.Uint16(b[atUDP+4:]))
+	word, vni := binary.BigEndian.Uint32(b[atVXLAN:]), binary.BigEndian.Uint32(b[atVXLAN+4:])
+	if total > wireLength-etherHeader || length > total-ipv4Header || length < udpHeader+vxlanHeader || word&(flagVNI<<24) == 0 ||
+		word&gpeMask == gpeWord {
+		return walk(frame, wireLength, port, out)
+	}
+	// Field by field: a literal is made elsewhere and copied, for which the processor has to wait.
+	out.Key.high, out.Key.low, out.Key.vni, out.Key.v6 = 0, mapped4|uint64(binary.BigEndian.Uint32(b[26:30])), vni>>8, false
+	out.SourcePort, out.Flags = binary.BigEndian.Uint16(b[atUDP:]), b[atVXLAN]
+	out.Reserved, out.FirstFragment = word&^(flagVNI<<24) != 0 || vni&0xff != 0, false
+	out.InnerOffset, out.InnerEnd = headers, min(atUDP+length, len(frame))
+	out.InnerLength, out.destination = length-udpHeader-vxlanHeader, 30
+	return Stream
+}
+
+// walk reads any frame.
+func walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	*out = Outer{}
 	kind, offset, ok := etherType(frame)
 	if !ok {
