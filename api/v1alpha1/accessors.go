@@ -68,3 +68,14 @@ func (s *MirrorSession) ToBeMade() bool {
 // Remedy is what a person does about a reason, as the reference has it; empty for a reason that
 // is not one of ours.
 func Remedy(reason string) string { return remedies[reason] }
+
+// GoesOnByItself reports whether what a reason of Ready says ends without anybody's help: it is
+// no warning.
+func GoesOnByItself(reason string) bool {
+	switch reason {
+	case ReasonSynced, ReasonProgressing, ReasonSuspended, ReasonDeleting, ReasonFilterNotReady, ReasonThrottled:
+		return true
+	default:
+		return false
+	}
+}

@@ -112,7 +112,8 @@ type MirrorSessionSpec struct {
 
 	// packetLength is how many bytes of a packet are kept in its copy, 1 to 1460.
 	// The cloud's own default of 96 would keep little more than the headers: 30 to
-	// 42 bytes of a TCP payload.
+	// 42 bytes of a TCP payload. A full Ethernet frame of 1514 bytes never fits: see the
+	// reason PayloadTruncated.
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1460",message="packetLength is a number of bytes from 1 to 1460: longer copies would not fit the network's MTU"
 	// +kubebuilder:default=1460
 	// +optional

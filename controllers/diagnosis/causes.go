@@ -19,17 +19,15 @@ func notReady(k *Known) []v1alpha1.Finding {
 		return nil
 	}
 	f := warning(v1alpha1.DecidedByRead, ready.Reason, "", ready.Message)
-	switch ready.Reason {
-	case v1alpha1.ReasonSuspended:
-		f.Severity, f.DecidedBy = v1alpha1.SeverityInfo, v1alpha1.DecidedBySpec
-	case v1alpha1.ReasonProgressing, v1alpha1.ReasonDeleting, v1alpha1.ReasonThrottled, v1alpha1.ReasonFilterNotReady:
+	switch {
+	case v1alpha1.GoesOnByItself(ready.Reason) && !k.stalled():
 		f.Severity = v1alpha1.SeverityInfo
-	case v1alpha1.ReasonNoSources, v1alpha1.ReasonSourceIsTarget:
-		f.Severity, f.DecidedBy = v1alpha1.SeverityError, v1alpha1.DecidedBySpec
-	default:
-		if k.stalled() || !k.Session.InCloud() {
-			f.Severity = v1alpha1.SeverityError
-		}
+	case k.stalled() || !k.Session.InCloud():
+		f.Severity = v1alpha1.SeverityError
+	}
+	switch ready.Reason {
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonNoSources, v1alpha1.ReasonSourceIsTarget:
+		f.DecidedBy = v1alpha1.DecidedBySpec
 	}
 	return []v1alpha1.Finding{f}
 }

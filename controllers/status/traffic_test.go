@@ -50,31 +50,6 @@ func TestTheSumOfTheEntries(t *testing.T) {
 	}
 }
 
-// A node's clock that is ahead would make kubectl show LAST-SEEN as <invalid>.
-func TestNoPacketIsLaterThanNow(t *testing.T) {
-	ahead := func(packets int64) v1alpha1.Verification {
-		return v1alpha1.Verification{Node: "a", Counts: v1alpha1.Counts{Packets: packets}, FirstPacketAt: micro(time.Hour), LastPacketAt: micro(time.Hour)}
-	}
-	s := &v1alpha1.MirrorSession{}
-	for _, look := range []struct {
-		name    string
-		packets int64
-		at      time.Duration
-		want    time.Duration
-	}{
-		{"of the first look", 1, 1500 * time.Millisecond, time.Second},
-		{"while nothing comes it stays", 1, time.Minute, time.Second},
-		{"of another packet", 2, 2 * time.Minute, 2 * time.Minute},
-		{"and stays when that time has come", 2, 2 * time.Hour, 2 * time.Minute},
-	} {
-		s.Status.Verification = []v1alpha1.Verification{ahead(look.packets)}
-		status.Traffic(s, noon.Add(look.at))
-		same(t, look.name, &v1alpha1.Traffic{
-			Counts: v1alpha1.Counts{Packets: look.packets}, FirstPacketAt: second(time.Second), LastPacketAt: second(look.want),
-		}, s.Status.Traffic)
-	}
-}
-
 func TestTrafficObservedIsOfTheGenerationThatTheCloudMatches(t *testing.T) {
 	for name, c := range map[string]struct {
 		conclude func(status.Object)

@@ -168,7 +168,9 @@ func TestWaitingForTrafficAfterAnotherDescriptionIsMet(t *testing.T) {
 func TestASessionThatBecomesSilentSaysSoByItself(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	m := w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // the look after a start comes later
+	later := lifecycle.DefaultTiming
+	later.Recheck = time.Hour // the look after a start costs a list
+	m := w.Start(harness.WithTiming(later))
 	_, session := w.Pair("silent", func(s *v1alpha1.MirrorSession) { s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second} })
 	e := entry("ecs-target", v1alpha1.Counts{Packets: 1, Bytes: 72}, time.Second, 2*time.Second)
 	write(t, w, session, e)
@@ -274,4 +276,70 @@ func TestLastSeenIsNeverInTheFuture(t *testing.T) {
 	e.ObservedAt, e.LastPacketAt = metav1.NewMicroTime(noon), new(metav1.NewMicroTime(noon)) // it was set
 	write(t, w, session, e)
 	found(w, session)
+}
+
+func TestWaitingForTrafficAfterAChangeInTheCloudWaitsForACopyOfTheNewEpoch(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*harness.World, *v1alpha1.MirrorFilter, *v1alpha1.MirrorSession){
+		"of the target": func(w *harness.World, _ *v1alpha1.MirrorFilter, s *v1alpha1.MirrorSession) {
+			harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.Target = harness.Target(harness.ID(scenario.WalkthroughTest)) })
+		},
+		"of the VNI": func(w *harness.World, _ *v1alpha1.MirrorFilter, s *v1alpha1.MirrorSession) {
+			harness.Change(w, s, func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(9)) })
+		},
+		"of the filter, once that is Ready and the session knows": func(w *harness.World, f *v1alpha1.MirrorFilter, s *v1alpha1.MirrorSession) {
+			before := s.Status.Epoch
+			harness.Change(w, f, func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(4321)) })
+			harness.Ready(w, f)
+			raised(w, s, before)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start()
+			filter, session := w.Pair("edited")
+			old := write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1, Bytes: 72}, time.Second, 2*time.Second))
+			harness.Until(w, session, "the wait is met", waitIsMet)
+
+			change(w, filter, session)
+			if waitIsMet(session) {
+				t.Errorf("the wait is met by what was before: %s", harness.Text(session))
+			}
+			harness.Ready(w, session)
+			old.Packets++ // which the verifier had counted before it saw the change
+			write(t, w, session, old)
+			harness.ReconcileNow(w, session)
+			c := traffic(w, session, v1alpha1.ReasonNoPackets)
+			harness.Same(t, "the generation", session.Generation, c.ObservedGeneration)
+			old.Epoch, old.InEpoch = session.Status.Epoch, &v1alpha1.Counts{Packets: 1}
+			write(t, w, session, old)
+			harness.Until(w, session, "the wait is met", waitIsMet)
+
+			// No version in between said that copies arrive after the change.
+			for _, version := range w.Versions(session) {
+				e := version.Status.Verification
+				if waitIsMet(version) && version.Status.Epoch > 1 && (len(e) == 0 || e[0].Epoch != version.Status.Epoch) {
+					t.Errorf("version %s says that copies arrive: %s", version.ResourceVersion, harness.Text(version))
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsBeingDeletedSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("deleted")
+	w.Fault(fault.Fault{Kind: fault.Error, Operation: "DeleteTrafficMirrorSession", Status: 403, Code: "VPC.0010", Message: "policy doesn't allow it"})
+	w.Delete(session)
+	harness.Until(w, session, "the worst finding says why it stays", func(s *v1alpha1.MirrorSession) bool {
+		return len(s.Status.Findings) > 0 && s.Status.Findings[0].Reason == v1alpha1.ReasonPermissionDenied
+	})
+	_, row := columns(t, w, session)
+	harness.Same(t, "WHY", v1alpha1.ReasonPermissionDenied, row["WHY"])
+	w.Cloud.Faults.Clear()
+	w.RequestReconcile(session)
+	w.Gone(session)
 }

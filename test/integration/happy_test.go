@@ -92,7 +92,11 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 		Traffic: &v1alpha1.Traffic{
 			Since: session.Status.Traffic.Since, Sources: []v1alpha1.SourceCounts{{InterfaceID: scenario.WalkthroughSource, Address: "192.168.0.230"}},
 		},
-	}, session.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorSessionStatus{}, "EpochBasis"))
+		Findings: []v1alpha1.Finding{{
+			Reason: v1alpha1.ReasonNoVerifier, Severity: v1alpha1.SeverityInfo, DecidedBy: v1alpha1.DecidedByNode, Subject: "target 192.168.0.164",
+			Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", Remedy: v1alpha1.Remedy(v1alpha1.ReasonNoVerifier),
+		}},
+	}, session.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorSessionStatus{}, "EpochBasis"), cmpopts.IgnoreFields(v1alpha1.Finding{}, "Since"))
 	sinceIsSet(t, session)
 	w.EventSays(filter, "Created", filter.Status.ID)
 	w.EventSays(session, "Created", session.Status.Sessions[0].ID)

@@ -24,7 +24,7 @@ func TestTrafficIsUnknownWhileTheVerifierHasLostItsLease(t *testing.T) {
 	m := w.Start()
 	_, session := w.Pair("watched")
 	counted := entry("ecs-target", v1alpha1.Counts{Packets: 3, Bytes: 300}, time.Second, 2*time.Second)
-	write(t, w, session, counted)
+	counted = write(t, w, session, counted)
 	m.Alive(w, "ecs-target")
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
 
@@ -287,7 +287,7 @@ func TestAVerifierThatGoesOnWhileItsEntryIsFoldedLosesNothing(t *testing.T) {
 	_, session := w.Pair("back")
 	between = func() {
 		e.Ended, e.Packets = false, 5
-		write(t, w, session.DeepCopy(), e)
+		e = write(t, w, session.DeepCopy(), e)
 	}
 	write(t, w, session, e)
 	harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic != nil && s.Status.Traffic.Packets == 5 })

@@ -50,9 +50,13 @@ func inEpoch(s *v1alpha1.MirrorSession, e v1alpha1.Verification) v1alpha1.Verifi
 
 func isChanged(err error) bool { return errors.Is(err, report.ErrChanged) }
 
-// write stores an entry as the verifier of its node does.
-func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
+// write stores an entry as the verifier of its node does, and returns what it stored: what the
+// entry says of no epoch was all counted in the present one.
+func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) v1alpha1.Verification {
 	t.Helper()
+	if e.Epoch == 0 && s.Status.Epoch > 0 {
+		e.Epoch, e.InEpoch = s.Status.Epoch, new(e.Counts)
+	}
 	harness.Until(w, s, "the entry of "+e.Node+" is written over it", func(s *v1alpha1.MirrorSession) bool {
 		err := report.Write(t.Context(), w.Cluster.Client, s, e)
 		if err != nil && !isChanged(err) {
@@ -60,6 +64,7 @@ func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1
 		}
 		return err == nil
 	})
+	return e
 }
 
 // traffic waits until TrafficObserved has the reason and returns the condition.

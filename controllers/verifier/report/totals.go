@@ -183,6 +183,6 @@ const (
 	maxInterface = 64
 	maxAddress   = 45
 	maxText      = 512
-	maxSources   = 16
+	maxSources   = 10
 	maxRules     = 20
 )
