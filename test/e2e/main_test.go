@@ -16,7 +16,7 @@ import (
 )
 
 // TestMain lets the tests run only where they are asked for: they take the machine's only
-// lab, and ten minutes.
+// lab, and a quarter of an hour.
 func TestMain(m *testing.M) {
 	if os.Getenv("VPCMIRROR_E2E") != "1" {
 		fmt.Fprintln(os.Stdout, "skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
