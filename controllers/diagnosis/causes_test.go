@@ -180,6 +180,28 @@ func TestTheShareOfCutCopiesIsThatOfTheLastMinutes(t *testing.T) {
 	same(t, "what is found later", []string{"Warning PayloadTruncated"}, reasons(findings))
 }
 
+func TestTheShareOfCutCopiesIsNeverThatOfAMomentAlone(t *testing.T) {
+	w := newWorld()
+	w.look(0)
+	for _, at := range []time.Duration{0, 9 * time.Minute} {
+		w.counts(v1alpha1.Counts{Packets: w.entry().InEpoch.Packets + 1000})
+		w.look(at)
+	}
+	w.counts(v1alpha1.Counts{Packets: 2020, Truncated: 20})
+	_, findings := w.look(2 * time.Minute)
+	same(t, "what is found", nil, reasons(findings))
+}
+
+func TestFewerPacketsInAnotherEpochAreNewOnes(t *testing.T) {
+	w := newWorld()
+	w.counts(v1alpha1.Counts{Packets: 100, Unexpected: 100})
+	w.look(0)
+	w.session.Status.Epoch, w.entry().Epoch = 4, 4
+	w.counts(v1alpha1.Counts{Packets: 50, Unexpected: 50})
+	_, findings := w.look(time.Second)
+	same(t, "what is found", []string{"Warning UnexpectedPackets"}, reasons(findings))
+}
+
 func TestWhatHelpsAgainstCutCopiesDependsOnThePacketLength(t *testing.T) {
 	for name, c := range map[string]struct {
 		length *int32

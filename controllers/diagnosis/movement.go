@@ -200,6 +200,10 @@ func (m *Movement) goOn(k *Known, now time.Time) {
 		return
 	}
 	for _, f := range k.Reported.Findings {
+		if began := k.Session.Status.Traffic; began != nil && began.Since != nil && f.Since.Time.Before(began.Since.Truncate(time.Second)) &&
+			f.Reason != v1alpha1.ReasonClockAhead && f.Reason != v1alpha1.ReasonCaptureDrops {
+			continue // of the epoch before, which is stored alone where a manager ended on the way
+		}
 		switch f.Reason {
 		case v1alpha1.ReasonSilent:
 			if !k.cameMeanwhile() {

@@ -135,6 +135,17 @@ func TestANewSourceIsNotSilentFromTheBeginning(t *testing.T) {
 	same(t, "what is found", []string{"Warning SourceSilent 10.0.0.c"}, reasons(findings))
 }
 
+func TestTheOnlySourceIsNotSilentWhileTheSessionIsNot(t *testing.T) {
+	w := newWorld()
+	within(w, time.Minute)
+	w.session.Status.Sources = w.session.Status.Sources[:1]
+	w.from(1, 0)
+	w.look(0)
+	w.from(1, 1) // from one that was a source until now
+	v, _ := w.look(time.Minute)
+	same(t, "the reason", "PacketsObserved", v.Reason)
+}
+
 // Sessions of other namespaces that claim the same copies hide the sources of each other.
 func TestNoSourceIsJudgedThatNobodyTellsApart(t *testing.T) {
 	w := newWorld()
@@ -167,6 +178,21 @@ func TestAnotherManagerTakesNoSilenceBack(t *testing.T) {
 			same(t, "the findings", before, findings)
 		})
 	}
+}
+
+// A manager may end between the write of an epoch and that of what follows from it.
+func TestAnotherManagerTakesOverNothingOfTheEpochBefore(t *testing.T) {
+	w := newWorld()
+	within(w, time.Minute)
+	w.from(1, 1)
+	w.look(0)
+	w.look(time.Minute)
+	w.session.Status.Epoch, w.entry().Epoch = 4, 4
+	w.session.Status.Traffic = &v1alpha1.Traffic{Since: new(metav1.NewTime(w.now))}
+	w.restarted()
+	v, findings := w.look(time.Second)
+	same(t, "the reason", "PacketsObserved", v.Reason)
+	same(t, "what is found", nil, reasons(findings))
 }
 
 // What the verifiers' pace makes of traffic that does not stop is no silence, and a mirror

@@ -126,24 +126,40 @@ func (s *scope) announceTraffic(verdict diagnosis.Verdict) {
 	s.Event(eventType(verdict.Severity), verdict.Reason, "Verify", "%s", verdict.Message)
 }
 
-// announceFindings makes an event of each finding that has come, become worse, or gone. What a
-// condition says too has its event already.
+// announceFindings makes an event of each finding that has come, become worse, or gone.
 func (s *scope) announceFindings() {
-	before, now := s.storedSession().Status, s.session.Status
+	for _, e := range findingEvents(&s.storedSession().Status, &s.session.Status) {
+		s.Event(e.kind, e.reason, e.action, "%s", e.note)
+	}
+}
+
+// findingEvent is an event about a finding. action names the subject, so that events about
+// several are not folded into one.
+type findingEvent struct{ kind, reason, action, note string }
+
+// findingEvents are those between two statuses. What a condition's reason says, or said, has
+// the event of that condition's change alone.
+func findingEvents(before, now *v1alpha1.MirrorSessionStatus) (events []findingEvent) {
 	for _, f := range now.Findings {
 		was := slices.IndexFunc(before.Findings, func(other v1alpha1.Finding) bool { return diagnosis.SameCause(f, other) })
-		switch {
-		case was < 0 && !isCondition(now.Conditions, f.Reason),
-			was >= 0 && !diagnosis.NeedsPerson(before.Findings[was].Severity) && diagnosis.NeedsPerson(f.Severity):
-			s.Event(eventType(f.Severity), f.Reason, strings.TrimSpace("Find "+f.Subject), "%s. Remedy: %s", f.Message, f.Remedy)
+		worse := was >= 0 && !diagnosis.NeedsPerson(before.Findings[was].Severity) && diagnosis.NeedsPerson(f.Severity)
+		told := isCondition(now.Conditions, f.Reason) && !isCondition(before.Conditions, f.Reason)
+		if worse || was < 0 && !told {
+			events = append(events, findingEvent{
+				eventType(f.Severity), f.Reason, strings.TrimSpace("Find " + f.Subject), strings.TrimSuffix(f.Message+". Remedy: "+f.Remedy, ". Remedy: "),
+			})
 		}
 	}
 	for _, f := range before.Findings {
 		gone := !slices.ContainsFunc(now.Findings, func(other v1alpha1.Finding) bool { return diagnosis.SameCause(f, other) })
-		if gone && !isCondition(before.Conditions, f.Reason) {
-			s.Event(corev1.EventTypeNormal, f.Reason, strings.TrimSpace("Over "+f.Subject), "over, since %s: %s", f.Since.UTC().Format(time.RFC3339), f.Message)
+		told := isCondition(before.Conditions, f.Reason) && !isCondition(now.Conditions, f.Reason)
+		if gone && !told {
+			events = append(events, findingEvent{
+				corev1.EventTypeNormal, f.Reason, strings.TrimSpace("Over " + f.Subject), "over, since " + f.Since.UTC().Format(time.RFC3339) + ": " + f.Message,
+			})
 		}
 	}
+	return events
 }
 
 func isCondition(conditions []metav1.Condition, reason string) bool {

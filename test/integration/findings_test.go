@@ -168,7 +168,9 @@ func TestWaitingForTrafficAfterAnotherDescriptionIsMet(t *testing.T) {
 func TestASessionThatBecomesSilentSaysSoByItself(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	m := w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // the look after a start comes later
+	later := lifecycle.DefaultTiming
+	later.Recheck = time.Hour // the look after a start costs a list
+	m := w.Start(harness.WithTiming(later))
 	_, session := w.Pair("silent", func(s *v1alpha1.MirrorSession) { s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second} })
 	e := entry("ecs-target", v1alpha1.Counts{Packets: 1, Bytes: 72}, time.Second, 2*time.Second)
 	write(t, w, session, e)
@@ -340,4 +342,27 @@ func TestWhatIsBeingDeletedSaysWhy(t *testing.T) {
 	w.Cloud.Faults.Clear()
 	w.RequestReconcile(session)
 	w.Gone(session)
+}
+
+// A verifier writes one entry a second, so where a node has very many sessions the counts of
+// each stand still for longer than its spec calls silence.
+func TestWhereANodeHasManySessionsAShortSilenceIsTheirTurn(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	const others = 70
+	for i := range others {
+		s := w.Session(fmt.Sprintf("other-%d", i), "missing")
+		w.Create(s)
+		write(t, w, s, entry("ecs-target", v1alpha1.Counts{}, 0, 0))
+	}
+	_, session := w.Pair("crowded", func(s *v1alpha1.MirrorSession) { s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second} })
+	write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1}, time.Second, 2*time.Second))
+	traffic(w, session, v1alpha1.ReasonPacketsObserved)
+	w.Clock.Advance(30 * time.Second)
+	harness.ReconcileNow(w, session)
+	traffic(w, session, v1alpha1.ReasonPacketsObserved)
+	w.Clock.Advance(others * time.Second)
+	harness.ReconcileNow(w, session)
+	traffic(w, session, v1alpha1.ReasonSilent)
 }
