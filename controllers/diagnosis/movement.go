@@ -110,8 +110,7 @@ func (m Movement) Next(k *Known) Movement {
 // keep takes over what was seen recently. Of another epoch only what has nothing to do with it.
 func (m *Movement) keep(before Movement, anew bool, now time.Time) {
 	for c, at := range before.recent {
-		ofAll := c.reason == v1alpha1.ReasonCaptureDrops || c.reason == v1alpha1.ReasonClockAhead
-		if now.Sub(at) < recently && (!anew || ofAll) {
+		if now.Sub(at) < recently && (!anew || ofAllEpochs(c.reason)) {
 			m.recent[c] = at
 		}
 	}
@@ -200,21 +199,12 @@ func (m *Movement) goOn(k *Known, now time.Time) {
 		return
 	}
 	for _, f := range k.Reported.Findings {
-		if began := k.Session.Status.Traffic; began != nil && began.Since != nil && f.Since.Time.Before(began.Since.Truncate(time.Second)) &&
-			f.Reason != v1alpha1.ReasonClockAhead && f.Reason != v1alpha1.ReasonCaptureDrops {
-			continue // of the epoch before, which is stored alone where a manager ended on the way
+		if k.ofAnEpochBefore(f) {
+			continue // it is stored alone where a manager ended on the way
 		}
 		switch f.Reason {
-		case v1alpha1.ReasonSilent:
-			if !k.cameMeanwhile() {
-				m.accepted = f.Since.Time
-			}
-		case v1alpha1.ReasonSourceSilent:
-			for _, source := range k.Session.Status.Sources {
-				if sourceName(source) == f.Subject && !k.cameMeanwhileFrom(source.InterfaceID) {
-					m.sources[source.InterfaceID] = f.Since.Time
-				}
-			}
+		case v1alpha1.ReasonSilent, v1alpha1.ReasonSourceSilent:
+			m.silentOn(k, f)
 		case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
 			m.recent[cause{f.Reason, f.Subject}] = now
 		case v1alpha1.ReasonPayloadTruncated:
@@ -224,6 +214,32 @@ func (m *Movement) goOn(k *Known, now time.Time) {
 				e.behind = f.Since.Time.Add(-k.catchUp())
 				m.entries[f.Subject] = e
 			}
+		}
+	}
+}
+
+// ofAnEpochBefore reports whether a finding that has to do with an epoch is older than the present one.
+func (k *Known) ofAnEpochBefore(f v1alpha1.Finding) bool {
+	began := k.Session.Status.Traffic
+	return began != nil && began.Since != nil && f.Since.Time.Before(began.Since.Truncate(time.Second)) && !ofAllEpochs(f.Reason)
+}
+
+// ofAllEpochs reports whether a cause has nothing to do with an epoch.
+func ofAllEpochs(reason string) bool {
+	return reason == v1alpha1.ReasonCaptureDrops || reason == v1alpha1.ReasonClockAhead
+}
+
+// silentOn takes over what was silent and still is.
+func (m *Movement) silentOn(k *Known, f v1alpha1.Finding) {
+	if f.Reason == v1alpha1.ReasonSilent {
+		if !k.cameMeanwhile() {
+			m.accepted = f.Since.Time
+		}
+		return
+	}
+	for _, source := range k.Session.Status.Sources {
+		if sourceName(source) == f.Subject && !k.cameMeanwhileFrom(source.InterfaceID) {
+			m.sources[source.InterfaceID] = f.Since.Time
 		}
 	}
 }
