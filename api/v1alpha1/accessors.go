@@ -49,6 +49,17 @@ func (s *MirrorSession) Part(number int) *CloudSession {
 // shows.
 func (s *MirrorSession) InCloud() bool { return len(s.Status.Sessions) > 0 }
 
+// TargetElsewhere reports whether the session's target is known to be on other nodes than the
+// given one. The API server then takes no new entry of that: an entry that was never written
+// because the target has moved before can't be written any more, and nobody misses its verifier.
+func (s *MirrorSession) TargetElsewhere(node string) bool {
+	if s.Status.Target == nil {
+		return false // it is not known yet
+	}
+	named, found := s.Spec.Target.NodeName, s.Status.Target.NodeName
+	return named+found != "" && named != node && found != node
+}
+
 // WaitsFor reports whether the last reconcile of the present spec ended with a reason of
 // Ready.
 func (s *MirrorSession) WaitsFor(reason string) bool {

@@ -212,7 +212,7 @@ const (
 	// ReasonNotReady: the session is not in the cloud yet.
 	// Remedy: look at the Ready condition.
 	ReasonNotReady = "NotReady"
-	// ReasonDisabled: no copies are made: spec.enabled is false, or no source is left.
+	// ReasonDisabled: no copies are to be made: spec.enabled is false, or no source is left.
 	// Remedy: set spec.enabled to true, or name a source that is in the cloud.
 	ReasonDisabled = "Disabled"
 	// ReasonCaptureFailed: the verifier can't look at the interface; the message has the
@@ -249,12 +249,13 @@ const (
 	// Remedy: give one of the sessions another spec.vni, or leave it out to have one allocated.
 	ReasonSharedVNI = "SharedVNI"
 	// ReasonVerifierBehind: the verifier counts in another epoch than the session's for over a
-	// minute, or knows no epochs: its counts prove nothing about what is copied since the last
+	// minute, and for longer than its turn to be written takes, or knows no epochs: its counts prove nothing about what is copied since the last
 	// change.
 	// Remedy: run the verifier in the manager's version, and look at its log for what it can't
 	// write.
 	ReasonVerifierBehind = "VerifierBehind"
-	// ReasonClockAhead: the clock of the node is more than 2 seconds ahead of the manager's.
+	// ReasonClockAhead: the clock of the node is more than 2 seconds ahead of the manager's, or was
+	// in the last minutes.
 	// LAST-SEEN then goes by the manager's clock; nothing is judged by the node's.
 	// Remedy: let the clocks of the nodes be set by NTP.
 	ReasonClockAhead = "ClockAhead"

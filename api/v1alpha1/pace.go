@@ -26,11 +26,17 @@ func ReportEvery(sessions int) time.Duration {
 	return max(ReportInterval, time.Duration(sessions)*time.Second/ClusterReportsPerSecond)
 }
 
+// ReportTurn is how long numbers may wait at most before they go before all else, so that a host
+// with many sessions, of which some always have news, leaves none out. The host has ofNode of the
+// cluster's sessions.
+func ReportTurn(sessions, ofNode int) time.Duration {
+	every := ReportEvery(sessions)
+	return max(every+every/10, time.Duration(ofNode)*time.Second/NodeReportsPerSecond)
+}
+
 // CountsDelay is the longest time between two moves of the counts in the status of a session
 // whose traffic does not stop, when the cluster has so many sessions and the host of the target
 // has ofNode of them: what is shorter than that is no silence.
 func CountsDelay(sessions, ofNode int) time.Duration {
-	every := ReportEvery(sessions)
-	turn := time.Duration(ofNode) * time.Second / NodeReportsPerSecond
-	return max(every+every/10, turn) + ReportSilence + reportTransit
+	return ReportTurn(sessions, ofNode) + ReportSilence + reportTransit
 }

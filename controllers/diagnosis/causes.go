@@ -2,11 +2,15 @@ package diagnosis
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
+
+// since is a moment as a status has it.
+func since(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
 
 func warning(by v1alpha1.DecidedBy, reason, subject, message string) v1alpha1.Finding {
 	return v1alpha1.Finding{Severity: v1alpha1.SeverityWarning, DecidedBy: by, Reason: reason, Subject: subject, Message: message}
@@ -47,7 +51,7 @@ func unobserved(k *Known) []v1alpha1.Finding {
 	case v.Reason == v1alpha1.ReasonNoVerifier:
 		f.Subject = targetSubject(k.Session)
 	case v.Reason == v1alpha1.ReasonSilent:
-		f.Since = metav1.NewTime(k.Movement.accepted)
+		f.Since = since(k.Movement.accepted)
 	}
 	return []v1alpha1.Finding{f}
 }
@@ -103,7 +107,7 @@ func booksDontBalance(k *Known) []v1alpha1.Finding {
 func verifierBehind(k *Known) []v1alpha1.Finding {
 	return ofEntries(k, func(e v1alpha1.Verification) *v1alpha1.Finding {
 		was, is := k.Movement.entries[e.Node]
-		if !is || was.behind.IsZero() || k.Now.Sub(was.behind) < catchUp {
+		if !is || was.behind.IsZero() || k.Now.Sub(was.behind) < k.catchUp() {
 			return nil
 		}
 		said := fmt.Sprintf("the verifier on %s counts in epoch %d, while the session is in epoch %d", place(e), e.Epoch, k.Session.Status.Epoch)
@@ -124,7 +128,7 @@ func sourceSilent(k *Known) []v1alpha1.Finding {
 	for _, source := range silentSources(k) {
 		f := warning(v1alpha1.DecidedByCount, v1alpha1.ReasonSourceSilent, sourceName(source),
 			sourcesSilentMessage(k, []v1alpha1.ResolvedInterface{source}))
-		f.Since = metav1.NewTime(k.Movement.sources[source.InterfaceID])
+		f.Since = since(k.Movement.sources[source.InterfaceID])
 		all = append(all, f)
 	}
 	return all
@@ -187,10 +191,10 @@ func unreadableCopies(k *Known) []v1alpha1.Finding {
 }
 
 // clockAhead: a node's clock is ahead of the manager's. By the times of its entry when that
-// came: they lay in the future.
+// were looked at, recently: they lay in the future.
 func clockAhead(k *Known) []v1alpha1.Finding {
 	return ofEntries(k, func(e v1alpha1.Verification) *v1alpha1.Finding {
-		if !k.Movement.entries[e.Node].ahead {
+		if !k.recently(v1alpha1.ReasonClockAhead, e.Node) {
 			return nil
 		}
 		return new(warning(v1alpha1.DecidedByNode, v1alpha1.ReasonClockAhead, e.Node,

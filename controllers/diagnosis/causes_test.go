@@ -255,13 +255,13 @@ func TestNoVerifierIsAWarningWhenItStaysSo(t *testing.T) {
 	same(t, "what another manager finds", []string{"Warning NoVerifier target 10.0.0.1"}, reasons(findings))
 }
 
-func TestAClockStaysAheadUntilItsEntrySaysOtherwise(t *testing.T) {
+func TestAClockIsAheadUntilAnEntrySaysOtherwise(t *testing.T) {
 	w := newWorld()
 	w.entry().ObservedAt = metav1.NewMicroTime(w.now.Add(time.Minute))
 	w.counts(v1alpha1.Counts{Packets: 1})
 	w.entry().ObservedAt = metav1.NewMicroTime(w.now.Add(time.Minute))
 	w.look(0)
-	_, findings := w.look(time.Hour)
+	_, findings := w.look(2 * time.Minute)
 	same(t, "what is found when its time has come", []string{"Warning ClockAhead n"}, reasons(findings))
 	w.restarted()
 	_, findings = w.look(0)

@@ -32,7 +32,8 @@ type Known struct {
 	Movement Movement
 	// Now is the time by the manager's clock.
 	Now time.Time
-	// CountsDelay is how long the counts of traffic that goes on may stand still in a status.
+	// CountsDelay is how long the counts of traffic that goes on may stand still in a status, and
+	// how long an entry may wait for its turn to be written.
 	CountsDelay time.Duration
 	// SharedVNI is a sentence about another session that the cloud shows with the same VNI and
 	// target, empty when there is none.
@@ -40,13 +41,16 @@ type Known struct {
 }
 
 // counting are the entries of the verifiers that count the session now, and gone those of the
-// ones that are lost. Nobody is missed while the session is not in the cloud.
+// ones that are lost. Nobody is missed while the session is not in the cloud, nor on a node that
+// the target has left: who is lost there can't end its entry.
 func (k *Known) counting() (now, gone []v1alpha1.Verification) {
 	for _, e := range k.Session.Status.Verification {
 		switch {
 		case e.Ended:
 		case k.Session.InCloud() && k.Lost[e.Node]:
-			gone = append(gone, e)
+			if !k.Session.TargetElsewhere(e.Node) {
+				gone = append(gone, e)
+			}
 		default:
 			now = append(now, e)
 		}
@@ -74,6 +78,8 @@ func (k *Known) inEpoch(e v1alpha1.Verification) v1alpha1.Counts {
 func (k *Known) off() string {
 	s := k.Session
 	switch {
+	case s.Spec.Enabled != nil && !*s.Spec.Enabled && !k.inLine():
+		return "spec.enabled is false, but the cloud is not in line with the spec yet: it may still make copies, see the condition Ready"
 	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
 		return "spec.enabled is false: the cloud makes no copies"
 	case len(s.Spec.Sources) == 0:
@@ -105,6 +111,16 @@ func (k *Known) suspended() bool { return k.Session.Spec.Suspend }
 func (k *Known) ready() *metav1.Condition {
 	return meta.FindStatusCondition(k.Session.Status.Conditions, v1alpha1.ConditionReady)
 }
+
+// inLine reports whether the cloud matches the present spec.
+func (k *Known) inLine() bool {
+	ready := k.ready()
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == k.Session.Generation
+}
+
+// catchUp is how long a verifier may take to report a session that is new, or that it counts in a
+// new epoch. It writes either at once, when it is the session's turn.
+func (k *Known) catchUp() time.Duration { return max(catchUp, k.CountsDelay) }
 
 // silenceAfter is for how long nothing may come, 0 when that is never judged. What is shorter
 // than the counts' way into the status is as long as that.

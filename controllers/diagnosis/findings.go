@@ -2,9 +2,6 @@ package diagnosis
 
 import (
 	"slices"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -43,7 +40,7 @@ func SameCause(a, b v1alpha1.Finding) bool { return a.Reason == b.Reason && a.Su
 func settled(k *Known, f v1alpha1.Finding) v1alpha1.Finding {
 	f.Subject = v1alpha1.Fit(f.Subject, 256)
 	if f.Since.IsZero() {
-		f.Since = metav1.NewTime(k.Now.Truncate(time.Second))
+		f.Since = since(k.Now)
 		if before := k.reported(f.Reason, f.Subject); before != nil {
 			f.Since = before.Since
 		}

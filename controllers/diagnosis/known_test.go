@@ -75,6 +75,7 @@ func (w *world) from(a, b int64) {
 func (w *world) look(later time.Duration) (diagnosis.Verdict, []v1alpha1.Finding) {
 	w.now = w.now.Add(later)
 	stored := w.session.Status.DeepCopy()
+	w.session.Status.Traffic = w.sum()
 	w.known = &diagnosis.Known{
 		Session: w.session, Reported: stored, Lost: w.lost, Now: w.now, CountsDelay: w.delay, SharedVNI: w.shared,
 	}
@@ -83,6 +84,18 @@ func (w *world) look(later time.Duration) (diagnosis.Verdict, []v1alpha1.Finding
 	verdict := diagnosis.Judge(w.known)
 	w.session.Status.Findings = diagnosis.Findings(w.known)
 	return verdict, w.session.Status.Findings
+}
+
+// sum is that of the entries, as far as anything here goes by it.
+func (w *world) sum() *v1alpha1.Traffic {
+	sum := &v1alpha1.Traffic{InEpoch: &v1alpha1.Counts{}}
+	for _, e := range w.session.Status.Verification {
+		if e.InEpoch != nil && e.Epoch == w.session.Status.Epoch {
+			*sum.InEpoch = sum.InEpoch.Plus(*e.InEpoch)
+		}
+		sum.Sources = append(sum.Sources, e.Sources...)
+	}
+	return sum
 }
 
 // restarted is a manager that knows the status alone.

@@ -14,7 +14,7 @@ const (
 	// clockTolerance is how far the clock of a node may be ahead: clocks that are kept by NTP
 	// differ by less.
 	clockTolerance = 2 * time.Second
-	// catchUp is how long a verifier may take to count in a new epoch. It writes that at once.
+	// catchUp is how long a verifier may take at least, see [Known.catchUp].
 	catchUp = time.Minute
 	// fewInAHundred is which share of the packets may be cut: some protocol's large packets
 	// are in any network.
@@ -24,7 +24,9 @@ const (
 // Movement is when, by the manager's clock, each count of a session last moved. It is a value
 // that a process keeps for each session, and that [Movement.Next] moves on at each look. The
 // zero value has seen nothing: what moved before it began is not known, so all time is
-// measured anew, but for what the status already says.
+// measured anew, but for what the status already says. The times have the process's own clock in
+// them (see package time): what is measured between two looks does not change when the time of
+// day is set.
 type Movement struct {
 	begun bool
 	epoch int64
@@ -49,8 +51,6 @@ type cause struct{ reason, subject string }
 type entry struct {
 	v1alpha1.Tallies
 	observedAt time.Time
-	// ahead is whether the node's clock was ahead when the entry came.
-	ahead bool
 	// behind is since when the entry is of another epoch than the session, zero if it is not.
 	behind time.Time
 }
@@ -81,7 +81,7 @@ func (s share) exceeded() bool {
 
 // Next is the movement after a look at what is known, whose own Movement is not used.
 func (m Movement) Next(k *Known) Movement {
-	now := k.Now.Truncate(time.Second) // as a status has it
+	now := k.Now
 	next := Movement{
 		begun: true, epoch: k.Session.Status.Epoch, judged: k.judged(), accepted: m.accepted,
 		entries: map[string]entry{}, sources: map[string]time.Time{}, recent: map[cause]time.Time{}, cut: map[string]share{},
@@ -110,7 +110,8 @@ func (m Movement) Next(k *Known) Movement {
 // keep takes over what was seen recently. Of another epoch only what has nothing to do with it.
 func (m *Movement) keep(before Movement, anew bool, now time.Time) {
 	for c, at := range before.recent {
-		if now.Sub(at) < recently && (!anew || c.reason == v1alpha1.ReasonCaptureDrops) {
+		ofAll := c.reason == v1alpha1.ReasonCaptureDrops || c.reason == v1alpha1.ReasonClockAhead
+		if now.Sub(at) < recently && (!anew || ofAll) {
 			m.recent[c] = at
 		}
 	}
@@ -124,9 +125,12 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 	was, known := before.entries[e.Node]
 	tallies := v1alpha1.TalliesOf(&e)
 	tallies.InEpoch = k.inEpoch(e)
-	is := entry{Tallies: tallies, observedAt: e.ObservedAt.Time, ahead: was.ahead}
-	if !known || !e.ObservedAt.Time.Equal(was.observedAt) {
-		is.ahead = ahead(e, k.Now)
+	is := entry{Tallies: tallies, observedAt: e.ObservedAt.Time}
+	clock := cause{v1alpha1.ReasonClockAhead, e.Node}
+	if ahead(e, now) {
+		m.recent[clock] = now
+	} else if known && !is.observedAt.Equal(was.observedAt) {
+		delete(m.recent, clock) // it was set
 	}
 	if e.Epoch != m.epoch && !k.Lost[e.Node] && !e.Ended && e.Message == "" {
 		is.behind = was.behind
@@ -143,7 +147,7 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 	}
 	m.moved(e.Node, was.Counts, is.Counts, was.InEpoch, is.InEpoch, now)
 	for _, source := range is.Sources {
-		m.movedFrom(source, sourceOf(was.Tallies, source.InterfaceID), now)
+		m.movedFrom(source, sourceOf(was.Sources, source.InterfaceID), now)
 	}
 }
 
@@ -213,36 +217,57 @@ func ofEpochBefore(k *Known, f v1alpha1.Finding) bool {
 func (m *Movement) takeOver(k *Known, f v1alpha1.Finding, now time.Time) {
 	switch f.Reason {
 	case v1alpha1.ReasonSilent:
-		m.accepted = f.Since.Time
+		if !k.cameMeanwhile() {
+			m.accepted = f.Since.Time
+		}
 	case v1alpha1.ReasonSourceSilent:
-		if id := k.interfaceOf(f.Subject); id != "" {
+		if id := k.interfaceOf(f.Subject); id != "" && !k.cameMeanwhileFrom(id) {
 			m.sources[id] = f.Since.Time
 		}
-	case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops:
+	case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
 		m.recent[cause{f.Reason, f.Subject}] = now
 	case v1alpha1.ReasonPayloadTruncated:
 		m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
 	case v1alpha1.ReasonVerifierBehind:
 		if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
-			e.behind = f.Since.Time.Add(-catchUp)
-			m.entries[f.Subject] = e
-		}
-	case v1alpha1.ReasonClockAhead:
-		if e, is := m.entries[f.Subject]; is {
-			e.ahead = true
+			e.behind = f.Since.Time.Add(-k.catchUp())
 			m.entries[f.Subject] = e
 		}
 	}
 }
 
-// ahead reports whether a node's clock is: its entry comes from later than now.
+// cameMeanwhile reports whether there are more accepted copies of the epoch now than when the
+// reported status was written, by another manager.
+func (k *Known) cameMeanwhile() bool {
+	packets := func(t *v1alpha1.Traffic) int64 {
+		if t == nil || t.InEpoch == nil {
+			return 0
+		}
+		return t.InEpoch.Packets
+	}
+	return packets(k.Session.Status.Traffic) > packets(k.Reported.Traffic)
+}
+
+// cameMeanwhileFrom reports whether the same is so of one source.
+func (k *Known) cameMeanwhileFrom(id string) bool {
+	packets := func(t *v1alpha1.Traffic) int64 {
+		if t == nil {
+			return 0
+		}
+		return sourceOf(t.Sources, id).Packets
+	}
+	return packets(k.Session.Status.Traffic) > packets(k.Reported.Traffic)
+}
+
+// ahead reports whether a node's clock is: its entry is from later than now. Of an entry that is
+// old by now nobody can tell.
 func ahead(e v1alpha1.Verification, now time.Time) bool {
 	limit := now.Add(clockTolerance)
 	return e.ObservedAt.After(limit) || e.LastPacketAt != nil && e.LastPacketAt.After(limit)
 }
 
-func sourceOf(t v1alpha1.Tallies, id string) v1alpha1.SourceCounts {
-	for _, s := range t.Sources {
+func sourceOf(list []v1alpha1.SourceCounts, id string) v1alpha1.SourceCounts {
+	for _, s := range list {
 		if s.InterfaceID == id {
 			return s
 		}
@@ -252,8 +277,12 @@ func sourceOf(t v1alpha1.Tallies, id string) v1alpha1.SourceCounts {
 
 // happened reports whether something was seen recently, while somebody counts.
 func (k *Known) happened(reason, subject string) bool {
+	return k.judged() && k.recently(reason, subject)
+}
+
+func (k *Known) recently(reason, subject string) bool {
 	at, is := k.Movement.recent[cause{reason, subject}]
-	return is && k.judged() && k.Now.Sub(at) < recently
+	return is && k.Now.Sub(at) < recently
 }
 
 // Next is after how long the answer may be another one although nothing new is reported, 0
@@ -276,12 +305,12 @@ func Next(k *Known) time.Duration {
 	}
 	for _, e := range k.Movement.entries {
 		if !e.behind.IsZero() {
-			at(e.behind.Add(catchUp))
+			at(e.behind.Add(k.catchUp()))
 		}
 	}
 	for _, f := range k.Session.Status.Findings {
 		if f.Reason == v1alpha1.ReasonNoVerifier {
-			at(f.Since.Add(catchUp))
+			at(f.Since.Add(k.catchUp()))
 		}
 	}
 	return soonest

@@ -64,7 +64,7 @@ func unknowable(k *Known) (Verdict, bool) {
 // noVerifierSeverity is Info as long as the verifier may just not have noticed the session.
 func noVerifierSeverity(k *Known) v1alpha1.Severity {
 	f := k.reported(v1alpha1.ReasonNoVerifier, targetSubject(k.Session))
-	if f == nil || k.Now.Sub(f.Since.Time) < catchUp {
+	if f == nil || k.Now.Sub(f.Since.Time) < k.catchUp() {
 		return v1alpha1.SeverityInfo
 	}
 	return v1alpha1.SeverityWarning

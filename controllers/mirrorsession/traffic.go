@@ -28,10 +28,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo := s.reconciler.observed.of(s.session)
 	known := &diagnosis.Known{
 		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Now: now,
-		SharedVNI: s.sharedVNI(),
-	}
-	if s.session.Spec.SilenceAfter != nil {
-		known.CountsDelay = s.reconciler.countsDelay(ctx, now, s.session)
+		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
 	}
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
@@ -77,17 +74,31 @@ func (r *Reconciler) countsDelay(ctx context.Context, now time.Time, s *v1alpha1
 		if err := r.Client.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err == nil {
 			o.counted, o.all, o.ofNode = now, len(sessions.Items), map[string]int{}
 			for i := range sessions.Items {
-				for _, e := range sessions.Items[i].Status.Verification {
-					o.ofNode[e.Node]++
+				for _, node := range reporters(&sessions.Items[i]) {
+					o.ofNode[node]++
 				}
 			}
 		}
 	}
 	most := 0
-	for _, e := range s.Status.Verification {
-		most = max(most, o.ofNode[e.Node])
+	for _, node := range reporters(s) {
+		most = max(most, o.ofNode[node])
 	}
 	return v1alpha1.CountsDelay(o.all, most)
+}
+
+// reporters are the nodes that have an entry of a session, and the one that is to get one.
+func reporters(s *v1alpha1.MirrorSession) []string {
+	var nodes []string
+	if target := s.Status.Target; target != nil && target.NodeName != "" {
+		nodes = append(nodes, target.NodeName)
+	}
+	for _, e := range s.Status.Verification {
+		if !slices.Contains(nodes, e.Node) {
+			nodes = append(nodes, e.Node)
+		}
+	}
+	return nodes
 }
 
 // lost are the nodes of entries whose verifier has stopped renewing its lease.

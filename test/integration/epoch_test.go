@@ -203,13 +203,16 @@ func TestAnEpochIsBeyondThoseThatVerifiersHaveWhenTheStatusWasLost(t *testing.T)
 func TestAnEffectThatCameAfterItsWriteWasGivenUpBeginsAnEpoch(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	w.Start()
+	judge := w.Judge()
+	w.Start(harness.WithTiming(shortTiming))
 	_, session := w.Pair("late")
 	before := session.Status.Epoch
-	w.Fault(fault.ResetAfterEffect("UpdateTrafficMirrorSession", 1))
-	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(77)) })
+	w.Fault(fault.Late(fault.Reset, "UpdateTrafficMirrorSession", 1, lateBySix))
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) })
+	effectCame(w, t)
 	harness.Ready(w, session)
-	harness.Same(t, "the epoch", before+1, session.Status.Epoch)
+	raised(w, session, before)
+	harness.Same(t, "what the epoch is not of", "", judge.Outdated(session))
 }
 
 func TestAFilterThatGotHalfOfItsRulesBeginsAnEpoch(t *testing.T) {

@@ -28,8 +28,8 @@ func TestWhatCameBeforeAnEpochWasSeenCountsAsNothingInIt(t *testing.T) {
 	h.trail()
 	w.expectEntries(s, entry(3, inEpochOf(1, 3)))
 
-	w.send(good(4)...) // they are in the ring when the epoch is seen
 	w.manage(s, epoch(2))
+	w.send(good(4)...) // they are in the ring when the epoch is seen
 	h.trail()
 	w.expectEntries(s, entry(7, inEpochOf(2, 0)))
 	w.send(good(5)...)
@@ -93,6 +93,15 @@ func TestAnEpochOfWhichTheCacheDoesNotKnowBeginsBeforeTheNextWriteAndIsNotLeftAg
 	w.send(good(1)...)
 	h.trail()
 	w.expectEntries(s, entry(13, inEpochOf(2, 10)))
+
+	w.manage(s, epoch(3))
+	w.send(good(2)...) // they are in the ring when the epoch is read
+	for _, tracked := range h.tracked {
+		if err := h.flush(t.Context(), tracked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.expectEntries(s, entry(15, inEpochOf(3, 0)))
 }
 
 func TestASourceThatIsSilentIsSeenBesideOneThatIsNot(t *testing.T) {

@@ -25,12 +25,14 @@ func (a *Agent) flushDue(ctx context.Context) {
 	}
 }
 
-// nextDue chooses what to write next, nil for nothing.
+// nextDue chooses what to write next, nil for nothing. Numbers that have waited for their turn go
+// with the edges: there may be more of these than a host may write, without end.
 func (a *Agent) nextDue() *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.Clock()
 	snapshots := a.snapshots()
+	turn := v1alpha1.ReportTurn(a.sessions, len(a.tracked))
 	var best *tracked
 	var urgency report.Urgency
 	for uid, t := range a.tracked {
@@ -48,6 +50,9 @@ func (a *Agent) nextDue() *tracked {
 		due := t.pace.Due(now, entry, report.Interval(a.sessions))
 		if due == report.Nothing {
 			continue
+		}
+		if now.Sub(t.pace.Last()) >= turn {
+			due = report.Edge
 		}
 		if best == nil || cmp.Or(cmp.Compare(due, urgency), best.pace.Last().Compare(t.pace.Last())) > 0 {
 			best, urgency = t, due
@@ -147,7 +152,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	switch counted := entry.Counts != (v1alpha1.Counts{}); {
 	case t.capturer != nil || stored.Own != nil:
 		needed = true
-	case counted && report.Elsewhere(read, a.Node):
+	case counted && read.TargetElsewhere(a.Node):
 		a.log(t).Info("The target moved to another node before these counts were written: they are lost", "packets", entry.Packets)
 	default:
 		needed = counted

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
@@ -177,6 +178,9 @@ func TestOfCopiesThatSessionsOfTwoNamespacesClaimNeitherGetsMoreThanTheCount(t *
 	w.expectEntries(mine, entry(5, shared))
 	w.expectEntries(theirs, entry(3, shared))
 	lines("with packets")
+	if n := testutil.CollectAndCount(h.Agent, "vpcmirror_verifier_source_packets_total", "vpcmirror_verifier_source_truncated_packets_total"); n != 0 {
+		t.Errorf("%d series say from which source the packets come", n)
+	}
 
 	// A restarted verifier knows no more, and what came stays concealed when one goes.
 	h.kill()

@@ -31,17 +31,6 @@ func StoredIn(s *v1alpha1.MirrorSession, node string) Stored {
 	return out
 }
 
-// Elsewhere reports whether a session's target is known to be on other nodes than the given
-// one. The API server then takes no new entry of it: an entry that was never written
-// because the target has moved before can't be written any more.
-func Elsewhere(s *v1alpha1.MirrorSession, node string) bool {
-	if s.Status.Target == nil {
-		return false // it is not known yet
-	}
-	named, found := s.Spec.Target.NodeName, s.Status.Target.NodeName
-	return named+found != "" && named != node && found != node
-}
-
 // Ledger decides what one run of a verifier reports of one session. It does no I/O and
 // knows no clock. Make it with NewLedger; it is not safe for concurrent use.
 //

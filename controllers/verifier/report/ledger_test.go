@@ -224,7 +224,7 @@ func TestATargetIsElsewhereWhenItIsKnownToBeOnOtherNodes(t *testing.T) {
 	} {
 		s := &v1alpha1.MirrorSession{}
 		s.Spec.Target.NodeName, s.Status.Target = c.named, c.found
-		if got := report.Elsewhere(s, "a"); got != c.want {
+		if got := s.TargetElsewhere("a"); got != c.want {
 			t.Errorf("%s: it is %t", name, got)
 		}
 	}

@@ -119,7 +119,7 @@ func TestEpochsThatFollowEachOtherQuicklyAreNotWrittenEachTime(t *testing.T) {
 		if now < length-report.Level-2*time.Second { // each with a first packet
 			e.Epoch++
 			e.Packets++
-			e.InEpoch, e.LastPacketAt = &v1alpha1.Counts{Packets: 1}, at(now)
+			e.InEpoch, e.LastPacketAt = &v1alpha1.Counts{Packets: e.Epoch % 2, Unexpected: 1 - e.Epoch%2}, at(now)
 			last = now
 		}
 		if p.Due(noon.Add(now), e, report.Interval(5000)) != report.Nothing {

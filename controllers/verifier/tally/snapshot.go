@@ -138,8 +138,8 @@ type SessionCounts struct {
 	// where nobody did, or while the session is concealed.
 	ForeignSender netip.Addr
 	// Unreadable are frames from one of the session's own sources in the classes BadHeader,
-	// GPE (with the session's VNI), Malformed and Cut: too broken to be a copy of it. They are
-	// in none of the counts above.
+	// GPE (with the session's VNI), Malformed and Cut, and datagrams of such classes that were
+	// joined behind others: too broken to be a copy of it. They are in none of the counts above.
 	Unreadable uint64
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.

@@ -18,7 +18,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		first := *outer
 		vxlan.Shorten(&first, f.SegmentSize)
 		vxlan.WalkInner(f.Data[first.InnerOffset:first.InnerEnd], &inner)
-		t.datagram(f, &first, &inner, 1)
+		t.datagram(f, outer, &first, &inner, 1)
 		t.later(f, outer)
 		return
 	}
@@ -29,7 +29,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		t.miss(outer, 1, n)
 		return
 	}
-	t.attribute(s, f, outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
+	t.attribute(s, refer(f), outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
 }
 
 // innerSegments reports whether a super-frame of UDP is one inner datagram to be cut up, and not
@@ -75,7 +75,7 @@ func (t *Tally) later(f *capture.Frame, first *vxlan.Outer) {
 		case vxlan.Stream:
 			var inner vxlan.Inner
 			vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-			t.datagram(f, &outer, &inner, 0)
+			t.datagram(f, first, &outer, &inner, 0)
 		case vxlan.Malformed:
 			return // that was all
 		case vxlan.Cut:
@@ -87,11 +87,15 @@ func (t *Tally) later(f *capture.Frame, first *vxlan.Outer) {
 	}
 }
 
-func (t *Tally) datagram(f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, frames uint64) {
+// datagram counts one of the datagrams of a frame whose headers are those of first.
+func (t *Tally) datagram(f *capture.Frame, first, outer *vxlan.Outer, inner *vxlan.Inner, frames uint64) {
 	s := t.table.find(outer.Key)
 	if s == nil {
 		t.miss(outer, frames, 1)
 		return
 	}
-	t.attribute(s, f, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})
+	ref := refer(f)
+	shared, begin := first.InnerOffset-vxlan.HeaderSize, outer.InnerOffset-vxlan.HeaderSize
+	ref.data, ref.own = f.Data[:shared], f.Data[begin:min(outer.InnerEnd, begin+capture.SnapLength)]
+	t.attribute(s, ref, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})
 }

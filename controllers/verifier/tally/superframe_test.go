@@ -1,14 +1,20 @@
 package tally_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/sample"
 	"vpcmirror.io/operator/controllers/verifier/tally"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 const (
@@ -122,6 +128,33 @@ func TestEachDatagramOfAJoinedFrameIsDecidedByItsOwnBytes(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Who is shown a packet must not be shown one of another session that came in the same frame.
+func TestTheLastPacketIsTheSessionsOwnDatagramOfAJoinedFrame(t *testing.T) {
+	var payload []byte
+	inner := map[uint32][]byte{}
+	for _, vni := range []uint32{1, 2, 1, 2, 7} {
+		inner[vni] = frametest.Inner(fmt.Sprintf("of VNI %d", vni)).Bytes()
+		payload = append(append(payload, frametest.VXLANHeader(vni)...), inner[vni]...)
+	}
+	two := walkthrough(2)
+	two.ID = "walkthrough 2"
+	counts := newTally(t, walkthrough(1), two)
+	frame := joinedFrame(payload, 8+len(inner[1]), atUDP, capture.JoinedSnapLength)
+	counts.Count(&frames{frame})
+	for i, s := range snapshot(t, counts).Sessions {
+		vni := uint32(i + 1)
+		want := slices.Concat(frame.Data[:atPayload], frametest.VXLANHeader(vni), inner[vni])
+		if s.Last == nil || !bytes.Equal(s.Last.Data, want) {
+			t.Errorf("VNI %d: shown is %+v, want %q", vni, s.Last, want)
+			continue
+		}
+		line := sample.Line(s.Last.Data, s.Last.Length, vxlan.Port)
+		if !strings.Contains(line, fmt.Sprintf("vni %d:", vni)) || !strings.Contains(line, "192.168.0.161.38944 > 192.168.0.230.1234") {
+			t.Errorf("VNI %d: %s", vni, line)
+		}
 	}
 }
 

@@ -118,7 +118,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	}
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-	t.attribute(s, f, &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
+	t.attribute(s, refer(f), &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
 }
 
 // other counts a frame that is no stream's.
@@ -180,7 +180,7 @@ type counted struct{ frames, packets, bytes, truncated uint64 }
 
 // attribute counts packets of a stream for every session that claims it, each by its own
 // rules.
-func (t *Tally) attribute(s *stream, f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, n counted) {
+func (t *Tally) attribute(s *stream, f frameRef, outer *vxlan.Outer, inner *vxlan.Inner, n counted) {
 	t.frames.Attributed += n.frames
 	if len(s.claims) > 1 {
 		t.marks.SharedFrames += n.frames
@@ -191,7 +191,7 @@ func (t *Tally) attribute(s *stream, f *capture.Frame, outer *vxlan.Outer, inner
 	}
 	for i := range s.claims {
 		by := &s.claims[i]
-		t.packets(by, f, by.session.rules.Check(&by.source, inner), n)
+		t.packets(by, &f, by.session.rules.Check(&by.source, inner), n)
 	}
 	if s.strangers {
 		t.foreign(s, outer.Key.VNI(), n.packets)
@@ -209,7 +209,7 @@ func (t *Tally) foreign(s *stream, vni uint32, packets uint64) {
 }
 
 // packets counts packets of a claim with one outcome.
-func (t *Tally) packets(by *claim, f *capture.Frame, result match.Result, n counted) {
+func (t *Tally) packets(by *claim, f *frameRef, result match.Result, n counted) {
 	c := by.counts
 	c.frames += n.frames
 	c.arrived += n.packets
@@ -221,9 +221,9 @@ func (t *Tally) packets(by *claim, f *capture.Frame, result match.Result, n coun
 	c.verdicts[result.Verdict] += n.packets
 	c.directions[result.Direction] += n.packets
 	if c.firstSeen == 0 {
-		c.firstSeen = f.Time
+		c.firstSeen = f.time
 	}
-	c.lastSeen = f.Time
+	c.lastSeen = f.time
 	s, w := by.session, by.session.whole
 	if !w.touched {
 		w.touched = true
@@ -236,7 +236,7 @@ func (t *Tally) packets(by *claim, f *capture.Frame, result match.Result, n coun
 	if result.Rule >= 0 {
 		s.perRule[result.Rule] += n.packets
 	}
-	w.last = frameRef{data: f.Data, length: f.Length, time: f.Time}
+	w.last = *f
 	if result.Verdict == match.Unexpected {
 		w.lastUnexpected = w.last
 	}
@@ -296,11 +296,18 @@ type whole struct {
 	lastCopy, lastUnexpectedCopy frameRef
 }
 
-// frameRef is a frame of the current block, or a copy of one.
+// frameRef is a frame of the current block, or a copy of one. Of a datagram that the kernel joined
+// behind others data are the headers that they share, and own is its own part: those
+// before it are other sessions' perhaps.
 type frameRef struct {
-	data   []byte
-	length int
-	time   int64
+	data, own []byte
+	length    int
+	time      int64
+}
+
+// refer refers to a frame, of which no more is kept than what is captured of a plain one.
+func refer(f *capture.Frame) frameRef {
+	return frameRef{data: f.Data[:min(len(f.Data), capture.SnapLength)], length: f.Length, time: f.Time}
 }
 
 // keep copies what refers to the block that is about to be released. Where the last packet
@@ -314,7 +321,7 @@ func (w *whole) keep() {
 }
 
 func (r *frameRef) copyFrom(from *frameRef) {
-	r.data = append(r.data[:0], from.data...)
+	r.data = append(append(r.data[:0], from.data...), from.own...)
 	r.length, r.time = from.length, from.time
 }
 

@@ -8,6 +8,9 @@ import (
 // Port is the UDP destination port of VXLAN (RFC 7348, section 8).
 const Port = 4789
 
+// HeaderSize is the length of a VXLAN header in bytes.
+const HeaderSize = 8
+
 // Class says what an outer frame is. Every frame has exactly one.
 type Class uint8
 
@@ -110,7 +113,6 @@ const (
 	ipv4Header  = 20
 	ipv6Header  = 40
 	udpHeader   = 8
-	vxlanHeader = 8
 
 	// maxVLANs is the number of VLAN tags that are stepped over in a frame.
 	maxVLANs = 3
@@ -139,7 +141,7 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	if wireLength < len(frame) {
 		wireLength = len(frame)
 	}
-	const atUDP, atVXLAN, headers = etherHeader + ipv4Header, etherHeader + ipv4Header + udpHeader, etherHeader + ipv4Header + udpHeader + vxlanHeader
+	const atUDP, atVXLAN, headers = etherHeader + ipv4Header, etherHeader + ipv4Header + udpHeader, etherHeader + ipv4Header + udpHeader + HeaderSize
 	if len(frame) < headers {
 		return walk(frame, wireLength, port, out)
 	}
@@ -152,7 +154,7 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	}
 	total, length := int(binary.BigEndian.Uint16(b[16:18])), int(binary.BigEndian.Uint16(b[atUDP+4:]))
 	word, vni := binary.BigEndian.Uint32(b[atVXLAN:]), binary.BigEndian.Uint32(b[atVXLAN+4:])
-	if total > wireLength-etherHeader || length > total-ipv4Header || length < udpHeader+vxlanHeader || word&(flagVNI<<24) == 0 ||
+	if total > wireLength-etherHeader || length > total-ipv4Header || length < udpHeader+HeaderSize || word&(flagVNI<<24) == 0 ||
 		word&gpeMask == gpeWord {
 		return walk(frame, wireLength, port, out)
 	}
@@ -161,7 +163,7 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	out.SourcePort, out.Flags = binary.BigEndian.Uint16(b[atUDP:]), b[atVXLAN]
 	out.Reserved, out.FirstFragment = word&^(flagVNI<<24) != 0 || vni&0xff != 0, false
 	out.InnerOffset, out.InnerEnd = headers, min(atUDP+length, len(frame))
-	out.InnerLength, out.destination = length-udpHeader-vxlanHeader, 30
+	out.InnerLength, out.destination = length-udpHeader-HeaderSize, 30
 	return Stream
 }
 
@@ -312,9 +314,9 @@ func (o *Outer) udp(b []byte, at, end int, v6 bool, port uint16) Class {
 	switch {
 	case length < udpHeader, length > payload && !o.FirstFragment:
 		return Malformed
-	case length < udpHeader+vxlanHeader:
+	case length < udpHeader+HeaderSize:
 		return BadHeader
-	case payload < udpHeader+vxlanHeader:
+	case payload < udpHeader+HeaderSize:
 		return Fragment
 	}
 	return o.header(b, at+udpHeader, length-udpHeader, min(end, at+length))
@@ -323,13 +325,13 @@ func (o *Outer) udp(b []byte, at, end int, v6 bool, port uint16) Class {
 // header reads the VXLAN header at offset at of a UDP payload of length bytes
 // on the wire, of which those up to end are in this frame.
 func (o *Outer) header(b []byte, at, length, end int) Class {
-	if len(b)-at < vxlanHeader {
+	if len(b)-at < HeaderSize {
 		return Cut
 	}
-	h := b[at : at+vxlanHeader]
-	o.InnerOffset = at + vxlanHeader
+	h := b[at : at+HeaderSize]
+	o.InnerOffset = at + HeaderSize
 	o.InnerEnd = min(end, len(b))
-	o.InnerLength = length - vxlanHeader
+	o.InnerLength = length - HeaderSize
 	word, vni := binary.BigEndian.Uint32(h[0:4]), binary.BigEndian.Uint32(h[4:8])
 	o.Flags = h[0]
 	if o.Flags&flagVNI == 0 {
@@ -347,7 +349,7 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 // glued UDP datagrams of size bytes of payload each under one header, be about
 // the first of them.
 func Shorten(out *Outer, size int) {
-	out.InnerLength = min(out.InnerLength, max(size-vxlanHeader, 0))
+	out.InnerLength = min(out.InnerLength, max(size-HeaderSize, 0))
 	out.InnerEnd = min(out.InnerEnd, out.InnerOffset+out.InnerLength)
 }
 
@@ -357,15 +359,15 @@ func Shorten(out *Outer, size int) {
 func Datagram(frame []byte, first *Outer, n, size int, out *Outer) Class {
 	*out = Outer{Key: first.Key, SourcePort: first.SourcePort, destination: first.destination}
 	out.Key.vni = 0
-	total := first.InnerLength + vxlanHeader
+	total := first.InnerLength + HeaderSize
 	if n < 1 || size <= 0 || n > (total-1)/size {
 		return Malformed
 	}
 	start, length := n*size, min(size, total-n*size)
-	if length < vxlanHeader {
+	if length < HeaderSize {
 		return BadHeader
 	}
-	out.InnerLength = length - vxlanHeader
-	at := first.InnerOffset - vxlanHeader + start
+	out.InnerLength = length - HeaderSize
+	at := first.InnerOffset - HeaderSize + start
 	return out.header(frame, at, length, at+length)
 }
