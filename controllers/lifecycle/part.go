@@ -71,7 +71,8 @@ type Part[T any] struct {
 	Record   func(T)
 	Progress func(T)
 	// Epoch begins a new epoch in the status when what the cloud has is not what the present
-	// one stands for, and reports whether it did. It does not store the status.
+	// one stands for, and reports whether the present one has yet to be stored. It does not store
+	// the status.
 	Epoch func(T) bool
 
 	// confirmed is true when the last observation is an answer about this object alone,
