@@ -110,7 +110,8 @@ func (m Movement) Next(k *Known) Movement {
 // keep takes over what was seen recently. Of another epoch only what has nothing to do with it.
 func (m *Movement) keep(before Movement, anew bool, now time.Time) {
 	for c, at := range before.recent {
-		if now.Sub(at) < recently && (!anew || ofAllEpochs(c.reason)) {
+		ofAll := c.reason == v1alpha1.ReasonCaptureDrops || c.reason == v1alpha1.ReasonClockAhead
+		if now.Sub(at) < recently && (!anew || ofAll) {
 			m.recent[c] = at
 		}
 	}
@@ -199,47 +200,38 @@ func (m *Movement) goOn(k *Known, now time.Time) {
 		return
 	}
 	for _, f := range k.Reported.Findings {
-		if k.ofAnEpochBefore(f) {
-			continue // it is stored alone where a manager ended on the way
-		}
-		switch f.Reason {
-		case v1alpha1.ReasonSilent, v1alpha1.ReasonSourceSilent:
-			m.silentOn(k, f)
-		case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
-			m.recent[cause{f.Reason, f.Subject}] = now
-		case v1alpha1.ReasonPayloadTruncated:
-			m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
-		case v1alpha1.ReasonVerifierBehind:
-			if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
-				e.behind = f.Since.Time.Add(-k.catchUp())
-				m.entries[f.Subject] = e
-			}
+		if !ofEpochBefore(k, f) {
+			m.takeOver(k, f, now)
 		}
 	}
 }
 
-// ofAnEpochBefore reports whether a finding that has to do with an epoch is older than the present one.
-func (k *Known) ofAnEpochBefore(f v1alpha1.Finding) bool {
-	began := k.Session.Status.Traffic
-	return began != nil && began.Since != nil && f.Since.Time.Before(began.Since.Truncate(time.Second)) && !ofAllEpochs(f.Reason)
+// ofEpochBefore reports whether a finding is older than the epoch: an epoch is stored alone
+// where a manager ends before it has said what follows from it.
+func ofEpochBefore(k *Known, f v1alpha1.Finding) bool {
+	traffic := k.Session.Status.Traffic
+	return traffic != nil && traffic.Since != nil && f.Since.Time.Before(traffic.Since.Truncate(time.Second)) &&
+		f.Reason != v1alpha1.ReasonClockAhead && f.Reason != v1alpha1.ReasonCaptureDrops
 }
 
-// ofAllEpochs reports whether a cause has nothing to do with an epoch.
-func ofAllEpochs(reason string) bool {
-	return reason == v1alpha1.ReasonCaptureDrops || reason == v1alpha1.ReasonClockAhead
-}
-
-// silentOn takes over what was silent and still is.
-func (m *Movement) silentOn(k *Known, f v1alpha1.Finding) {
-	if f.Reason == v1alpha1.ReasonSilent {
+func (m *Movement) takeOver(k *Known, f v1alpha1.Finding, now time.Time) {
+	switch f.Reason {
+	case v1alpha1.ReasonSilent:
 		if !k.cameMeanwhile() {
 			m.accepted = f.Since.Time
 		}
-		return
-	}
-	for _, source := range k.Session.Status.Sources {
-		if sourceName(source) == f.Subject && !k.cameMeanwhileFrom(source.InterfaceID) {
-			m.sources[source.InterfaceID] = f.Since.Time
+	case v1alpha1.ReasonSourceSilent:
+		if id := k.interfaceOf(f.Subject); id != "" && !k.cameMeanwhileFrom(id) {
+			m.sources[id] = f.Since.Time
+		}
+	case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
+		m.recent[cause{f.Reason, f.Subject}] = now
+	case v1alpha1.ReasonPayloadTruncated:
+		m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
+	case v1alpha1.ReasonVerifierBehind:
+		if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
+			e.behind = f.Since.Time.Add(-k.catchUp())
+			m.entries[f.Subject] = e
 		}
 	}
 }
