@@ -146,8 +146,9 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 		was.InEpoch = v1alpha1.Counts{}
 	}
 	m.moved(e.Node, was.Counts, is.Counts, was.InEpoch, is.InEpoch, now)
+	undecided := max(is.Undecided-was.Undecided, 0)
 	for _, source := range is.Sources {
-		m.movedFrom(source, sourceOf(was.Sources, source.InterfaceID), now)
+		m.movedFrom(source, sourceOf(was.Sources, source.InterfaceID), undecided, now)
 	}
 }
 
@@ -172,14 +173,16 @@ func (m *Movement) moved(node string, ever, nowEver, was, is v1alpha1.Counts, no
 	m.cutMore("", max(own(is)-own(was), 0), max(is.Truncated-was.Truncated, 0), now)
 }
 
-func (m *Movement) movedFrom(is, was v1alpha1.SourceCounts, now time.Time) {
+// movedFrom notes the same of a source. undecided are the session's: which of its sources they came
+// from is not counted, so each may be this one's.
+func (m *Movement) movedFrom(is, was v1alpha1.SourceCounts, undecided int64, now time.Time) {
 	if _, present := m.sources[is.InterfaceID]; !present {
 		return
 	}
 	if is.Packets > 0 && is.Packets != was.Packets { // one that was away begins anew
 		m.sources[is.InterfaceID] = now
 	}
-	m.cutMore(is.InterfaceID, max(is.Packets+is.Unexpected-was.Packets-was.Unexpected, 0), max(is.Truncated-was.Truncated, 0), now)
+	m.cutMore(is.InterfaceID, max(is.Packets+is.Unexpected-was.Packets-was.Unexpected, 0)+undecided, max(is.Truncated-was.Truncated, 0), now)
 }
 
 // cutMore notes how many of how many packets came cut.

@@ -115,3 +115,15 @@ func TestNobodyIsToldThatNoCopiesAreMadeWhenThatIsNotKnown(t *testing.T) {
 		"spec.enabled is false, but the cloud is not in line with the spec yet: it may still make copies, see the condition Ready"},
 		said{string(v.Status), v.Reason, v.Message}, cmpSaid)
 }
+
+// A copy that is cut can be of any verdict, and a source's undecided ones are counted for the
+// session alone: each may be the source's.
+func TestOneCutCopyAmongManyUndecidedOnesOfASourceIsNotWorthAFinding(t *testing.T) {
+	w := newWorld()
+	w.from(0, 0)
+	w.look(0)
+	w.counts(v1alpha1.Counts{Packets: 10, Undecided: 1000, Truncated: 1})
+	w.entry().Sources = []v1alpha1.SourceCounts{{InterfaceID: "id-a", Packets: 10, Truncated: 1}, {InterfaceID: "id-b"}}
+	_, findings := w.look(time.Second)
+	same(t, "what is found", nil, reasons(findings))
+}
