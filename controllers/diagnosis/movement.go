@@ -289,7 +289,8 @@ func (k *Known) recently(reason, subject string) bool {
 }
 
 // Next is after how long the answer may be another one although nothing new is reported, 0
-// when it stays.
+// when it stays. Where the cloud is not in line with the spec a look costs calls: silence alone is
+// worth them.
 func Next(k *Known) time.Duration {
 	var soonest time.Duration
 	at := func(due time.Time) {
@@ -302,6 +303,9 @@ func Next(k *Known) time.Duration {
 		for _, moved := range k.Movement.sources {
 			at(moved.Add(after))
 		}
+	}
+	if !k.inLine() {
+		return soonest
 	}
 	for _, seen := range k.Movement.recent {
 		at(seen.Add(recently))

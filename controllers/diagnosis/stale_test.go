@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/diagnosis"
 )
 
 // A verifier that is lost can't end its entry. Where the target is on another node now, nobody
@@ -126,4 +127,18 @@ func TestOneCutCopyAmongManyUndecidedOnesOfASourceIsNotWorthAFinding(t *testing.
 	w.entry().Sources = []v1alpha1.SourceCounts{{InterfaceID: "id-a", Packets: 10, Truncated: 1}, {InterfaceID: "id-b"}}
 	_, findings := w.look(time.Second)
 	same(t, "what is found", nil, reasons(findings))
+}
+
+// A look at what is not in line costs calls to the cloud.
+func TestWhatIsNotInLineIsLookedAtForSilenceAlone(t *testing.T) {
+	w := newWorld()
+	w.session.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "InvalidRequest", Message: "no"}}
+	w.from(1, 1)
+	w.look(0)
+	w.counts(v1alpha1.Counts{Packets: 2, Unexpected: 1})
+	w.look(time.Second)
+	same(t, "when to look again", 0, diagnosis.Next(w.known))
+	within(w, time.Minute)
+	w.look(0)
+	same(t, "when to look again where silence is judged", 59*time.Second, diagnosis.Next(w.known))
 }
