@@ -304,6 +304,9 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
 	}
 	first := !p.owned()
+	if status.IsSynced(p.Object) {
+		status.Waiting(p.Object, v1alpha1.ReasonProgressing, fmt.Sprintf("the %s is not in the cloud: it is being made", p.Collection.Kind))
+	}
 	if err := p.claim(ctx); err != nil {
 		return have, err
 	}

@@ -29,7 +29,7 @@ func largest(node string) v1alpha1.Verification {
 		Counts: counts, Node: node, Interface: text[:64], ObservedAt: at, StartedAt: &at, FirstPacketAt: &at, LastPacketAt: &at, LastPacket: text,
 		Epoch: 1<<63 - 1, InEpoch: &counts, ForeignSender: text[:45], Imbalance: -most, Message: text, Shared: text,
 	}
-	for n := range 16 {
+	for n := range 10 {
 		e.Sources = append(e.Sources, v1alpha1.SourceCounts{
 			InterfaceID: text[:62] + fmt.Sprintf("%02d", n), Address: text[:45], Packets: most, Bytes: most, Unexpected: most, Truncated: most, LastPacketAt: &at,
 		})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -176,6 +177,11 @@ func TestASessionThatIsMadeAnewBeginsAnEpoch(t *testing.T) {
 	harness.Ready(w, session)
 	if session.Status.Epoch <= before || session.Status.Sessions[0].ID == id {
 		t.Errorf("the epoch was %d: %s", before, harness.Text(session))
+	}
+	for _, v := range w.Versions(session) {
+		if v.Status.Epoch > before && v.Part(1) != nil && v.Part(1).ID == id && status.IsSynced(v) {
+			t.Errorf("the session is Ready while its status tells of one that it has seen to be gone: %s", harness.Text(v))
+		}
 	}
 }
 

@@ -156,12 +156,12 @@ func TestAnEdgeGoesBeforeNumbersThatWaitLonger(t *testing.T) {
 		tr := &tracked{session: &session, ledger: report.NewLedger(now)}
 		tr.ledger.Close(of(is))
 		written := of(was).Entry(report.Observation{Node: node})
-		tr.pace.Written(now.Add(-writtenAgo), written, report.Level)
+		tr.pace.Written(now.Add(-writtenAgo), written, 0) // whose interval begins then
 		a.tracked[session.UID] = tr
 		return tr
 	}
-	numbers := add("numbers", time.Hour, 1, 2)
-	edge := add("edge", time.Minute, 0, 1)
+	numbers := add("numbers", 16*time.Second, 1, 2) // not yet so long that it is their turn
+	edge := add("edge", 10*time.Second, 0, 1)
 	if got := a.nextDue(); got != edge {
 		t.Errorf("%s was chosen first, want the edge", got.session.Name)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestASessionOfAsManySourcesAndRulesAsThereMayBeIsReported(t *testing.T) {
-	const sources, rules = 16, 10 // of each direction
+	const sources, rules = 10, 10 // of each direction
 	w := newWorld(t)
 	w.filter("web", func(f *v1alpha1.MirrorFilter) {
 		first := f.Spec.Rules[0]
