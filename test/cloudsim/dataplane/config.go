@@ -18,8 +18,15 @@ type Config struct {
 
 // Port is what the cloud says about an interface of the layout.
 type Port struct {
-	// ID is the interface's PortID.
+	// ID is the port's ID, which sessions refer to.
 	ID string
+	// Interface is the PortID of the layout's interface that the port is plugged
+	// into; empty when that is the ID itself. An interface that no port is
+	// plugged into is cut off, unless the configuration has no ports at all.
+	Interface string
+	// Down cuts the interface off: the port is attached to nothing, or its server
+	// is stopped. Its host sends and receives nothing then, not even ARP.
+	Down bool
 	// Groups are the IDs of its security groups in binding order: an earlier
 	// group's rules come before a later one's. A port without any lets only
 	// ARP and neighbour discovery pass.

@@ -11,13 +11,17 @@ import (
 func (port *SwitchPort) Receive(frame []byte) {
 	port.counters.fromHost.Add(1)
 	config, now := port.sw.config.Load(), port.sw.now()
+	if config.ports[port.index].cutOff {
+		port.counters.droppedFromHost.add(DropCutOff)
+		return
+	}
 	p := classify(frame)
 	if why := port.suspicion(config, &p, frame); why != "" {
 		port.counters.droppedFromHost.add(why)
 		return
 	}
 	if p.kind == kindARP {
-		port.receiveARP(&p, frame)
+		port.receiveARP(config, &p, frame)
 		return
 	}
 	if !p.isNeighborDiscovery() && !config.admits(port, &p, frame, false, now) {
@@ -62,7 +66,7 @@ func (port *SwitchPort) speaksForItself(p *packet, frame []byte) bool {
 // forward brings a frame to whoever its destination MAC names.
 func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now time.Time) {
 	if frame[0]&1 != 0 { // broadcast and multicast
-		if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+		if p.isNeighborDiscovery() && port.answerSolicitation(config, p, frame) {
 			return
 		}
 		for _, to := range port.network.ports {
@@ -88,16 +92,24 @@ func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now t
 
 // hand takes a frame through the receiver's groups and ingress tap to its host.
 func (c *compiled) hand(from, to *SwitchPort, p *packet, frame []byte, now time.Time) {
+	if c.ports[to.index].cutOff {
+		to.counters.droppedToHost.add(DropCutOff)
+		return
+	}
 	if !p.isNeighborDiscovery() && !c.admits(to, p, frame, true, now) {
 		to.counters.droppedToHost.add(DropIngressGroup)
 		return
 	}
 	c.mirror(from, to, p, frame, true)
-	to.handOver(frame)
+	c.handOver(to, frame)
 }
 
-// handOver gives a frame to the host.
-func (port *SwitchPort) handOver(frame []byte) {
+// handOver gives a frame to the host, unless it is cut off.
+func (c *compiled) handOver(port *SwitchPort, frame []byte) {
+	if c.ports[port.index].cutOff {
+		port.counters.droppedToHost.add(DropCutOff)
+		return
+	}
 	if err := port.deliver(frame); err != nil {
 		port.counters.droppedToHost.add(DropDevice)
 		return
@@ -134,6 +146,8 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 	switch {
 	case target == nil:
 		count.noTarget.Add(1)
+	case c.ports[target.index].cutOff:
+		count.targetDown.Add(1)
 	case !ok:
 		count.noRoute.Add(1)
 	case !c.admitsCopy(target, &t):
@@ -182,7 +196,7 @@ func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now tim
 	n := port.network
 	for i := range n.gateways {
 		if n.gateways[i].address == p.destination {
-			if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+			if p.isNeighborDiscovery() && port.answerSolicitation(config, p, frame) {
 				return
 			}
 			port.counters.droppedFromHost.add(DropToGateway)

@@ -21,12 +21,13 @@ const (
 	DropNoRoute       DropReason = "no such address in the VPC"
 	DropHopLimit      DropReason = "hop limit reached"
 	DropDevice        DropReason = "device did not take it"
+	DropCutOff        DropReason = "interface without a port, or its server is stopped"
 )
 
 // dropReasons lists them; a reason's index is its place in the counters.
 var dropReasons = [...]DropReason{
 	DropMalformed, DropOversize, DropSpoofedMAC, DropSpoofed, DropRouterMessage, DropNotIP,
-	DropEgressGroup, DropIngressGroup, DropNoSuchMAC, DropToGateway, DropNoRoute, DropHopLimit, DropDevice,
+	DropEgressGroup, DropIngressGroup, DropNoSuchMAC, DropToGateway, DropNoRoute, DropHopLimit, DropDevice, DropCutOff,
 }
 
 // Stats are the counters since the start. Counters of one port are each exact;
@@ -59,7 +60,7 @@ type PortStats struct {
 }
 
 // SessionStats are the counters of a mirror session. Copies = Delivered +
-// DeniedByTargetGroup + NoTarget + NoRoute + DeviceDropped.
+// DeniedByTargetGroup + NoTarget + TargetDown + NoRoute + DeviceDropped.
 type SessionStats struct {
 	// Copies were made, InnerBytes is the length of their inner frames as sent
 	// (after truncation).
@@ -68,8 +69,12 @@ type SessionStats struct {
 	Delivered uint64
 	// DeniedByTargetGroup counts copies kept out by the target's groups.
 	DeniedByTargetGroup uint64
-	// NoTarget counts copies for a target that is no interface of the layout.
+	// NoTarget counts copies for a target that is no port, or plugged into no
+	// interface of the layout.
 	NoTarget uint64
+	// TargetDown counts copies for a target that is attached to nothing, or whose
+	// server is stopped.
+	TargetDown uint64
 	// NoRoute counts copies whose source and target have no path: different
 	// VPCs, no address family in common, or no gateway.
 	NoRoute uint64
@@ -109,13 +114,13 @@ type portCounters struct {
 
 // sessionCounters are a session's counters; they outlive a configuration.
 type sessionCounters struct {
-	copies, innerBytes, delivered, denied, noTarget, noRoute, device, rejected atomic.Uint64
+	copies, innerBytes, delivered, denied, noTarget, targetDown, noRoute, device, rejected atomic.Uint64
 }
 
 func (c *sessionCounters) snapshot() SessionStats {
 	return SessionStats{
 		Copies: c.copies.Load(), InnerBytes: c.innerBytes.Load(), Delivered: c.delivered.Load(),
-		DeniedByTargetGroup: c.denied.Load(), NoTarget: c.noTarget.Load(), NoRoute: c.noRoute.Load(),
+		DeniedByTargetGroup: c.denied.Load(), NoTarget: c.noTarget.Load(), TargetDown: c.targetDown.Load(), NoRoute: c.noRoute.Load(),
 		DeviceDropped: c.device.Load(), Rejected: c.rejected.Load(),
 	}
 }

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,7 @@ type compiled struct {
 }
 
 type portState struct {
+	cutOff         bool // nothing passes in either direction
 	policy         portPolicy
 	noAddressCheck bool
 	sessions       []*mirrorSession
@@ -137,16 +139,33 @@ func (s *Switch) Apply(config Config) {
 	for i, g := range config.Groups {
 		groups[g.ID] = i
 	}
+	plugged := s.plug(config, next.ports)
 	for _, p := range config.Ports {
-		if port := s.byID[p.ID]; port != nil {
+		if port := plugged[p.ID]; port != nil {
 			state := &next.ports[port.index]
 			state.policy = compilePolicy(p, config.Groups, groups)
 			state.noAddressCheck = p.NoAddressCheck
 		}
 	}
-	s.compileSessions(config, next.ports)
+	s.compileSessions(config, plugged, next.ports)
 	s.retire(config)
 	s.config.Store(next)
+}
+
+// plug finds the interface of each port, and cuts off those that none is plugged
+// into or whose port is down.
+func (s *Switch) plug(config Config, into []portState) map[string]*SwitchPort {
+	plugged := map[string]*SwitchPort{}
+	for i := range into {
+		into[i].cutOff = len(config.Ports) > 0
+	}
+	for _, p := range config.Ports {
+		if port := s.byID[cmp.Or(p.Interface, p.ID)]; port != nil {
+			plugged[p.ID] = port
+			into[port.index].cutOff = p.Down
+		}
+	}
+	return plugged
 }
 
 // maxFormer bounds how many removed sessions keep their counters.
