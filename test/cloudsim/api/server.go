@@ -169,7 +169,7 @@ func (c *call) admit() (handler, *response) {
 	body, err := io.ReadAll(io.LimitReader(c.r.Body, MaxBody+1))
 	c.body = body
 	rt, found := c.find()
-	c.operation = rt.operation
+	c.operation = rt.named(c.body)
 	switch {
 	case len(c.body) > MaxBody:
 		return nil, gatewayError(http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large")

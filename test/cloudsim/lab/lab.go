@@ -5,6 +5,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -91,9 +92,7 @@ func hostInterface(sc *scenario.Scenario, nic scenario.Interface, first bool) da
 func Config(w *state.World) dataplane.Config {
 	var c dataplane.Config
 	for _, p := range w.Ports {
-		c.Ports = append(c.Ports, dataplane.Port{
-			ID: p.ID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
-		})
+		c.Ports = append(c.Ports, port(w, p))
 	}
 	slices.SortFunc(c.Ports, func(a, b dataplane.Port) int { return strings.Compare(a.ID, b.ID) })
 	for id := range w.Groups {
@@ -110,6 +109,19 @@ func Config(w *state.World) dataplane.Config {
 	slices.SortFunc(c.Sessions, func(a, b dataplane.Session) int { return strings.Compare(a.ID, b.ID) })
 	return c
 }
+
+func port(w *state.World, p state.Port) dataplane.Port {
+	out := dataplane.Port{
+		ID: p.ID, Down: w.Off(p), Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
+	}
+	if p.Interface != p.ID { // the port is not the one that the host began with
+		out.Interface = cmp.Or(p.Interface, nowhere)
+	}
+	return out
+}
+
+// nowhere is no interface of any layout.
+const nowhere = "-"
 
 func groupRule(r state.GroupRule) dataplane.GroupRule {
 	return dataplane.GroupRule{

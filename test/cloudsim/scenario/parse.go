@@ -310,8 +310,8 @@ func (p *parser) address(n node, sub subnetRef) netip.Addr {
 
 func (p *parser) hosts(root object) {
 	for _, n := range root.list("hosts") {
-		o := p.object(n, "id", "name", "flavor", "interfaces")
-		h := Host{ID: p.id(o), Name: p.name(o, "host"), Flavor: o.need("flavor")}
+		o := p.object(n, "id", "name", "flavor", "stopped", "interfaces")
+		h := Host{ID: p.id(o), Name: p.name(o, "host"), Flavor: o.need("flavor"), Stopped: o.boolean("stopped", false)}
 		for i, m := range o.list("interfaces") {
 			nic, project := p.networkInterface(m, i)
 			if h.ProjectID != "" && h.ProjectID != project {

@@ -114,6 +114,7 @@ type LoadBalancer struct {
 type Host struct {
 	ID, Name, Flavor string
 	ProjectID        string
+	Stopped          bool // shut off at the beginning
 	Interfaces       []Interface
 }
 

@@ -109,8 +109,10 @@ type Port struct {
 	Primary        bool
 	SecurityGroups []string // IDs, in binding order
 	Status         string   // ACTIVE, BUILD or DOWN
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	// Interface is the ID of the interface of the simulated network that the port is plugged into; empty for none.
+	Interface string
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Subnet is a part of a VPC with its gateway.
@@ -124,6 +126,25 @@ type Subnet struct {
 // Server is an ECS. Its interfaces are the ports that name it.
 type Server struct {
 	ID, ProjectID, Name, Flavor string
+	// Stopped: it is shut off, and its interfaces neither send nor receive.
+	Stopped              bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Interface is a place of the simulated network where a port can be plugged in: a device of a host with fixed addresses.
+// The API shows none of it.
+type Interface struct {
+	ID, ServerID    string
+	SubnetID, VPCID string
+	MAC             string
+	Addresses       []netip.Addr
+}
+
+// Job is what a call of the ECS service started, which is over when it is answered.
+type Job struct {
+	ID, ProjectID, Type string
+	ServerID, PortID    string // what it was about; empty where it was about several
+	At                  time.Time
 }
 
 // Flavor is an ECS flavor.
@@ -178,6 +199,8 @@ type World struct {
 	Ports         map[string]Port
 	Subnets       map[string]Subnet
 	Servers       map[string]Server
+	Interfaces    map[string]Interface
+	Jobs          map[string]Job
 	Flavors       map[string]Flavor
 	LoadBalancers map[string]LoadBalancer
 	Groups        map[string]SecurityGroup
@@ -205,6 +228,8 @@ func (w *World) clone() *World {
 	}
 	c.Subnets = maps.Clone(w.Subnets)
 	c.Servers = maps.Clone(w.Servers)
+	c.Interfaces = maps.Clone(w.Interfaces)
+	c.Jobs = maps.Clone(w.Jobs)
 	c.Flavors = maps.Clone(w.Flavors)
 	c.LoadBalancers = maps.Clone(w.LoadBalancers)
 	c.Groups = maps.Clone(w.Groups)

@@ -63,6 +63,8 @@ type Quirks struct {
 	UniqueNames bool
 	// TrimTexts: names and descriptions are kept without the white space at their ends.
 	TrimTexts bool
+	// StoppedPortsDown: the ports of a server that is stopped have the status DOWN; otherwise they stay ACTIVE.
+	StoppedPortsDown bool
 	// BytesCount: a description may have 255 bytes in UTF-8; otherwise so many characters.
 	BytesCount bool
 }
@@ -81,6 +83,7 @@ func (q *Quirks) Set(name string) error {
 		"unique-names":                  &q.UniqueNames,
 		"trim-texts":                    &q.TrimTexts,
 		"bytes-count":                   &q.BytesCount,
+		"stopped-ports-down":            &q.StoppedPortsDown,
 	}
 	on, ok := quirks[name]
 	if !ok {

@@ -30,7 +30,7 @@ func (w *World) Session(project, id string) (Session, error) {
 func (w *World) Port(project, id string) (Port, error) {
 	p, ok := w.Ports[id]
 	if !ok || p.ProjectID != project {
-		return Port{}, missing("Port", id)
+		return Port{}, missing(kindPort, id)
 	}
 	return p, nil
 }

@@ -13,7 +13,7 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 	w := &World{
 		Region: sc.Region, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
-		Servers: map[string]Server{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
+		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
 		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{}, Quotas: DefaultQuotas(),
 	}
 	w.addAccounts(sc)
@@ -75,12 +75,17 @@ func (w *World) addGroups(sc *scenario.Scenario, now time.Time) {
 }
 
 func (w *World) addHost(h scenario.Host, now time.Time) {
-	w.Servers[h.ID] = Server{ID: h.ID, ProjectID: h.ProjectID, Name: h.Name, Flavor: h.Flavor}
+	w.Servers[h.ID] = Server{
+		ID: h.ID, ProjectID: h.ProjectID, Name: h.Name, Flavor: h.Flavor, Stopped: h.Stopped, CreatedAt: now, UpdatedAt: now,
+	}
 	for i, nic := range h.Interfaces {
+		w.Interfaces[nic.ID] = Interface{
+			ID: nic.ID, ServerID: h.ID, SubnetID: nic.SubnetID, VPCID: nic.VPCID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses),
+		}
 		w.Ports[nic.ID] = Port{
 			ID: nic.ID, ProjectID: h.ProjectID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses), SubnetID: nic.SubnetID,
 			VPCID: nic.VPCID, ServerID: h.ID, Flavor: h.Flavor, Primary: i == 0, SecurityGroups: slices.Clone(nic.SecurityGroups),
-			Status: "ACTIVE", CreatedAt: now, UpdatedAt: now,
+			Status: PortActive, Interface: nic.ID, CreatedAt: now, UpdatedAt: now,
 		}
 	}
 }

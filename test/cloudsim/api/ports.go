@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -130,99 +129,66 @@ func showPortV1(c *call) response {
 	return result(http.StatusOK, "port", p, err, portViewV1(w))
 }
 
-func groupView(g state.SecurityGroup) map[string]any {
-	return map[string]any{
-		"id": g.ID, "name": g.Name, "description": g.Description, "project_id": g.ProjectID, "enterprise_project_id": "0",
-		"tags": []any{}, "created_at": stamp(g.CreatedAt), "updated_at": stamp(g.UpdatedAt),
-	}
-}
-
-func groupRuleView(r state.GroupRule) any {
-	return map[string]any{
-		"id": r.ID, "project_id": r.ProjectID, "security_group_id": r.GroupID, "description": r.Description, "direction": r.Direction,
-		"ethertype": r.EtherType, "protocol": orNull(r.Protocol), "multiport": orNull(r.Multiport), "action": r.Action,
-		"priority": r.Priority, "remote_ip_prefix": orNull(r.RemotePrefix), "remote_group_id": orNull(r.RemoteGroup),
-		"remote_address_group_id": nil, "enabled": r.Enabled, "created_at": stamp(r.CreatedAt), "updated_at": stamp(r.UpdatedAt),
-	}
-}
-
-func listGroups(c *call) response {
-	return listing[state.SecurityGroup]{
-		plural: "security_groups",
-		id:     func(g state.SecurityGroup) string { return g.ID },
-		fields: map[string]func(state.SecurityGroup) []string{
-			"id":          one(func(g state.SecurityGroup) string { return g.ID }),
-			"name":        one(func(g state.SecurityGroup) string { return g.Name }),
-			"description": one(func(g state.SecurityGroup) string { return g.Description }),
-		},
-		view: func(g state.SecurityGroup) any { return groupView(g) },
-	}.serve(c, mine(c.world().Groups, c.project, func(g state.SecurityGroup) string { return g.ProjectID }))
-}
-
-func showGroup(c *call) response {
-	w := c.world()
-	g, err := w.Group(c.project, c.params["id"])
-	return result(http.StatusOK, "security_group", g, err, func(g state.SecurityGroup) any {
-		rules := []any{}
-		for _, r := range w.RulesOfGroup(g.ID) {
-			rules = append(rules, groupRuleView(r))
+// portBody reads a port of the v1 calls.
+func portBody(b *body) state.PortInput {
+	in := state.PortInput{Name: b.text("name"), SecurityGroups: b.texts("security_groups"), SubnetID: b.text("network_id")}
+	for _, ip := range b.objects("fixed_ips") {
+		if a := ip.text("ip_address"); a != nil {
+			list := append(valueOf(in.Addresses), *a)
+			in.Addresses = &list
 		}
-		view := groupView(g)
-		view["security_group_rules"] = rules
-		return view
-	})
-}
-
-func listGroupRules(c *call) response {
-	return listing[state.GroupRule]{
-		plural: "security_group_rules",
-		id:     func(r state.GroupRule) string { return r.ID },
-		fields: map[string]func(state.GroupRule) []string{
-			"id":                one(func(r state.GroupRule) string { return r.ID }),
-			"security_group_id": one(func(r state.GroupRule) string { return r.GroupID }),
-			"protocol":          one(func(r state.GroupRule) string { return r.Protocol }),
-			"description":       one(func(r state.GroupRule) string { return r.Description }),
-			"remote_group_id":   one(func(r state.GroupRule) string { return r.RemoteGroup }),
-			"remote_ip_prefix":  one(func(r state.GroupRule) string { return r.RemotePrefix }),
-			"direction":         one(func(r state.GroupRule) string { return r.Direction }),
-			"action":            one(func(r state.GroupRule) string { return r.Action }),
-			"ethertype":         one(func(r state.GroupRule) string { return r.EtherType }),
-			"priority":          one(func(r state.GroupRule) string { return strconv.Itoa(r.Priority) }),
-			"enabled":           one(func(r state.GroupRule) string { return strconv.FormatBool(r.Enabled) }),
-		},
-		view: groupRuleView,
-	}.serve(c, mine(c.world().GroupRules, c.project, func(r state.GroupRule) string { return r.ProjectID }))
-}
-
-func showGroupRule(c *call) response {
-	r, err := c.world().GroupRule(c.project, c.params["id"])
-	return result(http.StatusOK, "security_group_rule", r, err, groupRuleView)
-}
-
-func createGroupRule(c *call) response {
-	b := decodeBody(c.body, "security_group_rule")
-	in := state.GroupRuleInput{
-		GroupID: b.text("security_group_id"), Description: b.text("description"), Direction: b.text("direction"),
-		EtherType: b.text("ethertype"), Protocol: b.text("protocol"), Multiport: b.text("multiport"),
-		RemotePrefix: b.text("remote_ip_prefix"), RemoteGroup: b.text("remote_group_id"), Action: b.text("action"),
-		Priority: b.number("priority"), Enabled: b.boolean("enabled"),
+		if ip.err != nil {
+			b.fail(ip.err)
+		}
 	}
+	return in
+}
+
+func valueOf[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+func createPortV1(c *call) response {
+	b := decodeBody(c.body, "port")
+	in := portBody(b)
 	if b.err != nil {
 		return refusal(b.err)
 	}
-	r, err := c.State.CreateGroupRule(c.project, in)
-	return result(http.StatusCreated, "security_group_rule", r, err, groupRuleView)
+	p, err := c.State.CreatePort(c.project, in)
+	return result(http.StatusOK, "port", p, err, portViewV1(c.State.Snapshot()))
 }
 
-func deleteGroupRule(c *call) response {
-	return gone(c.State.DeleteGroupRule(c.project, c.params["id"]))
+func updatePortV1(c *call) response {
+	b := decodeBody(c.body, "port")
+	in := state.PortInput{Name: b.text("name"), SecurityGroups: b.texts("security_groups")}
+	if b.err != nil {
+		return refusal(b.err)
+	}
+	p, err := c.State.UpdatePort(c.project, c.params["id"], in)
+	return result(http.StatusOK, "port", p, err, portViewV1(c.State.Snapshot()))
 }
 
-// listFirewalls is always empty: no subnet of the simulated cloud has a network ACL.
-func listFirewalls(*call) response {
-	return response{status: http.StatusOK, body: map[string]any{"firewalls": []any{}, "page_info": map[string]any{"current_count": 0}}}
+func deletePortV1(c *call) response { return gone(c.State.DeletePort(c.project, c.params["id"])) }
+
+func insertGroups(c *call) response {
+	b := decodeBody(c.body, "port")
+	groups, index := b.texts("security_groups"), b.number("index")
+	if b.err != nil {
+		return refusal(b.err)
+	}
+	p, err := c.State.InsertGroups(c.project, c.params["id"], valueOf(groups), index)
+	return result(http.StatusOK, "port", p, err, portView(c.State.Snapshot()))
 }
 
-func showFirewall(c *call) response {
-	return *gatewayError(http.StatusNotFound, "VPC.9904", "Firewall "+c.params["id"]+" could not be found.")
+func removeGroups(c *call) response {
+	b := decodeBody(c.body, "port")
+	groups := b.texts("security_groups")
+	if b.err != nil {
+		return refusal(b.err)
+	}
+	p, err := c.State.RemoveGroups(c.project, c.params["id"], valueOf(groups))
+	return result(http.StatusOK, "port", p, err, portView(c.State.Snapshot()))
 }

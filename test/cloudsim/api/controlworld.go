@@ -1,0 +1,48 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"vpcmirror.io/operator/test/cloudsim/state"
+)
+
+// controlReplace does to a port or server what no call of the API can, since the cloud does it by itself.
+func (s *Server) controlReplace(w http.ResponseWriter, kind, rest string) {
+	id, verb, _ := strings.Cut(rest, "/")
+	var err error
+	answer := map[string]any{"id": id}
+	switch kind + " " + verb {
+	case "ports detach":
+		_, err = s.State.DetachPort(id)
+	case "ports delete":
+		err = s.State.DropPort(id)
+	case "ports replace":
+		var p state.Port
+		p, err = s.State.ReplacePort(id)
+		answer["id"] = p.ID
+	case "servers replace":
+		var n state.Server
+		var ports map[string]string
+		n, ports, err = s.State.ReplaceServer(id)
+		answer["id"], answer["ports"] = n.ID, ports
+	default:
+		controlProblem(w, http.StatusNotFound, "there are POST ports/ID/detach, ports/ID/delete, ports/ID/replace and servers/ID/replace")
+		return
+	}
+	controlResult(w, answer, err)
+}
+
+// controlResult answers a control call that changed the world.
+func controlResult(w http.ResponseWriter, answer any, err error) {
+	var e *state.Error
+	switch {
+	case err == nil:
+		controlAnswer(w, http.StatusOK, answer)
+	case errors.As(err, &e) && e.Reason == state.Missing:
+		controlProblem(w, http.StatusNotFound, err.Error())
+	default:
+		controlProblem(w, http.StatusBadRequest, err.Error())
+	}
+}

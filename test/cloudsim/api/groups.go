@@ -1,0 +1,96 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"vpcmirror.io/operator/test/cloudsim/state"
+)
+
+func groupView(g state.SecurityGroup) map[string]any {
+	return map[string]any{
+		"id": g.ID, "name": g.Name, "description": g.Description, "project_id": g.ProjectID, "enterprise_project_id": "0",
+		"tags": []any{}, "created_at": stamp(g.CreatedAt), "updated_at": stamp(g.UpdatedAt),
+	}
+}
+
+func groupRuleView(r state.GroupRule) any {
+	return map[string]any{
+		"id": r.ID, "project_id": r.ProjectID, "security_group_id": r.GroupID, "description": r.Description, "direction": r.Direction,
+		"ethertype": r.EtherType, "protocol": orNull(r.Protocol), "multiport": orNull(r.Multiport), "action": r.Action,
+		"priority": r.Priority, "remote_ip_prefix": orNull(r.RemotePrefix), "remote_group_id": orNull(r.RemoteGroup),
+		"remote_address_group_id": nil, "enabled": r.Enabled, "created_at": stamp(r.CreatedAt), "updated_at": stamp(r.UpdatedAt),
+	}
+}
+
+func listGroups(c *call) response {
+	return listing[state.SecurityGroup]{
+		plural: "security_groups",
+		id:     func(g state.SecurityGroup) string { return g.ID },
+		fields: map[string]func(state.SecurityGroup) []string{
+			"id":          one(func(g state.SecurityGroup) string { return g.ID }),
+			"name":        one(func(g state.SecurityGroup) string { return g.Name }),
+			"description": one(func(g state.SecurityGroup) string { return g.Description }),
+		},
+		view: func(g state.SecurityGroup) any { return groupView(g) },
+	}.serve(c, mine(c.world().Groups, c.project, func(g state.SecurityGroup) string { return g.ProjectID }))
+}
+
+func showGroup(c *call) response {
+	w := c.world()
+	g, err := w.Group(c.project, c.params["id"])
+	return result(http.StatusOK, "security_group", g, err, func(g state.SecurityGroup) any {
+		rules := []any{}
+		for _, r := range w.RulesOfGroup(g.ID) {
+			rules = append(rules, groupRuleView(r))
+		}
+		view := groupView(g)
+		view["security_group_rules"] = rules
+		return view
+	})
+}
+
+func listGroupRules(c *call) response {
+	return listing[state.GroupRule]{
+		plural: "security_group_rules",
+		id:     func(r state.GroupRule) string { return r.ID },
+		fields: map[string]func(state.GroupRule) []string{
+			"id":                one(func(r state.GroupRule) string { return r.ID }),
+			"security_group_id": one(func(r state.GroupRule) string { return r.GroupID }),
+			"protocol":          one(func(r state.GroupRule) string { return r.Protocol }),
+			"description":       one(func(r state.GroupRule) string { return r.Description }),
+			"remote_group_id":   one(func(r state.GroupRule) string { return r.RemoteGroup }),
+			"remote_ip_prefix":  one(func(r state.GroupRule) string { return r.RemotePrefix }),
+			"direction":         one(func(r state.GroupRule) string { return r.Direction }),
+			"action":            one(func(r state.GroupRule) string { return r.Action }),
+			"ethertype":         one(func(r state.GroupRule) string { return r.EtherType }),
+			"priority":          one(func(r state.GroupRule) string { return strconv.Itoa(r.Priority) }),
+			"enabled":           one(func(r state.GroupRule) string { return strconv.FormatBool(r.Enabled) }),
+		},
+		view: groupRuleView,
+	}.serve(c, mine(c.world().GroupRules, c.project, func(r state.GroupRule) string { return r.ProjectID }))
+}
+
+func showGroupRule(c *call) response {
+	r, err := c.world().GroupRule(c.project, c.params["id"])
+	return result(http.StatusOK, "security_group_rule", r, err, groupRuleView)
+}
+
+func createGroupRule(c *call) response {
+	b := decodeBody(c.body, "security_group_rule")
+	in := state.GroupRuleInput{
+		GroupID: b.text("security_group_id"), Description: b.text("description"), Direction: b.text("direction"),
+		EtherType: b.text("ethertype"), Protocol: b.text("protocol"), Multiport: b.text("multiport"),
+		RemotePrefix: b.text("remote_ip_prefix"), RemoteGroup: b.text("remote_group_id"), Action: b.text("action"),
+		Priority: b.number("priority"), Enabled: b.boolean("enabled"),
+	}
+	if b.err != nil {
+		return refusal(b.err)
+	}
+	r, err := c.State.CreateGroupRule(c.project, in)
+	return result(http.StatusCreated, "security_group_rule", r, err, groupRuleView)
+}
+
+func deleteGroupRule(c *call) response {
+	return gone(c.State.DeleteGroupRule(c.project, c.params["id"]))
+}
