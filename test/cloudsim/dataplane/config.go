@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Ports    []Port
 	Groups   []Group
+	Subnets  []Subnet
 	Sessions []Session
 }
 
@@ -27,6 +28,8 @@ type Port struct {
 	// Down cuts the interface off: the port is attached to nothing, or its server
 	// is stopped. Its host sends and receives nothing then, not even ARP.
 	Down bool
+	// Subnet is the ID of its subnet.
+	Subnet string
 	// Groups are the IDs of its security groups in binding order: an earlier
 	// group's rules come before a later one's. A port without any lets only
 	// ARP and neighbour discovery pass.
@@ -47,7 +50,7 @@ type Group struct {
 }
 
 // GroupRule is a rule of a security group. A zero RemotePrefix with an empty
-// RemoteGroup means any peer.
+// RemoteGroup and no RemoteAddresses means any peer.
 type GroupRule struct {
 	Ingress bool // towards the port; otherwise egress
 	IPv6    bool // applies to IPv6; otherwise to IPv4
@@ -62,7 +65,9 @@ type GroupRule struct {
 	Priority     int
 	RemotePrefix netip.Prefix
 	RemoteGroup  string // the peer's address belongs to a port in this group
-	Disabled     bool
+	// RemoteAddresses has the peer's address; nil for any.
+	RemoteAddresses *AddressSet
+	Disabled        bool
 }
 
 // Session is a mirror session with the rules of its filter.
@@ -115,6 +120,9 @@ func (c Config) Validate() error {
 				wrong = append(wrong, fmt.Errorf("group %s, rule %d: %w", g.ID, i, err))
 			}
 		}
+	}
+	for _, s := range c.Subnets {
+		wrong = append(wrong, s.validate()...)
 	}
 	for _, s := range c.Sessions {
 		if s.PacketLength < 1 || s.PacketLength > maxPacketLength {

@@ -24,8 +24,12 @@ func (port *SwitchPort) Receive(frame []byte) {
 		port.receiveARP(config, &p, frame)
 		return
 	}
-	if !p.isNeighborDiscovery() && !config.admits(port, &p, frame, false, now) {
+	if !p.isNeighborDiscovery() && !config.admits(byGroups, port, &p, frame, false, now) {
 		port.counters.droppedFromHost.add(DropEgressGroup)
+		return
+	}
+	if !p.isNeighborDiscovery() && !config.passesOut(port, &p, frame, now) {
+		port.counters.droppedFromHost.add(DropEgressACL)
 		return
 	}
 	config.mirror(port, port, &p, frame, false)
@@ -96,7 +100,11 @@ func (c *compiled) hand(from, to *SwitchPort, p *packet, frame []byte, now time.
 		to.counters.droppedToHost.add(DropCutOff)
 		return
 	}
-	if !p.isNeighborDiscovery() && !c.admits(to, p, frame, true, now) {
+	if !p.isNeighborDiscovery() && frame[0]&1 == 0 && c.guarded(to, from) && !c.admits(byACL, to, p, frame, true, now) {
+		to.counters.droppedToHost.add(DropIngressACL)
+		return
+	}
+	if !p.isNeighborDiscovery() && !c.admits(byGroups, to, p, frame, true, now) {
 		to.counters.droppedToHost.add(DropIngressGroup)
 		return
 	}
@@ -150,7 +158,9 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 		count.targetDown.Add(1)
 	case !ok:
 		count.noRoute.Add(1)
-	case !c.admitsCopy(target, &t):
+	case c.guarded(target, source) && !c.asks(byACL, target, t.question()):
+		count.deniedByACL.Add(1)
+	case !c.asks(byGroups, target, t.question()):
 		count.denied.Add(1)
 	case target.deliver(by.copyBuffer[:total]) != nil:
 		count.device.Add(1)
@@ -181,13 +191,13 @@ func (s *mirrorSession) tunnelFrom(source *SwitchPort) (t tunnel, ok bool) {
 	return t, false
 }
 
-// admitsCopy asks the target's ingress rules about a copy. Copies leave no flow
-// behind: each is judged by the rules of its moment.
-func (c *compiled) admitsCopy(target *SwitchPort, t *tunnel) bool {
-	return c.asks(target, question{
-		ingress: true, ipv6: t.source.Is6(), protocol: protoUDP, remote: t.source,
-		hasPorts: true, destinationPort: vxlanPort,
-	})
+// question puts a copy into the words of the rules at its target. Copies leave
+// no flow behind: each is judged by the rules of its moment.
+func (t *tunnel) question() question {
+	return question{
+		ingress: true, ipv6: t.source.Is6(), protocol: protoUDP, source: t.source, destination: t.destination,
+		hasPorts: true, sourcePort: t.sourcePort, destinationPort: vxlanPort,
+	}
 }
 
 // route forwards a packet sent to a gateway's MAC to the host in the VPC that

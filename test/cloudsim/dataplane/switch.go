@@ -50,7 +50,7 @@ type SwitchPort struct {
 	addresses []netip.Addr
 	network   *network
 	sw        *Switch
-	flows     *flowTable
+	flows     [guards]*flowTable
 	counters  portCounters
 	deliver   Deliver
 	tunnelID  atomic.Uint32
@@ -70,6 +70,7 @@ type portState struct {
 	cutOff         bool // nothing passes in either direction
 	policy         portPolicy
 	noAddressCheck bool
+	subnet         *subnet // nil: of none that is known
 	sessions       []*mirrorSession
 }
 
@@ -101,7 +102,7 @@ func (s *Switch) addPort(nic Interface, deliver Deliver) {
 	n := s.network(nic.VPC)
 	p := &SwitchPort{
 		id: nic.PortID, index: len(s.ports), mac: [6]byte(nic.MAC), network: n, sw: s,
-		flows: newFlowTable(), deliver: deliver,
+		flows: [guards]*flowTable{newFlowTable(), newFlowTable()}, deliver: deliver,
 		copyBuffer: make([]byte, maxTunnel), replyBuffer: make([]byte, 128),
 	}
 	for _, a := range nic.Addresses {
@@ -139,12 +140,13 @@ func (s *Switch) Apply(config Config) {
 	for i, g := range config.Groups {
 		groups[g.ID] = i
 	}
-	plugged := s.plug(config, next.ports)
+	plugged, subnets := s.plug(config, next.ports), compileSubnets(config.Subnets)
 	for _, p := range config.Ports {
 		if port := plugged[p.ID]; port != nil {
 			state := &next.ports[port.index]
 			state.policy = compilePolicy(p, config.Groups, groups)
 			state.noAddressCheck = p.NoAddressCheck
+			state.subnet = subnets[p.Subnet]
 		}
 	}
 	s.compileSessions(config, plugged, next.ports)
@@ -212,7 +214,7 @@ func (s *Switch) Stats() Stats {
 	out := Stats{Ports: map[string]PortStats{}, Sessions: map[string]SessionStats{}}
 	now := s.now()
 	for _, p := range s.ports {
-		flows, evicted := p.flows.count(now)
+		flows, evicted := p.flows[byGroups].count(now)
 		out.Ports[p.id] = PortStats{
 			FromHost: p.counters.fromHost.Load(), DroppedFromHost: p.counters.droppedFromHost.snapshot(),
 			ToHost: p.counters.toHost.Load(), CopiesToHost: p.counters.copiesToHost.Load(),
