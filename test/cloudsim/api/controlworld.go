@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
@@ -32,6 +33,23 @@ func (s *Server) controlReplace(w http.ResponseWriter, kind, rest string) {
 		return
 	}
 	controlResult(w, answer, err)
+}
+
+// controlGroupRule changes fields of a security group rule, as the console does; the body has the API's names.
+func (s *Server) controlGroupRule(w http.ResponseWriter, r *http.Request, id string) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		controlProblem(w, http.StatusBadRequest, "read the body: "+err.Error())
+		return
+	}
+	b := decodeFields(data)
+	in := groupRuleBody(b)
+	if b.err != nil {
+		controlProblem(w, http.StatusBadRequest, b.err.Error())
+		return
+	}
+	rule, err := s.State.UpdateGroupRule(id, in)
+	controlResult(w, map[string]any{"security_group_rule": groupRuleView(rule)}, err)
 }
 
 // controlResult answers a control call that changed the world.

@@ -92,20 +92,42 @@ func portRoutes(add adder) {
 	add(http.MethodPost, "/v1/{project_id}/ports", "CreatePort", createPortV1)
 	add(http.MethodPut, "/v1/{project_id}/ports/{id}", "UpdatePort", updatePortV1)
 	add(http.MethodDelete, "/v1/{project_id}/ports/{id}", "DeletePort", deletePortV1)
-	add(http.MethodPut, "/v3/{project_id}/ports/{id}/insert-security-groups", "AddSecurityGroups", insertGroups)
-	add(http.MethodPut, "/v3/{project_id}/ports/{id}/remove-security-groups", "RemoveSecurityGroups", removeGroups)
+	add(http.MethodPut, "/v3/{project_id}/ports/{id}/insert-security-groups", "AddSecurityGroups", dryable(insertGroups))
+	add(http.MethodPut, "/v3/{project_id}/ports/{id}/remove-security-groups", "RemoveSecurityGroups", dryable(removeGroups))
 }
 
 func groupRoutes(add adder) {
 	groups, groupRules := mirrorBase+"/security-groups", mirrorBase+"/security-group-rules"
 	add(http.MethodGet, groups, "ListSecurityGroups", listGroups)
 	add(http.MethodGet, groups+"/{id}", "ShowSecurityGroup", showGroup)
-	add(http.MethodPost, groupRules, "CreateSecurityGroupRule", createGroupRule)
+	add(http.MethodPost, groups, "CreateSecurityGroup", dryable(createGroup))
+	add(http.MethodPut, groups+"/{id}", "UpdateSecurityGroup", dryable(updateGroup))
+	add(http.MethodDelete, groups+"/{id}", "DeleteSecurityGroup", deleteGroup)
+	add(http.MethodPost, groups+"/{id}/security-group-rules/batch-create", "BatchCreateSecurityGroupRules", dryable(createGroupRules))
+	add(http.MethodPost, groupRules, "CreateSecurityGroupRule", dryable(createGroupRule))
 	add(http.MethodGet, groupRules, "ListSecurityGroupRules", listGroupRules)
 	add(http.MethodGet, groupRules+"/{id}", "ShowSecurityGroupRule", showGroupRule)
 	add(http.MethodDelete, groupRules+"/{id}", "DeleteSecurityGroupRule", deleteGroupRule)
-	add(http.MethodGet, mirrorBase+"/firewalls", "ListFirewall", listFirewalls)
-	add(http.MethodGet, mirrorBase+"/firewalls/{id}", "ShowFirewall", showFirewall)
+
+	addresses := mirrorBase + "/address-groups"
+	add(http.MethodPost, addresses, "CreateAddressGroup", dryable(createAddressGroup))
+	add(http.MethodGet, addresses, "ListAddressGroup", listAddressGroups)
+	add(http.MethodGet, addresses+"/{id}", "ShowAddressGroup", showAddressGroup)
+	add(http.MethodPut, addresses+"/{id}", "UpdateAddressGroup", dryable(updateAddressGroup))
+	add(http.MethodDelete, addresses+"/{id}", "DeleteAddressGroup", deleteAddressGroup)
+	add(http.MethodDelete, addresses+"/{id}/force", "DeleteIpAddressGroupForce", forceDeleteAddressGroup)
+
+	acls := mirrorBase + "/firewalls"
+	add(http.MethodPost, acls, "CreateFirewall", dryable(createFirewall))
+	add(http.MethodGet, acls, "ListFirewall", listFirewalls)
+	add(http.MethodGet, acls+"/{id}", "ShowFirewall", showFirewall)
+	add(http.MethodPut, acls+"/{id}", "UpdateFirewall", dryable(updateFirewall))
+	add(http.MethodDelete, acls+"/{id}", "DeleteFirewall", deleteFirewall)
+	add(http.MethodPut, acls+"/{id}/insert-rules", "AddFirewallRules", dryable(insertFirewallRules))
+	add(http.MethodPut, acls+"/{id}/update-rules", "UpdateFirewallRules", dryable(updateFirewallRules))
+	add(http.MethodPut, acls+"/{id}/remove-rules", "RemoveFirewallRules", dryable(removeFirewallRules))
+	add(http.MethodPut, acls+"/{id}/associate-subnets", "AssociateSubnetFirewall", dryable(associateSubnets))
+	add(http.MethodPut, acls+"/{id}/disassociate-subnets", "DisassociateSubnetFirewall", dryable(disassociateSubnets))
 }
 
 func serverRoutes(add adder) {
@@ -124,6 +146,22 @@ func identityRoutes(add adder) {
 	add(http.MethodGet, "/v3/projects", "KeystoneListProjects", listProjects)
 	add(http.MethodGet, "/v3/auth/projects", "KeystoneListAuthProjects", listAuthProjects)
 	add(http.MethodGet, "/v3/auth/domains", "KeystoneListAuthDomains", listDomains)
+}
+
+// dryable is a call that only checks the request when its body says dry_run, and answers 202 when nothing is wrong with it.
+func dryable(h handler) handler {
+	return func(c *call) response {
+		if dry := decodeFields(c.body).boolean("dry_run"); dry == nil || !*dry {
+			return h(c)
+		}
+		trial, _ := c.State.Trial()
+		tried := *c
+		tried.State = trial
+		if answer := h(&tried); answer.status >= http.StatusMultipleChoices {
+			return answer
+		}
+		return response{status: http.StatusAccepted, body: map[string]any{}}
+	}
 }
 
 // find looks the request's method and path up. Where several routes fit, the one listed first wins.

@@ -95,10 +95,11 @@ func Config(w *state.World) dataplane.Config {
 		c.Ports = append(c.Ports, port(w, p))
 	}
 	slices.SortFunc(c.Ports, func(a, b dataplane.Port) int { return strings.Compare(a.ID, b.ID) })
+	c.Subnets = subnets(w)
 	for id := range w.Groups {
 		group := dataplane.Group{ID: id}
 		for _, r := range w.RulesOfGroup(id) {
-			group.Rules = append(group.Rules, groupRule(r))
+			group.Rules = append(group.Rules, groupRule(w, r))
 		}
 		c.Groups = append(c.Groups, group)
 	}
@@ -112,7 +113,7 @@ func Config(w *state.World) dataplane.Config {
 
 func port(w *state.World, p state.Port) dataplane.Port {
 	out := dataplane.Port{
-		ID: p.ID, Down: w.Off(p), Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
+		ID: p.ID, Down: w.Off(p), Subnet: p.SubnetID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
 	}
 	if p.Interface != p.ID { // the port is not the one that the host began with
 		out.Interface = cmp.Or(p.Interface, nowhere)
@@ -123,11 +124,12 @@ func port(w *state.World, p state.Port) dataplane.Port {
 // nowhere is no interface of any layout.
 const nowhere = "-"
 
-func groupRule(r state.GroupRule) dataplane.GroupRule {
+func groupRule(w *state.World, r state.GroupRule) dataplane.GroupRule {
 	return dataplane.GroupRule{
 		Ingress: r.Direction == state.Ingress, IPv6: r.EtherType == "IPv6", Protocol: r.Protocol, Ports: r.Multiport,
 		Deny: r.Action == "deny", Priority: r.Priority, RemotePrefix: prefix(r.RemotePrefix), RemoteGroup: r.RemoteGroup,
-		Disabled: !r.Enabled,
+		RemoteAddresses: addressGroup(w, r.RemoteAddressGroup),
+		Disabled:        !r.Enabled,
 	}
 }
 

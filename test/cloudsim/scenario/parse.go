@@ -23,10 +23,11 @@ const (
 // parser adds what the file has defined so far to the decoder.
 type parser struct {
 	decoder
-	sc      *Scenario
-	groups  map[string]string // name and ID -> ID
-	subnets map[string]subnetRef
-	seen    map[string]string // what must be unique -> where it was first
+	sc          *Scenario
+	groups      map[string]string // name and ID -> ID
+	subnets     map[string]subnetRef
+	addressSets map[string]string // name and ID -> ID
+	seen        map[string]string // what must be unique -> where it was first
 }
 
 type subnetRef struct {
@@ -38,18 +39,21 @@ type subnetRef struct {
 func Parse(file string, data []byte) (*Scenario, error) {
 	p := &parser{
 		decoder: decoder{file: file}, sc: &Scenario{}, groups: map[string]string{}, subnets: map[string]subnetRef{},
-		seen: map[string]string{},
+		seen: map[string]string{}, addressSets: map[string]string{},
 	}
 	root := p.root(data)
 	if p.err != nil {
 		return nil, p.err
 	}
-	o := p.object(root, "region", "accounts", "flavors", "vpcs", "security_groups", "load_balancers", "hosts", "quotas")
+	o := p.object(root, "region", "accounts", "flavors", "vpcs", "address_groups", "security_groups", "network_acls",
+		"load_balancers", "hosts", "quotas")
 	p.sc.Region = o.need("region")
 	p.accounts(o)
 	p.flavors(o)
 	p.vpcs(o)
+	p.addressGroups(o)
 	p.securityGroups(o)
+	p.networkACLs(o)
 	p.loadBalancers(o)
 	p.hosts(o)
 	p.quotas(o)
@@ -221,7 +225,7 @@ var multiport = regexp.MustCompile(`^[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]
 
 func (p *parser) groupRule(n node) GroupRule {
 	o := p.object(n, "id", "description", "direction", "ethertype", "protocol", "multiport", "action", "priority",
-		"remote_ip_prefix", "remote_group_id", "enabled")
+		"remote_ip_prefix", "remote_group_id", "remote_address_group_id", "enabled")
 	r := GroupRule{
 		ID: p.id(o), Description: o.text("description"),
 		Direction: p.oneOf(o, "direction", "", "ingress", "egress"),
@@ -251,6 +255,9 @@ func (p *parser) groupRule(n node) GroupRule {
 		if r.RemotePrefix != "" {
 			p.fail(o.at("remote_group_id"), "it excludes remote_ip_prefix; write two rules")
 		}
+	}
+	if r.RemoteAddressGroup = p.addressSet(o, "remote_address_group_id"); r.RemoteAddressGroup != "" && r.RemotePrefix+r.RemoteGroup != "" {
+		p.fail(o.at("remote_address_group_id"), "it excludes remote_ip_prefix and remote_group_id; write two rules")
 	}
 	return r
 }

@@ -42,7 +42,9 @@ type Scenario struct {
 	Region         string
 	Accounts       []Account
 	VPCs           []VPC
+	AddressGroups  []AddressGroup
 	SecurityGroups []SecurityGroup
+	NetworkACLs    []NetworkACL
 	Flavors        []Flavor
 	LoadBalancers  []LoadBalancer
 	Hosts          []Host
@@ -93,6 +95,7 @@ type GroupRule struct {
 	Priority             int
 	RemotePrefix         string
 	RemoteGroup          string // ID
+	RemoteAddressGroup   string // ID
 	Disabled             bool
 }
 

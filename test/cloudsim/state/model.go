@@ -168,7 +168,8 @@ type SecurityGroup struct {
 	CreatedAt, UpdatedAt             time.Time
 }
 
-// GroupRule is a security group rule. At most one of RemotePrefix and RemoteGroup is set; neither means anyone.
+// GroupRule is a security group rule. At most one of RemotePrefix, RemoteGroup and RemoteAddressGroup is set; none means
+// anyone.
 type GroupRule struct {
 	ID, ProjectID, GroupID string
 	Description            string
@@ -180,6 +181,7 @@ type GroupRule struct {
 	Priority               int    // 1-100, 1 first
 	RemotePrefix           string
 	RemoteGroup            string
+	RemoteAddressGroup     string
 	Enabled                bool
 	CreatedAt, UpdatedAt   time.Time
 }
@@ -205,6 +207,8 @@ type World struct {
 	LoadBalancers map[string]LoadBalancer
 	Groups        map[string]SecurityGroup
 	GroupRules    map[string]GroupRule
+	AddressGroups map[string]AddressGroup
+	Firewalls     map[string]Firewall
 	Quotas        Quotas
 }
 
@@ -234,6 +238,8 @@ func (w *World) clone() *World {
 	c.LoadBalancers = maps.Clone(w.LoadBalancers)
 	c.Groups = maps.Clone(w.Groups)
 	c.GroupRules = maps.Clone(w.GroupRules)
+	c.AddressGroups = maps.Clone(w.AddressGroups)
+	c.Firewalls = maps.Clone(w.Firewalls)
 	return &c
 }
 

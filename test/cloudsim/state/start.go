@@ -14,7 +14,8 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 		Region: sc.Region, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
 		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
-		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{}, Quotas: DefaultQuotas(),
+		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{},
+		AddressGroups: map[string]AddressGroup{}, Firewalls: map[string]Firewall{}, Quotas: DefaultQuotas(),
 	}
 	w.addAccounts(sc)
 	for _, f := range sc.Flavors {
@@ -22,6 +23,7 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 	}
 	w.addNetworks(sc)
 	w.addGroups(sc, now)
+	w.addGuards(sc, now)
 	for _, h := range sc.Hosts {
 		w.addHost(h, now)
 	}
@@ -68,10 +70,37 @@ func (w *World) addGroups(sc *scenario.Scenario, now time.Time) {
 			w.GroupRules[r.ID] = GroupRule{
 				ID: r.ID, ProjectID: g.ProjectID, GroupID: g.ID, Description: r.Description, Direction: r.Direction,
 				EtherType: r.EtherType, Protocol: r.Protocol, Multiport: r.Multiport, Action: r.Action, Priority: r.Priority,
-				RemotePrefix: r.RemotePrefix, RemoteGroup: r.RemoteGroup, Enabled: !r.Disabled, CreatedAt: now, UpdatedAt: now,
+				RemotePrefix: r.RemotePrefix, RemoteGroup: r.RemoteGroup, RemoteAddressGroup: r.RemoteAddressGroup, Enabled: !r.Disabled, CreatedAt: now, UpdatedAt: now,
 			}
 		}
 	}
+}
+
+func (w *World) addGuards(sc *scenario.Scenario, now time.Time) {
+	for _, g := range sc.AddressGroups {
+		w.AddressGroups[g.ID] = AddressGroup{
+			ID: g.ID, ProjectID: g.ProjectID, Name: g.Name, Description: g.Description, IPVersion: g.IPVersion,
+			Addresses: slices.Clone(g.Addresses), MaxCapacity: max(maxGroupAddresses, len(g.Addresses)), CreatedAt: now, UpdatedAt: now,
+		}
+	}
+	for _, a := range sc.NetworkACLs {
+		w.Firewalls[a.ID] = Firewall{
+			ID: a.ID, ProjectID: a.ProjectID, Name: a.Name, Description: a.Description, Off: a.Off, Subnets: slices.Clone(a.Subnets),
+			Ingress: firewallRules(a.Ingress), Egress: firewallRules(a.Egress), CreatedAt: now, UpdatedAt: now,
+		}
+	}
+}
+
+func firewallRules(rules []scenario.ACLRule) []FirewallRule {
+	out := make([]FirewallRule, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, FirewallRule{
+			ID: r.ID, Name: r.Name, Description: r.Description, Action: r.Action, Protocol: r.Protocol, IPVersion: r.IPVersion,
+			SourceAddress: r.SourceAddress, DestinationAddress: r.DestinationAddress, SourceGroup: r.SourceGroup,
+			DestinationGroup: r.DestinationGroup, SourcePort: r.SourcePort, DestinationPort: r.DestinationPort, Enabled: !r.Disabled,
+		})
+	}
+	return out
 }
 
 func (w *World) addHost(h scenario.Host, now time.Time) {

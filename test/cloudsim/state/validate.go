@@ -200,10 +200,10 @@ type SessionInput struct {
 	Type                 *string // create only
 }
 
-// GroupRuleInput is the body of a security group rule's create; nil means absent.
+// GroupRuleInput is the body of a security group rule's create or update; nil means absent.
 type GroupRuleInput struct {
 	GroupID, Description, Direction, EtherType, Protocol, Multiport *string
-	RemotePrefix, RemoteGroup, Action                               *string
+	RemotePrefix, RemoteGroup, RemoteAddressGroup, Action           *string
 	Priority                                                        *int
 	Enabled                                                         *bool
 }

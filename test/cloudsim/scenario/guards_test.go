@@ -1,0 +1,66 @@
+package scenario
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// guarded is the walkthrough with address groups and network ACLs.
+func guarded(t *testing.T, acls string) (*Scenario, error) {
+	t.Helper()
+	return Parse("my.yaml", append(append([]byte{}, WalkthroughYAML...), []byte(`
+address_groups:
+  - {id: 5a1f0c7e-0000-4000-8000-0000000000d1, name: sources, addresses: [192.168.0.230, 10.0.0.0/8, 10.0.0.1-10.0.0.9]}
+  - {name: six, ip_version: 6, addresses: ["2001:db8::/64"]}
+network_acls:
+`+acls)...))
+}
+
+func TestAScenarioMayHaveNetworkACLs(t *testing.T) {
+	sc, err := guarded(t, `
+  - id: 5a1f0c7e-0000-4000-8000-0000000000e1
+    name: acl
+    enabled: false
+    subnets: [subnet-default]
+    ingress_rules:
+      - {id: 5a1f0c7e-0000-4000-8000-0000000000e2, protocol: udp, source_address_group_id: sources, destination_port: "4789,5000-5010"}
+    egress_rules:
+      - {id: 5a1f0c7e-0000-4000-8000-0000000000e3, action: deny, ip_version: 6, destination_ip_address: "2001:db8::/64", enabled: false}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []NetworkACL{{
+		ID: "5a1f0c7e-0000-4000-8000-0000000000e1", Name: "acl", ProjectID: WalkthroughProject, Off: true,
+		Subnets: []string{"5a1f0c7e-0000-4000-8000-000000000011"},
+		Ingress: []ACLRule{{
+			ID: "5a1f0c7e-0000-4000-8000-0000000000e2", Action: "allow", Protocol: "udp", IPVersion: 4,
+			SourceGroup: "5a1f0c7e-0000-4000-8000-0000000000d1", DestinationPort: "4789,5000-5010",
+		}},
+		Egress: []ACLRule{{
+			ID: "5a1f0c7e-0000-4000-8000-0000000000e3", Action: "deny", Protocol: "any", IPVersion: 6, DestinationAddress: "2001:db8::/64", Disabled: true,
+		}},
+	}}
+	if diff := cmp.Diff(want, sc.NetworkACLs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAMistakeInANetworkACLIsNamed(t *testing.T) {
+	const rule = "  - {name: a, ingress_rules: ["
+	for acls, want := range map[string]string{
+		rule + `{protocol: sctp}]}`:                                                          `network_acls[0].ingress_rules[0].protocol: "sctp" is none of tcp, udp, icmp, icmpv6, any or a number`,
+		rule + `{destination_port: "80"}]}`:                                                  `network_acls[0].ingress_rules[0].destination_port: ports need protocol tcp or udp`,
+		rule + `{protocol: tcp, source_port: "80:90"}]}`:                                     `network_acls[0].ingress_rules[0].source_port: "80:90" is not right; write ports and ranges, like "22,3389" or "80-90"`,
+		rule + `{source_ip_address: "2001:db8::/64"}]}`:                                      `network_acls[0].ingress_rules[0].source_ip_address: "2001:db8::/64" is not of IPv4; set ip_version`,
+		rule + `{destination_address_group_id: nobody}]}`:                                    `network_acls[0].ingress_rules[0].destination_address_group_id: there is no address group "nobody"; give the name or id of one in address_groups`,
+		"  - {name: a, subnets: [nowhere]}":                                                  `network_acls[0].subnets[0]: there is no subnet "nowhere"; give the name or id of one in vpcs`,
+		"  - {name: a, subnets: [subnet-default]}\n  - {name: b, subnets: [subnet-default]}": `network_acls[1].subnets[0]: the subnet obeys a already; a subnet has one network ACL at most`,
+	} {
+		_, err := guarded(t, acls)
+		if err == nil || err.(*Error).Field+": "+err.(*Error).Message != want {
+			t.Errorf("%s gives %v; want %s", acls, err, want)
+		}
+	}
+}
