@@ -11,6 +11,8 @@ type Subnet struct {
 	// ACL judges what enters and leaves the subnet; nil for none. What stays
 	// inside of it is never judged, nor are ARP and neighbour discovery.
 	ACL *ACL
+	// Routes lead out of the VPC.
+	Routes []Route
 }
 
 // ACL is a network ACL. It is stateful, and what none of its rules allows is
@@ -66,10 +68,11 @@ func (r *aclRule) matches(q *question) bool {
 type subnet struct {
 	guarded         bool // there is an ACL
 	ingress, egress []aclRule
+	routes          []Route // the longest prefix first
 }
 
 func compileSubnet(s Subnet) *subnet {
-	c := &subnet{}
+	c := &subnet{routes: compileRoutes(s.Routes)}
 	if s.ACL == nil {
 		return c
 	}

@@ -14,6 +14,7 @@ type Config struct {
 	Ports    []Port
 	Groups   []Group
 	Subnets  []Subnet
+	Peerings []Peering
 	Sessions []Session
 }
 

@@ -141,7 +141,7 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 		count.rejected.Add(1)
 		return
 	}
-	t, ok := d.session.tunnelFrom(source)
+	t, ok := c.tunnelFrom(source, d.session.target)
 	t.sourcePort, t.vni, t.id = flowPort(p), d.session.vni, uint16(source.tunnelID.Add(1))
 	kept := min(len(frame), d.session.length)
 	total := 0
@@ -173,17 +173,20 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 
 // tunnelFrom gives the outer addresses of a copy. Not ok when there is no way
 // from the source to the target.
-func (s *mirrorSession) tunnelFrom(source *SwitchPort) (t tunnel, ok bool) {
-	if s.target == nil || s.target.network != source.network {
+func (c *compiled) tunnelFrom(source, target *SwitchPort) (t tunnel, ok bool) {
+	if target == nil {
 		return t, false
 	}
-	t.destinationMAC = s.target.mac
+	t.destinationMAC = target.mac
 	for _, six := range []bool{false, true} { // IPv4 is preferred
-		from, to := firstAddress(source, six), firstAddress(s.target, six)
+		from, to := firstAddress(source, six), firstAddress(target, six)
 		if !from.IsValid() || !to.IsValid() {
 			continue
 		}
-		if g := source.network.gatewayOf(to); g != nil {
+		if target.network != source.network && c.across(source, from, to) != target {
+			continue
+		}
+		if g := target.network.gatewayOf(to); g != nil {
 			t.source, t.destination, t.sourceMAC = from, to, g.mac
 			return t, true
 		}
@@ -200,8 +203,9 @@ func (t *tunnel) question() question {
 	}
 }
 
-// route forwards a packet sent to a gateway's MAC to the host in the VPC that
-// has its destination address, as a router does: new MACs, one hop less.
+// route forwards a packet sent to a gateway's MAC to the host in the VPC, or in
+// one that a peering leads to, that has its destination address, as a router
+// does: new MACs, one hop less.
 func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now time.Time) {
 	n := port.network
 	for i := range n.gateways {
@@ -214,11 +218,14 @@ func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now tim
 		}
 	}
 	to := n.byAddress[p.destination]
+	if to == nil {
+		to = config.across(port, p.source, p.destination)
+	}
 	if to == nil || to == port || p.isNeighborDiscovery() {
 		port.counters.droppedFromHost.add(DropNoRoute)
 		return
 	}
-	g := n.gatewayOf(p.destination)
+	g := to.network.gatewayOf(p.destination)
 	if g == nil {
 		port.counters.droppedFromHost.add(DropNoRoute)
 		return

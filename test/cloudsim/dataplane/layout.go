@@ -38,7 +38,8 @@ type Interface struct {
 	Addresses []netip.Prefix
 	// Gateway is the next hop of the host's default route; zero for none.
 	Gateway netip.Addr
-	// VPC is the network that the interface is in. Frames never leave it.
+	// VPC is the network that the interface is in. Frames leave it only over a
+	// peering.
 	VPC string
 }
 

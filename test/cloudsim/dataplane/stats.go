@@ -20,7 +20,7 @@ const (
 	DropIngressACL    DropReason = "denied by the ACL of the receiver's subnet"
 	DropNoSuchMAC     DropReason = "no such MAC in the VPC"
 	DropToGateway     DropReason = "addressed to the gateway itself"
-	DropNoRoute       DropReason = "no such address in the VPC"
+	DropNoRoute       DropReason = "no route to the address, or nobody has it"
 	DropHopLimit      DropReason = "hop limit reached"
 	DropDevice        DropReason = "device did not take it"
 	DropCutOff        DropReason = "interface without a port, or its server is stopped"

@@ -27,7 +27,7 @@ type Switch struct {
 	former   []string // sessions without a configuration, oldest first
 }
 
-// network is a VPC: frames never leave it.
+// network is a VPC: frames leave it only over a peering, from gateway to gateway.
 type network struct {
 	ports     []*SwitchPort
 	byMAC     map[[6]byte]*SwitchPort
@@ -64,6 +64,7 @@ type SwitchPort struct {
 type compiled struct {
 	generation uint64
 	ports      []portState // by port index
+	peerings   map[string]peering
 }
 
 type portState struct {
@@ -132,7 +133,7 @@ func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 func (s *Switch) Apply(config Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &compiled{ports: make([]portState, len(s.ports))}
+	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings)}
 	if last := s.config.Load(); last != nil {
 		next.generation = last.generation + 1
 	}
