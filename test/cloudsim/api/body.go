@@ -61,6 +61,20 @@ func decodeFields(data []byte) *body {
 	return b
 }
 
+// object reads an object; nil when the field is absent.
+func (b *body) object(field string) *body {
+	raw, ok := b.raw(field)
+	if !ok {
+		return nil
+	}
+	o := &body{}
+	if err := json.Unmarshal(raw, &o.fields); err != nil {
+		b.fail(badField(field, "'%s' is not an object", clip(raw)))
+		return nil
+	}
+	return o
+}
+
 // objects reads a list of objects; nil when the field is absent.
 func (b *body) objects(field string) []*body {
 	raw, ok := b.raw(field)

@@ -37,12 +37,10 @@ func (s *Server) controlReplace(w http.ResponseWriter, kind, rest string) {
 
 // controlGroupRule changes fields of a security group rule, as the console does; the body has the API's names.
 func (s *Server) controlGroupRule(w http.ResponseWriter, r *http.Request, id string) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil {
-		controlProblem(w, http.StatusBadRequest, "read the body: "+err.Error())
+	b, ok := controlBody(w, r)
+	if !ok {
 		return
 	}
-	b := decodeFields(data)
 	in := groupRuleBody(b)
 	if b.err != nil {
 		controlProblem(w, http.StatusBadRequest, b.err.Error())
@@ -50,6 +48,36 @@ func (s *Server) controlGroupRule(w http.ResponseWriter, r *http.Request, id str
 	}
 	rule, err := s.State.UpdateGroupRule(id, in)
 	controlResult(w, map[string]any{"security_group_rule": groupRuleView(rule)}, err)
+}
+
+// controlPeering gives a peering a status that no call can give it, such as EXPIRED.
+func (s *Server) controlPeering(w http.ResponseWriter, r *http.Request, id string) {
+	b, ok := controlBody(w, r)
+	if !ok {
+		return
+	}
+	status := valueOf(b.text("status"))
+	if b.err != nil {
+		controlProblem(w, http.StatusBadRequest, b.err.Error())
+		return
+	}
+	p, err := s.State.SetPeeringStatus(id, status)
+	controlResult(w, map[string]any{"peering": peeringView(p)}, err)
+}
+
+// controlBody reads the object that a control call sends. Not ok when it has been answered.
+func controlBody(w http.ResponseWriter, r *http.Request) (b *body, ok bool) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		controlProblem(w, http.StatusBadRequest, "read the body: "+err.Error())
+		return nil, false
+	}
+	b = decodeFields(data)
+	if b.err != nil {
+		controlProblem(w, http.StatusBadRequest, b.err.Error())
+		return nil, false
+	}
+	return b, true
 }
 
 // controlResult answers a control call that changed the world.

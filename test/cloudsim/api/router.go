@@ -45,7 +45,7 @@ func routes() []route {
 	add := func(method, path, operation string, h handler) {
 		out = append(out, route{method: method, segments: strings.Split(strings.Trim(path, "/"), "/"), operation: operation, handler: h})
 	}
-	for _, of := range []func(adder){mirrorRoutes, portRoutes, groupRoutes, serverRoutes, identityRoutes} {
+	for _, of := range []func(adder){mirrorRoutes, portRoutes, groupRoutes, pathRoutes, serverRoutes, identityRoutes} {
 		of(add)
 	}
 	for i, r := range out {
@@ -128,6 +128,25 @@ func groupRoutes(add adder) {
 	add(http.MethodPut, acls+"/{id}/remove-rules", "RemoveFirewallRules", dryable(removeFirewallRules))
 	add(http.MethodPut, acls+"/{id}/associate-subnets", "AssociateSubnetFirewall", dryable(associateSubnets))
 	add(http.MethodPut, acls+"/{id}/disassociate-subnets", "DisassociateSubnetFirewall", dryable(disassociateSubnets))
+}
+
+// pathRoutes are those of peerings, whose paths name no project, and of route tables.
+func pathRoutes(add adder) {
+	const peerings, tables = "/v2.0/vpc/peerings", "/v1/{project_id}/routetables"
+	add(http.MethodPost, peerings, "CreateVpcPeering", createPeering)
+	add(http.MethodGet, peerings, "ListVpcPeerings", listPeerings)
+	add(http.MethodGet, peerings+"/{id}", "ShowVpcPeering", showPeering)
+	add(http.MethodPut, peerings+"/{id}", "UpdateVpcPeering", updatePeering)
+	add(http.MethodPut, peerings+"/{id}/accept", "AcceptVpcPeering", acceptPeering)
+	add(http.MethodPut, peerings+"/{id}/reject", "RejectVpcPeering", rejectPeering)
+	add(http.MethodDelete, peerings+"/{id}", "DeleteVpcPeering", deletePeering)
+
+	add(http.MethodPost, tables, "CreateRouteTable", createRouteTable)
+	add(http.MethodGet, tables, "ListRouteTables", listRouteTables)
+	add(http.MethodGet, tables+"/{id}", "ShowRouteTable", showRouteTable)
+	add(http.MethodPut, tables+"/{id}", "UpdateRouteTable", updateRouteTable)
+	add(http.MethodDelete, tables+"/{id}", "DeleteRouteTable", deleteRouteTable)
+	add(http.MethodPost, tables+"/{id}/action", "AssociateRouteTable", moveSubnets)
 }
 
 func serverRoutes(add adder) {

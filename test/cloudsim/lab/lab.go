@@ -95,7 +95,7 @@ func Config(w *state.World) dataplane.Config {
 		c.Ports = append(c.Ports, port(w, p))
 	}
 	slices.SortFunc(c.Ports, func(a, b dataplane.Port) int { return strings.Compare(a.ID, b.ID) })
-	c.Subnets = subnets(w)
+	c.Subnets, c.Peerings = subnets(w), peerings(w)
 	for id := range w.Groups {
 		group := dataplane.Group{ID: id}
 		for _, r := range w.RulesOfGroup(id) {

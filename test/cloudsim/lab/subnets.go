@@ -16,9 +16,37 @@ func subnets(w *state.World) []dataplane.Subnet {
 		if f, ok := w.FirewallOf(id); ok {
 			s.ACL = &dataplane.ACL{Off: f.Off, Ingress: aclRules(w, f.Ingress), Egress: aclRules(w, f.Egress)}
 		}
+		if t, ok := w.RouteTableOf(id); ok {
+			s.Routes = routes(t)
+		}
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b dataplane.Subnet) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// routes of any other type than to a peering lead nowhere.
+func routes(t state.RouteTable) []dataplane.Route {
+	var out []dataplane.Route
+	for _, r := range t.Routes {
+		route := dataplane.Route{Destination: prefix(r.Destination)}
+		if r.Type == state.RoutePeering {
+			route.Peering = r.NextHop
+		}
+		out = append(out, route)
+	}
+	return out
+}
+
+// peerings are those that are up.
+func peerings(w *state.World) []dataplane.Peering {
+	var out []dataplane.Peering
+	for _, p := range w.Peerings {
+		if p.Status == state.PeeringActive {
+			out = append(out, dataplane.Peering{ID: p.ID, VPCs: [2]string{p.Requester.VPCID, p.Accepter.VPCID}})
+		}
+	}
+	slices.SortFunc(out, func(a, b dataplane.Peering) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
 

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,8 +61,63 @@ func TestAMistakeInANetworkACLIsNamed(t *testing.T) {
 		"  - {name: a, subnets: [subnet-default]}\n  - {name: b, subnets: [subnet-default]}": `network_acls[1].subnets[0]: the subnet obeys a already; a subnet has one network ACL at most`,
 	} {
 		_, err := guarded(t, acls)
-		if err == nil || err.(*Error).Field+": "+err.(*Error).Message != want {
+		var mistake *Error
+		if !errors.As(err, &mistake) || mistake.Field+": "+mistake.Message != want {
 			t.Errorf("%s gives %v; want %s", acls, err, want)
+		}
+	}
+}
+
+func TestAScenarioMayHaveSeveralVPCsWithPeeringsAndRoutes(t *testing.T) {
+	const vpc = `
+  - id: 5a1f0c7e-0000-4000-8000-000000000002
+    name: other
+    cidr: 10.2.0.0/16
+    subnets: [{name: s2, cidr: 10.2.0.0/24, gateway: 10.2.0.1, gateway_mac: "fa:16:3e:d1:6b:5e"}]
+security_groups:`
+	parse := func(rest string) (*Scenario, error) {
+		return Parse("my.yaml", []byte(strings.Replace(string(WalkthroughYAML), "\nsecurity_groups:", vpc, 1)+rest))
+	}
+	sc, err := parse(`
+peerings:
+  - {id: 5a1f0c7e-0000-4000-8000-0000000000f1, name: p, requester: vpc-default, accepter: other, status: PENDING_ACCEPTANCE}
+route_tables:
+  - id: 5a1f0c7e-0000-4000-8000-0000000000f2
+    name: rtb
+    vpc: other
+    default: true
+    subnets: [s2]
+    routes: [{destination: 192.168.0.0/24, nexthop: p}, {type: er, destination: 0.0.0.0/0, nexthop: router}]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "5a1f0c7e-0000-4000-8000-000000000002"
+	if diff := cmp.Diff([]Peering{{
+		ID: "5a1f0c7e-0000-4000-8000-0000000000f1", Name: "p", Requester: WalkthroughVPC, Accepter: id, Status: "PENDING_ACCEPTANCE",
+	}}, sc.Peerings); diff != "" {
+		t.Errorf("peerings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]RouteTable{{
+		ID: "5a1f0c7e-0000-4000-8000-0000000000f2", Name: "rtb", VPCID: id, Default: true, Subnets: []string{sc.VPCs[1].Subnets[0].ID},
+		Routes: []Route{
+			{Type: "peering", Destination: "192.168.0.0/24", NextHop: "5a1f0c7e-0000-4000-8000-0000000000f1"},
+			{Type: "er", Destination: "0.0.0.0/0", NextHop: "router"},
+		},
+	}}, sc.RouteTables); diff != "" {
+		t.Errorf("route tables (-want +got):\n%s", diff)
+	}
+	for rest, want := range map[string]string{
+		"\npeerings: [{name: p, requester: vpc-default, accepter: nowhere}]":                           `peerings[0].accepter: there is no VPC "nowhere"; give the name or id of one in vpcs`,
+		"\npeerings: [{name: p, requester: other, accepter: other}]":                                   `peerings[0].accepter: a VPC cannot be connected with itself; give another`,
+		"\nroute_tables: [{name: r, vpc: other, subnets: [subnet-default]}]":                           `route_tables[0].subnets[0]: there is no subnet "subnet-default" in the VPC; give the name or id of one of it`,
+		"\nroute_tables: [{name: r, vpc: other, routes: [{destination: 1.0.0.0/8, nexthop: p}]}]":      `route_tables[0].routes[0].nexthop: there is no peering "p"; give the name or id of one in peerings`,
+		"\nroute_tables: [{name: r, vpc: other, default: true}, {name: q, vpc: other, default: true}]": `route_tables[1].default: the VPC's default route table is r already; keep one`,
+	} {
+		_, err := parse(rest)
+		var mistake *Error
+		if !errors.As(err, &mistake) || mistake.Field+": "+mistake.Message != want {
+			t.Errorf("%s gives %v; want %s", rest, err, want)
 		}
 	}
 }

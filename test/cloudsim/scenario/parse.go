@@ -27,6 +27,8 @@ type parser struct {
 	groups      map[string]string // name and ID -> ID
 	subnets     map[string]subnetRef
 	addressSets map[string]string // name and ID -> ID
+	vpcIDs      map[string]string // name and ID -> ID
+	peeringIDs  map[string]string // name and ID -> ID
 	seen        map[string]string // what must be unique -> where it was first
 }
 
@@ -40,17 +42,20 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	p := &parser{
 		decoder: decoder{file: file}, sc: &Scenario{}, groups: map[string]string{}, subnets: map[string]subnetRef{},
 		seen: map[string]string{}, addressSets: map[string]string{},
+		vpcIDs: map[string]string{}, peeringIDs: map[string]string{},
 	}
 	root := p.root(data)
 	if p.err != nil {
 		return nil, p.err
 	}
-	o := p.object(root, "region", "accounts", "flavors", "vpcs", "address_groups", "security_groups", "network_acls",
+	o := p.object(root, "region", "accounts", "flavors", "vpcs", "peerings", "route_tables", "address_groups", "security_groups", "network_acls",
 		"load_balancers", "hosts", "quotas")
 	p.sc.Region = o.need("region")
 	p.accounts(o)
 	p.flavors(o)
 	p.vpcs(o)
+	p.peerings(o)
+	p.routeTables(o)
 	p.addressGroups(o)
 	p.securityGroups(o)
 	p.networkACLs(o)
@@ -160,8 +165,12 @@ func (p *parser) flavors(root object) {
 
 func (p *parser) vpcs(root object) {
 	for _, n := range root.list("vpcs") {
-		o := p.object(n, "id", "name", "project", "subnets")
+		o := p.object(n, "id", "name", "project", "cidr", "subnets")
 		v := VPC{ID: p.id(o), Name: p.name(o, "VPC"), ProjectID: p.project(o)}
+		if cidr := parsed(o, "cidr", netip.ParsePrefix, cidrRemedy); cidr.IsValid() {
+			v.CIDR = cidr.String()
+		}
+		p.vpcIDs[v.ID], p.vpcIDs[v.Name] = v.ID, v.ID
 		for _, m := range o.list("subnets") {
 			v.Subnets = append(v.Subnets, p.subnet(m, v))
 		}

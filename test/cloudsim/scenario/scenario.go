@@ -42,6 +42,8 @@ type Scenario struct {
 	Region         string
 	Accounts       []Account
 	VPCs           []VPC
+	Peerings       []Peering
+	RouteTables    []RouteTable
 	AddressGroups  []AddressGroup
 	SecurityGroups []SecurityGroup
 	NetworkACLs    []NetworkACL
@@ -67,6 +69,7 @@ type Project struct{ ID, Name string }
 // VPC is a private network.
 type VPC struct {
 	ID, Name  string
+	CIDR      string // empty where the file names none
 	ProjectID string
 	Subnets   []Subnet
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/netip"
 	"testing"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
@@ -71,3 +72,5 @@ func control(t *testing.T, cloud *sim.Sim, method, path, body string) (status in
 	}
 	return resp.StatusCode, answer
 }
+
+func prefixOf(text string) netip.Prefix { return netip.MustParsePrefix(text) }

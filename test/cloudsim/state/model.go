@@ -199,7 +199,10 @@ type World struct {
 	Rules         map[string]Rule
 	Sessions      map[string]Session
 	Ports         map[string]Port
+	VPCs          map[string]VPC
 	Subnets       map[string]Subnet
+	Peerings      map[string]Peering
+	RouteTables   map[string]RouteTable
 	Servers       map[string]Server
 	Interfaces    map[string]Interface
 	Jobs          map[string]Job
@@ -230,7 +233,10 @@ func (w *World) clone() *World {
 		p.SecurityGroups = slices.Clone(p.SecurityGroups)
 		c.Ports[id] = p
 	}
+	c.VPCs = maps.Clone(w.VPCs)
 	c.Subnets = maps.Clone(w.Subnets)
+	c.Peerings = maps.Clone(w.Peerings)
+	c.RouteTables = maps.Clone(w.RouteTables)
 	c.Servers = maps.Clone(w.Servers)
 	c.Interfaces = maps.Clone(w.Interfaces)
 	c.Jobs = maps.Clone(w.Jobs)

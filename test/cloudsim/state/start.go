@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 )
 
@@ -15,13 +17,15 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
 		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
 		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{},
-		AddressGroups: map[string]AddressGroup{}, Firewalls: map[string]Firewall{}, Quotas: DefaultQuotas(),
+		AddressGroups: map[string]AddressGroup{}, Firewalls: map[string]Firewall{}, VPCs: map[string]VPC{},
+		Peerings: map[string]Peering{}, RouteTables: map[string]RouteTable{}, Quotas: DefaultQuotas(),
 	}
 	w.addAccounts(sc)
 	for _, f := range sc.Flavors {
 		w.Flavors[f.Name] = Flavor(f)
 	}
-	w.addNetworks(sc)
+	w.addNetworks(sc, now)
+	w.addPaths(sc, now)
 	w.addGroups(sc, now)
 	w.addGuards(sc, now)
 	for _, h := range sc.Hosts {
@@ -47,8 +51,9 @@ func (w *World) addAccounts(sc *scenario.Scenario) {
 	}
 }
 
-func (w *World) addNetworks(sc *scenario.Scenario) {
+func (w *World) addNetworks(sc *scenario.Scenario, now time.Time) {
 	for _, v := range sc.VPCs {
+		w.VPCs[v.ID] = VPC{ID: v.ID, ProjectID: v.ProjectID, Name: v.Name, CIDR: v.CIDR, CreatedAt: now}
 		for _, s := range v.Subnets {
 			w.Subnets[s.ID] = Subnet{
 				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, Gateway: s.Gateway,
@@ -58,6 +63,40 @@ func (w *World) addNetworks(sc *scenario.Scenario) {
 	}
 	for _, lb := range sc.LoadBalancers {
 		w.LoadBalancers[lb.ID] = LoadBalancer{ID: lb.ID, ProjectID: lb.ProjectID, Name: lb.Name, VPCID: lb.VPCID, Address: lb.Address}
+	}
+}
+
+// addPaths gives each VPC a default route table, unless the scenario has one, with all subnets that obey no other.
+func (w *World) addPaths(sc *scenario.Scenario, now time.Time) {
+	for _, p := range sc.Peerings {
+		w.Peerings[p.ID] = Peering{
+			ID: p.ID, Name: p.Name, Status: p.Status, CreatedAt: now, UpdatedAt: now,
+			Requester: PeeringSide{p.Requester, w.VPCs[p.Requester].ProjectID}, Accepter: PeeringSide{p.Accepter, w.VPCs[p.Accepter].ProjectID},
+		}
+	}
+	for _, t := range sc.RouteTables {
+		table := RouteTable{
+			ID: t.ID, ProjectID: w.VPCs[t.VPCID].ProjectID, VPCID: t.VPCID, Name: t.Name, Default: t.Default, Subnets: slices.Clone(t.Subnets),
+			CreatedAt: now, UpdatedAt: now,
+		}
+		for _, r := range t.Routes {
+			table.Routes = append(table.Routes, Route(r))
+		}
+		w.RouteTables[t.ID] = table
+	}
+	for _, v := range sc.VPCs {
+		id := w.defaultTable(v.ID)
+		if id == "" {
+			id = uuid.NewSHA1(uuid.NameSpaceOID, []byte("route table of "+v.ID)).String()
+			w.RouteTables[id] = RouteTable{
+				ID: id, ProjectID: v.ProjectID, VPCID: v.ID, Name: "rtb-" + v.Name, Default: true, CreatedAt: now, UpdatedAt: now,
+			}
+		}
+		for _, s := range v.Subnets {
+			if _, ok := w.RouteTableOf(s.ID); !ok {
+				w.bindSubnet(s.ID, id, now)
+			}
+		}
 	}
 }
 
