@@ -29,6 +29,12 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		s.controlRemoveFault(w, rest)
 	case "POST ports", "POST servers":
 		s.controlReplace(w, name, rest)
+	case "PUT ports":
+		s.controlPort(w, r, rest)
+	case "PUT network":
+		s.controlNetwork(w, r)
+	case "PUT flavors":
+		s.controlFlavor(w, r, rest)
 	case "PUT peerings":
 		s.controlPeering(w, r, rest)
 	case "PUT security-group-rules":
@@ -47,7 +53,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok"})
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
-			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, PUT peerings/ID, PUT security-group-rules/ID below "+ControlPrefix)
+			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
+			"PUT ports/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network below "+ControlPrefix)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"vpcmirror.io/operator/test/cloudsim/state"
 )
@@ -63,6 +64,54 @@ func (s *Server) controlPeering(w http.ResponseWriter, r *http.Request, id strin
 	}
 	p, err := s.State.SetPeeringStatus(id, status)
 	controlResult(w, map[string]any{"peering": peeringView(p)}, err)
+}
+
+// controlPort changes the MTU of the device that a port is plugged into.
+func (s *Server) controlPort(w http.ResponseWriter, r *http.Request, id string) {
+	b, ok := controlBody(w, r)
+	if !ok {
+		return
+	}
+	mtu := b.number("mtu")
+	if b.err == nil && mtu == nil {
+		b.fail(badField("mtu", "the field is required"))
+	}
+	if b.err != nil {
+		controlProblem(w, http.StatusBadRequest, b.err.Error())
+		return
+	}
+	controlResult(w, map[string]any{"id": id, "mtu": *mtu}, s.State.SetMTU(id, *mtu))
+}
+
+// controlNetwork changes how long the network takes to do as the API was told.
+func (s *Server) controlNetwork(w http.ResponseWriter, r *http.Request) {
+	b, ok := controlBody(w, r)
+	if !ok {
+		return
+	}
+	delay, err := time.ParseDuration(valueOf(b.text("propagation_delay")))
+	if err != nil {
+		controlProblem(w, http.StatusBadRequest, "propagation_delay: give a duration, such as 5s or 0s")
+		return
+	}
+	controlResult(w, map[string]any{"propagation_delay": delay.String()}, s.State.SetPropagation(delay))
+}
+
+// controlFlavor changes what a flavor says of mirroring, and what it does.
+func (s *Server) controlFlavor(w http.ResponseWriter, r *http.Request, name string) {
+	b, ok := controlBody(w, r)
+	if !ok {
+		return
+	}
+	in := state.FlavorInput{
+		Mirroring: b.boolean("mirroring"), Accepted: b.boolean("accepted"), Carries: b.boolean("carries"), Undeclared: b.boolean("undeclared"),
+	}
+	if b.err != nil || name == "" {
+		controlProblem(w, http.StatusBadRequest, "give /_sim/flavors/NAME, and booleans for mirroring, accepted, carries and undeclared")
+		return
+	}
+	f := s.State.SetFlavor(name, in)
+	controlResult(w, map[string]any{"name": name, "mirroring": f.Mirroring, "accepted": f.Accepted, "carries": f.Carries, "undeclared": f.Undeclared}, nil)
 }
 
 // controlBody reads the object that a control call sends. Not ok when it has been answered.

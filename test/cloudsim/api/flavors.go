@@ -7,13 +7,15 @@ import (
 )
 
 func flavorView(f state.Flavor) any {
+	specs := map[string]any{"ecs:performancetype": "normal"}
+	if !f.Undeclared {
+		specs["network_interface:traffic_mirroring_supported"] = strconv.FormatBool(f.Mirroring)
+	}
 	return map[string]any{
 		"id": f.Name, "name": f.Name, "vcpus": strconv.Itoa(f.VCPUs), "ram": f.MemoryMiB, "disk": "0", "swap": "",
 		"OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": false, "rxtx_factor": 1.0, "rxtx_quota": nil, "rxtx_cap": nil,
 		"os-flavor-access:is_public": true, "links": []any{},
-		"os_extra_specs": map[string]any{
-			"ecs:performancetype": "normal", "network_interface:traffic_mirroring_supported": strconv.FormatBool(f.Mirroring),
-		},
+		"os_extra_specs": specs,
 	}
 }
 
@@ -22,7 +24,7 @@ func listFlavors(c *call) response {
 	w := c.world()
 	flavors := map[string]state.Flavor{}
 	for _, s := range w.Servers {
-		flavors[s.Flavor] = state.Flavor{Name: s.Flavor, VCPUs: 2, MemoryMiB: 4096, Mirroring: w.FlavorMirrors(s.Flavor)}
+		flavors[s.Flavor] = w.Flavor(s.Flavor)
 	}
 	for name, f := range w.Flavors {
 		flavors[name] = f

@@ -38,6 +38,9 @@ type Port struct {
 	// FlavorSupportsMirroring is whether the server's flavor can be a mirror
 	// source; without it a session copies nothing from this port.
 	FlavorSupportsMirroring bool
+	// MTU of the host's device, 0 for 1500. The host sends no longer packets; what
+	// copies are cut to is the network's own, 1500.
+	MTU int
 	// NoAddressCheck lets the host send from any source address (the cloud's
 	// source/destination check switched off). The source MAC is always checked.
 	NoAddressCheck bool

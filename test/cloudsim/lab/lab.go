@@ -30,15 +30,24 @@ type Lab struct {
 }
 
 // Start builds the network of the cloud's scenario, with namespaces named prefix + host, and follows the cloud's state: a
-// change through the API is in effect when its answer arrives. Close it before the cloud.
+// change through the API is in effect when its answer arrives, or as much later as the state's propagation delay says.
+// Close it before the cloud.
 func Start(ctx context.Context, cloud *sim.Sim, prefix string, log *slog.Logger) (*Lab, error) {
 	plane, err := dataplane.Start(ctx, Layout(cloud.Scenario, prefix), log)
 	if err != nil {
 		return nil, fmt.Errorf("start the data plane: %w", err)
 	}
-	cancel := cloud.State.Subscribe(func(w *state.World) { plane.Apply(Config(w)) })
+	changes := &pipeline[*state.World]{pass: func(w *state.World) { plane.Apply(Config(w)) }}
+	began := false // with what is there no network is late
+	cancel := cloud.State.Subscribe(func(w *state.World) {
+		delay := w.Propagation
+		if !began {
+			began, delay = true, 0
+		}
+		changes.put(w, delay)
+	})
 	cloud.SetStats(func() any { return plane.Stats() })
-	return &Lab{Plane: plane, cancel: cancel}, nil
+	return &Lab{Plane: plane, cancel: func() { cancel(); changes.close() }}, nil
 }
 
 // Close takes the network down.
@@ -113,7 +122,8 @@ func Config(w *state.World) dataplane.Config {
 
 func port(w *state.World, p state.Port) dataplane.Port {
 	out := dataplane.Port{
-		ID: p.ID, Down: w.Off(p), Subnet: p.SubnetID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
+		ID: p.ID, Down: w.Off(p), Subnet: p.SubnetID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.Flavor(p.Flavor).Carries,
+		MTU: w.Interfaces[p.Interface].MTU,
 	}
 	if p.Interface != p.ID { // the port is not the one that the host began with
 		out.Interface = cmp.Or(p.Interface, nowhere)

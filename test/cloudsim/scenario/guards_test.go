@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -119,5 +120,33 @@ route_tables:
 		if !errors.As(err, &mistake) || mistake.Field+": "+mistake.Message != want {
 			t.Errorf("%s gives %v; want %s", rest, err, want)
 		}
+	}
+}
+
+func TestAScenarioSaysWhatFlavorsInterfacesAndTheNetworkDo(t *testing.T) {
+	text := string(WalkthroughYAML) + "\npropagation_delay: 1500ms\n"
+	for old, changed := range map[string]string{
+		"    mirroring: false":           "    mirroring: false\n    accepted: true\n    undeclared: true",
+		"        mac: fa:16:3e:7e:d6:bc": "        mac: fa:16:3e:7e:d6:bc\n        mtu: 1446",
+		"  - name: ecs-test\n":           "  - name: ecs-test\n    stopped: true\n",
+	} {
+		text = strings.Replace(text, old, changed, 1)
+	}
+	sc, err := Parse("my.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Flavor{
+		{Name: "c7t.large.2", VCPUs: 2, MemoryMiB: 4096, Mirroring: true, Accepted: true, Carries: true},
+		{Name: "s6.large.2", VCPUs: 2, MemoryMiB: 4096, Accepted: true, Undeclared: true},
+	}
+	if diff := cmp.Diff(want, sc.Flavors); diff != "" {
+		t.Errorf("flavors (-want +got):\n%s", diff)
+	}
+	if sc.Propagation != 1500*time.Millisecond || sc.Hosts[0].Interfaces[0].MTU != 1446 || sc.Hosts[1].Interfaces[0].MTU != 0 {
+		t.Errorf("propagation %s, MTUs %d and %d", sc.Propagation, sc.Hosts[0].Interfaces[0].MTU, sc.Hosts[1].Interfaces[0].MTU)
+	}
+	if sc.Hosts[0].Stopped || !sc.Hosts[1].Stopped {
+		t.Errorf("stopped: %v and %v, want the second alone", sc.Hosts[0].Stopped, sc.Hosts[1].Stopped)
 	}
 }

@@ -49,7 +49,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 		return nil, p.err
 	}
 	o := p.object(root, "region", "accounts", "flavors", "vpcs", "peerings", "route_tables", "address_groups", "security_groups", "network_acls",
-		"load_balancers", "hosts", "quotas")
+		"load_balancers", "hosts", "quotas", "propagation_delay")
 	p.sc.Region = o.need("region")
 	p.accounts(o)
 	p.flavors(o)
@@ -62,6 +62,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	p.loadBalancers(o)
 	p.hosts(o)
 	p.quotas(o)
+	p.sc.Propagation = parsed(o, "propagation_delay", time.ParseDuration, "write a duration, like 5s")
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -155,10 +156,12 @@ func (p *parser) project(o object) string {
 
 func (p *parser) flavors(root object) {
 	for _, n := range root.list("flavors") {
-		o := p.object(n, "name", "vcpus", "memory_mib", "mirroring")
+		o := p.object(n, "name", "vcpus", "memory_mib", "mirroring", "accepted", "carries", "undeclared")
+		mirroring := o.boolean("mirroring", false)
 		p.sc.Flavors = append(p.sc.Flavors, Flavor{
 			Name: p.name(o, "flavor"), VCPUs: o.number("vcpus", 1, 1024, 2), MemoryMiB: o.number("memory_mib", 1, 1<<30, 4096),
-			Mirroring: o.boolean("mirroring", false),
+			Mirroring: mirroring, Accepted: o.boolean("accepted", mirroring), Carries: o.boolean("carries", mirroring),
+			Undeclared: o.boolean("undeclared", false),
 		})
 	}
 }
@@ -344,11 +347,12 @@ func (p *parser) hosts(root object) {
 }
 
 func (p *parser) networkInterface(n node, index int) (Interface, string) {
-	o := p.object(n, "id", "name", "mac", "subnet", "addresses", "security_groups")
+	o := p.object(n, "id", "name", "mac", "subnet", "addresses", "security_groups", "mtu")
 	o.need("mac")
 	sub := p.subnetOf(o)
 	nic := Interface{
 		ID: p.id(o), Name: o.text("name"), MAC: parsed(o, "mac", parseMAC, macRemedy), SubnetID: sub.ID, VPCID: sub.vpc,
+		MTU: o.number("mtu", MinMTU, MaxMTU, 0),
 	}
 	if nic.Name == "" {
 		nic.Name = fmt.Sprintf(defaultInterfaceTemplate, index)

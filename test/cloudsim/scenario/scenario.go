@@ -52,6 +52,8 @@ type Scenario struct {
 	Hosts          []Host
 	// Quotas are limits that differ from the cloud's defaults, by the cloud's names.
 	Quotas map[string]int
+	// Propagation is how long the network takes to do as the API was told.
+	Propagation time.Duration
 }
 
 // Account is one access key and the projects that it may use. Several accounts may share a project.
@@ -107,7 +109,14 @@ type Flavor struct {
 	Name      string
 	VCPUs     int
 	MemoryMiB int
+	// Mirroring is what the flavor's extra spec says of mirror sources.
 	Mirroring bool
+	// Accepted: the cloud takes interfaces of such servers as mirror sources.
+	Accepted bool
+	// Carries: their packets are copied. One that is accepted and carries nothing is silent.
+	Carries bool
+	// Undeclared: the extra spec is left out, so that nobody can read it.
+	Undeclared bool
 }
 
 // LoadBalancer is a private load balancer.
@@ -132,7 +141,14 @@ type Interface struct {
 	VPCID          string
 	Addresses      []netip.Addr
 	SecurityGroups []string // IDs
+	MTU            int      // MinMTU to MaxMTU; 0 means MaxMTU
 }
+
+// Bounds of an interface's MTU: what IPv4 needs, and what the simulated network carries.
+const (
+	MinMTU = 576
+	MaxMTU = 1500
+)
 
 // Walkthrough returns the embedded scenario.
 func Walkthrough() *Scenario {

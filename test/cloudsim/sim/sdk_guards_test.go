@@ -43,7 +43,7 @@ func TestTheSDKManagesANetworkACL(t *testing.T) {
 	f := insertRules(t, c, id, nil, model.FirewallInsertRuleItemOption{
 		Name: ptr("vxlan"), Action: "allow", Protocol: "UDP", IpVersion: 4, SourceIpAddress: ptr("192.168.0.230"), DestinationPort: ptr("4789,5000-5010"),
 	})
-	f = insertRules(t, c, id, &f.IngressRules[0].Id, model.FirewallInsertRuleItemOption{Name: ptr("last"), Action: "deny", Protocol: "any", IpVersion: 6})
+	insertRules(t, c, id, &f.IngressRules[0].Id, model.FirewallInsertRuleItemOption{Name: ptr("last"), Action: "deny", Protocol: "any", IpVersion: 6})
 	f = insertRules(t, c, id, nil, model.FirewallInsertRuleItemOption{Name: ptr("first"), Action: "deny", Protocol: "tcp", IpVersion: 4, Enabled: ptr(false)})
 	if diff := cmp.Diff([]string{"first", "vxlan", "last"}, names(f.IngressRules)); diff != "" {
 		t.Fatalf("the order (-want +got):\n%s", diff)

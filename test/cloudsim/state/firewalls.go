@@ -281,11 +281,9 @@ func checkFirewallRule(r *FirewallRule) error {
 	if r.IPVersion != 4 && r.IPVersion != 6 {
 		return invalid("ip_version", "'%d' is not in [4, 6]", r.IPVersion)
 	}
-	switch r.Protocol {
-	case "tcp", "udp", "icmp", "icmpv6", "any":
-	default:
-		if n, err := strconv.Atoi(r.Protocol); err != nil || n < 0 || n > 255 {
-			return invalid("protocol", "'%s' is none of tcp, udp, icmp, icmpv6, any or a number 0-255", r.Protocol)
+	if r.Protocol != "any" {
+		if err := checkProtocol(r.Protocol); err != nil {
+			return err
 		}
 	}
 	for _, side := range []struct {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -230,11 +229,9 @@ func (s *Store) fillGroupRule(r *GroupRule, in GroupRuleInput) error {
 }
 
 func checkGroupRule(r *GroupRule) error {
-	switch r.Protocol {
-	case "", "tcp", "udp", "icmp", "icmpv6":
-	default:
-		if n, err := strconv.Atoi(r.Protocol); err != nil || n < 0 || n > 255 {
-			return invalid("protocol", "'%s' is none of tcp, udp, icmp, icmpv6 or a number 0-255", r.Protocol)
+	if r.Protocol != "" {
+		if err := checkProtocol(r.Protocol); err != nil {
+			return err
 		}
 	}
 	if err := checkMultiport("multiport", r.Multiport); err != nil {

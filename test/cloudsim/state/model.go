@@ -138,6 +138,8 @@ type Interface struct {
 	SubnetID, VPCID string
 	MAC             string
 	Addresses       []netip.Addr
+	// MTU of the host's device; 0 means 1500. The host sends no longer packets.
+	MTU int
 }
 
 // Job is what a call of the ECS service started, which is over when it is answered.
@@ -152,8 +154,14 @@ type Flavor struct {
 	Name      string
 	VCPUs     int
 	MemoryMiB int
-	// Mirroring reports whether interfaces of such servers may be mirror sources.
+	// Mirroring is what the flavor's extra spec says of mirror sources.
 	Mirroring bool
+	// Accepted: the cloud takes interfaces of such servers as mirror sources.
+	Accepted bool
+	// Carries: their packets are copied. One that is accepted and carries nothing is silent.
+	Carries bool
+	// Undeclared: the extra spec is left out, so that nobody can read it.
+	Undeclared bool
 }
 
 // LoadBalancer is a private load balancer, which may be a mirror target.
@@ -213,6 +221,8 @@ type World struct {
 	AddressGroups map[string]AddressGroup
 	Firewalls     map[string]Firewall
 	Quotas        Quotas
+	// Propagation is how long the network takes to do as the state says.
+	Propagation time.Duration
 }
 
 // clone copies the maps, and the slices that a change is likely to touch, so that a World once published never changes.
@@ -278,13 +288,13 @@ func (w *World) RulesOfGroup(groupID string) []GroupRule {
 	return out
 }
 
-// FlavorMirrors reports whether the flavor may carry mirror sources. Flavors that the scenario does not list follow the
-// documented family: c7t.
-func (w *World) FlavorMirrors(name string) bool {
+// Flavor finds a flavor by name. Those that the scenario does not list follow the documented family: c7t.
+func (w *World) Flavor(name string) Flavor {
 	if f, ok := w.Flavors[name]; ok {
-		return f.Mirroring
+		return f
 	}
-	return mirroringFamily(name)
+	mirrors := mirroringFamily(name)
+	return Flavor{Name: name, VCPUs: 2, MemoryMiB: 4096, Mirroring: mirrors, Accepted: mirrors, Carries: mirrors}
 }
 
 func mirroringFamily(flavor string) bool {

@@ -13,7 +13,7 @@ import (
 func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 	now = now.UTC().Truncate(time.Second)
 	w := &World{
-		Region: sc.Region, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
+		Region: sc.Region, Propagation: sc.Propagation, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
 		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
 		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{},
@@ -149,6 +149,7 @@ func (w *World) addHost(h scenario.Host, now time.Time) {
 	for i, nic := range h.Interfaces {
 		w.Interfaces[nic.ID] = Interface{
 			ID: nic.ID, ServerID: h.ID, SubnetID: nic.SubnetID, VPCID: nic.VPCID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses),
+			MTU: nic.MTU,
 		}
 		w.Ports[nic.ID] = Port{
 			ID: nic.ID, ProjectID: h.ProjectID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses), SubnetID: nic.SubnetID,

@@ -102,6 +102,17 @@ func pick(field, value string, allowed ...string) (string, error) {
 
 var mirrorProtocols = []string{"TCP", "UDP", "ICMP", "ICMPV6", "ALL"}
 
+// checkProtocol reads the protocol of a rule of a security group or network ACL.
+func checkProtocol(text string) error {
+	if slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, text) {
+		return nil
+	}
+	if n, err := strconv.Atoi(text); err != nil || n < 0 || n > 255 {
+		return invalid("protocol", "'%s' is none of tcp, udp, icmp, icmpv6 or a number 0-255", text)
+	}
+	return nil
+}
+
 func checkCIDR(field, cidr, etherType string) error {
 	if cidr == "" {
 		return nil
