@@ -181,6 +181,24 @@ func TestACLsAndCopies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a copy passes the source's ACL only where copies do", func(t *testing.T) {
+		in := []ACLRule{{}}
+		for _, test := range []struct {
+			egress []ACLRule
+			want   SessionStats
+		}{
+			{nil, SessionStats{Copies: 1, DeniedBySourceACL: 1}},
+			{[]ACLRule{{Protocol: "udp", Destination: some("192.168.0.164/32"), DestinationPorts: "4789"}}, SessionStats{Copies: 1, Delivered: 1}},
+		} {
+			l := walkthrough(t, apart(map[string]*ACL{portSource: {Ingress: in, Egress: test.egress}}), func(c *Config) { c.Copies.PassSourceACL = true })
+			l.send(portTest, syn)
+			got := l.sw.Stats().Sessions["session-1"]
+			got.InnerBytes = 0
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("%+v (-want +got):\n%s", test.egress, diff)
+			}
+		}
+	})
 	t.Run("what the source's ACL does not let out is not copied", func(t *testing.T) {
 		out := func(c *Config) { c.Sessions[0].Egress = []Rule{{Priority: 1, Accept: true, Protocol: "ALL"}} }
 		l := walkthrough(t, apart(map[string]*ACL{portSource: {}}), out)

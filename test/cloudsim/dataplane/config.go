@@ -15,7 +15,16 @@ type Config struct {
 	Groups   []Group
 	Subnets  []Subnet
 	Peerings []Peering
+	Copies   CopyRules
 	Sessions []Session
+}
+
+// CopyRules say what of the cloud's documents leave open about copies.
+type CopyRules struct {
+	// NoRemoteGroups: a group's rule that names a group says nothing about copies.
+	NoRemoteGroups bool
+	// PassSourceACL: a copy passes the ACL of the source's subnet too.
+	PassSourceACL bool
 }
 
 // Port is what the cloud says about an interface of the layout.

@@ -158,9 +158,11 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 		count.targetDown.Add(1)
 	case !ok:
 		count.noRoute.Add(1)
-	case c.guarded(target, source) && !c.asks(byACL, target, t.question()):
+	case c.copies.PassSourceACL && c.guarded(source, target) && !c.asks(byACL, source, t.question(false)):
+		count.deniedBySourceACL.Add(1)
+	case c.guarded(target, source) && !c.asks(byACL, target, t.question(true)):
 		count.deniedByACL.Add(1)
-	case !c.asks(byGroups, target, t.question()):
+	case !c.asks(byGroups, target, t.question(true)):
 		count.denied.Add(1)
 	case target.deliver(by.copyBuffer[:total]) != nil:
 		count.device.Add(1)
@@ -194,11 +196,11 @@ func (c *compiled) tunnelFrom(source, target *SwitchPort) (t tunnel, ok bool) {
 	return t, false
 }
 
-// question puts a copy into the words of the rules at its target. Copies leave
-// no flow behind: each is judged by the rules of its moment.
-func (t *tunnel) question() question {
+// question puts a copy into the words of the rules at its target, or at its
+// source. Copies leave no flow behind: each is judged by the rules of its moment.
+func (t *tunnel) question(ingress bool) question {
 	return question{
-		ingress: true, ipv6: t.source.Is6(), protocol: protoUDP, source: t.source, destination: t.destination,
+		copied: true, ingress: ingress, ipv6: t.source.Is6(), protocol: protoUDP, source: t.source, destination: t.destination,
 		hasPorts: true, sourcePort: t.sourcePort, destinationPort: vxlanPort,
 	}
 }

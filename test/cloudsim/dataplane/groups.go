@@ -98,6 +98,7 @@ func sortRules(rules []groupRule) []groupRule {
 
 // question is what a rule of a group or ACL can ask of a packet.
 type question struct {
+	copied                      bool // it is a mirrored copy
 	ingress                     bool
 	ipv6                        bool
 	protocol                    uint8
@@ -225,7 +226,7 @@ func (c *compiled) asks(g guard, port *SwitchPort, q question) bool {
 	if g == byACL {
 		return c.ports[port.index].subnet.allows(&q)
 	}
-	if remote, ok := port.network.byAddress[q.remote()]; ok {
+	if remote, ok := port.network.byAddress[q.remote()]; ok && !(q.copied && c.copies.NoRemoteGroups) {
 		q.remoteGroups = c.ports[remote.index].policy.memberOf
 	}
 	return c.ports[port.index].policy.allows(&q)

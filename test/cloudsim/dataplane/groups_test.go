@@ -75,6 +75,26 @@ func TestSecurityGroupRules(t *testing.T) {
 	}
 }
 
+func TestARuleThatNamesAGroupAdmitsCopiesUnlessTheyAreLeftOut(t *testing.T) {
+	members := func(c *Config) {
+		c.Groups[2].Rules = []GroupRule{{Ingress: true, RemoteGroup: "sg-source"}}
+		c.Groups[1].Rules = append(c.Groups[1].Rules, GroupRule{Ingress: true})
+	}
+	for _, test := range []struct {
+		rules CopyRules
+		want  uint64
+	}{{CopyRules{}, 1}, {CopyRules{NoRemoteGroups: true}, 0}} {
+		l := walkthrough(t, members, func(c *Config) { c.Copies = test.rules })
+		l.send(portTest, tcp(t, portTest, portSource, 40000, 1234, "S", ""))
+		if got := l.sw.Stats().Sessions["session-1"].Delivered; got != test.want {
+			t.Errorf("%+v: %d copies, want %d", test.rules, got, test.want)
+		}
+		if l.arrivals(portSource, udp(t, portSource, portTarget, 1, 2, ""))[portTarget] != 1 {
+			t.Errorf("%+v: a packet of a member does not arrive", test.rules)
+		}
+	}
+}
+
 func TestAnEarlierGroupOfAPortComesBeforeALaterOne(t *testing.T) {
 	frame := tcp(t, portTest, portSource, 40000, 80, "S", "")
 	for _, test := range []struct {

@@ -62,8 +62,8 @@ type PortStats struct {
 }
 
 // SessionStats are the counters of a mirror session. Copies = Delivered +
-// DeniedByTargetGroup + DeniedByTargetACL + NoTarget + TargetDown + NoRoute +
-// DeviceDropped.
+// DeniedByTargetGroup + DeniedByTargetACL + DeniedBySourceACL + NoTarget +
+// TargetDown + NoRoute + DeviceDropped.
 type SessionStats struct {
 	// Copies were made, InnerBytes is the length of their inner frames as sent
 	// (after truncation).
@@ -74,6 +74,9 @@ type SessionStats struct {
 	DeniedByTargetGroup uint64
 	// DeniedByTargetACL counts copies kept out by the ACL of the target's subnet.
 	DeniedByTargetACL uint64
+	// DeniedBySourceACL counts copies that the ACL of the source's subnet kept in,
+	// where copies pass it.
+	DeniedBySourceACL uint64
 	// NoTarget counts copies for a target that is no port, or plugged into no
 	// interface of the layout.
 	NoTarget uint64
@@ -119,13 +122,13 @@ type portCounters struct {
 
 // sessionCounters are a session's counters; they outlive a configuration.
 type sessionCounters struct {
-	copies, innerBytes, delivered, denied, deniedByACL, noTarget, targetDown, noRoute, device, rejected atomic.Uint64
+	copies, innerBytes, delivered, denied, deniedByACL, deniedBySourceACL, noTarget, targetDown, noRoute, device, rejected atomic.Uint64
 }
 
 func (c *sessionCounters) snapshot() SessionStats {
 	return SessionStats{
 		Copies: c.copies.Load(), InnerBytes: c.innerBytes.Load(), Delivered: c.delivered.Load(),
-		DeniedByTargetGroup: c.denied.Load(), DeniedByTargetACL: c.deniedByACL.Load(), NoTarget: c.noTarget.Load(), TargetDown: c.targetDown.Load(), NoRoute: c.noRoute.Load(),
+		DeniedByTargetGroup: c.denied.Load(), DeniedByTargetACL: c.deniedByACL.Load(), DeniedBySourceACL: c.deniedBySourceACL.Load(), NoTarget: c.noTarget.Load(), TargetDown: c.targetDown.Load(), NoRoute: c.noRoute.Load(),
 		DeviceDropped: c.device.Load(), Rejected: c.rejected.Load(),
 	}
 }

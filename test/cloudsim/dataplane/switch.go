@@ -65,6 +65,7 @@ type compiled struct {
 	generation uint64
 	ports      []portState // by port index
 	peerings   map[string]peering
+	copies     CopyRules
 }
 
 type portState struct {
@@ -133,7 +134,7 @@ func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 func (s *Switch) Apply(config Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings)}
+	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings), copies: config.Copies}
 	if last := s.config.Load(); last != nil {
 		next.generation = last.generation + 1
 	}

@@ -105,6 +105,7 @@ func Config(w *state.World) dataplane.Config {
 	}
 	slices.SortFunc(c.Ports, func(a, b dataplane.Port) int { return strings.Compare(a.ID, b.ID) })
 	c.Subnets, c.Peerings = subnets(w), peerings(w)
+	c.Copies = dataplane.CopyRules{NoRemoteGroups: w.Quirks.RemoteGroupsSkipCopies, PassSourceACL: w.Quirks.SourceACLHoldsCopies}
 	for id := range w.Groups {
 		group := dataplane.Group{ID: id}
 		for _, r := range w.RulesOfGroup(id) {

@@ -123,6 +123,12 @@ func TestNetworkACLsAndGroupsOnRealPackets(t *testing.T) {
 		w.must(err)
 		w.after(&total, s.ID, delivered)
 	})
+	t.Run("a group, where its rules say nothing about copies", func(t *testing.T) {
+		store.SetQuirks(state.Quirks{RemoteGroupsSkipCopies: true})
+		w.after(&total, s.ID, heldByGrp)
+		store.SetQuirks(state.Quirks{})
+		w.after(&total, s.ID, delivered)
+	})
 	t.Run("an address group, and its addresses", func(t *testing.T) {
 		_, err := store.UpdateGroupRule(ruleTo, state.GroupRuleInput{RemoteGroup: ptr(""), RemoteAddressGroup: &addresses.ID})
 		w.must(err)

@@ -227,6 +227,33 @@ func TestTheSDKDeletesAServerWithItsPorts(t *testing.T) {
 	}
 }
 
+func TestAPortThatIsDeletedStaysInItsSessionsUnlessTheQuirkTakesItOut(t *testing.T) {
+	for _, test := range []struct {
+		quirks state.Quirks
+		want   []string
+	}{
+		{state.Quirks{}, []string{scenario.WalkthroughSource}},
+		{state.Quirks{DeadPortsLeaveSessions: true}, []string{}},
+	} {
+		cloud := sim.ForTest(t, sim.WithQuirks(test.quirks))
+		c := sdkClient(t, cloud, walkthroughKeys())
+		made, err := c.CreateTrafficMirrorSession(walkthroughSession(mustFilter(t, c, "f").Id, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ecsClient(t, cloud).DeleteServers(&ecs.DeleteServersRequest{Body: &ecs.DeleteServersRequestBody{Servers: []ecs.ServerId{{Id: serverOfSource}}}}); err != nil {
+			t.Fatal(err)
+		}
+		shown, err := c.ShowTrafficMirrorSession(&model.ShowTrafficMirrorSessionRequest{TrafficMirrorSessionId: made.TrafficMirrorSession.Id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, shown.TrafficMirrorSession.TrafficMirrorSources); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", test.quirks, diff)
+		}
+	}
+}
+
 func TestTheSimulatorDetachesDeletesAndReplacesWhatIsInUse(t *testing.T) {
 	cloud := sim.ForTest(t)
 	c := sdkClient(t, cloud, walkthroughKeys())

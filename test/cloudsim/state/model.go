@@ -221,6 +221,8 @@ type World struct {
 	AddressGroups map[string]AddressGroup
 	Firewalls     map[string]Firewall
 	Quotas        Quotas
+	// Quirks are those that the network obeys too.
+	Quirks Quirks
 	// Propagation is how long the network takes to do as the state says.
 	Propagation time.Duration
 }

@@ -178,7 +178,7 @@ func (s *Store) DeletePort(project, id string) error {
 			err = refuse(InUse, "%s %s is in use by server %s.", kindPort, id, p.ServerID)
 		}
 		if err == nil {
-			delete(w.Ports, id)
+			s.removePort(w, id)
 		}
 		return struct{}{}, err
 	})
@@ -262,7 +262,7 @@ func (s *Store) DeleteServerPorts(project, server string, ids []string) (Job, er
 			case p.Primary:
 				return Job{}, refuse(Unsupported, "%s %s is the primary interface of %s %s and cannot be deleted.", kindPort, id, kindServer, server)
 			}
-			delete(w.Ports, id)
+			s.removePort(w, id)
 		}
 		return s.job(w, project, JobDeleteNICs, []string{server}, now), nil
 	})
@@ -280,10 +280,22 @@ func (s *Store) DetachPort(id string) (Port, error) {
 // DropPort removes a port, whatever it is attached to.
 func (s *Store) DropPort(id string) error {
 	_, err := s.overPort(id, func(w *World, p Port, _ time.Time) Port {
-		delete(w.Ports, id)
+		s.removePort(w, id)
 		return p
 	})
 	return err
+}
+
+// removePort takes a port out of the world. What sessions make of it no document says.
+func (s *Store) removePort(w *World, id string) {
+	delete(w.Ports, id)
+	if !s.quirks.DeadPortsLeaveSessions {
+		return
+	}
+	for _, session := range w.Sessions {
+		session.Sources = without(session.Sources, []string{id})
+		w.Sessions[session.ID] = session
+	}
 }
 
 // ReplacePort puts a port with another ID in a port's place, with all else the same.

@@ -124,7 +124,7 @@ func (s *Store) DeleteServers(project string, ids []string) (Job, error) {
 				return Job{}, err
 			}
 			for _, p := range w.PortsOf(id) {
-				delete(w.Ports, p.ID)
+				s.removePort(w, p.ID)
 			}
 			delete(w.Servers, id)
 		}
