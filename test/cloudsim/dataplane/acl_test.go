@@ -224,3 +224,50 @@ func TestAPrefixAndItsSetHaveTheSameMembers(t *testing.T) {
 		}
 	})
 }
+
+// drawACLRule makes a rule of the few addresses and ports that packets have.
+func drawACLRule(t *rapid.T) ACLRule {
+	set := func(label string) *AddressSet { return PrefixSet(rapid.SampledFrom(somePrefixes).Draw(t, label)) }
+	return ACLRule{
+		IPv6: rapid.Bool().Draw(t, "ipv6"), Deny: rapid.Bool().Draw(t, "deny"), Disabled: rapid.IntRange(0, 5).Draw(t, "disabled") == 0,
+		Protocol: rapid.SampledFrom([]string{"", "any", "TCP", "udp", "47"}).Draw(t, "protocol"),
+		Source:   set("from"), Destination: set("to"),
+		SourcePorts:      rapid.SampledFrom([]string{"", "", "80", "1-79"}).Draw(t, "sports"),
+		DestinationPorts: rapid.SampledFrom([]string{"", "", "80", "22,53,80-101"}).Draw(t, "dports"),
+	}
+}
+
+func TestAnACLGivesTheVerdictOfItsFirstRuleThatMatches(t *testing.T) {
+	protocols := map[string]uint8{"TCP": protoTCP, "udp": protoUDP, "47": 47}
+	in := map[string]func(uint16) bool{
+		"": func(uint16) bool { return true }, "80": func(p uint16) bool { return p == 80 }, "1-79": func(p uint16) bool { return p >= 1 && p < 80 },
+		"22,53,80-101": func(p uint16) bool { return p == 22 || p == 53 || p >= 80 && p <= 101 },
+	}
+	// fits is the cloud's rule in the plainest words.
+	fits := func(r ACLRule, p packet) bool {
+		has := func(s *AddressSet, a netip.Addr) bool {
+			return s == nil || s.Ranges[0].From.Is4() == a.Is4() && !a.Less(s.Ranges[0].From) && !s.Ranges[0].To.Less(a)
+		}
+		ports := r.SourcePorts+r.DestinationPorts == "" || p.hasPorts && in[r.SourcePorts](p.sourcePort) && in[r.DestinationPorts](p.destinationPort)
+		protocol, named := protocols[r.Protocol]
+		return !r.Disabled && r.IPv6 == p.source.Is6() && (!named || protocol == p.protocol) && has(r.Source, p.source) && has(r.Destination, p.destination) && ports
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		acl := &ACL{
+			Off:     rapid.IntRange(0, 5).Draw(t, "off") == 0,
+			Ingress: rapid.SliceOfN(rapid.Custom(drawACLRule), 0, 6).Draw(t, "ingress"), Egress: rapid.SliceOfN(rapid.Custom(drawACLRule), 0, 6).Draw(t, "egress"),
+		}
+		ready := compileSubnet(Subnet{ID: "s", ACL: acl})
+		p, ingress := drawPacket(t), rapid.Bool().Draw(t, "is ingress")
+		q, want := questionOf(&p, ingress), false
+		for _, r := range map[bool][]ACLRule{true: acl.Ingress, false: acl.Egress}[ingress] {
+			if fits(r, p) {
+				want = !r.Deny && !acl.Off
+				break
+			}
+		}
+		if got := ready.allows(&q); got != want {
+			t.Fatalf("packet %+v, ingress %v, ACL %+v: %v, want %v", p, ingress, acl, got, want)
+		}
+	})
+}

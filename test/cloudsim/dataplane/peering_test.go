@@ -3,10 +3,12 @@ package dataplane
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/gopacket/layers"
+	"pgregory.net/rapid"
 )
 
 // peered is the walkthrough with ecs-target in a VPC of its own, everything
@@ -95,4 +97,33 @@ func TestTheACLOfTheTargetsSubnetJudgesCopiesOfAnotherVPC(t *testing.T) {
 	if diff := cmp.Diff(SessionStats{Copies: 1, InnerBytes: 66, DeniedByTargetACL: 1}, l.sw.Stats().Sessions["session-1"]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func TestTheLongestPrefixDecidesWhereverTheTableHasIt(t *testing.T) {
+	target := netip.MustParseAddr("192.168.1.164")
+	rapid.Check(t, func(t *rapid.T) {
+		var there []Route
+		best, leads := -1, false
+		for range rapid.IntRange(0, 6).Draw(t, "routes") {
+			bits := rapid.SampledFrom([]int{0, 8, 16, 24, 25, 26, 32}).Draw(t, "bits")
+			from := rapid.SampledFrom([]string{"192.168.1.164", "192.168.1.1", "10.0.0.1"}).Draw(t, "network")
+			r := Route{Destination: netip.PrefixFrom(netip.MustParseAddr(from), bits).Masked(), Peering: rapid.SampledFrom([]string{"p", "q", ""}).Draw(t, "peering")}
+			if slices.ContainsFunc(there, func(o Route) bool { return o.Destination == r.Destination }) {
+				continue // a table has one route to a destination
+			}
+			there = append(there, r)
+			if r.Destination.Contains(target) && bits > best {
+				best, leads = bits, r.Peering == "p"
+			}
+		}
+		up := Peering{ID: "p", VPCs: [2]string{"vpc-1", "vpc-2"}}
+		sw, err := NewSwitch(twoSubnets("vpc-2"), func(string) Deliver { return func([]byte) error { return nil } }, newClock().now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sw.Apply(change(peered(there, []Route{route("192.168.0.0/24", "p")}, up)))
+		if got := sw.config.Load().across(sw.Port(portTest), addrTest, target) != nil; got != leads {
+			t.Fatalf("routes %+v: %v, want %v", there, got, leads)
+		}
+	})
 }
