@@ -127,12 +127,14 @@ func configure(nic Interface, position int) error {
 			return fmt.Errorf("add address %s: %w", a, err)
 		}
 	}
-	if !nic.Gateway.IsValid() {
-		return nil
-	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: nic.Gateway.AsSlice(), Priority: position * 100}
-	if err := netlink.RouteAdd(route); err != nil {
-		return fmt.Errorf("add default route via %s: %w", nic.Gateway, err)
+	for _, gateway := range []netip.Addr{nic.Gateway, nic.Gateway6} {
+		if !gateway.IsValid() {
+			continue
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice(), Priority: position * 100}
+		if err := netlink.RouteAdd(route); err != nil {
+			return fmt.Errorf("add default route via %s: %w", gateway, err)
+		}
 	}
 	return nil
 }

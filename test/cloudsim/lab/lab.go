@@ -66,6 +66,11 @@ func Layout(sc *scenario.Scenario, prefix string) dataplane.Layout {
 					VPC: v.ID, Subnet: s.CIDR, Address: s.Gateway, MAC: slices.Clone(s.GatewayMAC),
 				})
 			}
+			if s.CIDR6.IsValid() {
+				layout.Gateways = append(layout.Gateways, dataplane.Gateway{
+					VPC: v.ID, Subnet: s.CIDR6, Address: s.Gateway6, MAC: slices.Clone(s.GatewayMAC),
+				})
+			}
 		}
 	}
 	for _, h := range sc.Hosts {
@@ -78,19 +83,25 @@ func Layout(sc *scenario.Scenario, prefix string) dataplane.Layout {
 	return layout
 }
 
-// hostInterface gives only a host's first interface a default route.
+// hostInterface gives only a host's first interface default routes, of the families that it has addresses of.
 func hostInterface(sc *scenario.Scenario, nic scenario.Interface, first bool) dataplane.Interface {
 	subnet, _ := sc.Subnet(nic.SubnetID) // the scenario was checked: it exists
 	out := dataplane.Interface{
 		PortID: nic.ID, Name: nic.Name, MAC: append(net.HardwareAddr(nil), nic.MAC...), VPC: nic.VPCID,
 	}
-	if first {
-		out.Gateway = subnet.Gateway
-	}
 	for _, a := range nic.Addresses {
 		bits := ipv6Subnet
-		if subnet.CIDR.Contains(a) {
+		switch {
+		case subnet.CIDR.Contains(a):
 			bits = subnet.CIDR.Bits()
+			if first {
+				out.Gateway = subnet.Gateway
+			}
+		case subnet.CIDR6.Contains(a):
+			bits = subnet.CIDR6.Bits()
+			if first {
+				out.Gateway6 = subnet.Gateway6
+			}
 		}
 		out.Addresses = append(out.Addresses, netip.PrefixFrom(a, bits))
 	}

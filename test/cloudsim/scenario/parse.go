@@ -182,7 +182,7 @@ func (p *parser) vpcs(root object) {
 }
 
 func (p *parser) subnet(n node, v VPC) Subnet {
-	o := p.object(n, "id", "name", "cidr", "gateway", "gateway_mac")
+	o := p.object(n, "id", "name", "cidr", "gateway", "gateway_mac", "ipv6_cidr", "ipv6_gateway")
 	o.need("cidr")
 	s := Subnet{
 		ID: p.id(o), Name: p.name(o, "subnet"), CIDR: parsed(o, "cidr", netip.ParsePrefix, cidrRemedy),
@@ -197,12 +197,34 @@ func (p *parser) subnet(n node, v VPC) Subnet {
 	if s.Gateway.IsValid() && s.GatewayMAC == nil {
 		p.fail(o.at("gateway_mac"), "the gateway has no MAC address; %s", macRemedy)
 	}
+	p.ipv6(o, &s)
 	if s.GatewayMAC != nil {
 		p.unique("MAC address", s.GatewayMAC.String(), o.at("gateway_mac"))
 	}
 	p.subnets[s.ID] = subnetRef{s, v.ID, v.ProjectID}
 	p.subnets[s.Name] = p.subnets[s.ID]
 	return s
+}
+
+// ipv6 reads the IPv6 side of a subnet. Its gateway is the network's first address unless another is given.
+func (p *parser) ipv6(o object, s *Subnet) {
+	s.CIDR6 = parsed(o, "ipv6_cidr", netip.ParsePrefix, "write a network, like 2001:db8::/64")
+	s.Gateway6 = parsed(o, "ipv6_gateway", netip.ParseAddr, "write an address, like 2001:db8::1")
+	switch {
+	case !s.CIDR6.IsValid():
+		if s.Gateway6.IsValid() {
+			p.fail(o.at("ipv6_gateway"), "the subnet has no ipv6_cidr; give one")
+		}
+		return
+	case s.CIDR6.Addr().Is4() || s.CIDR6 != s.CIDR6.Masked():
+		p.fail(o.at("ipv6_cidr"), "%q is not an IPv6 network without bits beyond its mask; write one, like 2001:db8::/64", s.CIDR6)
+	case s.GatewayMAC == nil:
+		p.fail(o.at("gateway_mac"), "the gateway has no MAC address; %s", macRemedy)
+	case !s.Gateway6.IsValid():
+		s.Gateway6 = s.CIDR6.Addr().Next()
+	case !s.CIDR6.Contains(s.Gateway6):
+		p.fail(o.at("ipv6_gateway"), "%q is outside of the subnet; write an address within %s", s.Gateway6, s.CIDR6)
+	}
 }
 
 func parseMAC(text string) (net.HardwareAddr, error) {
@@ -322,6 +344,9 @@ func (p *parser) address(n node, sub subnetRef) netip.Addr {
 	}
 	if addr.Is4() && sub.CIDR.IsValid() && !sub.CIDR.Contains(addr) {
 		p.fail(n, "%q is outside of the subnet; write an address within %s", text, sub.CIDR)
+	}
+	if addr.Is6() && sub.CIDR6.IsValid() && !sub.CIDR6.Contains(addr) {
+		p.fail(n, "%q is outside of the subnet; write an address within %s", text, sub.CIDR6)
 	}
 	p.unique("address in VPC "+sub.vpc, addr.String(), n)
 	return addr

@@ -82,6 +82,8 @@ type Subnet struct {
 	CIDR       netip.Prefix
 	Gateway    netip.Addr
 	GatewayMAC net.HardwareAddr
+	CIDR6      netip.Prefix // of IPv6; zero for none
+	Gateway6   netip.Addr
 }
 
 // SecurityGroup is a named list of rules.

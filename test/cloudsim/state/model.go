@@ -118,7 +118,7 @@ type Port struct {
 // Subnet is a part of a VPC with its gateway.
 type Subnet struct {
 	ID, Name, VPCID, ProjectID string
-	CIDR                       netip.Prefix
+	CIDR, CIDR6                netip.Prefix // CIDR6 is zero where the subnet has no IPv6
 	Gateway                    netip.Addr
 	GatewayMAC                 string
 }

@@ -62,8 +62,10 @@ func (w *World) RouteTableOf(subnet string) (RouteTable, bool) {
 func (w *World) LocalRoutes(vpc string) []Route {
 	var out []Route
 	for _, s := range w.Subnets {
-		if s.VPCID == vpc {
-			out = append(out, Route{Type: RouteLocal, Destination: s.CIDR.String(), NextHop: "-"})
+		for _, p := range []netip.Prefix{s.CIDR, s.CIDR6} {
+			if s.VPCID == vpc && p.IsValid() {
+				out = append(out, Route{Type: RouteLocal, Destination: p.String(), NextHop: "-"})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Route) int { return compareIDs(a.Destination, b.Destination) })
@@ -157,8 +159,10 @@ func (w *World) checkRoute(t RouteTable, r *Route) error {
 	}
 	r.Destination = p.Masked().String()
 	for _, s := range w.Subnets {
-		if s.VPCID == t.VPCID && s.CIDR.Overlaps(p) && s.CIDR.Bits() <= p.Bits() {
-			return invalid("destination", "'%s' overlaps the local route to %s", r.Destination, s.CIDR)
+		for _, local := range []netip.Prefix{s.CIDR, s.CIDR6} {
+			if s.VPCID == t.VPCID && local.Overlaps(p) && local.Bits() <= p.Bits() {
+				return invalid("destination", "'%s' overlaps the local route to %s", r.Destination, local)
+			}
 		}
 	}
 	if r.Type, err = pick("type", r.Type, RouteTypes...); err != nil {

@@ -150,3 +150,32 @@ func TestAScenarioSaysWhatFlavorsInterfacesAndTheNetworkDo(t *testing.T) {
 		t.Errorf("stopped: %v and %v, want the second alone", sc.Hosts[0].Stopped, sc.Hosts[1].Stopped)
 	}
 }
+
+func TestASubnetMayHaveIPv6(t *testing.T) {
+	with := func(subnet, address string) (*Scenario, error) {
+		text := strings.Replace(string(WalkthroughYAML), "        cidr: 192.168.0.0/24\n", "        cidr: 192.168.0.0/24\n"+subnet, 1)
+		return Parse("my.yaml", []byte(strings.Replace(text, "[192.168.0.230]", "[192.168.0.230"+address+"]", 1)))
+	}
+	sc, err := with("        ipv6_cidr: 2001:db8::/64\n", `, "2001:db8::230"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := sc.VPCs[0].Subnets[0]; s.CIDR6.String() != "2001:db8::/64" || s.Gateway6.String() != "2001:db8::1" {
+		t.Errorf("subnet = %+v; want the network's first address as its gateway", s)
+	}
+	for name, test := range map[string]struct{ subnet, address, want string }{
+		"a gateway without a network": {"        ipv6_gateway: 2001:db8::1\n", "", `vpcs[0].subnets[0].ipv6_gateway: the subnet has no ipv6_cidr; give one`},
+		"a network of IPv4": {"        ipv6_cidr: 10.0.0.0/8\n", "",
+			`vpcs[0].subnets[0].ipv6_cidr: "10.0.0.0/8" is not an IPv6 network without bits beyond its mask; write one, like 2001:db8::/64`},
+		"a gateway elsewhere": {"        ipv6_cidr: 2001:db8::/64\n        ipv6_gateway: 2001:db9::1\n", "",
+			`vpcs[0].subnets[0].ipv6_gateway: "2001:db9::1" is outside of the subnet; write an address within 2001:db8::/64`},
+		"an address elsewhere": {"        ipv6_cidr: 2001:db8::/64\n", `, "2001:db9::230"`,
+			`hosts[0].interfaces[0].addresses[1]: "2001:db9::230" is outside of the subnet; write an address within 2001:db8::/64`},
+	} {
+		_, err := with(test.subnet, test.address)
+		var mistake *Error
+		if !errors.As(err, &mistake) || mistake.Field+": "+mistake.Message != test.want {
+			t.Errorf("%s gives %v; want %s", name, err, test.want)
+		}
+	}
+}
