@@ -66,21 +66,21 @@ func (s *Server) controlPeering(w http.ResponseWriter, r *http.Request, id strin
 	controlResult(w, map[string]any{"peering": peeringView(p)}, err)
 }
 
-// controlPort changes the MTU of the device that a port is plugged into.
+// controlPort changes what of a port no call of the API does.
 func (s *Server) controlPort(w http.ResponseWriter, r *http.Request, id string) {
 	b, ok := controlBody(w, r)
 	if !ok {
 		return
 	}
-	mtu := b.number("mtu")
-	if b.err == nil && mtu == nil {
-		b.fail(badField("mtu", "the field is required"))
+	in := state.PortSettings{MTU: b.number("mtu"), Status: b.text("status"), Secured: b.boolean("port_security_enabled")}
+	if b.err == nil && in == (state.PortSettings{}) {
+		b.fail(badBody("one of the keys mtu, status and port_security_enabled is needed"))
 	}
 	if b.err != nil {
 		controlProblem(w, http.StatusBadRequest, b.err.Error())
 		return
 	}
-	controlResult(w, map[string]any{"id": id, "mtu": *mtu}, s.State.SetMTU(id, *mtu))
+	controlResult(w, map[string]any{"id": id}, s.State.SetPort(id, in))
 }
 
 // controlNetwork changes how long the network takes to do as the API was told.

@@ -26,13 +26,25 @@ func portView(w *state.World) func(state.Port) any {
 			"id": p.ID, "name": p.Name, "description": "", "project_id": p.ProjectID, "tenant_id": p.ProjectID,
 			"mac_address": p.MAC, "private_ips": ips, "virsubnet_id": p.SubnetID, "vpc_id": p.VPCID, "vpc_tenant_id": p.ProjectID,
 			"device_id": p.ServerID, "device_owner": deviceOwner(w, p), "ecs_flavor": p.Flavor, "instance_id": "", "instance_type": "",
-			"security_groups": nonNil(p.SecurityGroups), "status": p.Status, "admin_state_up": true, "port_security_enabled": true,
+			"security_groups": nonNil(p.SecurityGroups), "status": p.Status, "admin_state_up": true, "port_security_enabled": !p.Unsecured,
 			"binding:vif_details": map[string]any{"primary_interface": p.Primary}, "binding:vif_type": "ovs",
 			"binding:vnic_type": "normal", "binding:host_id": "", "binding:profile": map[string]any{}, "zone_id": zone(w),
-			"enable_efi": false, "scope": "center", "allowed_address_pairs": []any{}, "extra_dhcp_opts": []any{}, "tags": []any{},
+			"enable_efi": false, "scope": "center", "allowed_address_pairs": pairViews(p), "extra_dhcp_opts": []any{}, "tags": []any{},
 			"created_at": stamp(p.CreatedAt), "updated_at": stamp(p.UpdatedAt),
 		}
 	}
+}
+
+func pairViews(p state.Port) []any {
+	views := []any{}
+	for _, pair := range p.AllowedPairs {
+		view := map[string]any{"ip_address": pair.Address}
+		if pair.MAC != "" {
+			view["mac_address"] = pair.MAC
+		}
+		views = append(views, view)
+	}
+	return views
 }
 
 func deviceOwner(w *state.World, p state.Port) string {
@@ -106,10 +118,10 @@ func portViewV1(w *state.World) func(state.Port) any {
 		return map[string]any{
 			"id": p.ID, "name": p.Name, "network_id": p.SubnetID, "admin_state_up": true, "mac_address": p.MAC, "fixed_ips": ips,
 			"device_id": p.ServerID, "device_owner": deviceOwner(w, p), "tenant_id": p.ProjectID, "status": p.Status,
-			"security_groups": nonNil(p.SecurityGroups), "allowed_address_pairs": []any{}, "extra_dhcp_opts": []any{},
+			"security_groups": nonNil(p.SecurityGroups), "allowed_address_pairs": pairViews(p), "extra_dhcp_opts": []any{},
 			"binding:vnic_type": "normal", "binding:vif_details": map[string]any{"primary_interface": p.Primary},
 			"binding:profile": map[string]any{}, "dns_assignment": []any{}, "dns_name": "", "instance_id": "", "instance_type": "",
-			"port_security_enabled": true, "zone_id": zone(w), "enable_efi": false, "ipv6_bandwidth_id": "",
+			"port_security_enabled": !p.Unsecured, "zone_id": zone(w), "enable_efi": false, "ipv6_bandwidth_id": "",
 		}
 	}
 }
@@ -164,6 +176,12 @@ func createPortV1(c *call) response {
 func updatePortV1(c *call) response {
 	b := decodeBody(c.body, "port")
 	in := state.PortInput{Name: b.text("name"), SecurityGroups: b.texts("security_groups")}
+	if pairs := b.objects("allowed_address_pairs"); pairs != nil {
+		in.AllowedPairs = &[]state.AddressPair{}
+		for _, o := range pairs {
+			*in.AllowedPairs = append(*in.AllowedPairs, state.AddressPair{Address: valueOf(o.text("ip_address")), MAC: valueOf(o.text("mac_address"))})
+		}
+	}
 	if b.err != nil {
 		return refusal(b.err)
 	}

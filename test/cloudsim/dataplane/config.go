@@ -53,6 +53,9 @@ type Port struct {
 	// NoAddressCheck lets the host send from any source address (the cloud's
 	// source/destination check switched off). The source MAC is always checked.
 	NoAddressCheck bool
+	// Unsecured is port security switched off: neither groups nor the check of
+	// addresses and MAC apply.
+	Unsecured bool
 }
 
 // Group is a security group. It is stateful, and what none of its rules allows

@@ -42,7 +42,7 @@ func (port *SwitchPort) suspicion(config *compiled, p *packet, frame []byte) Dro
 	switch {
 	case p.malformed:
 		return DropMalformed
-	case [6]byte(frame[6:12]) != port.mac:
+	case [6]byte(frame[6:12]) != port.mac && !config.ports[port.index].unsecured:
 		return DropSpoofedMAC
 	case len(frame)-p.network > mtu:
 		return DropOversize

@@ -226,6 +226,9 @@ func (c *compiled) asks(g guard, port *SwitchPort, q question) bool {
 	if g == byACL {
 		return c.ports[port.index].subnet.allows(&q)
 	}
+	if c.ports[port.index].unsecured {
+		return true
+	}
 	if remote, ok := port.network.byAddress[q.remote()]; ok && !(q.copied && c.copies.NoRemoteGroups) {
 		q.remoteGroups = c.ports[remote.index].policy.memberOf
 	}

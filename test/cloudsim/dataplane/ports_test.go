@@ -113,3 +113,25 @@ func TestAReplacedSourceIsCopiedOnlyUnderItsNewID(t *testing.T) {
 		})
 	}
 }
+
+func TestAPortWithoutPortSecurityObeysNoGroupAndSendsAsItLikes(t *testing.T) {
+	frame := udp(t, portTest, portTarget, 1, 2, "")
+	copy(frame[6:12], mustMAC("02:00:00:00:00:01"))
+	for _, unsecured := range []bool{false, true} {
+		l := walkthrough(t, func(c *Config) {
+			portOf(c, portTest).Unsecured, portOf(c, portTarget).Unsecured = unsecured, unsecured
+			c.Groups[2].Rules = nil
+		})
+		want := map[string]int{}
+		if unsecured {
+			want = map[string]int{portTarget: 1}
+		}
+		if diff := cmp.Diff(want, l.arrivals(portTest, frame)); diff != "" {
+			t.Errorf("unsecured %v (-want +got):\n%s", unsecured, diff)
+		}
+		l.send(portTest, tcp(t, portTest, portSource, 40000, 1234, "S", ""))
+		if got := l.sw.Stats().Sessions["session-1"].Delivered; (got == 1) != unsecured {
+			t.Errorf("unsecured %v: %d copies arrived", unsecured, got)
+		}
+	}
+}

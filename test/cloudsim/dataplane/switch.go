@@ -72,6 +72,7 @@ type portState struct {
 	cutOff         bool // nothing passes in either direction
 	policy         portPolicy
 	noAddressCheck bool
+	unsecured      bool
 	subnet         *subnet // nil: of none that is known
 	sessions       []*mirrorSession
 }
@@ -147,7 +148,7 @@ func (s *Switch) Apply(config Config) {
 		if port := plugged[p.ID]; port != nil {
 			state := &next.ports[port.index]
 			state.policy = compilePolicy(p, config.Groups, groups)
-			state.noAddressCheck = p.NoAddressCheck
+			state.noAddressCheck, state.unsecured = p.NoAddressCheck || p.Unsecured, p.Unsecured
 			state.subnet = subnets[p.Subnet]
 		}
 	}

@@ -135,7 +135,7 @@ func Config(w *state.World) dataplane.Config {
 func port(w *state.World, p state.Port) dataplane.Port {
 	out := dataplane.Port{
 		ID: p.ID, Down: w.Off(p), Subnet: p.SubnetID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.Flavor(p.Flavor).Carries,
-		MTU: w.Interfaces[p.Interface].MTU,
+		NoAddressCheck: p.AnySource(), Unsecured: p.Unsecured, MTU: w.Interfaces[p.Interface].MTU,
 	}
 	if p.Interface != p.ID { // the port is not the one that the host began with
 		out.Interface = cmp.Or(p.Interface, nowhere)

@@ -51,7 +51,7 @@ func TestTheMTUOfAHostsDeviceFollowsTheState(t *testing.T) {
 	if got := mtu(); got != 1500 {
 		t.Fatalf("MTU %d, want 1500", got)
 	}
-	w.must(w.cloud.State.SetMTU(scenario.WalkthroughSource, 1400))
+	w.must(w.cloud.State.SetPort(scenario.WalkthroughSource, state.PortSettings{MTU: ptr(1400)}))
 	if got := mtu(); got != 1400 {
 		t.Errorf("MTU %d, want 1400", got)
 	}
@@ -60,11 +60,11 @@ func TestTheMTUOfAHostsDeviceFollowsTheState(t *testing.T) {
 	if got := mtu(); got != 1400 {
 		t.Errorf("MTU %d after the port was replaced, want that of the device", got)
 	}
-	w.must(w.cloud.State.SetMTU(replaced.ID, 0))
+	w.must(w.cloud.State.SetPort(replaced.ID, state.PortSettings{MTU: ptr(0)}))
 	if got := mtu(); got != 1500 {
 		t.Errorf("MTU %d, want 1500 again", got)
 	}
-	if err := w.cloud.State.SetMTU(replaced.ID, 100); err == nil {
+	if err := w.cloud.State.SetPort(replaced.ID, state.PortSettings{MTU: ptr(100)}); err == nil {
 		t.Error("an MTU of 100 is accepted")
 	}
 }
@@ -80,4 +80,23 @@ func TestAFlavorMayBeAcceptedAndCarryNothing(t *testing.T) {
 	w.cloud.State.SetFlavor("c7t.large.2", state.FlavorInput{Carries: ptr(true)})
 	w.send("ecs-test", "192.168.0.230", 10)
 	w.counts(s.ID, delivered)
+}
+
+func TestPortSecurityAndStatusAreObeyed(t *testing.T) {
+	w := startWorld(t, scenario.Walkthrough())
+	s := w.mirror("s", scenario.WalkthroughSource, scenario.WalkthroughTarget, 1)
+	w.must(w.cloud.State.DeleteGroupRule(w.project, scenario.WalkthroughVXLANRule))
+	set := func(port string, in state.PortSettings) { t.Helper(); w.must(w.cloud.State.SetPort(port, in)) }
+	set(scenario.WalkthroughSource, state.PortSettings{Secured: ptr(false)}) // its group does not let UDP 1234 in
+	w.send("ecs-test", "192.168.0.230", 10)
+	total := heldByGrp
+	w.counts(s.ID, total)
+	set(scenario.WalkthroughTarget, state.PortSettings{Secured: ptr(false)})
+	w.send("ecs-test", "192.168.0.230", 10)
+	total.Copies, total.Delivered = 2, 1
+	w.counts(s.ID, total)
+	set(scenario.WalkthroughTarget, state.PortSettings{Status: ptr("DOWN")})
+	w.send("ecs-test", "192.168.0.230", 10)
+	total.Copies, total.TargetDown = 3, 1
+	w.counts(s.ID, total)
 }

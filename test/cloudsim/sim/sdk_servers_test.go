@@ -216,6 +216,36 @@ func TestTheSDKBindsGroupsToAPort(t *testing.T) {
 	}
 }
 
+func TestTheSDKSwitchesTheAddressCheckOfAPortOff(t *testing.T) {
+	cloud := sim.ForTest(t)
+	older, c := olderClient(t, cloud, walkthroughKeys()), sdkClient(t, cloud, walkthroughKeys())
+	pairs := func(list ...vpcv2model.AllowedAddressPair) error {
+		list = append([]vpcv2model.AllowedAddressPair{}, list...) // an empty list, and not null
+		_, err := older.UpdatePort(&vpcv2model.UpdatePortRequest{PortId: scenario.WalkthroughTarget, Body: &vpcv2model.UpdatePortRequestBody{
+			Port: &vpcv2model.UpdatePortOption{AllowedAddressPairs: &list},
+		}})
+		return err
+	}
+	if err := pairs(vpcv2model.AllowedAddressPair{IpAddress: "1.1.1.1/0"}); err != nil {
+		t.Fatal(err)
+	}
+	control(t, cloud, "PUT", "ports/"+scenario.WalkthroughTarget, `{"port_security_enabled":false,"status":"down"}`)
+	p, err := c.ShowPort(&model.ShowPortRequest{PortId: scenario.WalkthroughTarget})
+	if err != nil || p.Port.PortSecurityEnabled || p.Port.Status != "DOWN" {
+		t.Fatalf("the port = %+v, %v; want it DOWN and without port security", p, err)
+	}
+	if diff := cmp.Diff([]model.AllowedAddressPair{{IpAddress: ptr("1.1.1.1/0")}}, p.Port.AllowedAddressPairs); diff != "" {
+		t.Errorf("the pairs (-want +got):\n%s", diff)
+	}
+	if !cloud.State.Snapshot().Ports[scenario.WalkthroughTarget].AnySource() {
+		t.Error("the port may not send from any address")
+	}
+	wantRefusal(t, pairs(vpcv2model.AllowedAddressPair{IpAddress: "0.0.0.0/0"}), http.StatusBadRequest, "VPC.9901")
+	if err := pairs(); err != nil || cloud.State.Snapshot().Ports[scenario.WalkthroughTarget].AnySource() {
+		t.Errorf("taken back: %v", err)
+	}
+}
+
 func TestTheSDKDeletesAServerWithItsPorts(t *testing.T) {
 	cloud := sim.ForTest(t)
 	if _, err := ecsClient(t, cloud).DeleteServers(&ecs.DeleteServersRequest{Body: &ecs.DeleteServersRequestBody{Servers: []ecs.ServerId{{Id: serverOfSource}}}}); err != nil {

@@ -109,10 +109,26 @@ type Port struct {
 	Primary        bool
 	SecurityGroups []string // IDs, in binding order
 	Status         string   // ACTIVE, BUILD or DOWN
+	// Unsecured: port security is off, so that neither groups nor the check of source addresses apply.
+	Unsecured bool
+	// AllowedPairs are further addresses that it may send from. AnySource among them switches the check off; the others the
+	// network does not know.
+	AllowedPairs []AddressPair
 	// Interface is the ID of the interface of the simulated network that the port is plugged into; empty for none.
 	Interface string
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// AddressPair is an address, and perhaps a MAC, that a port may send from beside its own.
+type AddressPair struct{ Address, MAC string }
+
+// AnySource is the address of a pair that switches the source/destination check of a port off (VPC API reference).
+const AnySource = "1.1.1.1/0"
+
+// AnySource reports whether the port may send from any address.
+func (p Port) AnySource() bool {
+	return slices.ContainsFunc(p.AllowedPairs, func(a AddressPair) bool { return a.Address == AnySource })
 }
 
 // Subnet is a part of a VPC with its gateway.
@@ -243,6 +259,7 @@ func (w *World) clone() *World {
 	for id, p := range c.Ports {
 		p.Addresses = slices.Clone(p.Addresses)
 		p.SecurityGroups = slices.Clone(p.SecurityGroups)
+		p.AllowedPairs = slices.Clone(p.AllowedPairs)
 		c.Ports[id] = p
 	}
 	c.VPCs = maps.Clone(w.VPCs)

@@ -6,18 +6,42 @@ import (
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 )
 
-// SetMTU changes the MTU of the device that a port is plugged into; 0 means the greatest.
-func (s *Store) SetMTU(port string, mtu int) error {
-	if mtu != 0 {
+// PortSettings is what of a port a control call changes, since no call of the API does; nil keeps what is there.
+type PortSettings struct {
+	// MTU of the device that the port is plugged into; 0 means the greatest.
+	MTU *int
+	// Status is ACTIVE, BUILD or DOWN; packets pass only while it is ACTIVE.
+	Status *string
+	// Secured: security groups and the check of source addresses apply.
+	Secured *bool
+}
+
+// SetPort changes settings of a port.
+func (s *Store) SetPort(id string, in PortSettings) error {
+	if mtu := value(in.MTU); mtu != 0 {
 		if err := checkRange("mtu", mtu, scenario.MinMTU, scenario.MaxMTU); err != nil {
 			return err
 		}
 	}
-	_, err := s.overPort(port, func(w *World, p Port, _ time.Time) Port {
-		if i, ok := w.Interfaces[p.Interface]; ok {
-			i.MTU = mtu
+	status := value(in.Status)
+	if in.Status != nil {
+		var err error
+		if status, err = pick("status", status, PortActive, "BUILD", PortDown); err != nil {
+			return err
+		}
+	}
+	_, err := s.overPort(id, func(w *World, p Port, _ time.Time) Port {
+		if i, ok := w.Interfaces[p.Interface]; ok && in.MTU != nil {
+			i.MTU = *in.MTU
 			w.Interfaces[i.ID] = i
 		}
+		if status != "" {
+			p.Status = status
+		}
+		if in.Secured != nil {
+			p.Unsecured = !*in.Secured
+		}
+		w.Ports[id] = p
 		return p
 	})
 	return err

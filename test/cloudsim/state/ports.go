@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type PortInput struct {
 	SubnetID       *string   // create only
 	Addresses      *[]string // create only
 	SecurityGroups *[]string
+	AllowedPairs   *[]AddressPair
 }
 
 // CreatePort makes a port that is attached to nothing. Without an address it gets a free one of the subnet.
@@ -133,6 +135,14 @@ func (s *Store) UpdatePort(project, id string, in PortInput) (Port, error) {
 	return s.modifyPort(project, id, func(w *World, p *Port) error {
 		if in.Name != nil {
 			p.Name = *in.Name
+		}
+		if in.AllowedPairs != nil {
+			for _, pair := range *in.AllowedPairs {
+				if _, ok := parseAddresses(pair.Address); !ok || strings.Contains(pair.Address, "-") || pair.Address == "0.0.0.0/0" {
+					return invalid("allowed_address_pairs", "'%s' is not an address or network, or not allowed", pair.Address)
+				}
+			}
+			p.AllowedPairs = slices.Clone(*in.AllowedPairs)
 		}
 		if in.SecurityGroups == nil {
 			return nil

@@ -57,8 +57,10 @@ func (w *World) PortsOf(server string) []Port {
 	return out
 }
 
-// Off reports whether a port neither sends nor receives: it is attached to nothing, or its server is stopped.
-func (w *World) Off(p Port) bool { return p.ServerID == "" || w.Servers[p.ServerID].Stopped }
+// Off reports whether a port neither sends nor receives: it is attached to nothing or not active, or its server is stopped.
+func (w *World) Off(p Port) bool {
+	return p.ServerID == "" || p.Status != PortActive || w.Servers[p.ServerID].Stopped
+}
 
 // SwitchServers stops or starts servers, or restarts those that run; kind is the job's type. All are checked before the
 // first is touched. A server that is as wanted already stays so.
