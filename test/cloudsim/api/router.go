@@ -130,8 +130,13 @@ func groupRoutes(add adder) {
 	add(http.MethodPut, acls+"/{id}/disassociate-subnets", "DisassociateSubnetFirewall", dryable(disassociateSubnets))
 }
 
-// pathRoutes are those of peerings, whose paths name no project, and of route tables.
+// pathRoutes are those of VPCs, subnets, peerings, whose paths name no project, and route tables.
 func pathRoutes(add adder) {
+	add(http.MethodGet, mirrorBase+"/vpcs", "ListVpcs", listVPCs)
+	add(http.MethodGet, mirrorBase+"/vpcs/{id}", "ShowVpc", showVPC)
+	add(http.MethodGet, "/v1/{project_id}/subnets", "ListSubnets", listSubnets)
+	add(http.MethodGet, "/v1/{project_id}/subnets/{id}", "ShowSubnet", showSubnet)
+
 	const peerings, tables = "/v2.0/vpc/peerings", "/v1/{project_id}/routetables"
 	add(http.MethodPost, peerings, "CreateVpcPeering", createPeering)
 	add(http.MethodGet, peerings, "ListVpcPeerings", listPeerings)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	vpcv2 "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2/model"
+	v3 "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
@@ -207,4 +208,23 @@ func moveSubnet(t *testing.T, c *vpcv2.VpcClient, defaultTable string) {
 	}
 	_, err = c.DeleteRouteTable(&model.DeleteRouteTableRequest{RoutetableId: defaultTable})
 	wantRefusal(t, err, http.StatusBadRequest, "VPC.9902")
+}
+
+func TestTheSDKReadsVPCsAndSubnets(t *testing.T) {
+	cloud := threeVPCs(t)
+	vpcs, err := sdkClient(t, cloud, walkthroughKeys()).ListVpcs(&v3.ListVpcsRequest{})
+	if err != nil || len(*vpcs.Vpcs) != 2 || (*vpcs.Vpcs)[0].Id != scenario.WalkthroughVPC || (*vpcs.Vpcs)[0].CloudResources[1].ResourceCount != 1 {
+		t.Errorf("ListVpcs = %+v, %v; want the project's two", vpcs, err)
+	}
+	c := olderClient(t, cloud, walkthroughKeys())
+	subnets, err := c.ListSubnets(&model.ListSubnetsRequest{VpcId: ptr(secondVPC)})
+	if err != nil || len(*subnets.Subnets) != 1 || (*subnets.Subnets)[0].Cidr != "10.2.0.0/24" {
+		t.Errorf("ListSubnets = %+v, %v; want the one of the second VPC", subnets, err)
+	}
+	shown, err := c.ShowSubnet(&model.ShowSubnetRequest{SubnetId: subnetDefault})
+	if err != nil || shown.Subnet.GatewayIp != "192.168.0.1" || shown.Subnet.VpcId != scenario.WalkthroughVPC {
+		t.Errorf("ShowSubnet = %+v, %v", shown, err)
+	}
+	_, err = c.ShowSubnet(&model.ShowSubnetRequest{SubnetId: thirdVPC})
+	wantRefusal(t, err, http.StatusNotFound, "VPC.9904")
 }

@@ -135,7 +135,7 @@ func (p Port) AnySource() bool {
 type Subnet struct {
 	ID, Name, VPCID, ProjectID string
 	CIDR, CIDR6                netip.Prefix // CIDR6 is zero where the subnet has no IPv6
-	Gateway                    netip.Addr
+	Gateway, Gateway6          netip.Addr
 	GatewayMAC                 string
 }
 

@@ -57,6 +57,15 @@ func (w *World) VPC(project, id string) (VPC, error) {
 	return v, nil
 }
 
+// Subnet looks one up; Reason Missing when the project has no such subnet.
+func (w *World) Subnet(project, id string) (Subnet, error) {
+	s, ok := w.Subnets[id]
+	if !ok || s.ProjectID != project {
+		return Subnet{}, missing("Subnet", id)
+	}
+	return s, nil
+}
+
 // Peering looks one up; Reason Missing when the project has no side of it.
 func (w *World) Peering(project, id string) (Peering, error) {
 	p, ok := w.Peerings[id]

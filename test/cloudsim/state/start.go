@@ -56,7 +56,7 @@ func (w *World) addNetworks(sc *scenario.Scenario, now time.Time) {
 		w.VPCs[v.ID] = VPC{ID: v.ID, ProjectID: v.ProjectID, Name: v.Name, CIDR: v.CIDR, CreatedAt: now}
 		for _, s := range v.Subnets {
 			w.Subnets[s.ID] = Subnet{
-				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, CIDR6: s.CIDR6, Gateway: s.Gateway,
+				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, CIDR6: s.CIDR6, Gateway: s.Gateway, Gateway6: s.Gateway6,
 				GatewayMAC: s.GatewayMAC.String(),
 			}
 		}
