@@ -16,7 +16,10 @@ type Peering struct {
 // What is inside the VPC's own subnets is never routed away.
 type Route struct {
 	Destination netip.Prefix
-	Peering     string // its ID; a route that goes elsewhere, or to a peering that is not up, leads nowhere
+	// Peering and Router are the ID of a peering, or of a router that joins all
+	// VPCs with routes to it. A route with neither, or to a peering that is not up,
+	// leads nowhere.
+	Peering, Router string
 }
 
 // peering is a Peering made ready for use.
@@ -38,37 +41,48 @@ func compileRoutes(routes []Route) []Route {
 	})
 }
 
-// next is the VPC that the route table of the port's subnet sends an address to,
-// or nil.
-func (c *compiled) next(port *SwitchPort, to netip.Addr) *network {
+// route is what the table of the port's subnet says about an address that is not
+// in the VPC's own subnets.
+func (c *compiled) route(port *SwitchPort, to netip.Addr) (r Route, ok bool) {
 	s := c.ports[port.index].subnet
 	if s == nil || port.network.gatewayOf(to) != nil {
+		return r, false
+	}
+	i := slices.IndexFunc(s.routes, func(r Route) bool { return r.Destination.Contains(to) })
+	if i < 0 {
+		return r, false
+	}
+	return s.routes[i], true
+}
+
+// across is the port in another VPC that has an address, when the routes of both
+// sides lead to each other over the same peering or router; nil otherwise.
+func (c *compiled) across(port *SwitchPort, from, to netip.Addr) *SwitchPort {
+	there, ok := c.route(port, to)
+	if !ok {
 		return nil
 	}
-	for _, r := range s.routes {
-		if !r.Destination.Contains(to) {
+	for _, n := range c.behind(there, port.network) {
+		other := n.byAddress[to]
+		if other == nil {
 			continue
 		}
-		switch p := c.peerings[r.Peering]; port.network {
-		case p[0]:
-			return p[1]
-		case p[1]:
-			return p[0]
+		if back, ok := c.route(other, from); ok && back.Peering == there.Peering && back.Router == there.Router {
+			return other
 		}
-		return nil
 	}
 	return nil
 }
 
-// across is the port in another VPC that has an address, when both sides have
-// routes to each other over a peering; nil otherwise.
-func (c *compiled) across(port *SwitchPort, from, to netip.Addr) *SwitchPort {
-	n := c.next(port, to)
-	if n == nil {
-		return nil
-	}
-	if other := n.byAddress[to]; other != nil && c.next(other, from) == port.network {
-		return other
+// behind gives the VPCs that a route of a VPC may lead to.
+func (c *compiled) behind(r Route, from *network) []*network {
+	switch p := c.peerings[r.Peering]; {
+	case r.Router != "":
+		return c.networks
+	case p[0] == from:
+		return p[1:]
+	case p[1] == from:
+		return p[:1]
 	}
 	return nil
 }

@@ -31,7 +31,12 @@ func route(destination, peering string) Route {
 	return Route{Destination: netip.MustParsePrefix(destination), Peering: peering}
 }
 
-func TestFramesAndCopiesReachAnotherVPCOnlyOverAPeeringWithRoutesOnBothSides(t *testing.T) {
+// over is a route to an enterprise router.
+func over(destination, router string) Route {
+	return Route{Destination: netip.MustParsePrefix(destination), Router: router}
+}
+
+func TestFramesAndCopiesReachAnotherVPCOnlyOverAPeeringOrRouterWithRoutesOnBothSides(t *testing.T) {
 	up := Peering{ID: "p", VPCs: [2]string{"vpc-1", "vpc-2"}}
 	there, back := route("192.168.1.0/24", "p"), route("192.168.0.0/24", "p")
 	for _, test := range []struct {
@@ -50,6 +55,10 @@ func TestFramesAndCopiesReachAnotherVPCOnlyOverAPeeringWithRoutesOnBothSides(t *
 		{"the longest prefix leads elsewhere", []Route{there, route("192.168.1.164/32", "")}, []Route{back}, []Peering{up}, false},
 		{"the longest prefix leads there", []Route{route("192.168.0.0/16", ""), there}, []Route{back}, []Peering{up}, true},
 		{"the default route leads there", []Route{route("0.0.0.0/0", "p")}, []Route{back}, []Peering{up}, true},
+		{"a router", []Route{over("192.168.1.0/24", "er")}, []Route{over("192.168.0.0/24", "er")}, nil, true},
+		{"a router, and no way back", []Route{over("192.168.1.0/24", "er")}, nil, nil, false},
+		{"a router there, another back", []Route{over("192.168.1.0/24", "er")}, []Route{over("192.168.0.0/24", "er2")}, nil, false},
+		{"a router there, a peering back", []Route{over("192.168.1.0/24", "er")}, []Route{back}, []Peering{up}, false},
 		{"another peering than the one that has the address", []Route{route("192.168.1.0/24", "q")}, []Route{back}, []Peering{up, {ID: "q", VPCs: [2]string{"vpc-1", "vpc-3"}}}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

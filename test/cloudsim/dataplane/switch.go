@@ -2,7 +2,9 @@ package dataplane
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +67,7 @@ type compiled struct {
 	generation uint64
 	ports      []portState // by port index
 	peerings   map[string]peering
+	networks   []*network // in the order of their names
 	copies     CopyRules
 }
 
@@ -127,6 +130,15 @@ func (s *Switch) network(vpc string) *network {
 	return n
 }
 
+// ordered gives the VPCs in the order of their names.
+func (s *Switch) ordered() []*network {
+	var out []*network
+	for _, name := range slices.Sorted(maps.Keys(s.networks)) {
+		out = append(out, s.networks[name])
+	}
+	return out
+}
+
 // Port gives the place of an interface, or nil for an unknown port ID.
 func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 
@@ -135,7 +147,7 @@ func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 func (s *Switch) Apply(config Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings), copies: config.Copies}
+	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings), copies: config.Copies, networks: s.ordered()}
 	if last := s.config.Load(); last != nil {
 		next.generation = last.generation + 1
 	}

@@ -184,4 +184,12 @@ func TestPeeringsAndRoutesOnRealPackets(t *testing.T) {
 	_, err = store.SetPeeringStatus(p.ID, state.PeeringExpired)
 	w.must(err)
 	w.after(&total, s.ID, noRoute)
+	t.Run("an enterprise router in the peering's place", func(t *testing.T) {
+		for subnet, destination := range map[string]string{subnetA1: "10.2.0.0/24", subnetB1: "192.168.0.0/16"} {
+			table, _ := store.Snapshot().RouteTableOf(subnet)
+			_, err := store.UpdateRouteTable(w.project, table.ID, state.RouteTableInput{Modify: []state.Route{{Type: "er", Destination: destination, NextHop: "an-er"}}})
+			w.must(err)
+		}
+		w.after(&total, s.ID, delivered)
+	})
 }

@@ -25,13 +25,16 @@ func subnets(w *state.World) []dataplane.Subnet {
 	return out
 }
 
-// routes of any other type than to a peering lead nowhere.
+// routes of any other type than to a peering or an enterprise router lead nowhere.
 func routes(t state.RouteTable) []dataplane.Route {
 	var out []dataplane.Route
 	for _, r := range t.Routes {
 		route := dataplane.Route{Destination: prefix(r.Destination)}
-		if r.Type == state.RoutePeering {
+		switch r.Type {
+		case state.RoutePeering:
 			route.Peering = r.NextHop
+		case state.RouteRouter:
+			route.Router = r.NextHop
 		}
 		out = append(out, route)
 	}

@@ -12,10 +12,11 @@ const kindRouteTable = "Route table"
 const (
 	RouteLocal   = "local" // to the VPC's own subnets; the cloud makes them
 	RoutePeering = "peering"
+	RouteRouter  = "er" // to an enterprise router
 )
 
 // RouteTypes are those that a route may have (VPC API reference).
-var RouteTypes = []string{"ecs", "eni", "vip", "nat", RoutePeering, "vpn", "dc", "cc", "egw", "er", "subeni"}
+var RouteTypes = []string{"ecs", "eni", "vip", "nat", RoutePeering, "vpn", "dc", "cc", "egw", RouteRouter, "subeni"}
 
 // Route leads to what is not in the VPC.
 type Route struct {
