@@ -229,7 +229,7 @@ func (c *compiled) asks(g guard, port *SwitchPort, q question) bool {
 	if c.ports[port.index].unsecured {
 		return true
 	}
-	if remote, ok := port.network.byAddress[q.remote()]; ok && !(q.copied && c.copies.NoRemoteGroups) {
+	if remote, ok := port.network.byAddress[q.remote()]; ok && (!q.copied || !c.copies.NoRemoteGroups) {
 		q.remoteGroups = c.ports[remote.index].policy.memberOf
 	}
 	return c.ports[port.index].policy.allows(&q)
