@@ -183,11 +183,14 @@ func (s *Store) InsertFirewallRules(project, id string, ingress, egress []Firewa
 		if after != "" && len(ingress) > 0 && len(egress) > 0 {
 			return invalid("insert_after_rule", "it goes with rules of one direction only")
 		}
-		for direction, inputs := range map[string][]FirewallRuleInput{Ingress: ingress, Egress: egress} {
+		for _, side := range []struct {
+			list   *[]FirewallRule
+			inputs []FirewallRuleInput
+		}{{&n.Ingress, ingress}, {&n.Egress, egress}} { // in order, since IDs are given out
+			list, inputs := side.list, side.inputs
 			if len(inputs) == 0 {
 				continue
 			}
-			list := n.rules(direction)
 			at := 0
 			if after != "" {
 				if at = 1 + slices.IndexFunc(*list, func(r FirewallRule) bool { return r.ID == after }); at == 0 {

@@ -47,10 +47,13 @@ func (s *Store) CreateGroup(project string, in GroupInput) (SecurityGroup, error
 		}
 		w.Groups[g.ID] = g
 		for _, family := range []string{"IPv4", "IPv6"} {
-			for direction, members := range map[string]string{Ingress: g.ID, Egress: ""} {
+			for _, direction := range []string{Ingress, Egress} {
 				r := GroupRule{
 					ID: s.newID(), ProjectID: project, GroupID: g.ID, Direction: direction, EtherType: family, Action: "allow",
-					Priority: defaultGroupPriority, RemoteGroup: members, Enabled: true, CreatedAt: now, UpdatedAt: now,
+					Priority: defaultGroupPriority, Enabled: true, CreatedAt: now, UpdatedAt: now,
+				}
+				if direction == Ingress {
+					r.RemoteGroup = g.ID
 				}
 				w.GroupRules[r.ID] = r
 			}
