@@ -74,7 +74,7 @@ func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now t
 			return
 		}
 		for _, to := range port.network.ports {
-			if to != port {
+			if to != port && config.onLink(port, to) {
 				config.hand(port, to, p, frame, now)
 			}
 		}
@@ -92,6 +92,13 @@ func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now t
 		}
 	}
 	port.counters.droppedFromHost.add(DropNoSuchMAC)
+}
+
+// onLink is whether a broadcast of one port reaches the other: they are in one
+// subnet, or in none that is known.
+func (c *compiled) onLink(a, b *SwitchPort) bool {
+	s, other := c.ports[a.index].subnet, c.ports[b.index].subnet
+	return s == nil || other == nil || s == other
 }
 
 // hand takes a frame through the receiver's groups and ingress tap to its host.

@@ -42,7 +42,7 @@ func (port *SwitchPort) receiveARP(config *compiled, p *packet, frame []byte) {
 	}
 	if frame[0]&1 != 0 {
 		for _, to := range n.ports {
-			if to != port {
+			if to != port && config.onLink(port, to) {
 				config.handOver(to, frame)
 			}
 		}

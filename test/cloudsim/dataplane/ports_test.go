@@ -62,6 +62,20 @@ func TestACutOffInterfaceNeitherSendsNorReceives(t *testing.T) {
 	}
 }
 
+func TestABroadcastStaysInItsSubnet(t *testing.T) {
+	arp := arpRequest(t, portTest, portSource)
+	e, ip := ethernetIP4(portTest, portSource, layers.IPProtocolUDP)
+	e.DstMAC, ip.DstIP = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{255, 255, 255, 255}
+	broadcast := build(t, e, ip, &layers.UDP{SrcPort: 1, DstPort: 2})
+	for name, frame := range map[string][]byte{"ARP": arp, "IPv4": broadcast} {
+		apartly := func(c *Config) { portOf(c, portTarget).Subnet = portTest }
+		l := walkthrough(t, apart(map[string]*ACL{portTest: {}}), apartly)
+		if diff := cmp.Diff(map[string]int{portTarget: 1}, l.arrivals(portTest, frame)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestNoCopyReachesATargetThatIsGoneOrStopped(t *testing.T) {
 	syn := tcp(t, portTest, portSource, 40000, 1234, "S", "")
 	for _, test := range []struct {
