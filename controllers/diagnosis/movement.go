@@ -200,30 +200,38 @@ func (m *Movement) goOn(k *Known, now time.Time) {
 		return
 	}
 	for _, f := range k.Reported.Findings {
-		if began := k.Session.Status.Traffic; began != nil && began.Since != nil && f.Since.Time.Before(began.Since.Truncate(time.Second)) &&
-			f.Reason != v1alpha1.ReasonClockAhead && f.Reason != v1alpha1.ReasonCaptureDrops {
-			continue // of the epoch before, which is stored alone where a manager ended on the way
+		if !ofEpochBefore(k, f) {
+			m.takeOver(k, f, now)
 		}
-		switch f.Reason {
-		case v1alpha1.ReasonSilent:
-			if !k.cameMeanwhile() {
-				m.accepted = f.Since.Time
-			}
-		case v1alpha1.ReasonSourceSilent:
-			for _, source := range k.Session.Status.Sources {
-				if sourceName(source) == f.Subject && !k.cameMeanwhileFrom(source.InterfaceID) {
-					m.sources[source.InterfaceID] = f.Since.Time
-				}
-			}
-		case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
-			m.recent[cause{f.Reason, f.Subject}] = now
-		case v1alpha1.ReasonPayloadTruncated:
-			m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
-		case v1alpha1.ReasonVerifierBehind:
-			if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
-				e.behind = f.Since.Time.Add(-k.catchUp())
-				m.entries[f.Subject] = e
-			}
+	}
+}
+
+// ofEpochBefore reports whether a finding is older than the epoch: an epoch is stored alone
+// where a manager ends before it has said what follows from it.
+func ofEpochBefore(k *Known, f v1alpha1.Finding) bool {
+	traffic := k.Session.Status.Traffic
+	return traffic != nil && traffic.Since != nil && f.Since.Time.Before(traffic.Since.Truncate(time.Second)) &&
+		f.Reason != v1alpha1.ReasonClockAhead && f.Reason != v1alpha1.ReasonCaptureDrops
+}
+
+func (m *Movement) takeOver(k *Known, f v1alpha1.Finding, now time.Time) {
+	switch f.Reason {
+	case v1alpha1.ReasonSilent:
+		if !k.cameMeanwhile() {
+			m.accepted = f.Since.Time
+		}
+	case v1alpha1.ReasonSourceSilent:
+		if id := k.interfaceOf(f.Subject); id != "" && !k.cameMeanwhileFrom(id) {
+			m.sources[id] = f.Since.Time
+		}
+	case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
+		m.recent[cause{f.Reason, f.Subject}] = now
+	case v1alpha1.ReasonPayloadTruncated:
+		m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
+	case v1alpha1.ReasonVerifierBehind:
+		if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
+			e.behind = f.Since.Time.Add(-k.catchUp())
+			m.entries[f.Subject] = e
 		}
 	}
 }

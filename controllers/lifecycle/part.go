@@ -71,7 +71,8 @@ type Part[T any] struct {
 	Record   func(T)
 	Progress func(T)
 	// Epoch begins a new epoch in the status when what the cloud has is not what the present
-	// one stands for, and reports whether it did. It does not store the status.
+	// one stands for, and reports whether the present one has yet to be stored. It does not store
+	// the status.
 	Epoch func(T) bool
 
 	// confirmed is true when the last observation is an answer about this object alone,
@@ -356,15 +357,7 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 			if round == maxRounds {
 				return Retry(v1alpha1.ReasonProgressing, "the %s %s does not converge: still %s", p.Collection.Kind, id, plan.Summary(changes))
 			}
-			if round == 0 {
-				if err := p.Foresee(ctx, have); err != nil {
-					return err
-				}
-			}
-			if err := mend(ctx); err != nil {
-				if now, failed := p.read(ctx, id); failed == nil && now != nil {
-					p.Progress(*now)
-				}
+			if err := p.change(ctx, have, round == 0, mend); err != nil {
 				return err
 			}
 			round++
@@ -381,6 +374,23 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 		}
 		have = *now
 	}
+}
+
+// change mends what differs. Where it can't, what the cloud then has is recorded.
+func (p *Part[T]) change(ctx context.Context, have T, first bool, mend func(context.Context) error) error {
+	if first {
+		if err := p.Foresee(ctx, have); err != nil {
+			return err
+		}
+	}
+	err := mend(ctx)
+	if err == nil {
+		return nil
+	}
+	if now, failed := p.read(ctx, p.Collection.Identity(have).ID); failed == nil && now != nil {
+		p.Progress(*now)
+	}
+	return err
 }
 
 // Foresee comes before the part is changed, which have is for certain. When that is not what

@@ -52,11 +52,11 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	return s.noLater(s.recheck(result), again), err
 }
 
-// noLater brings the next reconcile forward to when what is observed may be different. Only an
-// object that is in line is looked at sooner for that: shared lists serve it, so that costs the
-// cloud no call. What is not in line is looked at again anyway.
+// noLater brings the next reconcile forward to when what is observed may be different. What is in
+// line costs the cloud no call then, as shared lists serve it; what is not costs some, but its
+// mirror may go on, and stop, for long before it is looked at otherwise.
 func (s *Scope) noLater(result ctrl.Result, again time.Duration) ctrl.Result {
-	if again > 0 && result.RequeueAfter > 0 && status.IsSynced(s.Object) {
+	if again > 0 && result.RequeueAfter > 0 {
 		result.RequeueAfter = min(result.RequeueAfter, again)
 	}
 	return result

@@ -172,7 +172,8 @@ func (w *Watcher) observe(leases []coordinationv1.Lease) map[string]bool {
 }
 
 // Lost reports whether a node's verifier has stopped renewing its lease. While that is
-// not known, because the manager has just been started, it is what was reported last.
+// not known, because the manager has just been started, it is what was reported last; so it is
+// where there is no lease: a verifier that was lost is not found again because its lease went.
 func (w *Watcher) Lost(node string, reported bool) bool {
 	if w == nil {
 		return false
@@ -181,10 +182,10 @@ func (w *Watcher) Lost(node string, reported bool) bool {
 	defer w.mu.Unlock()
 	l, ok := w.leases[v1alpha1.LeaseName(node)]
 	switch {
-	case w.leases == nil, ok && l.state == Unknown:
+	case !ok, l.state == Unknown:
 		return reported
 	default:
-		return ok && l.state == Lost
+		return l.state == Lost
 	}
 }
 

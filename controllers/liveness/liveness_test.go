@@ -112,9 +112,9 @@ func TestWhatWasReportedLastStandsUntilMoreIsKnown(t *testing.T) {
 		"a lease of unknown age":            {seen, [2]bool{false, true}},
 		"a lease that was renewed":          {alive, [2]bool{false, false}},
 		"a lease that ran out":              {lost, [2]bool{true, true}},
-		"no lease":                          {other, [2]bool{false, false}},
+		"no lease":                          {other, [2]bool{false, true}},
 		"no watcher at all":                 {nil, [2]bool{false, false}},
-		"a lease without a time of renewal": {blank(fresh()), [2]bool{false, false}},
+		"a lease without a time of renewal": {blank(fresh()), [2]bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := [2]bool{c.watcher.Lost(node, false), c.watcher.Lost(node, true)}; got != c.want {

@@ -24,7 +24,7 @@ func (s *scope) observed(part *lifecycle.Part[cloud.Session], have *cloud.Sessio
 // epoch begins a new epoch when what the cloud has is not what the present one stands for; nil
 // is that it surely has nothing. The epoch is in the same status as what was found, so it is
 // never raised before the cloud has changed.
-func (s *scope) epoch(have *cloud.Session) (begins bool) {
+func (s *scope) epoch(have *cloud.Session) {
 	st := &s.session.Status
 	basis := plan.Absent
 	if have != nil {
@@ -41,12 +41,11 @@ func (s *scope) epoch(have *cloud.Session) (begins bool) {
 	}
 	next, begins := plan.Epoch{Number: st.Epoch, Basis: st.EpochBasis}.Next(basis, known...)
 	if !begins {
-		return false
+		return
 	}
 	st.Epoch, st.EpochBasis = next.Number, next.Basis
 	if st.Traffic == nil {
 		st.Traffic = &v1alpha1.Traffic{}
 	}
 	st.Traffic.Since = &metav1.Time{Time: s.Clock()}
-	return true
 }

@@ -23,7 +23,10 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 			return ""
 		},
 		Record: s.record,
-		Epoch:  func(have cloud.Session) bool { return s.epoch(&have) },
+		Epoch: func(have cloud.Session) bool {
+			s.epoch(&have)
+			return s.session.Status.Epoch != s.storedSession().Status.Epoch // it may have begun when have was found
+		},
 		// VNI and priority stay as they were chosen: a drift that was not mended must not
 		// become what is wanted.
 		Progress: func(have cloud.Session) {

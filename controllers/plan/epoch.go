@@ -26,8 +26,9 @@ const Absent = "absent"
 
 // Next returns the epoch of what the cloud has now, and whether it begins with that. known are
 // numbers that verifiers have of the session's epochs: where a status was lost or is of a
-// backup, they tell what was given before, and a number is never given twice. A verifier that
-// tells a number beyond all bounds is not believed, so it can't exhaust the numbers.
+// backup, they tell what was given before, and a number is never given twice. Who tells a number
+// beyond all bounds is not believed, a status that somebody has edited included: the next one
+// could not be stored.
 func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
 	switch {
 	case basis == e.Basis && e.Number > 0:
@@ -35,8 +36,8 @@ func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
 	case basis == Absent && e.Basis == "":
 		return e, false // nothing has ever been there
 	}
-	last := max(e.Number, 0)
-	for _, n := range known {
+	last := int64(0)
+	for _, n := range append(known, e.Number) {
 		if n < v1alpha1.MaxCount {
 			last = max(last, n)
 		}

@@ -28,6 +28,7 @@ func TestTheNextEpoch(t *testing.T) {
 		"begins when it is there again":                             {plan.Epoch{4, plan.Absent}, "a", nil, plan.Epoch{5, "a"}, true},
 		"is beyond what a verifier has when the status was lost":    {plan.Epoch{}, "a", []int64{7, 5}, plan.Epoch{8, "a"}, true},
 		"is beyond what a verifier has when the status is restored": {plan.Epoch{2, "a"}, "b", []int64{7}, plan.Epoch{8, "b"}, true},
+		"believes no status that has used the numbers up":           {plan.Epoch{math.MaxInt64, "a"}, "b", []int64{3}, plan.Epoch{4, "b"}, true},
 		"believes no verifier that would use the numbers up":        {plan.Epoch{2, "a"}, "b", []int64{math.MaxInt64, v1alpha1.MaxCount, 3}, plan.Epoch{4, "b"}, true},
 		"begins for a number that has no basis":                     {plan.Epoch{2, ""}, "a", nil, plan.Epoch{3, "a"}, true},
 		"is a number above 0 whatever somebody wrote":               {plan.Epoch{-5, "a"}, "a", nil, plan.Epoch{1, "a"}, true},

@@ -122,6 +122,31 @@ func TestADriftThatIsFoundAndUndoneAtOnceBeginsAnEpoch(t *testing.T) {
 	}
 }
 
+// A manager that ends between undoing a drift and saying so leaves a cloud that looks as if
+// nothing had been.
+func TestTheEpochOfADriftIsStoredBeforeItIsUndone(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]bool{"found by a list": false, "found by a read": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start(harness.WithResync(time.Second))
+			_, session := w.Pair("drifting")
+			want, before := w.Content(), session.Status.Epoch
+			w.Fault(fault.Fault{Kind: fault.Slow, Operation: "UpdateTrafficMirrorSession", Delay: fault.Duration(5 * time.Second), Times: 1})
+			w.EditSession(session.Status.Sessions[0].ID, func(s *state.Session) { s.Enabled = false })
+			if request {
+				w.RequestReconcile(session)
+			}
+			harness.Poll(t, "the drift is undone", func() bool { return w.Like(want) }, func(undone bool) bool { return undone })
+			if err := w.Get(session); err != nil { // while the answer has not come
+				t.Fatal(err)
+			}
+			harness.Same(t, "the epoch", before+1, session.Status.Epoch)
+		})
+	}
+}
+
 func TestARuleThatDriftedAndWasRestoredBeginsAnEpochOfEachSession(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
