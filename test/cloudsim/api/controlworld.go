@@ -48,7 +48,7 @@ func (s *Server) controlGroupRule(w http.ResponseWriter, r *http.Request, id str
 		return
 	}
 	rule, err := s.State.UpdateGroupRule(id, in)
-	controlResult(w, map[string]any{"security_group_rule": groupRuleView(rule)}, err)
+	controlResult(w, map[string]any{"security_group_rule": groupRuleView(s.State.Snapshot())(rule)}, err)
 }
 
 // controlPeering gives a peering a status that no call can give it, such as EXPIRED.

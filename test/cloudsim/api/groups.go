@@ -14,12 +14,19 @@ func groupView(g state.SecurityGroup) map[string]any {
 	}
 }
 
-func groupRuleView(r state.GroupRule) any {
-	return map[string]any{
-		"id": r.ID, "project_id": r.ProjectID, "security_group_id": r.GroupID, "description": r.Description, "direction": r.Direction,
-		"ethertype": r.EtherType, "protocol": orNull(r.Protocol), "multiport": orNull(r.Multiport), "action": r.Action,
-		"priority": r.Priority, "remote_ip_prefix": orNull(r.RemotePrefix), "remote_group_id": orNull(r.RemoteGroup),
-		"remote_address_group_id": orNull(r.RemoteAddressGroup), "enabled": r.Enabled, "created_at": stamp(r.CreatedAt), "updated_at": stamp(r.UpdatedAt),
+// groupRuleView lacks "enabled" where the region is older than that field (quirk rules-without-enabled).
+func groupRuleView(w *state.World) func(state.GroupRule) any {
+	return func(r state.GroupRule) any {
+		view := map[string]any{
+			"id": r.ID, "project_id": r.ProjectID, "security_group_id": r.GroupID, "description": r.Description, "direction": r.Direction,
+			"ethertype": r.EtherType, "protocol": orNull(r.Protocol), "multiport": orNull(r.Multiport), "action": r.Action,
+			"priority": r.Priority, "remote_ip_prefix": orNull(r.RemotePrefix), "remote_group_id": orNull(r.RemoteGroup),
+			"remote_address_group_id": orNull(r.RemoteAddressGroup), "created_at": stamp(r.CreatedAt), "updated_at": stamp(r.UpdatedAt),
+		}
+		if !w.Quirks.RulesWithoutEnabled {
+			view["enabled"] = r.Enabled
+		}
+		return view
 	}
 }
 
@@ -43,6 +50,7 @@ func showGroup(c *call) response {
 }
 
 func listGroupRules(c *call) response {
+	w := c.world()
 	return listing[state.GroupRule]{
 		plural: "security_group_rules",
 		id:     func(r state.GroupRule) string { return r.ID },
@@ -60,13 +68,14 @@ func listGroupRules(c *call) response {
 			"priority":                one(func(r state.GroupRule) string { return strconv.Itoa(r.Priority) }),
 			"enabled":                 one(func(r state.GroupRule) string { return strconv.FormatBool(r.Enabled) }),
 		},
-		view: groupRuleView,
-	}.serve(c, mine(c.world().GroupRules, c.project, func(r state.GroupRule) string { return r.ProjectID }))
+		view: groupRuleView(w),
+	}.serve(c, mine(w.GroupRules, c.project, func(r state.GroupRule) string { return r.ProjectID }))
 }
 
 func showGroupRule(c *call) response {
-	r, err := c.world().GroupRule(c.project, c.params["id"])
-	return result(http.StatusOK, "security_group_rule", r, err, groupRuleView)
+	w := c.world()
+	r, err := w.GroupRule(c.project, c.params["id"])
+	return result(http.StatusOK, "security_group_rule", r, err, groupRuleView(w))
 }
 
 func groupBody(c *call) (state.GroupInput, error) {
@@ -79,7 +88,7 @@ func groupWithRules(w *state.World) func(state.SecurityGroup) any {
 	return func(g state.SecurityGroup) any {
 		rules := []any{}
 		for _, r := range w.RulesOfGroup(g.ID) {
-			rules = append(rules, groupRuleView(r))
+			rules = append(rules, groupRuleView(w)(r))
 		}
 		view := groupView(g)
 		view["security_group_rules"] = rules
@@ -124,7 +133,7 @@ func createGroupRule(c *call) response {
 		return refusal(b.err)
 	}
 	r, err := c.State.CreateGroupRule(c.project, in)
-	return result(http.StatusCreated, "security_group_rule", r, err, groupRuleView)
+	return result(http.StatusCreated, "security_group_rule", r, err, groupRuleView(c.State.Snapshot()))
 }
 
 func createGroupRules(c *call) response {
@@ -147,7 +156,7 @@ func createGroupRules(c *call) response {
 	return result(http.StatusCreated, "security_group_rules", rules, err, func(rules []state.GroupRule) any {
 		views := []any{}
 		for _, r := range rules {
-			views = append(views, groupRuleView(r))
+			views = append(views, groupRuleView(c.State.Snapshot())(r))
 		}
 		return views
 	})

@@ -138,6 +138,9 @@ func (c *compiled) guarded(port, other *SwitchPort) bool {
 
 // passesOut asks the ACL of the sender's subnet.
 func (c *compiled) passesOut(port *SwitchPort, p *packet, frame []byte, now time.Time) bool {
+	if s := c.ports[port.index].subnet; s == nil || !s.guarded {
+		return true
+	}
 	if frame[0]&1 != 0 || !c.guarded(port, port.network.byAddress[p.destination]) {
 		return true // broadcast and multicast stay inside
 	}

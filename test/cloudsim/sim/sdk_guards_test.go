@@ -10,6 +10,7 @@ import (
 
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
+	"vpcmirror.io/operator/test/cloudsim/state"
 )
 
 func insertRules(t *testing.T, c *vpcv3.VpcClient, firewall string, after *string, rules ...model.FirewallInsertRuleItemOption) *model.FirewallDetail {
@@ -276,5 +277,17 @@ func TestTheSimulatorUpdatesASecurityGroupRule(t *testing.T) {
 	}
 	if status, _ := control(t, cloud, "PUT", "security-group-rules/none", `{}`); status != http.StatusNotFound {
 		t.Errorf("an unknown rule: status %d, want 404", status)
+	}
+}
+
+// A field that an older region does not have is false to a user of the SDK, though it means true.
+func TestTheSDKTakesARuleWithoutEnabledForOneThatIsOff(t *testing.T) {
+	cloud := sim.ForTest(t, sim.WithQuirks(state.Quirks{RulesWithoutEnabled: true}))
+	out, err := sdkClient(t, cloud, walkthroughKeys()).ListSecurityGroupRules(&model.ListSecurityGroupRulesRequest{Id: &[]string{scenario.WalkthroughVXLANRule}})
+	if err != nil || len(*out.SecurityGroupRules) != 1 {
+		t.Fatalf("ListSecurityGroupRules = %+v, %v", out, err)
+	}
+	if (*out.SecurityGroupRules)[0].Enabled {
+		t.Error("the rule is on; want what the SDK makes of an absent field")
 	}
 }

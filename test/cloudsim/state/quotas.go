@@ -69,6 +69,9 @@ type Quirks struct {
 	RemoteGroupsSkipCopies bool
 	// SourceACLHoldsCopies: a copy passes the network ACL of the source's subnet too, on its way out.
 	SourceACLHoldsCopies bool
+	// RulesWithoutEnabled: security group rules are shown without "enabled", as in regions older than that field (early
+	// 2025). Each is on then.
+	RulesWithoutEnabled bool
 	// DeadPortsLeaveSessions: a port that is deleted is taken out of the sessions' sources.
 	DeadPortsLeaveSessions bool
 	// BytesCount: a description may have 255 bytes in UTF-8; otherwise so many characters.
@@ -92,6 +95,7 @@ func (q *Quirks) Set(name string) error {
 		"stopped-ports-down":            &q.StoppedPortsDown,
 		"remote-groups-skip-copies":     &q.RemoteGroupsSkipCopies,
 		"source-acl-holds-copies":       &q.SourceACLHoldsCopies,
+		"rules-without-enabled":         &q.RulesWithoutEnabled,
 		"dead-ports-leave-sessions":     &q.DeadPortsLeaveSessions,
 	}
 	on, ok := quirks[name]
