@@ -52,6 +52,61 @@ func decodeBody(data []byte, wrapper string) *body {
 	return b
 }
 
+// decodeFields reads a body without a wrapper.
+func decodeFields(data []byte) *body {
+	b := &body{}
+	if err := json.Unmarshal(data, &b.fields); err != nil || b.fields == nil {
+		b.err = badBody("it is not a JSON object")
+	}
+	return b
+}
+
+// object reads an object; nil when the field is absent.
+func (b *body) object(field string) *body {
+	raw, ok := b.raw(field)
+	if !ok {
+		return nil
+	}
+	o := &body{}
+	if err := json.Unmarshal(raw, &o.fields); err != nil {
+		b.fail(badField(field, "'%s' is not an object", clip(raw)))
+		return nil
+	}
+	return o
+}
+
+// objects reads a list of objects; nil when the field is absent.
+func (b *body) objects(field string) []*body {
+	raw, ok := b.raw(field)
+	if !ok {
+		return nil
+	}
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		b.fail(badField(field, "'%s' is not a list of objects", clip(raw)))
+		return nil
+	}
+	out := make([]*body, 0, len(list))
+	for _, fields := range list {
+		out = append(out, &body{fields: fields})
+	}
+	return out
+}
+
+// ids reads a list of objects of which only the id matters; nil when the field is absent.
+func (b *body) ids(field string) []string {
+	var out []string
+	for _, o := range b.objects(field) {
+		id := o.text("id")
+		if id == nil {
+			b.fail(badField(field, "an id is missing"))
+			return nil
+		}
+		out = append(out, *id)
+	}
+	return out
+}
+
 func (b *body) raw(field string) (json.RawMessage, bool) {
 	v, ok := b.fields[field]
 	return v, ok && b.err == nil && string(v) != "null"

@@ -12,7 +12,7 @@ import (
 // ControlPrefix begins the paths that steer the simulator. They are unsigned and no part of the cloud's API.
 const ControlPrefix = "/_sim/"
 
-// control serves GET/DELETE journal, GET/POST/DELETE faults, GET stats, GET state and GET health.
+// control serves the calls that the README lists.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, ControlPrefix), "/")
 	switch r.Method + " " + name {
@@ -27,6 +27,18 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		s.controlAddFault(w, r)
 	case "DELETE faults":
 		s.controlRemoveFault(w, rest)
+	case "POST ports", "POST servers":
+		s.controlReplace(w, name, rest)
+	case "PUT ports":
+		s.controlPort(w, r, rest)
+	case "PUT network":
+		s.controlNetwork(w, r)
+	case "PUT flavors":
+		s.controlFlavor(w, r, rest)
+	case "PUT peerings":
+		s.controlPeering(w, r, rest)
+	case "PUT security-group-rules":
+		s.controlGroupRule(w, r, rest)
 	case "GET stats":
 		var stats any
 		if f := s.stats.Load(); f != nil {
@@ -40,7 +52,9 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	case "GET health":
 		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok"})
 	default:
-		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health below "+ControlPrefix)
+		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
+			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
+			"PUT ports/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network below "+ControlPrefix)
 	}
 }
 

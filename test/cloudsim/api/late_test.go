@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,10 +23,16 @@ func (g *gateway) fault(f fault.Fault) {
 	}
 }
 
-// content is all that the cloud holds of mirroring.
-func (g *gateway) content() []any {
+// content is all that the calls of the cloud change.
+func (g *gateway) content() string {
 	w := g.server.State.Snapshot()
-	return []any{w.Filters, w.Rules, w.Sessions}
+	data, err := json.MarshalIndent([]any{
+		w.Filters, w.Rules, w.Sessions, w.Ports, w.Servers, w.Jobs, w.Groups, w.GroupRules, w.AddressGroups, w.Firewalls, w.Peerings, w.RouteTables,
+	}, "", " ")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(data)
 }
 
 // written is one of every kind of write, on a cloud with a filter, a rule and a session.
@@ -37,6 +44,9 @@ func writes(g *gateway) map[string]written {
 	rule := g.must("POST", "traffic-mirror-filter-rules", wrap(g.t, ruleKey, ruleFields(filter)), ruleKey)["id"].(string)
 	session := g.must("POST", "traffic-mirror-sessions", wrap(g.t, sessionKey, sessionFields(filter)), sessionKey)["id"].(string)
 	other := g.filter()
+	acl := g.must("POST", "firewalls", `{"firewall":{"name":"acl"}}`, firewallKey)["id"].(string)
+	const aclRule = `{"action":"allow","protocol":"any","ip_version":4}`
+	const v1, subnet, server = "/v1/" + scenario.WalkthroughProject + "/", "5a1f0c7e-0000-4000-8000-000000000011", "5a1f0c7e-0000-4000-8000-0000000000c2"
 	const filters, rules, sessions = "traffic-mirror-filters", "traffic-mirror-filter-rules", "traffic-mirror-sessions"
 	sources := wrap(g.t, sessionKey, map[string]any{"traffic_mirror_sources": []string{scenario.WalkthroughTest}})
 	remove := wrap(g.t, sessionKey, map[string]any{"traffic_mirror_sources": []string{scenario.WalkthroughSource}})
@@ -52,6 +62,16 @@ func writes(g *gateway) map[string]written {
 		"deleting a session": {"DELETE", sessions + "/" + session, ""},
 		"adding a source":    {"PUT", sessions + "/" + session + "/add-sources", sources},
 		"removing a source":  {"PUT", sessions + "/" + session + "/remove-sources", remove},
+
+		"creating a group":     {"POST", "security-groups", `{"security_group":{"name":"late"}}`},
+		"creating group rules": {"POST", "security-groups/" + scenario.WalkthroughTargetGroup + "/security-group-rules/batch-create", `{"security_group_rules":[{"direction":"ingress"},{"direction":"ingress","protocol":"tcp"}]}`},
+		"creating an ACL":      {"POST", "firewalls", `{"firewall":{"name":"late"}}`},
+		"inserting ACL rules":  {"PUT", "firewalls/" + acl + "/insert-rules", `{"firewall":{"ingress_rules":[` + aclRule + `,` + aclRule + `],"egress_rules":[` + aclRule + `]}}`},
+		"binding an ACL":       {"PUT", "firewalls/" + acl + "/associate-subnets", `{"subnets":[{"virsubnet_id":"` + subnet + `"}]}`},
+		"creating a port":      {"POST", v1 + "ports", `{"port":{"network_id":"` + subnet + `"}}`},
+		"stopping a server":    {"POST", v1 + "cloudservers/action", `{"os-stop":{"servers":[{"id":"` + server + `"}]}}`},
+		"adding an interface":  {"POST", v1 + "cloudservers/" + server + "/nics", `{"nics":[{"subnet_id":"` + subnet + `"}]}`},
+		"creating routes":      {"POST", v1 + "routetables", `{"routetable":{"vpc_id":"` + scenario.WalkthroughVPC + `","routes":[{"type":"er","destination":"10.0.0.0/8","nexthop":"x"}]}}`},
 	}
 }
 
@@ -98,13 +118,16 @@ func TestEveryWriteCanTakeEffectLaterThanItIsAnswered(t *testing.T) {
 // checkTold compares what a late write told with what it did.
 func (g *gateway) checkTold(t *testing.T, w written, a answer, told bool) {
 	t.Helper()
-	for _, key := range []string{filterKey, ruleKey, sessionKey} {
+	const v1 = "/v1/" + scenario.WalkthroughProject + "/"
+	for key, path := range map[string]string{
+		filterKey: "traffic-mirror-filters/", ruleKey: "traffic-mirror-filter-rules/", sessionKey: "traffic-mirror-sessions/",
+		"security_group": "security-groups/", firewallKey: "firewalls/", "port": v1 + "ports/", routeTableKey: v1 + "routetables/",
+	} {
 		id, ok := a.object(key)["id"].(string)
 		if !told || !ok {
 			continue
 		}
-		path := map[string]string{filterKey: "traffic-mirror-filters/", ruleKey: "traffic-mirror-filter-rules/", sessionKey: "traffic-mirror-sessions/"}[key] + id
-		now := g.must("GET", path, "", key)
+		now := g.must("GET", path+id, "", key)
 		ignore := cmpopts.IgnoreMapEntries(func(k string, _ any) bool { return strings.HasSuffix(k, "_at") })
 		if diff := cmp.Diff(a.object(key), now, ignore); diff != "" {
 			t.Errorf("what was told and what came (-told +came):\n%s", diff)

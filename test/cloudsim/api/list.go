@@ -25,6 +25,8 @@ type listing[T any] struct {
 	whole bool
 	// bare: the answer has no page_info.
 	bare bool
+	// links is the path that a link to the next page names, where the answer has links instead of page_info.
+	links string
 }
 
 func one[T any](f func(T) string) func(T) []string {
@@ -67,6 +69,15 @@ func (l listing[T]) render(page []T, more bool) map[string]any {
 		views = append(views, l.view(item))
 	}
 	out := map[string]any{l.plural: views}
+	if l.links != "" {
+		links := []any{}
+		if more {
+			next := url.Values{"marker": {l.id(page[len(page)-1])}, "limit": {strconv.Itoa(len(page))}}
+			links = append(links, map[string]any{"rel": "next", "href": l.links + "?" + next.Encode()})
+		}
+		out[l.plural+"_links"] = links
+		return out
+	}
 	if l.bare {
 		return out
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -169,7 +170,7 @@ func (c *call) admit() (handler, *response) {
 	body, err := io.ReadAll(io.LimitReader(c.r.Body, MaxBody+1))
 	c.body = body
 	rt, found := c.find()
-	c.operation = rt.operation
+	c.operation = rt.named(c.body)
 	switch {
 	case len(c.body) > MaxBody:
 		return nil, gatewayError(http.StatusRequestEntityTooLarge, "APIGW.0201", "Request entity too large")
@@ -232,7 +233,7 @@ func (c *call) throttle() *response {
 func (c *call) checkProject() *response {
 	project, inPath := c.params["project_id"]
 	if !inPath {
-		return nil
+		return c.projectOfKey()
 	}
 	c.project = project
 	allowed := false
@@ -243,6 +244,23 @@ func (c *call) checkProject() *response {
 	if !allowed || header != "" && header != project {
 		return gatewayError(http.StatusBadRequest, "VPC.0007", "urlTenantId is not equal tokenTenantId")
 	}
+	return nil
+}
+
+// projectOfKey finds the project of a call whose path names none: that of the header, or the only one of the key. The
+// calls of IAM need none.
+func (c *call) projectOfKey() *response {
+	if !strings.HasPrefix(c.r.URL.Path, "/v2.0/") {
+		return nil
+	}
+	project := c.r.Header.Get(sign.HeaderProject)
+	if project == "" && len(c.account.Projects) == 1 {
+		project = c.account.Projects[0]
+	}
+	if !slices.Contains(c.account.Projects, project) {
+		return gatewayError(http.StatusBadRequest, "VPC.0007", "urlTenantId is not equal tokenTenantId")
+	}
+	c.project = project
 	return nil
 }
 

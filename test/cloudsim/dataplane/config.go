@@ -13,13 +13,33 @@ import (
 type Config struct {
 	Ports    []Port
 	Groups   []Group
+	Subnets  []Subnet
+	Peerings []Peering
+	Copies   CopyRules
 	Sessions []Session
+}
+
+// CopyRules say what of the cloud's documents leave open about copies.
+type CopyRules struct {
+	// NoRemoteGroups: a group's rule that names a group says nothing about copies.
+	NoRemoteGroups bool
+	// PassSourceACL: a copy passes the ACL of the source's subnet too.
+	PassSourceACL bool
 }
 
 // Port is what the cloud says about an interface of the layout.
 type Port struct {
-	// ID is the interface's PortID.
+	// ID is the port's ID, which sessions refer to.
 	ID string
+	// Interface is the PortID of the layout's interface that the port is plugged
+	// into; empty when that is the ID itself. An interface that no port is
+	// plugged into is cut off, unless the configuration has no ports at all.
+	Interface string
+	// Down cuts the interface off: the port is attached to nothing, or its server
+	// is stopped. Its host sends and receives nothing then, not even ARP.
+	Down bool
+	// Subnet is the ID of its subnet.
+	Subnet string
 	// Groups are the IDs of its security groups in binding order: an earlier
 	// group's rules come before a later one's. A port without any lets only
 	// ARP and neighbour discovery pass.
@@ -27,9 +47,15 @@ type Port struct {
 	// FlavorSupportsMirroring is whether the server's flavor can be a mirror
 	// source; without it a session copies nothing from this port.
 	FlavorSupportsMirroring bool
+	// MTU of the host's device, 0 for 1500. The host sends no longer packets; what
+	// copies are cut to is the network's own, 1500.
+	MTU int
 	// NoAddressCheck lets the host send from any source address (the cloud's
 	// source/destination check switched off). The source MAC is always checked.
 	NoAddressCheck bool
+	// Unsecured is port security switched off: neither groups nor the check of
+	// addresses and MAC apply.
+	Unsecured bool
 }
 
 // Group is a security group. It is stateful, and what none of its rules allows
@@ -40,7 +66,7 @@ type Group struct {
 }
 
 // GroupRule is a rule of a security group. A zero RemotePrefix with an empty
-// RemoteGroup means any peer.
+// RemoteGroup and no RemoteAddresses means any peer.
 type GroupRule struct {
 	Ingress bool // towards the port; otherwise egress
 	IPv6    bool // applies to IPv6; otherwise to IPv4
@@ -55,7 +81,9 @@ type GroupRule struct {
 	Priority     int
 	RemotePrefix netip.Prefix
 	RemoteGroup  string // the peer's address belongs to a port in this group
-	Disabled     bool
+	// RemoteAddresses has the peer's address; nil for any.
+	RemoteAddresses *AddressSet
+	Disabled        bool
 }
 
 // Session is a mirror session with the rules of its filter.
@@ -108,6 +136,9 @@ func (c Config) Validate() error {
 				wrong = append(wrong, fmt.Errorf("group %s, rule %d: %w", g.ID, i, err))
 			}
 		}
+	}
+	for _, s := range c.Subnets {
+		wrong = append(wrong, s.validate()...)
 	}
 	for _, s := range c.Sessions {
 		if s.PacketLength < 1 || s.PacketLength > maxPacketLength {

@@ -29,7 +29,10 @@ const (
 )
 
 // device is the switch's end of a host's interface.
-type device struct{ file *os.File }
+type device struct {
+	file *os.File
+	mtu  int // of the host's side
+}
 
 // write hands a frame to the host.
 func (d *device) write(frame []byte) error {
@@ -124,12 +127,25 @@ func configure(nic Interface, position int) error {
 			return fmt.Errorf("add address %s: %w", a, err)
 		}
 	}
-	if !nic.Gateway.IsValid() {
-		return nil
+	for _, gateway := range []netip.Addr{nic.Gateway, nic.Gateway6} {
+		if !gateway.IsValid() {
+			continue
+		}
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice(), Priority: position * 100}
+		if err := netlink.RouteAdd(route); err != nil {
+			return fmt.Errorf("add default route via %s: %w", gateway, err)
+		}
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: nic.Gateway.AsSlice(), Priority: position * 100}
-	if err := netlink.RouteAdd(route); err != nil {
-		return fmt.Errorf("add default route via %s: %w", nic.Gateway, err)
+	return nil
+}
+
+func setMTU(name string, value int) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetMTU(link, value); err != nil {
+		return fmt.Errorf("set MTU %d: %w", value, err)
 	}
 	return nil
 }

@@ -12,12 +12,13 @@
 //     the Switch and writes what comes out.
 //
 // A frame from host A to host B passes, in this order: A's port security (source
-// MAC and address), A's egress groups, the egress tap of A (mirror sessions that
-// have A's port as a source), B's ingress groups, the ingress tap of B, B. What a
-// group drops is therefore never mirrored. A copy does not pass the source's
-// egress groups, but the target's ingress groups, as UDP 4789 from the source's
-// address; it is not tracked as a flow, and it is never mirrored again, so that a
-// target which is someone's source makes no loop.
+// MAC and address), A's egress groups, the ACL of A's subnet, the egress tap of A
+// (mirror sessions that have A's port as a source), the ACL of B's subnet, B's
+// ingress groups, the ingress tap of B, B. What a group or ACL drops is therefore
+// never mirrored. A copy does not pass the source's egress groups and ACL, but
+// the ACL of the target's subnet and the target's ingress groups, as UDP 4789
+// from the source's address; it is not tracked as a flow, and it is never mirrored
+// again, so that a target which is someone's source makes no loop.
 //
 // Nothing is copied that is neither IPv4 nor IPv6. A target on which nobody
 // listens answers each copy with an ICMP port unreachable to the source, as any

@@ -11,17 +11,25 @@ import (
 func (port *SwitchPort) Receive(frame []byte) {
 	port.counters.fromHost.Add(1)
 	config, now := port.sw.config.Load(), port.sw.now()
+	if config.ports[port.index].cutOff {
+		port.counters.droppedFromHost.add(DropCutOff)
+		return
+	}
 	p := classify(frame)
 	if why := port.suspicion(config, &p, frame); why != "" {
 		port.counters.droppedFromHost.add(why)
 		return
 	}
 	if p.kind == kindARP {
-		port.receiveARP(&p, frame)
+		port.receiveARP(config, &p, frame)
 		return
 	}
-	if !p.isNeighborDiscovery() && !config.admits(port, &p, frame, false, now) {
+	if !p.isNeighborDiscovery() && !config.admits(byGroups, port, &p, frame, false, now) {
 		port.counters.droppedFromHost.add(DropEgressGroup)
+		return
+	}
+	if !p.isNeighborDiscovery() && !config.passesOut(port, &p, frame, now) {
+		port.counters.droppedFromHost.add(DropEgressACL)
 		return
 	}
 	config.mirror(port, port, &p, frame, false)
@@ -34,7 +42,7 @@ func (port *SwitchPort) suspicion(config *compiled, p *packet, frame []byte) Dro
 	switch {
 	case p.malformed:
 		return DropMalformed
-	case [6]byte(frame[6:12]) != port.mac:
+	case [6]byte(frame[6:12]) != port.mac && !config.ports[port.index].unsecured:
 		return DropSpoofedMAC
 	case len(frame)-p.network > mtu:
 		return DropOversize
@@ -62,11 +70,11 @@ func (port *SwitchPort) speaksForItself(p *packet, frame []byte) bool {
 // forward brings a frame to whoever its destination MAC names.
 func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now time.Time) {
 	if frame[0]&1 != 0 { // broadcast and multicast
-		if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+		if p.isNeighborDiscovery() && port.answerSolicitation(config, p, frame) {
 			return
 		}
 		for _, to := range port.network.ports {
-			if to != port {
+			if to != port && config.onLink(port, to) {
 				config.hand(port, to, p, frame, now)
 			}
 		}
@@ -86,18 +94,37 @@ func (port *SwitchPort) forward(config *compiled, p *packet, frame []byte, now t
 	port.counters.droppedFromHost.add(DropNoSuchMAC)
 }
 
+// onLink is whether a broadcast of one port reaches the other: they are in one
+// subnet, or in none that is known.
+func (c *compiled) onLink(a, b *SwitchPort) bool {
+	s, other := c.ports[a.index].subnet, c.ports[b.index].subnet
+	return s == nil || other == nil || s == other
+}
+
 // hand takes a frame through the receiver's groups and ingress tap to its host.
 func (c *compiled) hand(from, to *SwitchPort, p *packet, frame []byte, now time.Time) {
-	if !p.isNeighborDiscovery() && !c.admits(to, p, frame, true, now) {
+	if c.ports[to.index].cutOff {
+		to.counters.droppedToHost.add(DropCutOff)
+		return
+	}
+	if !p.isNeighborDiscovery() && frame[0]&1 == 0 && c.guarded(to, from) && !c.admits(byACL, to, p, frame, true, now) {
+		to.counters.droppedToHost.add(DropIngressACL)
+		return
+	}
+	if !p.isNeighborDiscovery() && !c.admits(byGroups, to, p, frame, true, now) {
 		to.counters.droppedToHost.add(DropIngressGroup)
 		return
 	}
 	c.mirror(from, to, p, frame, true)
-	to.handOver(frame)
+	c.handOver(to, frame)
 }
 
-// handOver gives a frame to the host.
-func (port *SwitchPort) handOver(frame []byte) {
+// handOver gives a frame to the host, unless it is cut off.
+func (c *compiled) handOver(port *SwitchPort, frame []byte) {
+	if c.ports[port.index].cutOff {
+		port.counters.droppedToHost.add(DropCutOff)
+		return
+	}
 	if err := port.deliver(frame); err != nil {
 		port.counters.droppedToHost.add(DropDevice)
 		return
@@ -121,7 +148,7 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 		count.rejected.Add(1)
 		return
 	}
-	t, ok := d.session.tunnelFrom(source)
+	t, ok := c.tunnelFrom(source, d.session.target)
 	t.sourcePort, t.vni, t.id = flowPort(p), d.session.vni, uint16(source.tunnelID.Add(1))
 	kept := min(len(frame), d.session.length)
 	total := 0
@@ -134,9 +161,15 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 	switch {
 	case target == nil:
 		count.noTarget.Add(1)
+	case c.ports[target.index].cutOff:
+		count.targetDown.Add(1)
 	case !ok:
 		count.noRoute.Add(1)
-	case !c.admitsCopy(target, &t):
+	case c.copies.PassSourceACL && c.guarded(source, target) && !c.asks(byACL, source, t.question(false)):
+		count.deniedBySourceACL.Add(1)
+	case c.guarded(target, source) && !c.asks(byACL, target, t.question(true)):
+		count.deniedByACL.Add(1)
+	case !c.asks(byGroups, target, t.question(true)):
 		count.denied.Add(1)
 	case target.deliver(by.copyBuffer[:total]) != nil:
 		count.device.Add(1)
@@ -149,17 +182,20 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 
 // tunnelFrom gives the outer addresses of a copy. Not ok when there is no way
 // from the source to the target.
-func (s *mirrorSession) tunnelFrom(source *SwitchPort) (t tunnel, ok bool) {
-	if s.target == nil || s.target.network != source.network {
+func (c *compiled) tunnelFrom(source, target *SwitchPort) (t tunnel, ok bool) {
+	if target == nil {
 		return t, false
 	}
-	t.destinationMAC = s.target.mac
+	t.destinationMAC = target.mac
 	for _, six := range []bool{false, true} { // IPv4 is preferred
-		from, to := firstAddress(source, six), firstAddress(s.target, six)
+		from, to := firstAddress(source, six), firstAddress(target, six)
 		if !from.IsValid() || !to.IsValid() {
 			continue
 		}
-		if g := source.network.gatewayOf(to); g != nil {
+		if target.network != source.network && c.across(source, from, to) != target {
+			continue
+		}
+		if g := target.network.gatewayOf(to); g != nil {
 			t.source, t.destination, t.sourceMAC = from, to, g.mac
 			return t, true
 		}
@@ -167,22 +203,23 @@ func (s *mirrorSession) tunnelFrom(source *SwitchPort) (t tunnel, ok bool) {
 	return t, false
 }
 
-// admitsCopy asks the target's ingress rules about a copy. Copies leave no flow
-// behind: each is judged by the rules of its moment.
-func (c *compiled) admitsCopy(target *SwitchPort, t *tunnel) bool {
-	return c.asks(target, question{
-		ingress: true, ipv6: t.source.Is6(), protocol: protoUDP, remote: t.source,
-		hasPorts: true, destinationPort: vxlanPort,
-	})
+// question puts a copy into the words of the rules at its target, or at its
+// source. Copies leave no flow behind: each is judged by the rules of its moment.
+func (t *tunnel) question(ingress bool) question {
+	return question{
+		copied: true, ingress: ingress, ipv6: t.source.Is6(), protocol: protoUDP, source: t.source, destination: t.destination,
+		hasPorts: true, sourcePort: t.sourcePort, destinationPort: vxlanPort,
+	}
 }
 
-// route forwards a packet sent to a gateway's MAC to the host in the VPC that
-// has its destination address, as a router does: new MACs, one hop less.
+// route forwards a packet sent to a gateway's MAC to the host in the VPC, or in
+// one that a peering leads to, that has its destination address, as a router
+// does: new MACs, one hop less.
 func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now time.Time) {
 	n := port.network
 	for i := range n.gateways {
 		if n.gateways[i].address == p.destination {
-			if p.isNeighborDiscovery() && port.answerSolicitation(p, frame) {
+			if p.isNeighborDiscovery() && port.answerSolicitation(config, p, frame) {
 				return
 			}
 			port.counters.droppedFromHost.add(DropToGateway)
@@ -190,11 +227,14 @@ func (port *SwitchPort) route(config *compiled, p *packet, frame []byte, now tim
 		}
 	}
 	to := n.byAddress[p.destination]
+	if to == nil {
+		to = config.across(port, p.source, p.destination)
+	}
 	if to == nil || to == port || p.isNeighborDiscovery() {
 		port.counters.droppedFromHost.add(DropNoRoute)
 		return
 	}
-	g := n.gatewayOf(p.destination)
+	g := to.network.gatewayOf(p.destination)
 	if g == nil {
 		port.counters.droppedFromHost.add(DropNoRoute)
 		return

@@ -2,24 +2,21 @@ package dataplane
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
 // groupRule is a GroupRule made ready for matching.
 type groupRule struct {
-	ipv6        bool
-	anyProtocol bool
-	protocol    uint8
-	ports       []PortRange // empty: all
-	deny        bool
-	prefix      netip.Prefix // invalid: any
-	group       int          // index of the remote group, noGroup: any
-	priority    int
+	ipv6      bool
+	protocol  protocol
+	ports     []PortRange // empty: all
+	deny      bool
+	prefix    netip.Prefix // invalid: any
+	group     int          // index of the remote group, noGroup: any
+	addresses *AddressSet  // nil: any
+	priority  int
 }
 
 const (
@@ -29,31 +26,13 @@ const (
 
 // compileGroupRule reads the rule; groups gives the index of each group.
 func compileGroupRule(r GroupRule, groups map[string]int) (groupRule, error) {
-	c := groupRule{ipv6: r.IPv6, deny: r.Deny, prefix: r.RemotePrefix, group: noGroup, priority: r.Priority}
+	c := groupRule{ipv6: r.IPv6, deny: r.Deny, prefix: r.RemotePrefix, group: noGroup, addresses: r.RemoteAddresses, priority: r.Priority}
 	var err error
 	if c.ports, err = parsePorts(r.Ports); err != nil {
 		return c, err
 	}
-	switch name := strings.ToLower(strings.TrimSpace(r.Protocol)); name {
-	case "":
-		c.anyProtocol = true
-	case "tcp":
-		c.protocol = protoTCP
-	case "udp":
-		c.protocol = protoUDP
-	case "icmp":
-		c.protocol = protoICMP
-		if r.IPv6 { // the cloud's platform takes icmp on IPv6 as its ICMPv6
-			c.protocol = protoICMPv6
-		}
-	case "icmpv6":
-		c.protocol = protoICMPv6
-	default:
-		n, err := strconv.ParseUint(name, 10, 8)
-		if err != nil {
-			return c, fmt.Errorf("protocol %q: use tcp, udp, icmp, icmpv6, a number of 0 to 255, or nothing for all", r.Protocol)
-		}
-		c.protocol = uint8(n)
+	if c.protocol, err = parseProtocol(r.Protocol, r.IPv6); err != nil {
+		return c, err
 	}
 	if r.RemoteGroup != "" {
 		index, ok := groups[r.RemoteGroup]
@@ -117,15 +96,24 @@ func sortRules(rules []groupRule) []groupRule {
 	return rules
 }
 
-// question is what a security group rule can ask of a packet.
+// question is what a rule of a group or ACL can ask of a packet.
 type question struct {
-	ingress         bool
-	ipv6            bool
-	protocol        uint8
-	remote          netip.Addr
-	hasPorts        bool
-	destinationPort uint16
-	remoteGroups    []int // the groups of the port that has the remote address
+	copied                      bool // it is a mirrored copy
+	ingress                     bool
+	ipv6                        bool
+	protocol                    uint8
+	source, destination         netip.Addr
+	hasPorts                    bool
+	sourcePort, destinationPort uint16
+	remoteGroups                []int // the groups of the port that has the remote address
+}
+
+// remote is the address of the port's peer.
+func (q *question) remote() netip.Addr {
+	if q.ingress {
+		return q.source
+	}
+	return q.destination
 }
 
 // allows gives the verdict of the port's rules: the first that matches, and
@@ -144,51 +132,50 @@ func (p *portPolicy) allows(q *question) bool {
 }
 
 func (r *groupRule) matches(q *question) bool {
-	if r.ipv6 != q.ipv6 || !r.anyProtocol && r.protocol != q.protocol {
+	if r.ipv6 != q.ipv6 || !r.protocol.matches(q.protocol) {
 		return false
 	}
-	if r.prefix.IsValid() && !r.prefix.Contains(q.remote) {
+	if r.prefix.IsValid() && !r.prefix.Contains(q.remote()) || !r.addresses.admitsAddress(q.remote()) {
 		return false
 	}
 	if r.group != noGroup && !slices.Contains(q.remoteGroups, r.group) {
 		return false
 	}
-	if len(r.ports) == 0 {
-		return true
-	}
-	if !q.hasPorts {
-		return false
-	}
-	for _, ports := range r.ports {
-		if ports.contains(q.destinationPort) {
-			return true
-		}
-	}
-	return false
+	return inPorts(r.ports, q.hasPorts, q.destinationPort)
 }
 
-// admits decides whether the packet may pass the port in the direction, and
-// remembers what it allowed. frame is the frame that p was read from.
+// guard is who judges the packets of a port.
+type guard uint8
+
+const (
+	byGroups guard = iota
+	byACL
+	guards // how many there are
+)
+
+// admits decides whether the guard lets the packet pass the port in the
+// direction, and remembers what it allowed. frame is the frame that p was read
+// from.
 //
 // A reply to something allowed passes without asking the rules. A flow that the
 // peer opened is asked again once the configuration has changed, and cut when it
 // is no longer allowed; one that the host opened keeps running. That is how the
 // cloud documents changes of inbound and outbound rules.
-func (c *compiled) admits(port *SwitchPort, p *packet, frame []byte, ingress bool, now time.Time) bool {
-	t := port.flows
+func (c *compiled) admits(g guard, port *SwitchPort, p *packet, frame []byte, ingress bool, now time.Time) bool {
+	t := port.flows[g]
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.laterFragment {
-		return t.find(piecesKey(p, ingress), now) != none || c.asks(port, questionOf(p, ingress))
+		return t.find(piecesKey(p, ingress), now) != none || c.asks(g, port, questionOf(p, ingress))
 	}
 	key, tracked := keyOf(p, ingress)
 	var allowed bool
 	if !tracked {
-		allowed = c.related(port, p, frame, ingress, now) || c.asks(port, questionOf(p, ingress))
+		allowed = c.related(g, port, p, frame, ingress, now) || c.asks(g, port, questionOf(p, ingress))
 	} else if i := t.find(key, now); i != none && !opens(p) {
-		allowed = c.stillAllowed(port, &t.flows[i])
+		allowed = c.stillAllowed(g, port, &t.flows[i])
 		t.touch(i, p, ingress, now)
-	} else if allowed = c.asks(port, questionOf(p, ingress)); allowed {
+	} else if allowed = c.asks(g, port, questionOf(p, ingress)); allowed {
 		t.open(key, p, ingress, c.generation, now)
 	}
 	if allowed && p.fragment {
@@ -198,20 +185,20 @@ func (c *compiled) admits(port *SwitchPort, p *packet, frame []byte, ingress boo
 }
 
 // stillAllowed is whether a remembered flow may go on under this configuration.
-func (c *compiled) stillAllowed(port *SwitchPort, f *flow) bool {
+func (c *compiled) stillAllowed(g guard, port *SwitchPort, f *flow) bool {
 	if f.ingress && f.generation != c.generation {
 		f.generation = c.generation
-		f.blocked = !c.asks(port, question{
-			ingress: true, ipv6: f.key.remote.Is6(), protocol: f.key.protocol, remote: f.key.remote,
-			hasPorts:        f.key.protocol == protoTCP || f.key.protocol == protoUDP,
-			destinationPort: f.key.localPort,
+		f.blocked = !c.asks(g, port, question{
+			ingress: true, ipv6: f.key.remote.Is6(), protocol: f.key.protocol, source: f.key.remote, destination: f.key.local,
+			hasPorts:   f.key.protocol == protoTCP || f.key.protocol == protoUDP,
+			sourcePort: f.key.remotePort, destinationPort: f.key.localPort,
 		})
 	}
 	return !f.blocked
 }
 
 // related is whether the packet is an ICMP error about a flow that is allowed.
-func (c *compiled) related(port *SwitchPort, p *packet, frame []byte, ingress bool, now time.Time) bool {
+func (c *compiled) related(g guard, port *SwitchPort, p *packet, frame []byte, ingress bool, now time.Time) bool {
 	q, ok := p.quoted(frame)
 	if !ok {
 		return false
@@ -221,25 +208,28 @@ func (c *compiled) related(port *SwitchPort, p *packet, frame []byte, ingress bo
 	if !ok {
 		return false
 	}
-	i := port.flows.find(key, now)
-	return i != none && c.stillAllowed(port, &port.flows.flows[i])
+	t := port.flows[g]
+	i := t.find(key, now)
+	return i != none && c.stillAllowed(g, port, &t.flows[i])
 }
 
 // questionOf puts a packet into the words of the rules.
 func questionOf(p *packet, ingress bool) question {
-	q := question{
-		ingress: ingress, ipv6: p.kind == kindIPv6, protocol: p.protocol, remote: p.destination,
-		hasPorts: p.hasPorts, destinationPort: p.destinationPort,
+	return question{
+		ingress: ingress, ipv6: p.kind == kindIPv6, protocol: p.protocol, source: p.source, destination: p.destination,
+		hasPorts: p.hasPorts, sourcePort: p.sourcePort, destinationPort: p.destinationPort,
 	}
-	if ingress {
-		q.remote = p.source
-	}
-	return q
 }
 
 // asks puts the question to the port's rules, adding whose address the remote is.
-func (c *compiled) asks(port *SwitchPort, q question) bool {
-	if remote, ok := port.network.byAddress[q.remote]; ok {
+func (c *compiled) asks(g guard, port *SwitchPort, q question) bool {
+	if g == byACL {
+		return c.ports[port.index].subnet.allows(&q)
+	}
+	if c.ports[port.index].unsecured {
+		return true
+	}
+	if remote, ok := port.network.byAddress[q.remote()]; ok && (!q.copied || !c.copies.NoRemoteGroups) {
 		q.remoteGroups = c.ports[remote.index].policy.memberOf
 	}
 	return c.ports[port.index].policy.allows(&q)

@@ -57,6 +57,9 @@ func TestSecurityGroupRules(t *testing.T) {
 		{"the peer is in the group", []GroupRule{in(GroupRule{RemoteGroup: "sg-test"})}, http, true},
 		{"the peer is in another group", []GroupRule{in(GroupRule{RemoteGroup: "sg-source"})}, http, false},
 		{"a group that does not exist has no members", []GroupRule{in(GroupRule{RemoteGroup: "sg-gone"})}, http, false},
+		{"the peer is in the address group", []GroupRule{in(GroupRule{RemoteAddresses: PrefixSet(prefix("192.168.0.160/31"))})}, http, true},
+		{"the peer is not in the address group", []GroupRule{in(GroupRule{RemoteAddresses: PrefixSet(prefix("192.168.0.162/31"))})}, http, false},
+		{"an address group without addresses has no members", []GroupRule{in(GroupRule{RemoteAddresses: &AddressSet{}})}, http, false},
 		{"the smaller priority comes first", []GroupRule{in(GroupRule{Priority: 2, Deny: true}), in(GroupRule{Priority: 1})}, http, true},
 		{"deny comes before allow at the same priority", []GroupRule{in(GroupRule{Priority: 5}), in(GroupRule{Priority: 5, Deny: true})}, http, false},
 		{"a deny of something else changes nothing", []GroupRule{in(GroupRule{Priority: 1, Deny: true, Protocol: "udp"}), in(GroupRule{Priority: 2})}, http, true},
@@ -69,6 +72,26 @@ func TestSecurityGroupRules(t *testing.T) {
 				t.Errorf("arrived %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestARuleThatNamesAGroupAdmitsCopiesUnlessTheyAreLeftOut(t *testing.T) {
+	members := func(c *Config) {
+		c.Groups[2].Rules = []GroupRule{{Ingress: true, RemoteGroup: "sg-source"}}
+		c.Groups[1].Rules = append(c.Groups[1].Rules, GroupRule{Ingress: true})
+	}
+	for _, test := range []struct {
+		rules CopyRules
+		want  uint64
+	}{{CopyRules{}, 1}, {CopyRules{NoRemoteGroups: true}, 0}} {
+		l := walkthrough(t, members, func(c *Config) { c.Copies = test.rules })
+		l.send(portTest, tcp(t, portTest, portSource, 40000, 1234, "S", ""))
+		if got := l.sw.Stats().Sessions["session-1"].Delivered; got != test.want {
+			t.Errorf("%+v: %d copies, want %d", test.rules, got, test.want)
+		}
+		if l.arrivals(portSource, udp(t, portSource, portTarget, 1, 2, ""))[portTarget] != 1 {
+			t.Errorf("%+v: a packet of a member does not arrive", test.rules)
+		}
 	}
 }
 

@@ -36,9 +36,11 @@ type Interface struct {
 	// Addresses are its addresses with the length of their subnet, unique in
 	// the VPC. The first IPv4 address is the outer source of mirrored copies.
 	Addresses []netip.Prefix
-	// Gateway is the next hop of the host's default route; zero for none.
-	Gateway netip.Addr
-	// VPC is the network that the interface is in. Frames never leave it.
+	// Gateway and Gateway6 are the next hops of the host's default routes, of IPv4
+	// and IPv6; zero for none.
+	Gateway, Gateway6 netip.Addr
+	// VPC is the network that the interface is in. Frames leave it only over a
+	// peering.
 	VPC string
 }
 
@@ -130,8 +132,10 @@ func (v *layoutCheck) nic(nic Interface) error {
 		}
 		v.addresses[key] = "port " + nic.PortID
 	}
-	if nic.Gateway.IsValid() && !v.gateways[vpcAddress{nic.VPC, nic.Gateway}] {
-		return fmt.Errorf("gateway %s: VPC %q has no gateway with this address, add it to the layout's gateways", nic.Gateway, nic.VPC)
+	for _, gateway := range []netip.Addr{nic.Gateway, nic.Gateway6} {
+		if gateway.IsValid() && !v.gateways[vpcAddress{nic.VPC, gateway}] {
+			return fmt.Errorf("gateway %s: VPC %q has no gateway with this address, add it to the layout's gateways", gateway, nic.VPC)
+		}
 	}
 	return nil
 }

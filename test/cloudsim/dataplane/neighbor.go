@@ -30,33 +30,33 @@ func (port *SwitchPort) suspiciousARP(config *compiled, p *packet, frame []byte)
 
 // receiveARP switches an ARP packet, which passes every group. A request for a
 // gateway's address is answered here and goes no further.
-func (port *SwitchPort) receiveARP(p *packet, frame []byte) {
+func (port *SwitchPort) receiveARP(config *compiled, p *packet, frame []byte) {
 	arp := frame[p.network:]
 	wanted := netip.AddrFrom4([4]byte(arp[24:28]))
 	n := port.network
 	for i := range n.gateways {
 		if n.gateways[i].address == wanted && arp[7] == 1 {
-			port.answerARP(&n.gateways[i], arp)
+			port.answerARP(config, &n.gateways[i], arp)
 			return
 		}
 	}
 	if frame[0]&1 != 0 {
 		for _, to := range n.ports {
-			if to != port {
-				to.handOver(frame)
+			if to != port && config.onLink(port, to) {
+				config.handOver(to, frame)
 			}
 		}
 		return
 	}
 	if to := n.byMAC[[6]byte(frame[0:6])]; to != nil && to != port {
-		to.handOver(frame)
+		config.handOver(to, frame)
 		return
 	}
 	port.counters.droppedFromHost.add(DropNoSuchMAC)
 }
 
 // answerARP tells the host the gateway's MAC.
-func (port *SwitchPort) answerARP(g *gateway, request []byte) {
+func (port *SwitchPort) answerARP(config *compiled, g *gateway, request []byte) {
 	reply := port.replyBuffer[:ethernetLength+arpLength]
 	copy(reply[0:], port.mac[:])
 	copy(reply[6:], g.mac[:])
@@ -67,7 +67,7 @@ func (port *SwitchPort) answerARP(g *gateway, request []byte) {
 	copy(arp[8:], g.mac[:])
 	copy(arp[14:], request[24:28])
 	copy(arp[18:], request[8:18])
-	port.handOver(reply)
+	config.handOver(port, reply)
 }
 
 // neighborTarget is the address that a neighbour solicitation or advertisement
@@ -81,14 +81,14 @@ func neighborTarget(p *packet, frame []byte) netip.Addr {
 
 // answerSolicitation answers a neighbour solicitation for a gateway's address
 // with an advertisement. Not ok when it is about another address.
-func (port *SwitchPort) answerSolicitation(p *packet, frame []byte) (ok bool) {
+func (port *SwitchPort) answerSolicitation(config *compiled, p *packet, frame []byte) (ok bool) {
 	if p.icmpType != ndNeighborSolicitation || p.source.IsUnspecified() {
 		return false
 	}
 	target := neighborTarget(p, frame)
 	for i := range port.network.gateways {
 		if g := &port.network.gateways[i]; g.address == target {
-			port.advertise(g, p.source)
+			port.advertise(config, g, p.source)
 			return true
 		}
 	}
@@ -96,7 +96,7 @@ func (port *SwitchPort) answerSolicitation(p *packet, frame []byte) (ok bool) {
 }
 
 // advertise sends the host a neighbour advertisement of the gateway.
-func (port *SwitchPort) advertise(g *gateway, to netip.Addr) {
+func (port *SwitchPort) advertise(config *compiled, g *gateway, to netip.Addr) {
 	const length = 32 // 24 of the message, 8 of the link-layer address option
 	reply := port.replyBuffer[:ethernetLength+ipv6Length+length]
 	clear(reply)
@@ -114,7 +114,7 @@ func (port *SwitchPort) advertise(g *gateway, to netip.Addr) {
 	na[24], na[25] = 2, 1 // target link-layer address, 8 bytes
 	copy(na[26:], g.mac[:])
 	binary.BigEndian.PutUint16(na[2:], ipv6Checksum(ip, protoICMPv6, na))
-	port.handOver(reply)
+	config.handOver(port, reply)
 }
 
 // owns is whether the address is the port's: configured, or IPv6 link-local,

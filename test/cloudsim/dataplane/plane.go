@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Plane struct {
 	claim   *netns.Claim
 	devices map[string]*device // by port ID
 	readers sync.WaitGroup
+	mtus    sync.Mutex // guards those of the devices
 
 	unwatch context.CancelFunc
 	closing sync.Once
@@ -78,7 +80,7 @@ func Cleanup(prefix string) error { return netns.Cleanup(prefix) }
 
 // plug makes the device of a port, which gets its file once its host exists.
 func (p *Plane) plug(portID string) Deliver {
-	d := &device{}
+	d := &device{mtu: mtu}
 	p.devices[portID] = d
 	return d.write
 }
@@ -111,13 +113,38 @@ func (p *Plane) read(port *SwitchPort, file *os.File) {
 	}
 }
 
-// Apply replaces groups and sessions as a whole. Mistakes in them are logged
-// and match nothing (see Config.Validate).
+// Apply replaces the configuration as a whole. Mistakes in it are logged and
+// match nothing (see Config.Validate).
 func (p *Plane) Apply(config Config) {
 	if err := config.Validate(); err != nil {
 		p.log.Warn("configuration has mistakes, which match nothing", "error", err)
 	}
+	p.setMTUs(config)
 	p.sw.Apply(config)
+}
+
+// setMTUs gives the hosts' devices the MTUs of the configuration.
+func (p *Plane) setMTUs(config Config) {
+	wanted := map[string]int{}
+	for _, port := range config.Ports {
+		wanted[cmp.Or(port.Interface, port.ID)] = port.MTU
+	}
+	p.mtus.Lock()
+	defer p.mtus.Unlock()
+	for _, h := range p.layout.Hosts {
+		for _, nic := range h.Interfaces {
+			d := p.devices[nic.PortID]
+			value := cmp.Or(wanted[nic.PortID], mtu)
+			if value == d.mtu {
+				continue
+			}
+			if err := netns.In(p.Namespace(h.Name), func() error { return setMTU(nic.Name, value) }); err != nil {
+				p.log.Warn("could not set the MTU of a host's interface", "host", h.Name, "interface", nic.Name, "error", err)
+				continue
+			}
+			d.mtu = value
+		}
+	}
 }
 
 // Stats gives the counters since the start, also after Close.

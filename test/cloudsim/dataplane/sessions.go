@@ -109,7 +109,7 @@ func decide(sessions []*mirrorSession, p *packet, ingress bool) decision {
 // compileSessions gives each port the sessions that it is a source of, by
 // priority (by ID among equals, so that the order never depends on the list's).
 // Disabled sessions and ports whose flavor can't be mirrored are left out.
-func (s *Switch) compileSessions(config Config, into []portState) {
+func (s *Switch) compileSessions(config Config, plugged map[string]*SwitchPort, into []portState) {
 	sessions := slices.Clone(config.Sessions)
 	slices.SortStableFunc(sessions, func(a, b Session) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
@@ -125,11 +125,11 @@ func (s *Switch) compileSessions(config Config, into []portState) {
 		}
 		m := &mirrorSession{
 			vni: session.VNI & maxVNI, length: min(max(session.PacketLength, 0), maxPacketLength),
-			target: s.byID[session.Target], counters: counters,
+			target: plugged[session.Target], counters: counters,
 			ingress: compileRules(session.Ingress), egress: compileRules(session.Egress),
 		}
 		for i, id := range session.Sources {
-			port := s.byID[id]
+			port := plugged[id]
 			if port == nil || !canMirror[id] || slices.Contains(session.Sources[:i], id) {
 				continue
 			}

@@ -16,17 +16,20 @@ const (
 	DropNotIP         DropReason = "neither IP nor ARP"
 	DropEgressGroup   DropReason = "denied by an egress group"
 	DropIngressGroup  DropReason = "denied by an ingress group"
+	DropEgressACL     DropReason = "denied by the ACL of the sender's subnet"
+	DropIngressACL    DropReason = "denied by the ACL of the receiver's subnet"
 	DropNoSuchMAC     DropReason = "no such MAC in the VPC"
 	DropToGateway     DropReason = "addressed to the gateway itself"
-	DropNoRoute       DropReason = "no such address in the VPC"
+	DropNoRoute       DropReason = "no route to the address, or nobody has it"
 	DropHopLimit      DropReason = "hop limit reached"
 	DropDevice        DropReason = "device did not take it"
+	DropCutOff        DropReason = "interface without a port, or its server is stopped"
 )
 
 // dropReasons lists them; a reason's index is its place in the counters.
 var dropReasons = [...]DropReason{
 	DropMalformed, DropOversize, DropSpoofedMAC, DropSpoofed, DropRouterMessage, DropNotIP,
-	DropEgressGroup, DropIngressGroup, DropNoSuchMAC, DropToGateway, DropNoRoute, DropHopLimit, DropDevice,
+	DropEgressGroup, DropIngressGroup, DropEgressACL, DropIngressACL, DropNoSuchMAC, DropToGateway, DropNoRoute, DropHopLimit, DropDevice, DropCutOff,
 }
 
 // Stats are the counters since the start. Counters of one port are each exact;
@@ -59,7 +62,8 @@ type PortStats struct {
 }
 
 // SessionStats are the counters of a mirror session. Copies = Delivered +
-// DeniedByTargetGroup + NoTarget + NoRoute + DeviceDropped.
+// DeniedByTargetGroup + DeniedByTargetACL + DeniedBySourceACL + NoTarget +
+// TargetDown + NoRoute + DeviceDropped.
 type SessionStats struct {
 	// Copies were made, InnerBytes is the length of their inner frames as sent
 	// (after truncation).
@@ -68,8 +72,17 @@ type SessionStats struct {
 	Delivered uint64
 	// DeniedByTargetGroup counts copies kept out by the target's groups.
 	DeniedByTargetGroup uint64
-	// NoTarget counts copies for a target that is no interface of the layout.
+	// DeniedByTargetACL counts copies kept out by the ACL of the target's subnet.
+	DeniedByTargetACL uint64
+	// DeniedBySourceACL counts copies that the ACL of the source's subnet kept in,
+	// where copies pass it.
+	DeniedBySourceACL uint64
+	// NoTarget counts copies for a target that is no port, or plugged into no
+	// interface of the layout.
 	NoTarget uint64
+	// TargetDown counts copies for a target that is attached to nothing, or whose
+	// server is stopped.
+	TargetDown uint64
 	// NoRoute counts copies whose source and target have no path: different
 	// VPCs, no address family in common, or no gateway.
 	NoRoute uint64
@@ -109,13 +122,13 @@ type portCounters struct {
 
 // sessionCounters are a session's counters; they outlive a configuration.
 type sessionCounters struct {
-	copies, innerBytes, delivered, denied, noTarget, noRoute, device, rejected atomic.Uint64
+	copies, innerBytes, delivered, denied, deniedByACL, deniedBySourceACL, noTarget, targetDown, noRoute, device, rejected atomic.Uint64
 }
 
 func (c *sessionCounters) snapshot() SessionStats {
 	return SessionStats{
 		Copies: c.copies.Load(), InnerBytes: c.innerBytes.Load(), Delivered: c.delivered.Load(),
-		DeniedByTargetGroup: c.denied.Load(), NoTarget: c.noTarget.Load(), NoRoute: c.noRoute.Load(),
+		DeniedByTargetGroup: c.denied.Load(), DeniedByTargetACL: c.deniedByACL.Load(), DeniedBySourceACL: c.deniedBySourceACL.Load(), NoTarget: c.noTarget.Load(), TargetDown: c.targetDown.Load(), NoRoute: c.noRoute.Load(),
 		DeviceDropped: c.device.Load(), Rejected: c.rejected.Load(),
 	}
 }

@@ -1,7 +1,10 @@
 package dataplane
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +29,7 @@ type Switch struct {
 	former   []string // sessions without a configuration, oldest first
 }
 
-// network is a VPC: frames never leave it.
+// network is a VPC: frames leave it only over a peering, from gateway to gateway.
 type network struct {
 	ports     []*SwitchPort
 	byMAC     map[[6]byte]*SwitchPort
@@ -49,7 +52,7 @@ type SwitchPort struct {
 	addresses []netip.Addr
 	network   *network
 	sw        *Switch
-	flows     *flowTable
+	flows     [guards]*flowTable
 	counters  portCounters
 	deliver   Deliver
 	tunnelID  atomic.Uint32
@@ -63,11 +66,17 @@ type SwitchPort struct {
 type compiled struct {
 	generation uint64
 	ports      []portState // by port index
+	peerings   map[string]peering
+	networks   []*network // in the order of their names
+	copies     CopyRules
 }
 
 type portState struct {
+	cutOff         bool // nothing passes in either direction
 	policy         portPolicy
 	noAddressCheck bool
+	unsecured      bool
+	subnet         *subnet // nil: of none that is known
 	sessions       []*mirrorSession
 }
 
@@ -99,7 +108,7 @@ func (s *Switch) addPort(nic Interface, deliver Deliver) {
 	n := s.network(nic.VPC)
 	p := &SwitchPort{
 		id: nic.PortID, index: len(s.ports), mac: [6]byte(nic.MAC), network: n, sw: s,
-		flows: newFlowTable(), deliver: deliver,
+		flows: [guards]*flowTable{newFlowTable(), newFlowTable()}, deliver: deliver,
 		copyBuffer: make([]byte, maxTunnel), replyBuffer: make([]byte, 128),
 	}
 	for _, a := range nic.Addresses {
@@ -121,6 +130,15 @@ func (s *Switch) network(vpc string) *network {
 	return n
 }
 
+// ordered gives the VPCs in the order of their names.
+func (s *Switch) ordered() []*network {
+	var out []*network
+	for _, name := range slices.Sorted(maps.Keys(s.networks)) {
+		out = append(out, s.networks[name])
+	}
+	return out
+}
+
 // Port gives the place of an interface, or nil for an unknown port ID.
 func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 
@@ -129,7 +147,7 @@ func (s *Switch) Port(id string) *SwitchPort { return s.byID[id] }
 func (s *Switch) Apply(config Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &compiled{ports: make([]portState, len(s.ports))}
+	next := &compiled{ports: make([]portState, len(s.ports)), peerings: s.compilePeerings(config.Peerings), copies: config.Copies, networks: s.ordered()}
 	if last := s.config.Load(); last != nil {
 		next.generation = last.generation + 1
 	}
@@ -137,16 +155,34 @@ func (s *Switch) Apply(config Config) {
 	for i, g := range config.Groups {
 		groups[g.ID] = i
 	}
+	plugged, subnets := s.plug(config, next.ports), compileSubnets(config.Subnets)
 	for _, p := range config.Ports {
-		if port := s.byID[p.ID]; port != nil {
+		if port := plugged[p.ID]; port != nil {
 			state := &next.ports[port.index]
 			state.policy = compilePolicy(p, config.Groups, groups)
-			state.noAddressCheck = p.NoAddressCheck
+			state.noAddressCheck, state.unsecured = p.NoAddressCheck || p.Unsecured, p.Unsecured
+			state.subnet = subnets[p.Subnet]
 		}
 	}
-	s.compileSessions(config, next.ports)
+	s.compileSessions(config, plugged, next.ports)
 	s.retire(config)
 	s.config.Store(next)
+}
+
+// plug finds the interface of each port, and cuts off those that none is plugged
+// into or whose port is down.
+func (s *Switch) plug(config Config, into []portState) map[string]*SwitchPort {
+	plugged := map[string]*SwitchPort{}
+	for i := range into {
+		into[i].cutOff = len(config.Ports) > 0
+	}
+	for _, p := range config.Ports {
+		if port := s.byID[cmp.Or(p.Interface, p.ID)]; port != nil {
+			plugged[p.ID] = port
+			into[port.index].cutOff = p.Down
+		}
+	}
+	return plugged
 }
 
 // maxFormer bounds how many removed sessions keep their counters.
@@ -193,7 +229,7 @@ func (s *Switch) Stats() Stats {
 	out := Stats{Ports: map[string]PortStats{}, Sessions: map[string]SessionStats{}}
 	now := s.now()
 	for _, p := range s.ports {
-		flows, evicted := p.flows.count(now)
+		flows, evicted := p.flows[byGroups].count(now)
 		out.Ports[p.id] = PortStats{
 			FromHost: p.counters.fromHost.Load(), DroppedFromHost: p.counters.droppedFromHost.snapshot(),
 			ToHost: p.counters.toHost.Load(), CopiesToHost: p.counters.copiesToHost.Load(),

@@ -5,6 +5,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,15 +30,24 @@ type Lab struct {
 }
 
 // Start builds the network of the cloud's scenario, with namespaces named prefix + host, and follows the cloud's state: a
-// change through the API is in effect when its answer arrives. Close it before the cloud.
+// change through the API is in effect when its answer arrives, or as much later as the state's propagation delay says.
+// Close it before the cloud.
 func Start(ctx context.Context, cloud *sim.Sim, prefix string, log *slog.Logger) (*Lab, error) {
 	plane, err := dataplane.Start(ctx, Layout(cloud.Scenario, prefix), log)
 	if err != nil {
 		return nil, fmt.Errorf("start the data plane: %w", err)
 	}
-	cancel := cloud.State.Subscribe(func(w *state.World) { plane.Apply(Config(w)) })
+	changes := &pipeline[*state.World]{pass: func(w *state.World) { plane.Apply(Config(w)) }}
+	began := false // with what is there no network is late
+	cancel := cloud.State.Subscribe(func(w *state.World) {
+		delay := w.Propagation
+		if !began {
+			began, delay = true, 0
+		}
+		changes.put(w, delay)
+	})
 	cloud.SetStats(func() any { return plane.Stats() })
-	return &Lab{Plane: plane, cancel: cancel}, nil
+	return &Lab{Plane: plane, cancel: func() { cancel(); changes.close() }}, nil
 }
 
 // Close takes the network down.
@@ -56,6 +66,11 @@ func Layout(sc *scenario.Scenario, prefix string) dataplane.Layout {
 					VPC: v.ID, Subnet: s.CIDR, Address: s.Gateway, MAC: slices.Clone(s.GatewayMAC),
 				})
 			}
+			if s.CIDR6.IsValid() {
+				layout.Gateways = append(layout.Gateways, dataplane.Gateway{
+					VPC: v.ID, Subnet: s.CIDR6, Address: s.Gateway6, MAC: slices.Clone(s.GatewayMAC),
+				})
+			}
 		}
 	}
 	for _, h := range sc.Hosts {
@@ -68,19 +83,25 @@ func Layout(sc *scenario.Scenario, prefix string) dataplane.Layout {
 	return layout
 }
 
-// hostInterface gives only a host's first interface a default route.
+// hostInterface gives only a host's first interface default routes, of the families that it has addresses of.
 func hostInterface(sc *scenario.Scenario, nic scenario.Interface, first bool) dataplane.Interface {
 	subnet, _ := sc.Subnet(nic.SubnetID) // the scenario was checked: it exists
 	out := dataplane.Interface{
 		PortID: nic.ID, Name: nic.Name, MAC: append(net.HardwareAddr(nil), nic.MAC...), VPC: nic.VPCID,
 	}
-	if first {
-		out.Gateway = subnet.Gateway
-	}
 	for _, a := range nic.Addresses {
 		bits := ipv6Subnet
-		if subnet.CIDR.Contains(a) {
+		switch {
+		case subnet.CIDR.Contains(a):
 			bits = subnet.CIDR.Bits()
+			if first {
+				out.Gateway = subnet.Gateway
+			}
+		case subnet.CIDR6.Contains(a):
+			bits = subnet.CIDR6.Bits()
+			if first {
+				out.Gateway6 = subnet.Gateway6
+			}
 		}
 		out.Addresses = append(out.Addresses, netip.PrefixFrom(a, bits))
 	}
@@ -91,15 +112,15 @@ func hostInterface(sc *scenario.Scenario, nic scenario.Interface, first bool) da
 func Config(w *state.World) dataplane.Config {
 	var c dataplane.Config
 	for _, p := range w.Ports {
-		c.Ports = append(c.Ports, dataplane.Port{
-			ID: p.ID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.FlavorMirrors(p.Flavor),
-		})
+		c.Ports = append(c.Ports, port(w, p))
 	}
 	slices.SortFunc(c.Ports, func(a, b dataplane.Port) int { return strings.Compare(a.ID, b.ID) })
+	c.Subnets, c.Peerings = subnets(w), peerings(w)
+	c.Copies = dataplane.CopyRules{NoRemoteGroups: w.Quirks.RemoteGroupsSkipCopies, PassSourceACL: w.Quirks.SourceACLHoldsCopies}
 	for id := range w.Groups {
 		group := dataplane.Group{ID: id}
 		for _, r := range w.RulesOfGroup(id) {
-			group.Rules = append(group.Rules, groupRule(r))
+			group.Rules = append(group.Rules, groupRule(w, r))
 		}
 		c.Groups = append(c.Groups, group)
 	}
@@ -111,11 +132,26 @@ func Config(w *state.World) dataplane.Config {
 	return c
 }
 
-func groupRule(r state.GroupRule) dataplane.GroupRule {
+func port(w *state.World, p state.Port) dataplane.Port {
+	out := dataplane.Port{
+		ID: p.ID, Down: w.Off(p), Subnet: p.SubnetID, Groups: slices.Clone(p.SecurityGroups), FlavorSupportsMirroring: w.Flavor(p.Flavor).Carries,
+		NoAddressCheck: p.AnySource(), Unsecured: p.Unsecured, MTU: w.Interfaces[p.Interface].MTU,
+	}
+	if p.Interface != p.ID { // the port is not the one that the host began with
+		out.Interface = cmp.Or(p.Interface, nowhere)
+	}
+	return out
+}
+
+// nowhere is no interface of any layout.
+const nowhere = "-"
+
+func groupRule(w *state.World, r state.GroupRule) dataplane.GroupRule {
 	return dataplane.GroupRule{
 		Ingress: r.Direction == state.Ingress, IPv6: r.EtherType == "IPv6", Protocol: r.Protocol, Ports: r.Multiport,
 		Deny: r.Action == "deny", Priority: r.Priority, RemotePrefix: prefix(r.RemotePrefix), RemoteGroup: r.RemoteGroup,
-		Disabled: !r.Enabled,
+		RemoteAddresses: addressGroup(w, r.RemoteAddressGroup),
+		Disabled:        !r.Enabled,
 	}
 }
 

@@ -91,10 +91,11 @@ func TestTheNetworkObeysWhatTheAPISays(t *testing.T) {
 	if diff := cmp.Diff(want, got.Sessions, byValue); diff != "" {
 		t.Errorf("sessions (-want +got):\n%s", diff)
 	}
+	const subnet = "5a1f0c7e-0000-4000-8000-000000000011"
 	wantPorts := []dataplane.Port{
-		{ID: scenario.WalkthroughTest, Groups: []string{"5a1f0c7e-0000-4000-8000-0000000000a2"}, FlavorSupportsMirroring: true},
-		{ID: scenario.WalkthroughTarget, Groups: []string{scenario.WalkthroughTargetGroup}, FlavorSupportsMirroring: true},
-		{ID: scenario.WalkthroughSource, Groups: []string{scenario.WalkthroughSourceGroup}, FlavorSupportsMirroring: true},
+		{ID: scenario.WalkthroughTest, Subnet: subnet, Groups: []string{"5a1f0c7e-0000-4000-8000-0000000000a2"}, FlavorSupportsMirroring: true},
+		{ID: scenario.WalkthroughTarget, Subnet: subnet, Groups: []string{scenario.WalkthroughTargetGroup}, FlavorSupportsMirroring: true},
+		{ID: scenario.WalkthroughSource, Subnet: subnet, Groups: []string{scenario.WalkthroughSourceGroup}, FlavorSupportsMirroring: true},
 	}
 	if diff := cmp.Diff(wantPorts, got.Ports); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)

@@ -23,10 +23,13 @@ const (
 // parser adds what the file has defined so far to the decoder.
 type parser struct {
 	decoder
-	sc      *Scenario
-	groups  map[string]string // name and ID -> ID
-	subnets map[string]subnetRef
-	seen    map[string]string // what must be unique -> where it was first
+	sc          *Scenario
+	groups      map[string]string // name and ID -> ID
+	subnets     map[string]subnetRef
+	addressSets map[string]string // name and ID -> ID
+	vpcIDs      map[string]string // name and ID -> ID
+	peeringIDs  map[string]string // name and ID -> ID
+	seen        map[string]string // what must be unique -> where it was first
 }
 
 type subnetRef struct {
@@ -38,21 +41,28 @@ type subnetRef struct {
 func Parse(file string, data []byte) (*Scenario, error) {
 	p := &parser{
 		decoder: decoder{file: file}, sc: &Scenario{}, groups: map[string]string{}, subnets: map[string]subnetRef{},
-		seen: map[string]string{},
+		seen: map[string]string{}, addressSets: map[string]string{},
+		vpcIDs: map[string]string{}, peeringIDs: map[string]string{},
 	}
 	root := p.root(data)
 	if p.err != nil {
 		return nil, p.err
 	}
-	o := p.object(root, "region", "accounts", "flavors", "vpcs", "security_groups", "load_balancers", "hosts", "quotas")
+	o := p.object(root, "region", "accounts", "flavors", "vpcs", "peerings", "route_tables", "address_groups", "security_groups", "network_acls",
+		"load_balancers", "hosts", "quotas", "propagation_delay")
 	p.sc.Region = o.need("region")
 	p.accounts(o)
 	p.flavors(o)
 	p.vpcs(o)
+	p.peerings(o)
+	p.routeTables(o)
+	p.addressGroups(o)
 	p.securityGroups(o)
+	p.networkACLs(o)
 	p.loadBalancers(o)
 	p.hosts(o)
 	p.quotas(o)
+	p.sc.Propagation = parsed(o, "propagation_delay", time.ParseDuration, "write a duration, like 5s")
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -146,18 +156,24 @@ func (p *parser) project(o object) string {
 
 func (p *parser) flavors(root object) {
 	for _, n := range root.list("flavors") {
-		o := p.object(n, "name", "vcpus", "memory_mib", "mirroring")
+		o := p.object(n, "name", "vcpus", "memory_mib", "mirroring", "accepted", "carries", "undeclared")
+		mirroring := o.boolean("mirroring", false)
 		p.sc.Flavors = append(p.sc.Flavors, Flavor{
 			Name: p.name(o, "flavor"), VCPUs: o.number("vcpus", 1, 1024, 2), MemoryMiB: o.number("memory_mib", 1, 1<<30, 4096),
-			Mirroring: o.boolean("mirroring", false),
+			Mirroring: mirroring, Accepted: o.boolean("accepted", mirroring), Carries: o.boolean("carries", mirroring),
+			Undeclared: o.boolean("undeclared", false),
 		})
 	}
 }
 
 func (p *parser) vpcs(root object) {
 	for _, n := range root.list("vpcs") {
-		o := p.object(n, "id", "name", "project", "subnets")
+		o := p.object(n, "id", "name", "project", "cidr", "subnets")
 		v := VPC{ID: p.id(o), Name: p.name(o, "VPC"), ProjectID: p.project(o)}
+		if cidr := parsed(o, "cidr", netip.ParsePrefix, cidrRemedy); cidr.IsValid() {
+			v.CIDR = cidr.String()
+		}
+		p.vpcIDs[v.ID], p.vpcIDs[v.Name] = v.ID, v.ID
 		for _, m := range o.list("subnets") {
 			v.Subnets = append(v.Subnets, p.subnet(m, v))
 		}
@@ -166,7 +182,7 @@ func (p *parser) vpcs(root object) {
 }
 
 func (p *parser) subnet(n node, v VPC) Subnet {
-	o := p.object(n, "id", "name", "cidr", "gateway", "gateway_mac")
+	o := p.object(n, "id", "name", "cidr", "gateway", "gateway_mac", "ipv6_cidr", "ipv6_gateway")
 	o.need("cidr")
 	s := Subnet{
 		ID: p.id(o), Name: p.name(o, "subnet"), CIDR: parsed(o, "cidr", netip.ParsePrefix, cidrRemedy),
@@ -181,12 +197,34 @@ func (p *parser) subnet(n node, v VPC) Subnet {
 	if s.Gateway.IsValid() && s.GatewayMAC == nil {
 		p.fail(o.at("gateway_mac"), "the gateway has no MAC address; %s", macRemedy)
 	}
+	p.ipv6(o, &s)
 	if s.GatewayMAC != nil {
 		p.unique("MAC address", s.GatewayMAC.String(), o.at("gateway_mac"))
 	}
 	p.subnets[s.ID] = subnetRef{s, v.ID, v.ProjectID}
 	p.subnets[s.Name] = p.subnets[s.ID]
 	return s
+}
+
+// ipv6 reads the IPv6 side of a subnet. Its gateway is the network's first address unless another is given.
+func (p *parser) ipv6(o object, s *Subnet) {
+	s.CIDR6 = parsed(o, "ipv6_cidr", netip.ParsePrefix, "write a network, like 2001:db8::/64")
+	s.Gateway6 = parsed(o, "ipv6_gateway", netip.ParseAddr, "write an address, like 2001:db8::1")
+	switch {
+	case !s.CIDR6.IsValid():
+		if s.Gateway6.IsValid() {
+			p.fail(o.at("ipv6_gateway"), "the subnet has no ipv6_cidr; give one")
+		}
+		return
+	case s.CIDR6.Addr().Is4() || s.CIDR6 != s.CIDR6.Masked():
+		p.fail(o.at("ipv6_cidr"), "%q is not an IPv6 network without bits beyond its mask; write one, like 2001:db8::/64", s.CIDR6)
+	case s.GatewayMAC == nil:
+		p.fail(o.at("gateway_mac"), "the gateway has no MAC address; %s", macRemedy)
+	case !s.Gateway6.IsValid():
+		s.Gateway6 = s.CIDR6.Addr().Next()
+	case !s.CIDR6.Contains(s.Gateway6):
+		p.fail(o.at("ipv6_gateway"), "%q is outside of the subnet; write an address within %s", s.Gateway6, s.CIDR6)
+	}
 }
 
 func parseMAC(text string) (net.HardwareAddr, error) {
@@ -221,7 +259,7 @@ var multiport = regexp.MustCompile(`^[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]
 
 func (p *parser) groupRule(n node) GroupRule {
 	o := p.object(n, "id", "description", "direction", "ethertype", "protocol", "multiport", "action", "priority",
-		"remote_ip_prefix", "remote_group_id", "enabled")
+		"remote_ip_prefix", "remote_group_id", "remote_address_group_id", "enabled")
 	r := GroupRule{
 		ID: p.id(o), Description: o.text("description"),
 		Direction: p.oneOf(o, "direction", "", "ingress", "egress"),
@@ -251,6 +289,9 @@ func (p *parser) groupRule(n node) GroupRule {
 		if r.RemotePrefix != "" {
 			p.fail(o.at("remote_group_id"), "it excludes remote_ip_prefix; write two rules")
 		}
+	}
+	if r.RemoteAddressGroup = p.addressSet(o, "remote_address_group_id"); r.RemoteAddressGroup != "" && r.RemotePrefix+r.RemoteGroup != "" {
+		p.fail(o.at("remote_address_group_id"), "it excludes remote_ip_prefix and remote_group_id; write two rules")
 	}
 	return r
 }
@@ -304,14 +345,17 @@ func (p *parser) address(n node, sub subnetRef) netip.Addr {
 	if addr.Is4() && sub.CIDR.IsValid() && !sub.CIDR.Contains(addr) {
 		p.fail(n, "%q is outside of the subnet; write an address within %s", text, sub.CIDR)
 	}
+	if addr.Is6() && sub.CIDR6.IsValid() && !sub.CIDR6.Contains(addr) {
+		p.fail(n, "%q is outside of the subnet; write an address within %s", text, sub.CIDR6)
+	}
 	p.unique("address in VPC "+sub.vpc, addr.String(), n)
 	return addr
 }
 
 func (p *parser) hosts(root object) {
 	for _, n := range root.list("hosts") {
-		o := p.object(n, "id", "name", "flavor", "interfaces")
-		h := Host{ID: p.id(o), Name: p.name(o, "host"), Flavor: o.need("flavor")}
+		o := p.object(n, "id", "name", "flavor", "stopped", "interfaces")
+		h := Host{ID: p.id(o), Name: p.name(o, "host"), Flavor: o.need("flavor"), Stopped: o.boolean("stopped", false)}
 		for i, m := range o.list("interfaces") {
 			nic, project := p.networkInterface(m, i)
 			if h.ProjectID != "" && h.ProjectID != project {
@@ -328,11 +372,12 @@ func (p *parser) hosts(root object) {
 }
 
 func (p *parser) networkInterface(n node, index int) (Interface, string) {
-	o := p.object(n, "id", "name", "mac", "subnet", "addresses", "security_groups")
+	o := p.object(n, "id", "name", "mac", "subnet", "addresses", "security_groups", "mtu")
 	o.need("mac")
 	sub := p.subnetOf(o)
 	nic := Interface{
 		ID: p.id(o), Name: o.text("name"), MAC: parsed(o, "mac", parseMAC, macRemedy), SubnetID: sub.ID, VPCID: sub.vpc,
+		MTU: o.number("mtu", MinMTU, MaxMTU, 0),
 	}
 	if nic.Name == "" {
 		nic.Name = fmt.Sprintf(defaultInterfaceTemplate, index)

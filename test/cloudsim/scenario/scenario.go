@@ -43,12 +43,18 @@ type Scenario struct {
 	Region         string
 	Accounts       []Account
 	VPCs           []VPC
+	Peerings       []Peering
+	RouteTables    []RouteTable
+	AddressGroups  []AddressGroup
 	SecurityGroups []SecurityGroup
+	NetworkACLs    []NetworkACL
 	Flavors        []Flavor
 	LoadBalancers  []LoadBalancer
 	Hosts          []Host
 	// Quotas are limits that differ from the cloud's defaults, by the cloud's names.
 	Quotas map[string]int
+	// Propagation is how long the network takes to do as the API was told.
+	Propagation time.Duration
 }
 
 // Account is one access key and the projects that it may use. Several accounts may share a project.
@@ -66,6 +72,7 @@ type Project struct{ ID, Name string }
 // VPC is a private network.
 type VPC struct {
 	ID, Name  string
+	CIDR      string // empty where the file names none
 	ProjectID string
 	Subnets   []Subnet
 }
@@ -76,6 +83,8 @@ type Subnet struct {
 	CIDR       netip.Prefix
 	Gateway    netip.Addr
 	GatewayMAC net.HardwareAddr
+	CIDR6      netip.Prefix // of IPv6; zero for none
+	Gateway6   netip.Addr
 }
 
 // SecurityGroup is a named list of rules.
@@ -94,6 +103,7 @@ type GroupRule struct {
 	Priority             int
 	RemotePrefix         string
 	RemoteGroup          string // ID
+	RemoteAddressGroup   string // ID
 	Disabled             bool
 }
 
@@ -102,7 +112,14 @@ type Flavor struct {
 	Name      string
 	VCPUs     int
 	MemoryMiB int
+	// Mirroring is what the flavor's extra spec says of mirror sources.
 	Mirroring bool
+	// Accepted: the cloud takes interfaces of such servers as mirror sources.
+	Accepted bool
+	// Carries: their packets are copied. One that is accepted and carries nothing is silent.
+	Carries bool
+	// Undeclared: the extra spec is left out, so that nobody can read it.
+	Undeclared bool
 }
 
 // LoadBalancer is a private load balancer.
@@ -115,6 +132,7 @@ type LoadBalancer struct {
 type Host struct {
 	ID, Name, Flavor string
 	ProjectID        string
+	Stopped          bool // shut off at the beginning
 	Interfaces       []Interface
 }
 
@@ -126,7 +144,14 @@ type Interface struct {
 	VPCID          string
 	Addresses      []netip.Addr
 	SecurityGroups []string // IDs
+	MTU            int      // MinMTU to MaxMTU; 0 means MaxMTU
 }
+
+// Bounds of an interface's MTU: what IPv4 needs, and what the simulated network carries.
+const (
+	MinMTU = 576
+	MaxMTU = 1500
+)
 
 // Walkthrough returns the embedded scenario.
 func Walkthrough() *Scenario {

@@ -62,7 +62,7 @@ func TestAMistakeIsOneSentenceWithLineAndField(t *testing.T) {
 	}{
 		{"a MAC address", "mac: fa:16:3e:7e:d6:bc", "mac: fa:16", 0, `hosts[0].interfaces[0].mac: "fa:16" is not right; write six pairs of hex digits, like fa:16:3e:7e:d6:bc`},
 		{"a MAC address used twice", "mac: fa:16:3e:7e:d6:77", "mac: fa:16:3e:7e:d6:bc", 0, `hosts[1].interfaces[0].mac: "fa:16:3e:7e:d6:bc" is already the MAC address of hosts[0].interfaces[0].mac; give another`},
-		{"an unknown field", "    flavor: c7t.large.2", "    flavour: c7t.large.2", 0, `hosts[0].flavour: there is no such field; the fields here are id, name, flavor, interfaces`},
+		{"an unknown field", "    flavor: c7t.large.2", "    flavour: c7t.large.2", 0, `hosts[0].flavour: there is no such field; the fields here are id, name, flavor, stopped, interfaces`},
 		{"a field given twice", "    mirroring: true", "    mirroring: true\n    mirroring: true", 1, `flavors[0].mirroring: the field is given twice; remove one of the two`},
 		{"an address outside of its subnet", "[192.168.0.161]", "[10.0.0.1]", 0, `hosts[1].interfaces[0].addresses[0]: "10.0.0.1" is outside of the subnet; write an address within 192.168.0.0/24`},
 		{"an address used twice", "[192.168.0.161]", "[192.168.0.230]", 0, `hosts[1].interfaces[0].addresses[0]: "192.168.0.230" is already the address in VPC 5a1f0c7e-0000-4000-8000-000000000001 of hosts[0].interfaces[0].addresses[0]; give another`},

@@ -109,21 +109,60 @@ type Port struct {
 	Primary        bool
 	SecurityGroups []string // IDs, in binding order
 	Status         string   // ACTIVE, BUILD or DOWN
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	// Unsecured: port security is off, so that neither groups nor the check of source addresses apply.
+	Unsecured bool
+	// AllowedPairs are further addresses that it may send from. AnySource among them switches the check off; the others the
+	// network does not know.
+	AllowedPairs []AddressPair
+	// Interface is the ID of the interface of the simulated network that the port is plugged into; empty for none.
+	Interface string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// AddressPair is an address, and perhaps a MAC, that a port may send from beside its own.
+type AddressPair struct{ Address, MAC string }
+
+// AnySource is the address of a pair that switches the source/destination check of a port off (VPC API reference).
+const AnySource = "1.1.1.1/0"
+
+// AnySource reports whether the port may send from any address.
+func (p Port) AnySource() bool {
+	return slices.ContainsFunc(p.AllowedPairs, func(a AddressPair) bool { return a.Address == AnySource })
 }
 
 // Subnet is a part of a VPC with its gateway.
 type Subnet struct {
 	ID, Name, VPCID, ProjectID string
-	CIDR                       netip.Prefix
-	Gateway                    netip.Addr
+	CIDR, CIDR6                netip.Prefix // CIDR6 is zero where the subnet has no IPv6
+	Gateway, Gateway6          netip.Addr
 	GatewayMAC                 string
 }
 
 // Server is an ECS. Its interfaces are the ports that name it.
 type Server struct {
 	ID, ProjectID, Name, Flavor string
+	// Stopped: it is shut off, and its interfaces neither send nor receive.
+	Stopped              bool
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Interface is a place of the simulated network where a port can be plugged in: a device of a host with fixed addresses.
+// The API shows none of it.
+type Interface struct {
+	ID, ServerID    string
+	SubnetID, VPCID string
+	MAC             string
+	Addresses       []netip.Addr
+	// MTU of the host's device; 0 means 1500. The host sends no longer packets.
+	MTU int
+}
+
+// Job is what a call of the ECS service started, which is over when it is answered.
+type Job struct {
+	ID, ProjectID, Type string
+	ServerID, PortID    string // what it was about; empty where it was about several
+	At                  time.Time
 }
 
 // Flavor is an ECS flavor.
@@ -131,8 +170,14 @@ type Flavor struct {
 	Name      string
 	VCPUs     int
 	MemoryMiB int
-	// Mirroring reports whether interfaces of such servers may be mirror sources.
+	// Mirroring is what the flavor's extra spec says of mirror sources.
 	Mirroring bool
+	// Accepted: the cloud takes interfaces of such servers as mirror sources.
+	Accepted bool
+	// Carries: their packets are copied. One that is accepted and carries nothing is silent.
+	Carries bool
+	// Undeclared: the extra spec is left out, so that nobody can read it.
+	Undeclared bool
 }
 
 // LoadBalancer is a private load balancer, which may be a mirror target.
@@ -147,7 +192,8 @@ type SecurityGroup struct {
 	CreatedAt, UpdatedAt             time.Time
 }
 
-// GroupRule is a security group rule. At most one of RemotePrefix and RemoteGroup is set; neither means anyone.
+// GroupRule is a security group rule. At most one of RemotePrefix, RemoteGroup and RemoteAddressGroup is set; none means
+// anyone.
 type GroupRule struct {
 	ID, ProjectID, GroupID string
 	Description            string
@@ -159,6 +205,7 @@ type GroupRule struct {
 	Priority               int    // 1-100, 1 first
 	RemotePrefix           string
 	RemoteGroup            string
+	RemoteAddressGroup     string
 	Enabled                bool
 	CreatedAt, UpdatedAt   time.Time
 }
@@ -176,13 +223,24 @@ type World struct {
 	Rules         map[string]Rule
 	Sessions      map[string]Session
 	Ports         map[string]Port
+	VPCs          map[string]VPC
 	Subnets       map[string]Subnet
+	Peerings      map[string]Peering
+	RouteTables   map[string]RouteTable
 	Servers       map[string]Server
+	Interfaces    map[string]Interface
+	Jobs          map[string]Job
 	Flavors       map[string]Flavor
 	LoadBalancers map[string]LoadBalancer
 	Groups        map[string]SecurityGroup
 	GroupRules    map[string]GroupRule
+	AddressGroups map[string]AddressGroup
+	Firewalls     map[string]Firewall
 	Quotas        Quotas
+	// Quirks are those that the network obeys too.
+	Quirks Quirks
+	// Propagation is how long the network takes to do as the state says.
+	Propagation time.Duration
 }
 
 // clone copies the maps, and the slices that a change is likely to touch, so that a World once published never changes.
@@ -201,14 +259,22 @@ func (w *World) clone() *World {
 	for id, p := range c.Ports {
 		p.Addresses = slices.Clone(p.Addresses)
 		p.SecurityGroups = slices.Clone(p.SecurityGroups)
+		p.AllowedPairs = slices.Clone(p.AllowedPairs)
 		c.Ports[id] = p
 	}
+	c.VPCs = maps.Clone(w.VPCs)
 	c.Subnets = maps.Clone(w.Subnets)
+	c.Peerings = maps.Clone(w.Peerings)
+	c.RouteTables = maps.Clone(w.RouteTables)
 	c.Servers = maps.Clone(w.Servers)
+	c.Interfaces = maps.Clone(w.Interfaces)
+	c.Jobs = maps.Clone(w.Jobs)
 	c.Flavors = maps.Clone(w.Flavors)
 	c.LoadBalancers = maps.Clone(w.LoadBalancers)
 	c.Groups = maps.Clone(w.Groups)
 	c.GroupRules = maps.Clone(w.GroupRules)
+	c.AddressGroups = maps.Clone(w.AddressGroups)
+	c.Firewalls = maps.Clone(w.Firewalls)
 	return &c
 }
 
@@ -241,13 +307,13 @@ func (w *World) RulesOfGroup(groupID string) []GroupRule {
 	return out
 }
 
-// FlavorMirrors reports whether the flavor may carry mirror sources. Flavors that the scenario does not list follow the
-// documented family: c7t.
-func (w *World) FlavorMirrors(name string) bool {
+// Flavor finds a flavor by name. Those that the scenario does not list follow the documented family: c7t.
+func (w *World) Flavor(name string) Flavor {
 	if f, ok := w.Flavors[name]; ok {
-		return f.Mirroring
+		return f
 	}
-	return mirroringFamily(name)
+	mirrors := mirroringFamily(name)
+	return Flavor{Name: name, VCPUs: 2, MemoryMiB: 4096, Mirroring: mirrors, Accepted: mirrors, Carries: mirrors}
 }
 
 func mirroringFamily(flavor string) bool {

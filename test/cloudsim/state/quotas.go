@@ -63,6 +63,17 @@ type Quirks struct {
 	UniqueNames bool
 	// TrimTexts: names and descriptions are kept without the white space at their ends.
 	TrimTexts bool
+	// StoppedPortsDown: the ports of a server that is stopped have the status DOWN; otherwise they stay ACTIVE.
+	StoppedPortsDown bool
+	// RemoteGroupsSkipCopies: a security group rule that names another group says nothing about copies.
+	RemoteGroupsSkipCopies bool
+	// SourceACLHoldsCopies: a copy passes the network ACL of the source's subnet too, on its way out.
+	SourceACLHoldsCopies bool
+	// RulesWithoutEnabled: security group rules are shown without "enabled", as in regions older than that field (early
+	// 2025). Each is on then.
+	RulesWithoutEnabled bool
+	// DeadPortsLeaveSessions: a port that is deleted is taken out of the sessions' sources.
+	DeadPortsLeaveSessions bool
 	// BytesCount: a description may have 255 bytes in UTF-8; otherwise so many characters.
 	BytesCount bool
 }
@@ -81,6 +92,11 @@ func (q *Quirks) Set(name string) error {
 		"unique-names":                  &q.UniqueNames,
 		"trim-texts":                    &q.TrimTexts,
 		"bytes-count":                   &q.BytesCount,
+		"stopped-ports-down":            &q.StoppedPortsDown,
+		"remote-groups-skip-copies":     &q.RemoteGroupsSkipCopies,
+		"source-acl-holds-copies":       &q.SourceACLHoldsCopies,
+		"rules-without-enabled":         &q.RulesWithoutEnabled,
+		"dead-ports-leave-sessions":     &q.DeadPortsLeaveSessions,
 	}
 	on, ok := quirks[name]
 	if !ok {

@@ -30,7 +30,7 @@ func (w *World) Session(project, id string) (Session, error) {
 func (w *World) Port(project, id string) (Port, error) {
 	p, ok := w.Ports[id]
 	if !ok || p.ProjectID != project {
-		return Port{}, missing("Port", id)
+		return Port{}, missing(kindPort, id)
 	}
 	return p, nil
 }
@@ -260,7 +260,7 @@ func (s *Store) checkSource(w *World, n Session, id string) error {
 	if port.ServerID == "" {
 		return refuse(Unsupported, "Port %s is not attached to a server and cannot be a traffic mirror source.", id)
 	}
-	if !s.quirks.AcceptAnyFlavor && !w.FlavorMirrors(port.Flavor) {
+	if !s.quirks.AcceptAnyFlavor && !w.Flavor(port.Flavor).Accepted {
 		return refuse(Unsupported, "Flavor %s of port %s does not support traffic mirroring.", port.Flavor, id)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 )
 
@@ -11,17 +13,21 @@ import (
 func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 	now = now.UTC().Truncate(time.Second)
 	w := &World{
-		Region: sc.Region, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
+		Region: sc.Region, Propagation: sc.Propagation, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
-		Servers: map[string]Server{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
-		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{}, Quotas: DefaultQuotas(),
+		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
+		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{},
+		AddressGroups: map[string]AddressGroup{}, Firewalls: map[string]Firewall{}, VPCs: map[string]VPC{},
+		Peerings: map[string]Peering{}, RouteTables: map[string]RouteTable{}, Quotas: DefaultQuotas(),
 	}
 	w.addAccounts(sc)
 	for _, f := range sc.Flavors {
 		w.Flavors[f.Name] = Flavor(f)
 	}
-	w.addNetworks(sc)
+	w.addNetworks(sc, now)
+	w.addPaths(sc, now)
 	w.addGroups(sc, now)
+	w.addGuards(sc, now)
 	for _, h := range sc.Hosts {
 		w.addHost(h, now)
 	}
@@ -45,17 +51,52 @@ func (w *World) addAccounts(sc *scenario.Scenario) {
 	}
 }
 
-func (w *World) addNetworks(sc *scenario.Scenario) {
+func (w *World) addNetworks(sc *scenario.Scenario, now time.Time) {
 	for _, v := range sc.VPCs {
+		w.VPCs[v.ID] = VPC{ID: v.ID, ProjectID: v.ProjectID, Name: v.Name, CIDR: v.CIDR, CreatedAt: now}
 		for _, s := range v.Subnets {
 			w.Subnets[s.ID] = Subnet{
-				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, Gateway: s.Gateway,
+				ID: s.ID, Name: s.Name, VPCID: v.ID, ProjectID: v.ProjectID, CIDR: s.CIDR, CIDR6: s.CIDR6, Gateway: s.Gateway, Gateway6: s.Gateway6,
 				GatewayMAC: s.GatewayMAC.String(),
 			}
 		}
 	}
 	for _, lb := range sc.LoadBalancers {
 		w.LoadBalancers[lb.ID] = LoadBalancer{ID: lb.ID, ProjectID: lb.ProjectID, Name: lb.Name, VPCID: lb.VPCID, Address: lb.Address}
+	}
+}
+
+// addPaths gives each VPC a default route table, unless the scenario has one, with all subnets that obey no other.
+func (w *World) addPaths(sc *scenario.Scenario, now time.Time) {
+	for _, p := range sc.Peerings {
+		w.Peerings[p.ID] = Peering{
+			ID: p.ID, Name: p.Name, Status: p.Status, CreatedAt: now, UpdatedAt: now,
+			Requester: PeeringSide{p.Requester, w.VPCs[p.Requester].ProjectID}, Accepter: PeeringSide{p.Accepter, w.VPCs[p.Accepter].ProjectID},
+		}
+	}
+	for _, t := range sc.RouteTables {
+		table := RouteTable{
+			ID: t.ID, ProjectID: w.VPCs[t.VPCID].ProjectID, VPCID: t.VPCID, Name: t.Name, Default: t.Default, Subnets: slices.Clone(t.Subnets),
+			CreatedAt: now, UpdatedAt: now,
+		}
+		for _, r := range t.Routes {
+			table.Routes = append(table.Routes, Route(r))
+		}
+		w.RouteTables[t.ID] = table
+	}
+	for _, v := range sc.VPCs {
+		id := w.defaultTable(v.ID)
+		if id == "" {
+			id = uuid.NewSHA1(uuid.NameSpaceOID, []byte("route table of "+v.ID)).String()
+			w.RouteTables[id] = RouteTable{
+				ID: id, ProjectID: v.ProjectID, VPCID: v.ID, Name: "rtb-" + v.Name, Default: true, CreatedAt: now, UpdatedAt: now,
+			}
+		}
+		for _, s := range v.Subnets {
+			if _, ok := w.RouteTableOf(s.ID); !ok {
+				w.bindSubnet(s.ID, id, now)
+			}
+		}
 	}
 }
 
@@ -68,19 +109,52 @@ func (w *World) addGroups(sc *scenario.Scenario, now time.Time) {
 			w.GroupRules[r.ID] = GroupRule{
 				ID: r.ID, ProjectID: g.ProjectID, GroupID: g.ID, Description: r.Description, Direction: r.Direction,
 				EtherType: r.EtherType, Protocol: r.Protocol, Multiport: r.Multiport, Action: r.Action, Priority: r.Priority,
-				RemotePrefix: r.RemotePrefix, RemoteGroup: r.RemoteGroup, Enabled: !r.Disabled, CreatedAt: now, UpdatedAt: now,
+				RemotePrefix: r.RemotePrefix, RemoteGroup: r.RemoteGroup, RemoteAddressGroup: r.RemoteAddressGroup, Enabled: !r.Disabled, CreatedAt: now, UpdatedAt: now,
 			}
 		}
 	}
 }
 
+func (w *World) addGuards(sc *scenario.Scenario, now time.Time) {
+	for _, g := range sc.AddressGroups {
+		w.AddressGroups[g.ID] = AddressGroup{
+			ID: g.ID, ProjectID: g.ProjectID, Name: g.Name, Description: g.Description, IPVersion: g.IPVersion,
+			Addresses: slices.Clone(g.Addresses), MaxCapacity: max(maxGroupAddresses, len(g.Addresses)), CreatedAt: now, UpdatedAt: now,
+		}
+	}
+	for _, a := range sc.NetworkACLs {
+		w.Firewalls[a.ID] = Firewall{
+			ID: a.ID, ProjectID: a.ProjectID, Name: a.Name, Description: a.Description, Off: a.Off, Subnets: slices.Clone(a.Subnets),
+			Ingress: firewallRules(a.Ingress), Egress: firewallRules(a.Egress), CreatedAt: now, UpdatedAt: now,
+		}
+	}
+}
+
+func firewallRules(rules []scenario.ACLRule) []FirewallRule {
+	out := make([]FirewallRule, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, FirewallRule{
+			ID: r.ID, Name: r.Name, Description: r.Description, Action: r.Action, Protocol: r.Protocol, IPVersion: r.IPVersion,
+			SourceAddress: r.SourceAddress, DestinationAddress: r.DestinationAddress, SourceGroup: r.SourceGroup,
+			DestinationGroup: r.DestinationGroup, SourcePort: r.SourcePort, DestinationPort: r.DestinationPort, Enabled: !r.Disabled,
+		})
+	}
+	return out
+}
+
 func (w *World) addHost(h scenario.Host, now time.Time) {
-	w.Servers[h.ID] = Server{ID: h.ID, ProjectID: h.ProjectID, Name: h.Name, Flavor: h.Flavor}
+	w.Servers[h.ID] = Server{
+		ID: h.ID, ProjectID: h.ProjectID, Name: h.Name, Flavor: h.Flavor, Stopped: h.Stopped, CreatedAt: now, UpdatedAt: now,
+	}
 	for i, nic := range h.Interfaces {
+		w.Interfaces[nic.ID] = Interface{
+			ID: nic.ID, ServerID: h.ID, SubnetID: nic.SubnetID, VPCID: nic.VPCID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses),
+			MTU: nic.MTU,
+		}
 		w.Ports[nic.ID] = Port{
 			ID: nic.ID, ProjectID: h.ProjectID, MAC: nic.MAC.String(), Addresses: slices.Clone(nic.Addresses), SubnetID: nic.SubnetID,
 			VPCID: nic.VPCID, ServerID: h.ID, Flavor: h.Flavor, Primary: i == 0, SecurityGroups: slices.Clone(nic.SecurityGroups),
-			Status: "ACTIVE", CreatedAt: now, UpdatedAt: now,
+			Status: PortActive, Interface: nic.ID, CreatedAt: now, UpdatedAt: now,
 		}
 	}
 }

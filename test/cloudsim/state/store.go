@@ -81,6 +81,11 @@ func (s *Store) SetQuirks(q Quirks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.quirks = q
+	if now := s.current.Load(); now.Quirks != q {
+		next := now.clone()
+		next.Quirks = q
+		s.publish(next)
+	}
 }
 
 // Snapshot returns the world as it is now. It must not be changed: it is shared, and what makes it cheap.

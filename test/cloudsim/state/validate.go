@@ -102,6 +102,17 @@ func pick(field, value string, allowed ...string) (string, error) {
 
 var mirrorProtocols = []string{"TCP", "UDP", "ICMP", "ICMPV6", "ALL"}
 
+// checkProtocol reads the protocol of a rule of a security group or network ACL.
+func checkProtocol(text string) error {
+	if slices.Contains([]string{"tcp", "udp", "icmp", "icmpv6"}, text) {
+		return nil
+	}
+	if n, err := strconv.Atoi(text); err != nil || n < 0 || n > 255 {
+		return invalid("protocol", "'%s' is none of tcp, udp, icmp, icmpv6 or a number 0-255", text)
+	}
+	return nil
+}
+
 func checkCIDR(field, cidr, etherType string) error {
 	if cidr == "" {
 		return nil
@@ -200,10 +211,10 @@ type SessionInput struct {
 	Type                 *string // create only
 }
 
-// GroupRuleInput is the body of a security group rule's create; nil means absent.
+// GroupRuleInput is the body of a security group rule's create or update; nil means absent.
 type GroupRuleInput struct {
 	GroupID, Description, Direction, EtherType, Protocol, Multiport *string
-	RemotePrefix, RemoteGroup, Action                               *string
+	RemotePrefix, RemoteGroup, RemoteAddressGroup, Action           *string
 	Priority                                                        *int
 	Enabled                                                         *bool
 }
