@@ -414,7 +414,7 @@ func TestAnIDSWithAPacketSocketIsTheConsumer(t *testing.T) {
 	h := newHost(t)
 	program := need.Tool(t, "tcpdump")
 	h.Receiver.Do(t, func() error {
-		command := exec.Command(program, "-i", h.Receiver.Name, "-w", os.DevNull, "udp", "port", "4789")
+		command := exec.Command(program, "-p", "-i", h.Receiver.Name, "-w", os.DevNull, "udp", "port", "4789")
 		if err := command.Start(); err != nil {
 			return err
 		}
