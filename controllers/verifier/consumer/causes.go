@@ -41,15 +41,17 @@ func takenByDevice(f *facts) *Verdict {
 
 // discardedByDevice: the device of the VNI counts the copies as errors or drops. Linux
 // takes no header with reserved bits set, unless told (vxlan_rcv; RFC 7348 section 5
-// would have them ignored), and mirrors put running numbers there. Linux older than 6.9
-// does not count them: then they are in the UDP counter alone.
+// would have them ignored), and mirrors put running numbers there. Linux before 6.14 does
+// not count them: then they are in the UDP counter alone, and in none of those of packets
+// that went elsewhere.
 func discardedByDevice(f *facts) *Verdict {
 	for _, d := range f.listening() {
 		received, discarded, fresh := f.grew(d)
 		if fresh || d.External || d.VNI != f.VNI || !f.few(received) {
 			continue
 		}
-		uncounted := f.counted && !f.few(f.growth.Datagrams)
+		elsewhere := f.vanished() + f.growth.ReversePath + f.growth.Forwarded + f.growth.NoPorts
+		uncounted := f.counted && !f.few(f.datagrams()) && f.few(elsewhere)
 		if !f.most(discarded) && !uncounted {
 			continue
 		}
@@ -140,7 +142,7 @@ func deviceOfAnotherVNI(f *facts) *Verdict {
 		}
 		names = append(names, deviceName(d))
 	}
-	if first == nil || f.copies == 0 || !f.counted || f.few(f.growth.Datagrams) {
+	if first == nil || f.copies == 0 || !f.counted || f.few(f.datagrams()) {
 		return nil
 	}
 	v := &Verdict{

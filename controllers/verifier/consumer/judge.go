@@ -165,7 +165,7 @@ func (f *facts) few(growth uint64) bool { return f.copies > 1 && growth < f.copi
 func (f *facts) reached() uint64 {
 	sum := f.growth.NoPorts + f.growth.Errors
 	if f.listens {
-		sum += f.growth.Datagrams + f.queued()
+		sum += f.datagrams() + f.queued()
 	}
 	return sum
 }
@@ -185,8 +185,35 @@ func (f *facts) queued() (sum uint64) {
 	return sum
 }
 
-// lost says that most copies reached no UDP socket, and were not refused there either.
-func (f *facts) lost() bool { return f.counted && f.few(f.reached()) }
+// datagrams are those that programs read, or devices took from their sockets, but for what
+// devices of other VNIs received: an overlay network's traffic.
+func (f *facts) datagrams() uint64 {
+	sum := f.growth.Datagrams
+	for _, d := range f.listening() {
+		if received, _, _ := f.grew(d); !f.takes(d) {
+			sum -= min(received, sum)
+		}
+	}
+	return sum
+}
+
+// lost says that most copies reached no UDP socket, and were not refused there either. A
+// device of the VNI that has not got them proves that too, whatever else the host reads.
+func (f *facts) lost() bool {
+	return f.counted && (f.few(f.reached()) || f.missedByDevice())
+}
+
+// missedByDevice says that a device of the VNI was there all the time, and counts the copies
+// neither as received nor as thrown away.
+func (f *facts) missedByDevice() bool {
+	for _, d := range f.listening() {
+		received, discarded, fresh := f.grew(d)
+		if f.takes(d) && !d.VNIFilter && !fresh && f.few(received+discarded) {
+			return true
+		}
+	}
+	return false
+}
 
 // vanished are the packets that came in and were neither delivered nor forwarded, nor had
 // a damaged header or an address that has no place, nor wait for other fragments.

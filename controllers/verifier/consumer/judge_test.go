@@ -56,6 +56,10 @@ var (
 func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 	withSocket := with(func(o *Observation) { o.Sockets = []Socket{openSocket} })
 	withDevice := with(func(o *Observation) { o.Devices = []Device{deviceUp} })
+	withOverlay := with(func(o *Observation) {
+		o.Devices = []Device{{Index: 9, Name: "vxlan.calico", Up: true, VNI: 4096, Port: 4789}}
+		o.Sockets = []Socket{openSocket}
+	})
 	refuse := func(o *Observation) { o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.NoPorts = 674, 674, 674 }
 	drop := func(o *Observation) { o.IPv4.Receives = 674 }
 	for _, e := range []struct {
@@ -167,14 +171,8 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: refused674, Remedy: startIDS},
 		},
 		{
-			name: "an overlay's device of another VNI, and a pod behind a host port", before: with(func(o *Observation) {
-				o.Devices = []Device{{Index: 9, Name: "vxlan.calico", Up: true, VNI: 4096, Port: 4789}}
-				o.Sockets = []Socket{openSocket}
-			}),
-			after: later(with(func(o *Observation) {
-				o.Devices = []Device{{Index: 9, Name: "vxlan.calico", Up: true, VNI: 4096, Port: 4789}}
-				o.Sockets = []Socket{openSocket}
-			}), func(o *Observation) { o.IPv4.Receives, o.IPv4.Forwarded = 674, 674 }), arrived: Arrived{Session: 674},
+			name: "an overlay's device of another VNI, and a pod behind a host port", before: withOverlay,
+			after: later(withOverlay, func(o *Observation) { o.IPv4.Receives, o.IPv4.Forwarded = 674, 674 }), arrived: Arrived{Session: 674},
 			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight,
 				Message: "674 copies came within 1m0s to tgt (eth5), and no socket of this host got them: the host forwarded 674 packets, and they may be among these, as with the host port of a pod",
 				Remedy:  "if nothing takes them there: " + startIDS},
@@ -219,6 +217,48 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 					"as when a firewall of this host drops them; nothing listens behind that; but a packet socket on eth5 (user 0, inode 3) may be an IDS, or a DHCP client",
 				Remedy: "see whose it is (ss -0 -p on tgt); if it is no IDS: accept UDP 4789 at eth5 in the host's firewall " +
 					"(nft list ruleset, iptables-save, or a network policy for hosts); then " + startIDS},
+		},
+		{
+			name: "a firewall before a device, on a host that asks for many names", before: withDevice,
+			after: later(withDevice, func(o *Observation) {
+				drop(o)
+				o.IPv4.Receives += 5000
+				o.IPv4.Delivers, o.IPv4.Datagrams = 5000, 5000
+			}), arrived: Arrived{Session: 674},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
+				Message: "674 copies came within 1m0s to tgt (eth5), and the host threw them away: 674 packets came in and were neither delivered nor forwarded, " +
+					"as when a firewall of this host drops them; vxlan device mirror0 (VNI 1) waits for them",
+				Remedy: "accept UDP 4789 at eth5 in the host's firewall (nft list ruleset, iptables-save, or a network policy for hosts)"},
+		},
+		{
+			name: "reserved bits on a Linux that does not count what it refuses", before: withDevice,
+			after: later(withDevice, func(o *Observation) {
+				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Datagrams = 674, 674, 674
+			}), arrived: Arrived{Session: 674},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
+				Message: "vxlan device mirror0 (VNI 1) has the port on tgt, but took only 0 of 674 copies and threw the others away: Linux refuses VXLAN headers " +
+					"with reserved bits set, which mirrors number their packets with, and inner frames that bear the device's own address",
+				Remedy: "make mirror0 anew with reserved_bits of which the copies use none (Linux 6.14 or later), or take the copies with an IDS that reads eth5 itself"},
+		},
+		{
+			name: "an overlay's own traffic is not the copies", before: withOverlay,
+			after: later(withOverlay, func(o *Observation) {
+				o.Devices[0].Received = 9000
+				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Forwarded, o.IPv4.Datagrams = 9674, 9000, 674, 9000
+			}), arrived: Arrived{Session: 674},
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight,
+				Message: "674 copies came within 1m0s to tgt (eth5), and no socket of this host got them: the host forwarded 674 packets, and they may be among these, as with the host port of a pod",
+				Remedy:  "if nothing takes them there: " + startIDS},
+		},
+		{
+			name: "copies that come to an overlay's device", before: withOverlay,
+			after: later(withOverlay, func(o *Observation) {
+				o.Devices[0].Received = 9000
+				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Datagrams = 9674, 9674, 9674
+			}), arrived: Arrived{Session: 674},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: "vxlan device vxlan.calico (VNI 4096)",
+				Message: "on tgt vxlan device vxlan.calico (VNI 4096) has the port; nothing listens for VNI 1, with which 674 copies came",
+				Remedy:  command + "; or, if vxlan.calico is meant for this mirror, set spec.vni of the session to 4096"},
 		},
 		{
 			name: "a wrong checksum", before: withSocket, after: later(withSocket, func(o *Observation) {
