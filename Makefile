@@ -46,7 +46,7 @@ help: ## List the targets
 DEMO_FLAGS ?=
 
 .PHONY: demo
-demo: demo-able assets build ## Play the cloud guide's walkthrough on real packets (half a minute; Linux, root)
+demo: demo-able assets build ## Play the cloud guide's walkthrough on real packets (a minute; Linux, root)
 	@$(BIN)/demo-play run $(DEMO_FLAGS)
 
 .PHONY: demo-up
@@ -112,7 +112,7 @@ lab-down: $(BIN)/lab-program ## Take down what lab-up left running, or what a ki
 	@$(STEP) "Taking the lab down" $(BIN)/lab-program down
 
 .PHONY: e2e
-e2e: ## Install the product on three real nodes and play the scenarios (10 minutes once built; Linux, root)
+e2e: ## Install the product on three real nodes and play the scenarios (12 minutes once built; Linux, root)
 	@hack/e2e
 
 ##@ Now and then

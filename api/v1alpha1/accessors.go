@@ -49,6 +49,17 @@ func (s *MirrorSession) Part(number int) *CloudSession {
 // shows.
 func (s *MirrorSession) InCloud() bool { return len(s.Status.Sessions) > 0 }
 
+// TargetElsewhere reports whether the session's target is known to be on other nodes than the
+// given one. The API server then takes no new entry of that: an entry that was never written
+// because the target has moved before can't be written any more, and nobody misses its verifier.
+func (s *MirrorSession) TargetElsewhere(node string) bool {
+	if s.Status.Target == nil {
+		return false // it is not known yet
+	}
+	named, found := s.Spec.Target.NodeName, s.Status.Target.NodeName
+	return named+found != "" && named != node && found != node
+}
+
 // WaitsFor reports whether the last reconcile of the present spec ended with a reason of
 // Ready.
 func (s *MirrorSession) WaitsFor(reason string) bool {
@@ -63,4 +74,19 @@ func (s *MirrorSession) WaitsFor(reason string) bool {
 // ToBeMade reports whether the session is to be brought in line with its spec in the cloud.
 func (s *MirrorSession) ToBeMade() bool {
 	return s.DeletionTimestamp.IsZero() && !s.Spec.Suspend && len(s.Spec.Sources) > 0
+}
+
+// Remedy is what a person does about a reason, as the reference has it; empty for a reason that
+// is not one of ours.
+func Remedy(reason string) string { return remedies[reason] }
+
+// GoesOnByItself reports whether what a reason of Ready says ends without anybody's help: it is
+// no warning.
+func GoesOnByItself(reason string) bool {
+	switch reason {
+	case ReasonSynced, ReasonProgressing, ReasonSuspended, ReasonDeleting, ReasonFilterNotReady, ReasonThrottled:
+		return true
+	default:
+		return false
+	}
 }

@@ -18,10 +18,12 @@ const (
 	// minute where a Secret or the account is wrong, else at the resync interval or on
 	// request, because much of that is mended outside of the spec.
 	ConditionStalled = "Stalled"
-	// ConditionTrafficObserved, of sessions, reports whether copies arrive: True when
-	// packets from the sources that the filter accepts were seen on the target, False
-	// when only wrong ones were, Unknown otherwise. Once True it stays so while the
-	// counts stand; LAST-SEEN says how long ago the last packet came.
+	// ConditionTrafficObserved, of sessions, reports whether copies arrive since sources,
+	// target, VNI, enabled or the content of the filter last changed in the cloud: True when
+	// packets from the sources that the filter accepts were counted in this epoch, False when
+	// only wrong ones were or when there is silence for spec.silenceAfter, Unknown while nobody
+	// can know. Totals of before prove nothing. Its observedGeneration is that of the spec only
+	// when the cloud matches it, so that waiting for it right after an edit waits.
 	ConditionTrafficObserved = "TrafficObserved"
 )
 
@@ -158,20 +160,33 @@ const (
 
 // Reasons of TrafficObserved True.
 const (
-	// ReasonPacketsObserved: packets of the session arrive; the message says which other
-	// session claims the same ones, if one does.
+	// ReasonPacketsObserved: packets of the session have arrived since the last change; the
+	// message says which other session claims the same ones, if one does.
 	// Remedy: none is needed; give one of the sessions that claim the same another VNI.
 	ReasonPacketsObserved = "PacketsObserved"
 )
 
-// Reasons of TrafficObserved False.
+// Reasons of TrafficObserved False, and of findings.
 const (
-	// ReasonUnexpectedPackets: packets came from the sources, but none that the filter accepts.
+	// ReasonSilent: no copy that the filter accepts was counted for spec.silenceAfter.
+	// Remedy: ask what has changed since then: the target's security group, a network ACL or a
+	// route, the sources' traffic; where it is only quiet, raise spec.silenceAfter or leave it
+	// out.
+	ReasonSilent = "Silent"
+	// ReasonSourceSilent: no copy that the filter accepts was counted from one of the sources
+	// for spec.silenceAfter, while others come.
+	// Remedy: ask whether the source is running and has traffic that the filter accepts, and
+	// whether the target's security group allows UDP 4789 from its address too; where it is only
+	// quiet, raise spec.silenceAfter or leave it out.
+	ReasonSourceSilent = "SourceSilent"
+	// ReasonUnexpectedPackets: packets came from the sources that the filter does not accept; as
+	// the reason of TrafficObserved, none other did since the last change.
 	// Remedy: look at lastPacket in status.verification, then at the filter's directions,
 	// addresses and ports.
 	ReasonUnexpectedPackets = "UnexpectedPackets"
-	// ReasonForeignSource: packets carry the session's VNI, but come from elsewhere.
-	// Remedy: another session to this target has the same VNI: give one of them another.
+	// ReasonForeignSource: packets carry the session's VNI, but come from elsewhere; the message
+	// has the address that sends the most, where it is known.
+	// Remedy: another session to this target may have the same VNI: give one of them another.
 	ReasonForeignSource = "ForeignSource"
 	// ReasonUndecided: packets came, but are cut or fragmented before the field that
 	// decides whether the filter accepts them.
@@ -179,9 +194,9 @@ const (
 	ReasonUndecided = "Undecided"
 )
 
-// Reasons of TrafficObserved Unknown.
+// Reasons of TrafficObserved Unknown, and of findings.
 const (
-	// ReasonNoPackets: a verifier looks, but no packet has come yet.
+	// ReasonNoPackets: a verifier looks, but no packet has come since the last change.
 	// Remedy: ask whether there is traffic that the filter accepts (Ingress is what a
 	// source receives); whether the target's security group allows UDP 4789 from the
 	// sources' addresses; whether a network ACL is in the way; and between VPCs whether
@@ -197,11 +212,51 @@ const (
 	// ReasonNotReady: the session is not in the cloud yet.
 	// Remedy: look at the Ready condition.
 	ReasonNotReady = "NotReady"
-	// ReasonDisabled: spec.enabled is false, so no copies are made.
-	// Remedy: set spec.enabled to true.
+	// ReasonDisabled: no copies are to be made: spec.enabled is false, or no source is left.
+	// Remedy: set spec.enabled to true, or name a source that is in the cloud.
 	ReasonDisabled = "Disabled"
 	// ReasonCaptureFailed: the verifier can't look at the interface; the message has the
 	// kernel's words.
 	// Remedy: give the verifier CAP_NET_RAW and the host's network, or mend the interface.
 	ReasonCaptureFailed = "CaptureFailed"
+)
+
+// Reasons of findings alone. What is seen now and then is said for 5 minutes after it was seen
+// last.
+const (
+	// ReasonPayloadTruncated: more than 3 in 100 copies, of the session or of the source that
+	// is named, are shorter than their own IP header says. An IDS does not look into what it
+	// can't read whole.
+	// Remedy: raise spec.packetLength; at 1460, its largest, frames that are longer never fit:
+	// lower the MTU of the sources to 1446, or clamp the MSS of their connections.
+	ReasonPayloadTruncated = "PayloadTruncated"
+	// ReasonCaptureDrops: frames reached the node while the capture could not keep up, so more
+	// copies arrive than are counted.
+	// Remedy: give the verifier more CPU or a larger ring, or narrow the filter.
+	ReasonCaptureDrops = "CaptureDrops"
+	// ReasonBooksDontBalance: the capture read more or fewer frames than the kernel says came.
+	// Remedy: report it with the verifier's log and metrics: it is an error of a program, and
+	// the counts are not to be trusted.
+	ReasonBooksDontBalance = "BooksDontBalance"
+	// ReasonUnreadableCopies: frames from a source arrive on the port of the copies that can't
+	// be read as one: the VXLAN header is not valid or of VXLAN-GPE, or the headers around it
+	// are cut or contradict each other.
+	// Remedy: look at what the source itself sends to UDP 4789 of the target, and compare with
+	// tcpdump on the target.
+	ReasonUnreadableCopies = "UnreadableCopies"
+	// ReasonSharedVNI: another session sends copies with the same VNI to the same target, and
+	// nothing in a copy says whose it is.
+	// Remedy: give one of the sessions another spec.vni, or leave it out to have one allocated.
+	ReasonSharedVNI = "SharedVNI"
+	// ReasonVerifierBehind: the verifier counts in another epoch than the session's for over a
+	// minute, and for longer than its turn to be written takes, or knows no epochs: its counts prove nothing about what is copied since the last
+	// change.
+	// Remedy: run the verifier in the manager's version, and look at its log for what it can't
+	// write.
+	ReasonVerifierBehind = "VerifierBehind"
+	// ReasonClockAhead: the clock of the node is more than 2 seconds ahead of the manager's, or was
+	// in the last minutes.
+	// LAST-SEEN then goes by the manager's clock; nothing is judged by the node's.
+	// Remedy: let the clocks of the nodes be set by NTP.
+	ReasonClockAhead = "ClockAhead"
 )

@@ -185,6 +185,12 @@ type MirrorFilterStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
+
+	// epochBasis is a hash of what the epoch stands for, by which the manager sees that
+	// it has changed.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	EpochBasis string `json:"epochBasis,omitempty"`
 }
 
 // MirrorFilter says which packets of a mirror source are copied. A MirrorSession

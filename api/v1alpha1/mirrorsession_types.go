@@ -112,7 +112,8 @@ type MirrorSessionSpec struct {
 
 	// packetLength is how many bytes of a packet are kept in its copy, 1 to 1460.
 	// The cloud's own default of 96 would keep little more than the headers: 30 to
-	// 42 bytes of a TCP payload.
+	// 42 bytes of a TCP payload. A full Ethernet frame of 1514 bytes never fits: see the
+	// reason PayloadTruncated.
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1460",message="packetLength is a number of bytes from 1 to 1460: longer copies would not fit the network's MTU"
 	// +kubebuilder:default=1460
 	// +optional
@@ -239,16 +240,16 @@ type MirrorSessionStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=mirs,categories=mirror
 // +kubebuilder:printcolumn:name="Ready",type=string,description="whether the cloud matches the spec; it says nothing about traffic",JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Traffic",type=string,description="True when copies that the filter accepts were seen, False when only wrong ones were, Unknown otherwise",JSONPath=`.status.conditions[?(@.type=="TrafficObserved")].status`
-// +kubebuilder:printcolumn:name="VNI",type=integer,description="VXLAN network identifier of the copies",JSONPath=`.status.vni`
+// +kubebuilder:printcolumn:name="Traffic",type=string,description="True when copies that the filter accepts were counted since the last change in the cloud, False when only wrong ones were or there is silence, Unknown otherwise",JSONPath=`.status.conditions[?(@.type=="TrafficObserved")].status`
 // +kubebuilder:printcolumn:name="Target",type=string,description="address that the copies are sent to",JSONPath=`.status.target.addresses[0]`
 // +kubebuilder:printcolumn:name="Packets",type=integer,description="packets that the filter accepts, counted by the verifiers; written within 15 s or so of the last packet, later where one host has more than 15 sessions with traffic or the cluster more than 750",JSONPath=`.status.traffic.packets`
 // +kubebuilder:printcolumn:name="Last-Seen",type=date,description="how long ago the last packet came",JSONPath=`.status.traffic.lastPacketAt`
+// +kubebuilder:printcolumn:name="Why",type=string,description="reason of the worst finding, empty when all is well",JSONPath=`.status.findings[0].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="VNI",type=integer,priority=1,description="VXLAN network identifier of the copies",JSONPath=`.status.vni`
 // +kubebuilder:printcolumn:name="Priority",type=integer,priority=1,description="priority of the session in the cloud; of sessions that share a source the smallest is tried first",JSONPath=`.status.sessions[0].priority`
 // +kubebuilder:printcolumn:name="ID",type=string,priority=1,description="ID of the session in the cloud",JSONPath=`.status.sessions[0].id`
-// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,description="reason of the Ready condition",JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="Message",type=string,priority=1,description="message of the Ready condition",JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,description="message of the worst finding",JSONPath=`.status.findings[0].message`
 type MirrorSession struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

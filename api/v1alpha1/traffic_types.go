@@ -174,7 +174,7 @@ type Verification struct {
 	// sources are the counts of each source. There are none while a session of another
 	// namespace claims the same copies, see shared.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=10
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 	// rules are the counts of each rule in that epoch. There are none while a session of
@@ -228,7 +228,7 @@ type Traffic struct {
 	InEpoch *Counts `json:"inEpoch,omitempty"`
 	// sources are the counts of each source, since it is one.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=10
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 	// rules are the counts of each rule of the filter, in the present epoch.
@@ -256,7 +256,7 @@ type Retired struct {
 
 	// sources are the counts of each source.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=10
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 }
@@ -318,7 +318,7 @@ type Finding struct {
 	// decidedBy says by what it was told: Spec, Read, Count, Node or Probe.
 	// +required
 	DecidedBy DecidedBy `json:"decidedBy"`
-	// since is when it was found first.
+	// since is when it was found first; of silence, when that began.
 	// +required
 	Since metav1.Time `json:"since"`
 }

@@ -126,7 +126,7 @@ func run(ctx context.Context, o options) error {
 // tryCapture opens a packet socket and closes it again: without the right to do so the
 // verifier is of no use.
 func tryCapture(port uint16) error {
-	probe, err := capture.NewSocket(port, capture.DefaultSnapLength)
+	probe, err := capture.NewSocket(port)
 	if err != nil {
 		return fmt.Errorf("try to capture: %w", err)
 	}

@@ -84,9 +84,9 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 // tell makes an event or a line of the log of a problem. What differs at each attempt, and so
 // must not stand in a status, is in the log.
 func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem, err error) {
-	kind := corev1.EventTypeNormal
-	if p.Stalled || p.Retry || p.Reason == v1alpha1.ReasonCloudUnavailable {
-		kind = corev1.EventTypeWarning
+	kind := corev1.EventTypeWarning
+	if !p.Stalled && !p.Retry && v1alpha1.GoesOnByItself(p.Reason) {
+		kind = corev1.EventTypeNormal
 	}
 	// A status that can't be stored would have the same transition each time.
 	news := c.isNews(o.GetUID(), p.Reason+": "+p.Message)

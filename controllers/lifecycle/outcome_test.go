@@ -71,6 +71,12 @@ func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
 				{Type: "Reconciling", Status: "True", Reason: "FilterNotReady", Message: "not yet"},
 			}, []string{"Normal FilterNotReady not yet"}, 10 * time.Minute, nil,
 		},
+		"waiting for somebody to help": {
+			Wait("PriorityTaken", "another has it"), []metav1.Condition{
+				{Type: "Ready", Status: "False", Reason: "PriorityTaken", Message: "another has it"},
+				{Type: "Reconciling", Status: "True", Reason: "PriorityTaken", Message: "another has it"},
+			}, []string{"Warning PriorityTaken another has it"}, 10 * time.Minute, nil,
+		},
 		"stalled": {
 			Stall("NoSources", "name one"), []metav1.Condition{
 				{Type: "Ready", Status: "False", Reason: "NoSources", Message: "name one"},

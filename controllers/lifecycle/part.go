@@ -70,6 +70,9 @@ type Part[T any] struct {
 	// Progress puts there what of it is worth showing. Neither stores the status.
 	Record   func(T)
 	Progress func(T)
+	// Epoch begins a new epoch in the status when what the cloud has is not what the present
+	// one stands for, and reports whether it did. It does not store the status.
+	Epoch func(T) bool
 
 	// confirmed is true when the last observation is an answer about this object alone,
 	// not an item of a shared list.
@@ -353,6 +356,11 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 			if round == maxRounds {
 				return Retry(v1alpha1.ReasonProgressing, "the %s %s does not converge: still %s", p.Collection.Kind, id, plan.Summary(changes))
 			}
+			if round == 0 {
+				if err := p.Foresee(ctx, have); err != nil {
+					return err
+				}
+			}
 			if err := mend(ctx); err != nil {
 				if now, failed := p.read(ctx, id); failed == nil && now != nil {
 					p.Progress(*now)
@@ -374,6 +382,22 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 		have = *now
 	}
 }
+
+// Foresee comes before the part is changed, which have is for certain. When that is not what
+// the status stands for, somebody else changed it, and afterwards nobody could tell: so it is
+// stored first. An edit of the spec finds what the status stands for, and costs no write here.
+func (p *Part[T]) Foresee(ctx context.Context, have T) error {
+	if !p.Epoch(have) {
+		return nil
+	}
+	if status.IsSynced(p.Object) {
+		status.Waiting(p.Object, v1alpha1.ReasonProgressing, fmt.Sprintf("the %s was changed in the cloud: bringing it in line with the spec", p.Collection.Kind))
+	}
+	return p.Store(ctx)
+}
+
+// Confirmed reports whether the last observation is an answer about this object alone.
+func (p *Part[T]) Confirmed() bool { return p.confirmed }
 
 // Delete removes what the cloud has of the part, never by the spec's references, which may
 // be gone already.

@@ -102,6 +102,7 @@ func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thin
 		Scope: scope, Number: 1, Collection: a.collection(), Name: "n-f-u",
 		StoredID: func() string { return f.Status.ID },
 		Record:   record, Progress: record,
+		Epoch: func(thing) bool { return false },
 	}, func() []string { return eventsOf(recorder) }, func(d time.Duration) { now = now.Add(d) }
 }
 

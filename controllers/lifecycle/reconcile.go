@@ -23,8 +23,9 @@ type Kind interface {
 	// Delete removes what the cloud has of the object. Without an error there surely is
 	// nothing any more, or nothing that has to go.
 	Delete(ctx context.Context) error
-	// Observe sets what else the status shows, once the conditions about the cloud are set.
-	Observe()
+	// Observe sets what else the status shows, once the conditions about the cloud are set. It
+	// returns after how long that may be different by itself, 0 when it stays.
+	Observe(ctx context.Context) time.Duration
 }
 
 // Reconcile goes once through the life of the object, which was just read.
@@ -44,11 +45,21 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
-	k.Observe()
+	again := k.Observe(ctx)
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}
-	return s.recheck(result), err
+	return s.noLater(s.recheck(result), again), err
+}
+
+// noLater brings the next reconcile forward to when what is observed may be different. Only an
+// object that is in line is looked at sooner for that: shared lists serve it, so that costs the
+// cloud no call. What is not in line is looked at again anyway.
+func (s *Scope) noLater(result ctrl.Result, again time.Duration) ctrl.Result {
+	if again > 0 && result.RequeueAfter > 0 && status.IsSynced(s.Object) {
+		result.RequeueAfter = min(result.RequeueAfter, again)
+	}
+	return result
 }
 
 // noteUnanswered remembers a write without an answer.
@@ -104,6 +115,7 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 		return ctrl.Result{}, nil // it is woken
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, err, "")
+	k.Observe(ctx) // what is being deleted says so wherever it says what is wrong
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -91,7 +92,7 @@ func (s *scope) Synced() string {
 }
 
 // Observe has nothing to show of a filter beside the cloud's state.
-func (s *scope) Observe() {}
+func (s *scope) Observe(context.Context) time.Duration { return 0 }
 
 // Delete removes the cloud's filter once no session uses it.
 func (s *scope) Delete(ctx context.Context) error {

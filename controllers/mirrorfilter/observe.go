@@ -18,6 +18,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 		StoredID: func() string { return st.ID },
 		Record:   s.record,
 		Progress: s.record,
+		Epoch:    s.epoch,
 	}
 }
 
@@ -39,9 +40,18 @@ func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	}
 }
 
+// epoch begins a new epoch when the rules are not those of the present one.
+func (s *scope) epoch(have cloud.Filter) bool {
+	st := &s.filter.Status
+	next, begins := plan.Epoch{Number: st.Epoch, Basis: st.EpochBasis}.Next(plan.FilterBasis(have))
+	st.Epoch, st.EpochBasis = next.Number, next.Basis
+	return begins
+}
+
 // record puts what the cloud has into the status.
 func (s *scope) record(have cloud.Filter) {
 	st := &s.filter.Status
+	s.epoch(have)
 	st.ID, st.RuleCount, st.Rules = have.ID, int32(len(have.Rules)), nil
 	for _, rule := range plan.InOrder(have.Rules) {
 		st.Rules = append(st.Rules, v1alpha1.FilterRuleStatus{

@@ -37,16 +37,22 @@ func (s *scope) switchOff(ctx context.Context) error {
 	case err != nil:
 		return err
 	case have == nil:
+		s.epoch(nil)
 		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
 	}
 	if have.Enabled {
+		if err := part.Foresee(ctx, *have); err != nil {
+			return err
+		}
 		off := false
 		if err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
 			return err
 		}
 		s.Event(corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
 			"switched the session %s off, because spec.sources is empty", have.ID)
+		have.Enabled = false
 	}
+	s.epoch(have)
 	return s.orSurplus(ctx, part, lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID))
 }
 

@@ -1,8 +1,9 @@
 // Package mirrorsession reconciles MirrorSessions: it resolves what the spec refers
 // to, makes the cloud's session match, and sums up what the verifiers saw.
 //
-// It may import api, controllers/cloud, controllers/credentials, controllers/inventory,
-// controllers/lifecycle, controllers/liveness, controllers/plan and controllers/status.
+// It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
+// controllers/inventory, controllers/lifecycle, controllers/liveness, controllers/plan and
+// controllers/status.
 package mirrorsession
 
 import (
@@ -13,8 +14,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,7 +22,6 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
-	"vpcmirror.io/operator/controllers/status"
 )
 
 // Reconciler makes cloud sessions match MirrorSessions.
@@ -30,6 +29,7 @@ type Reconciler struct {
 	*lifecycle.Services
 
 	reserved reservations
+	observed observations
 }
 
 // scope is one reconcile of one session.
@@ -38,10 +38,16 @@ type scope struct {
 	reconciler *Reconciler
 	// session is Object by its type.
 	session *v1alpha1.MirrorSession
+	// filter is what spec.filterRef names, nil when it can't be read for noFilter.
+	filter   *v1alpha1.MirrorFilter
+	noFilter error
 	// filterID, sources and target are what the spec refers to, once resolved; see resolve.
 	filterID string
 	sources  []cloud.Interface
 	target   cloud.Interface
+	// resolved is how the status shows the interfaces that the spec and the cloud's session
+	// name, by ID; nil before they are.
+	resolved map[string]v1alpha1.ResolvedInterface
 	// sourceFields are the fields of the spec that name the sources, by interface.
 	sourceFields map[string]string
 	// sourceNodes are, by interface, the nodes that the spec names: the status keeps them, so
@@ -67,6 +73,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	defer r.Sessions.Done(req)
 	session := &v1alpha1.MirrorSession{}
 	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.observed.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	var unfolded error
@@ -89,6 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // makes the session where there is none, and mends what differs. What can't be resolved
 // holds up nothing else: it is reported when all the rest is done.
 func (s *scope) Sync(ctx context.Context) error {
+	s.readFilter(ctx)
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
 	}
@@ -98,6 +108,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		return err
 	}
 	unresolved, err := s.resolve(ctx, have)
+	s.observed(part, have)
 	if err != nil {
 		return err
 	}
@@ -190,20 +201,6 @@ func (s *scope) Delete(ctx context.Context) error {
 	return s.part().Delete(ctx)
 }
 
-// Observe sums up what the verifiers saw, and makes an event when TrafficObserved changed.
-func (s *scope) Observe() {
-	status.Traffic(s.session, s.Liveness.Lost)
-	is := meta.FindStatusCondition(s.session.Status.Conditions, v1alpha1.ConditionTrafficObserved)
-	if is == nil || is.Status == status.TrafficIs(s.storedSession()) {
-		return
-	}
-	kind := corev1.EventTypeNormal
-	if is.Status == metav1.ConditionFalse {
-		kind = corev1.EventTypeWarning
-	}
-	s.Event(kind, is.Reason, "Verify", "%s", is.Message)
-}
-
 // Synced is the message of Ready when the cloud matches the spec.
 func (s *scope) Synced() string {
 	spec, st := &s.session.Spec, &s.session.Status
@@ -212,18 +209,26 @@ func (s *scope) Synced() string {
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case st.Target != nil && st.VNI != nil:
 		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
-		if other := s.sameVNI; other != nil {
-			message += fmt.Sprintf(", which %s to this target has too: their copies can't be told apart, so ", s.other(other.ID))
-			if s.leftover[other.ID] {
-				message += "one has to go: " + leftOver
-			} else {
-				message += "give one of the two another VNI"
-			}
+		if shared := s.sharesVNI(); shared != "" {
+			message += ", which " + shared
 		}
 		return message
 	default:
 		return "the cloud has the session"
 	}
+}
+
+// sharesVNI says which other session has VNI and target, empty when none has.
+func (s *scope) sharesVNI() string {
+	other := s.sameVNI
+	if other == nil {
+		return ""
+	}
+	message := s.other(other.ID) + " to this target has too: their copies can't be told apart, so "
+	if s.leftover[other.ID] {
+		return message + "one has to go: " + leftOver
+	}
+	return message + "give one of the two another VNI"
 }
 
 // names are the primary addresses of interfaces, or their IDs where they have none.

@@ -100,12 +100,7 @@ type operation struct {
 // fold takes entry i out of the session.
 func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, i int) error {
 	entry := session.Status.Verification[i]
-	traffic := status.SumTraffic(session.Status.Traffic, session.Status.Verification)
-	retired := entry.Counts.InBounds()
-	if traffic.Retired != nil {
-		retired = retired.Plus(traffic.Retired.Counts)
-	}
-	traffic.Retired = &v1alpha1.Retired{Counts: retired}
+	traffic := status.Retire(&session.Status, i, r.Clock())
 	patch, err := json.Marshal([]operation{
 		{Op: "test", Path: "/metadata/resourceVersion", Value: session.ResourceVersion},
 		{Op: "remove", Path: "/status/verification/" + strconv.Itoa(i)},

@@ -189,7 +189,7 @@ func (c *cachedNodes) until(what string, done func() bool) {
 func (c *cachedNodes) look() {
 	c.scope.target = cloud.Interface{ID: "t", MAC: "fa:16:3e:00:00:01", Addresses: ips("10.1.0.1", "2001:db8::1")}
 	c.scope.sources = []cloud.Interface{{ID: "s", Addresses: ips("10.1.0.2")}, {ID: "r", Addresses: ips("10.1.99.99")}}
-	c.must(c.scope.show(c.t.Context()))
+	c.must(c.scope.describe(c.t.Context(), nil))
 }
 
 // many are nodes, the first with the address 10.1.0.1.
@@ -205,7 +205,7 @@ func TestAResolvedInterfaceNamesItsNodeWhereOneAloneHasAnAddressOfIt(t *testing.
 	name := strings.ToLower(c.labels["test"])
 	c.make(nodeWith(name+"-a", "10.0.0.2", "2001:DB8:0::2"), nodeWith(name+"-b", "10.0.0.3"), nodeWith(name+"-c", "::ffff:10.0.0.3"))
 	at := func(addresses ...string) v1alpha1.ResolvedInterface {
-		got, err := c.scope.resolved(t.Context(), cloud.Interface{ID: "i", MAC: "fa:16:3e:00:00:01", Addresses: ips(addresses...)})
+		got, err := c.scope.asResolved(t.Context(), cloud.Interface{ID: "i", MAC: "fa:16:3e:00:00:01", Addresses: ips(addresses...)})
 		c.must(err)
 		return got
 	}

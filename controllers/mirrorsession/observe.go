@@ -23,9 +23,12 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 			return ""
 		},
 		Record: s.record,
+		Epoch:  func(have cloud.Session) bool { return s.epoch(&have) },
 		// VNI and priority stay as they were chosen: a drift that was not mended must not
 		// become what is wanted.
 		Progress: func(have cloud.Session) {
+			s.show(have)
+			s.epoch(&have)
 			if stored := s.session.Part(first); stored != nil {
 				stored.Sources = sorted(have.Sources)
 			}
@@ -55,6 +58,8 @@ func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 func (s *scope) record(have cloud.Session) {
 	vni := int32(have.VNI)
 	s.session.Status.VNI = &vni
+	s.show(have)
+	s.epoch(&have)
 	s.session.Status.Sessions = []v1alpha1.CloudSession{{ID: have.ID, Priority: int32(have.Priority), Sources: sorted(have.Sources)}}
 }
 

@@ -36,7 +36,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 		unresolved = append(unresolved, p)
 		return nil
 	}
-	if err := s.findFilter(ctx, have); err != nil {
+	if err := s.findFilter(have); err != nil {
 		if err := note(err); err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 			s.sources = append(s.sources, s.kept(id))
 		}
 	}
-	return unresolved, s.show(ctx)
+	return unresolved, s.describe(ctx, have)
 }
 
 // resolveSources finds the interfaces of spec.sources, and what is missing.
@@ -116,12 +116,19 @@ func (s *scope) roleConflict() error {
 		"%s is interface %s, which is also the target: the cloud takes no interface as both, so change one of the two", field, s.target.ID)
 }
 
+// readFilter reads what filterRef names. The cache answers.
+func (s *scope) readFilter(ctx context.Context) {
+	filter := &v1alpha1.MirrorFilter{}
+	s.noFilter = s.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: s.session.Spec.FilterRef.Name}, filter)
+	if s.noFilter == nil {
+		s.filter = filter
+	}
+}
+
 // findFilter resolves filterRef. A session that exists goes on with a filter that is
 // being changed; a new one waits until the filter has all its rules.
-func (s *scope) findFilter(ctx context.Context, have *cloud.Session) error {
-	name := s.session.Spec.FilterRef.Name
-	filter := &v1alpha1.MirrorFilter{}
-	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.session.Namespace, Name: name}, filter)
+func (s *scope) findFilter(have *cloud.Session) error {
+	name, filter, err := s.session.Spec.FilterRef.Name, s.filter, s.noFilter
 	switch {
 	case apierrors.IsNotFound(err):
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotFound,
@@ -213,32 +220,53 @@ func joined(all []*lifecycle.Problem) error {
 	return &out
 }
 
-// show puts the resolved interfaces into the status, where the verifiers read them.
-func (s *scope) show(ctx context.Context) error {
-	target, err := s.resolved(ctx, s.target)
-	if err != nil {
-		return err
+// describe finds out how the status shows what the spec and the cloud's session name.
+func (s *scope) describe(ctx context.Context, have *cloud.Session) error {
+	all := append(slices.Clone(s.sources), s.target)
+	if have != nil && have.TargetID != s.target.ID {
+		all = append(all, s.kept(have.TargetID))
 	}
-	var sources []v1alpha1.ResolvedInterface
-	for _, i := range s.sources {
-		source, err := s.resolved(ctx, i)
+	described := make(map[string]v1alpha1.ResolvedInterface, len(all))
+	for _, i := range all {
+		r, err := s.asResolved(ctx, i)
 		if err != nil {
 			return err
 		}
-		source.NodeName = cmp.Or(s.sourceNodes[i.ID], source.NodeName)
-		sources = append(sources, source)
+		r.NodeName = cmp.Or(s.sourceNodes[i.ID], r.NodeName)
+		described[i.ID] = r
 	}
-	s.session.Status.Target, s.session.Status.Sources = &target, sources
+	s.resolved = described
+	if have == nil {
+		s.session.Status.Target = new(described[s.target.ID])
+	}
 	return nil
 }
 
-func (s *scope) resolved(ctx context.Context, i cloud.Interface) (out v1alpha1.ResolvedInterface, err error) {
+func (s *scope) asResolved(ctx context.Context, i cloud.Interface) (out v1alpha1.ResolvedInterface, err error) {
 	out = v1alpha1.ResolvedInterface{InterfaceID: i.ID, MAC: i.MAC}
 	for _, a := range i.Addresses {
 		out.Addresses = append(out.Addresses, a.String())
 	}
 	out.NodeName, err = s.nodeAt(ctx, i.Addresses)
 	return out, err
+}
+
+// show puts the interfaces that the cloud's session has into the status, where the verifiers
+// read them: not what the spec names, because the cloud may refuse it. Without a session in
+// the cloud those of the last one stay, by which is known what a source stood for.
+func (s *scope) show(have cloud.Session) {
+	if s.resolved == nil {
+		return
+	}
+	if target, known := s.resolved[have.TargetID]; known {
+		s.session.Status.Target = &target
+	}
+	s.session.Status.Sources = nil
+	for _, i := range s.sources {
+		if slices.Contains(have.Sources, i.ID) {
+			s.session.Status.Sources = append(s.session.Status.Sources, s.resolved[i.ID])
+		}
+	}
 }
 
 func (s *scope) interfaceOf(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {

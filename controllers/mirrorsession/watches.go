@@ -52,13 +52,13 @@ func verificationChanged() predicate.Predicate {
 	}}
 }
 
-// filterMatters passes the changes of a filter that a session can wait for: its ID, its
+// filterMatters passes the changes of a filter that matter to a session: its ID, its epoch, its
 // account, whether it is ready, and that it goes.
 func filterMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
-		return ok1 && ok2 && (before.Status.ID != after.Status.ID ||
+		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
 			status.IsSynced(before) != status.IsSynced(after) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
 			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -9,7 +10,8 @@ import (
 // What the cloud, a node or the API server tells can be of any length, and with one field
 // that is too long the API server would refuse the whole status: its content of before
 // would stand for ever. So everything is cut to its bound right before it is written. These
-// are the bounds of the definitions, by the path of a field; a test compares them.
+// are the bounds of the definitions, by the path of a field, or tighter ones, so that a full
+// object stays below 256 KiB; tests compare them, and measure that.
 var (
 	// maxLengths are in characters.
 	maxLengths = map[string]int{
@@ -25,7 +27,7 @@ var (
 		"account.endpoint":                      512,
 		"account.projectID":                     64,
 		"account.region":                        40,
-		"conditions[].message":                  32768,
+		"conditions[].message":                  2048,
 		"conditions[].reason":                   1024,
 		"conditions[].type":                     316,
 		"id":                                    64,
@@ -45,14 +47,14 @@ var (
 	}
 	maxItems = map[string]int{
 		"findings":                16,
-		"traffic.retired.sources": 16,
+		"traffic.retired.sources": 10,
 		"traffic.rules":           20,
-		"traffic.sources":         16,
-		"conditions":              16,
+		"traffic.sources":         10,
+		"conditions":              8,
 		"rules":                   40,
-		"sessions":                16,
-		"sessions[].sources":      64,
-		"sources":                 16,
+		"sessions":                4,
+		"sessions[].sources":      16,
+		"sources":                 10,
 		"sources[].addresses":     64,
 		"target.addresses":        64,
 	}
@@ -90,8 +92,20 @@ func within(path string, value any) any {
 		return value[:limit:limit]
 	case string:
 		if limit, bounded := maxLengths[path]; bounded {
-			return v1alpha1.Fit(value, limit)
+			return fit(value, limit)
 		}
 	}
 	return value
+}
+
+// sentence is from how many characters on a bound is one of bytes too: what is long can be a
+// cloud's own words, and where a character has four bytes, so many would be a lot.
+const sentence = 256
+
+func fit(text string, limit int) string {
+	out := v1alpha1.Fit(text, limit)
+	for characters := limit; limit >= sentence && len(out) > limit; out = v1alpha1.Fit(text, characters) {
+		characters -= (len(out) - limit + utf8.UTFMax - 1) / utf8.UTFMax
+	}
+	return out
 }

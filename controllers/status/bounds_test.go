@@ -59,11 +59,40 @@ func TestTheManagerKnowsTheBoundOfEveryTextAndListOfAStatus(t *testing.T) {
 		maps.Copy(lengths, l)
 		maps.Copy(items, i)
 	}
+	tighter := map[string]int{
+		"conditions[].message": 2048, "conditions": 8, "sessions": 4, "sessions[].sources": 16, "sources": 10,
+	}
+	for path, bound := range tighter {
+		for _, of := range []map[string]int{lengths, items} {
+			if defined, there := of[path]; there && bound < defined {
+				of[path] = bound
+			}
+		}
+	}
 	if diff := cmp.Diff(lengths, maxLengths); diff != "" {
-		t.Errorf("the lengths of the definitions (-) and of the manager (+):\n%s", diff)
+		t.Errorf("the lengths of the definitions, or tighter ones (-), and of the manager (+):\n%s", diff)
 	}
 	if diff := cmp.Diff(items, maxItems); diff != "" {
-		t.Errorf("the items of the definitions (-) and of the manager (+):\n%s", diff)
+		t.Errorf("the items of the definitions, or tighter ones (-), and of the manager (+):\n%s", diff)
+	}
+}
+
+func TestALongTextKeepsToItsBoundInBytesToo(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("a", 2048):  strings.Repeat("a", 2048),
+		strings.Repeat("字", 682):   strings.Repeat("字", 682),
+		strings.Repeat("字", 32768): strings.Repeat("字", 678) + "… (+32090)",
+	} {
+		s := &v1alpha1.MirrorSession{}
+		s.Status.Conditions = []metav1.Condition{{Message: text}}
+		got, err := statusOf(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := got["conditions"].([]any)[0].(map[string]any)["message"].(string)
+		if message != want || len(message) > 2048 {
+			t.Errorf("of %d bytes stay %d, want %d: %s", len(text), len(message), len(want), message[len(message)-20:])
+		}
 	}
 }
 
@@ -82,8 +111,8 @@ func TestWhatIsCutSaysHowMuchWasLeftOut(t *testing.T) {
 	target := got["target"].(map[string]any)
 	list := target["addresses"].([]any)
 	message := got["conditions"].([]any)[0].(map[string]any)["message"].(string)
-	want := []any{`a\u202eb`, "aaaaaaaaaa… (+30)", 64, "192.168.0.1", "… (+7)", "aaa… (+7241)"}
-	if diff := cmp.Diff(want, []any{target["interfaceID"], target["mac"], len(list), list[62], list[63], message[len(message)-len("aaa… (+7241)"):]}); diff != "" {
+	want := []any{`a\u202eb`, "aaaaaaaaaa… (+30)", 64, "192.168.0.1", "… (+7)", "aaa… (+37964)"}
+	if diff := cmp.Diff(want, []any{target["interfaceID"], target["mac"], len(list), list[62], list[63], message[len(message)-len("aaa… (+37964)"):]}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if len(s.Status.Target.Addresses) != 70 {

@@ -44,87 +44,40 @@ func TestTheSumOfTheEntries(t *testing.T) {
 			&v1alpha1.Traffic{Counts: v1alpha1.Counts{Packets: v1alpha1.MaxCount, Bytes: 1}},
 		},
 	} {
-		t.Run(name, func(t *testing.T) { same(t, "the sum", c.want, status.SumTraffic(nil, c.entries)) })
+		t.Run(name, func(t *testing.T) {
+			same(t, "the sum", c.want, status.SumTraffic(&v1alpha1.MirrorSessionStatus{Verification: c.entries}, noon.Add(time.Hour)))
+		})
 	}
 }
 
-func TestTrafficObserved(t *testing.T) {
-	made := []v1alpha1.CloudSession{{ID: "s"}}
-	seen := func(c v1alpha1.Counts) []v1alpha1.Verification {
-		return []v1alpha1.Verification{{Node: "n1", Interface: "eth0"}, {Node: "n2", Counts: c}}
-	}
+func TestTrafficObservedIsOfTheGenerationThatTheCloudMatches(t *testing.T) {
 	for name, c := range map[string]struct {
-		spec   v1alpha1.MirrorSessionSpec
-		status v1alpha1.MirrorSessionStatus
-		want   metav1.Condition
+		conclude func(status.Object)
+		want     int64
 	}{
-		"is unknown before the cloud has the session": {
-			want: condition("TrafficObserved", "Unknown", "NotReady", "the session is not in the cloud yet"),
-		},
-		"is unknown while the session is switched off": {
-			spec:   v1alpha1.MirrorSessionSpec{Enabled: new(false)},
-			status: v1alpha1.MirrorSessionStatus{Sessions: made},
-			want:   condition("TrafficObserved", "Unknown", "Disabled", "spec.enabled is false: the cloud makes no copies"),
-		},
-		"is unknown while no verifier has reported": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Target: &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"10.0.0.1"}}},
-			want:   condition("TrafficObserved", "Unknown", "NoVerifier", "no verifier has reported from the host that owns the target 10.0.0.1: run one there"),
-		},
-		"is unknown while a verifier can't capture": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{{Node: "n", Message: "no capability"}}},
-			want:   condition("TrafficObserved", "Unknown", "CaptureFailed", "n: no capability"),
-		},
-		"is unknown while nothing came": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: seen(v1alpha1.Counts{Dropped: 5})},
-			want: condition("TrafficObserved", "Unknown", "NoPackets", "no packet has arrived on n1 (eth0), n2 yet: is there traffic that the filter accepts, "+
-				"and does the target's security group allow UDP 4789 from the sources?"),
-		},
-		"is false when what came can't be decided": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: seen(v1alpha1.Counts{Undecided: 1})},
-			want: condition("TrafficObserved", "False", "Undecided", "packets arrive on n1 (eth0), n2, but whether the filter accepts them can't be told: "+
-				"raise spec.packetLength, or look at the last packet in status.verification"),
-		},
-		"is false when only foreign packets came": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: seen(v1alpha1.Counts{ForeignSource: 1, Undecided: 1})},
-			want: condition("TrafficObserved", "False", "ForeignSource", "packets with the session's VNI arrive on n1 (eth0), n2, but from an address that is no source of it: "+
-				"another session may use the same VNI for this target"),
-		},
-		"is false when only unexpected packets came": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: seen(v1alpha1.Counts{Unexpected: 1, ForeignSource: 1})},
-			want: condition("TrafficObserved", "False", "UnexpectedPackets", "only packets that the filter does not accept arrive on n1 (eth0), n2: "+
-				"look at the last packet in status.verification, and at the filter's directions, addresses and ports"),
-		},
-		"is true once a right packet came, whatever else did": {
-			spec: v1alpha1.MirrorSessionSpec{Enabled: new(false)},
-			status: v1alpha1.MirrorSessionStatus{Verification: []v1alpha1.Verification{
-				{Node: "n", Counts: v1alpha1.Counts{Packets: 1, Unexpected: 9, ForeignSource: 9, Undecided: 9}, Message: "broken now"},
-			}},
-			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
-		},
-		"says of packets that were seen which other session claims them": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
-				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}, Shared: "copies are claimed by another too"},
-			}},
-			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n; n: copies are claimed by another too"),
-		},
-		"does not take another claimant for a capture that failed": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{{Node: "n", Shared: "copies are claimed by another too"}}},
-			want: condition("TrafficObserved", "Unknown", "NoPackets", "no packet has arrived on n yet: is there traffic that the filter accepts, "+
-				"and does the target's security group allow UDP 4789 from the sources?; n: copies are claimed by another too"),
-		},
-		"says nothing of other claimants by an entry that has ended": {
-			status: v1alpha1.MirrorSessionStatus{Sessions: made, Verification: []v1alpha1.Verification{
-				{Node: "n", Counts: v1alpha1.Counts{Packets: 1}}, {Node: "left", Ended: true, Shared: "copies are claimed by another too"},
-			}},
-			want: condition("TrafficObserved", "True", "PacketsObserved", "copies that the filter accepts arrive on n"),
-		},
+		"of the spec when the cloud matches it":               {func(o status.Object) { status.Synced(o, "all") }, 4},
+		"of the spec when it is suspended":                    {func(o status.Object) { status.Suspended(o) }, 4},
+		"of the spec when it is switched off":                 {func(o status.Object) { status.Stalled(o, v1alpha1.ReasonNoSources, "none") }, 4},
+		"of before while the cloud is being changed":          {func(o status.Object) { status.Waiting(o, v1alpha1.ReasonProgressing, "soon") }, 3},
+		"of before when the cloud refuses":                    {func(o status.Object) { status.Stalled(o, v1alpha1.ReasonInvalidRequest, "no") }, 3},
+		"of before when what Ready says is of before as well": {func(status.Object) {}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 4}, Spec: c.spec, Status: c.status}
-			status.Traffic(s, func(string, bool) bool { return false })
-			same(t, "the conditions", []metav1.Condition{c.want}, s.Status.Conditions, noTimes)
-			same(t, "the sum", status.SumTraffic(nil, c.status.Verification), s.Status.Traffic)
-			same(t, "TrafficIs", c.want.Status, status.TrafficIs(s))
+			s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 3}}
+			status.Synced(s, "all")
+			status.TrafficObserved(s, metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved, "they arrive")
+			s.Generation = 4
+			c.conclude(s)
+			status.TrafficObserved(s, metav1.ConditionUnknown, v1alpha1.ReasonNoPackets, "none yet")
+			want := metav1.Condition{Type: "TrafficObserved", Status: "Unknown", Reason: "NoPackets", Message: "none yet", ObservedGeneration: c.want}
+			var got metav1.Condition
+			for _, is := range s.Status.Conditions {
+				if is.Type == want.Type {
+					got = is
+				}
+			}
+			same(t, "the condition", want, got, noTimes)
+			same(t, "TrafficIs", want.Status, status.TrafficIs(s))
 		})
 	}
 }

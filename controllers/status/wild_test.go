@@ -3,6 +3,7 @@ package status_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
@@ -96,7 +97,14 @@ func TestWhateverIsToldTheAPIServerTakesTheStatus(t *testing.T) {
 		}
 		entries := []v1alpha1.Verification{{Node: wild.Draw(t, "node"), Counts: counts.Draw(t, "one")}, {Counts: counts.Draw(t, "two"), LastPacketAt: new(metav1.NowMicro())}}
 		s.Status.Verification = entries // which the manager sums up and never writes
-		status.Traffic(s, func(string, bool) bool { return false })
+		status.Traffic(s, time.Now())
+		status.TrafficObserved(s, metav1.ConditionUnknown, v1alpha1.ReasonCaptureFailed, wild.Draw(t, "failed"))
+		s.Status.Findings = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) v1alpha1.Finding {
+			return v1alpha1.Finding{
+				Reason: v1alpha1.ReasonCaptureFailed, Severity: v1alpha1.SeverityWarning, Subject: wild.Draw(t, "subject"), Message: wild.Draw(t, "found"),
+				Remedy: wild.Draw(t, "remedy"), DecidedBy: v1alpha1.DecidedByNode, Since: metav1.NewTime(time.Now().Truncate(time.Second)),
+			}
+		}), 0, 20).Draw(t, "findings")
 		stored(t, session, s)
 	})
 }

@@ -64,6 +64,11 @@ var layers = []layer{
 		may: []string{"api", "controllers/cloud"},
 	},
 	{
+		name: "controllers/diagnosis", does: "pure: from what is known of a session (spec, counts, leases, when counts moved) to what TrafficObserved says, " +
+			"and to findings, each with cause, subject and remedy",
+		may: []string{"api", "controllers/cloud", "controllers/plan"},
+	},
+	{
 		name: "controllers/status", does: "conditions, the sum of the verifiers' entries, the one writer of status",
 		may: []string{"api"}, tests: []string{"test/env"},
 	},
@@ -82,7 +87,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",
-		may: append([]string{"controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +

@@ -3,6 +3,7 @@
 // as the comments of the API's Go package explain them.
 //
 //	reference DEFINITIONS PACKAGE    such as: reference config/crd/bases api/v1alpha1
+//	reference --remedies PACKAGE     the remedies as Go, for that package
 //
 // It fails when a reason has no meaning or no remedy. hack/generate calls it.
 //
@@ -22,6 +23,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "--remedies" {
+		if err := writeRemedies(os.Stdout, os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "reference:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types")
 		os.Exit(2)

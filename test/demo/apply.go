@@ -63,12 +63,15 @@ func (d *demo) apply(ctx context.Context) error {
 		return err
 	}
 	err = d.until(ctx, "the verifier has its own entry in the session's status", func(ctx context.Context) error {
-		entry, _, err := d.entry(ctx)
+		entry, s, err := d.entry(ctx)
 		if err == nil && entry.Message != "" {
 			err = errors.New(entry.Message)
 		}
 		if err == nil && entry.Interface != device {
 			err = fmt.Errorf("it captures at the interface %q, not at %s", entry.Interface, device)
+		}
+		if err == nil && entry.Epoch != s.Status.Epoch {
+			err = fmt.Errorf("it counts in epoch %d, the session is in epoch %d", entry.Epoch, s.Status.Epoch)
 		}
 		return err
 	})
@@ -205,14 +208,15 @@ func (d *demo) entry(ctx context.Context) (v1alpha1.Verification, *v1alpha1.Mirr
 
 // waitCounted waits until the verifier has counted so many packets, no more and no
 // fewer, and the manager has summed them up.
-func (d *demo) waitCounted(ctx context.Context, want uint64) (v1alpha1.Verification, error) {
+func (d *demo) waitCounted(ctx context.Context, want uint64) (v1alpha1.Verification, v1alpha1.MirrorSessionStatus, error) {
 	var entry v1alpha1.Verification
+	var status v1alpha1.MirrorSessionStatus
 	err := d.until(ctx, fmt.Sprintf("the session's status has the %d packets that the kernel counted", want), func(ctx context.Context) error {
 		e, s, err := d.entry(ctx)
 		if err != nil {
 			return err
 		}
-		entry = e
+		entry, status = e, s.Status
 		if e.Packets != int64(want) {
 			return fmt.Errorf("the verifier's entry has %d", e.Packets)
 		}
@@ -224,5 +228,5 @@ func (d *demo) waitCounted(ctx context.Context, want uint64) (v1alpha1.Verificat
 		}
 		return nil
 	})
-	return entry, err
+	return entry, status, err
 }

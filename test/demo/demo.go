@@ -45,6 +45,9 @@ type demo struct {
 	verifier  *process.Process
 	manager   *process.Process
 	marks     marks
+	// vxlanRule is the ID of the rule that lets the copies into ecs-target now.
+	vxlanRule string
+	quiet     quietMirror
 }
 
 // undo takes one thing down again.
@@ -217,7 +220,7 @@ func (d *demo) until(ctx context.Context, what string, check func(context.Contex
 		if err == nil {
 			return nil
 		}
-		if limited.Err() == nil || last == nil {
+		if deadline, _ := limited.Deadline(); time.Now().Before(deadline) || last == nil {
 			last = err // a check cut short by the deadline says less than the one before
 		}
 		if p, how := d.anyEnded(); p != nil {

@@ -110,6 +110,7 @@ func faults(m marks, rows []row, verifier v1alpha1.Counts) []string {
 	}{
 		{"unexpected", verifier.Unexpected}, {"undecided", verifier.Undecided},
 		{"of a foreign source", verifier.ForeignSource}, {"dropped", verifier.Dropped},
+		{"cut", verifier.Truncated}, {"unreadable", verifier.Unreadable},
 	} {
 		if c.n != 0 {
 			wrong = append(wrong, fmt.Sprintf("the verifier counted %d packets as %s, where there was none", c.n, c.what))
@@ -123,14 +124,18 @@ func faults(m marks, rows []row, verifier v1alpha1.Counts) []string {
 func (d *demo) compare(ctx context.Context) error {
 	all := d.marks.reopened.since(d.marks.began)
 	wanted := d.marks.opened.since(d.marks.began).source[requests] + d.marks.reopened.since(d.marks.closed).source[requests]
-	entry, waited := d.waitCounted(ctx, wanted)
+	entry, status, waited := d.waitCounted(ctx, wanted)
 	if waited != nil && ctx.Err() != nil {
 		return waited
 	}
 	d.report.Verifier = countedBy(entry)
 	d.report.Rows = judge(d.marks, entry.Counts)
 	d.show(table(d.report.Rows))
-	wrong := faults(d.marks, d.report.Rows, entry.Counts)
+	if t := status.Traffic; t != nil {
+		d.report.Sources, d.report.Rules = sourceParts(t.Sources), ruleParts(t.Rules)
+	}
+	d.show(partsTable(d.report.Sources, d.report.Rules))
+	wrong := append(faults(d.marks, d.report.Rows, entry.Counts), partFaults(status, entry)...)
 	copies, err := d.captured(ctx, all.target[all4789])
 	if err != nil {
 		wrong = append(wrong, err.Error())
@@ -145,7 +150,7 @@ func (d *demo) compare(ctx context.Context) error {
 	if wrong = append(wrong, d.compareFile(ctx, int64(len(copies)), inner)...); len(wrong) > 0 || waited != nil {
 		return errors.Join(waited, errors.New(strings.Join(wrong, "\n")))
 	}
-	d.say("unexpected, undecided, of a foreign source, dropped: 0 of each")
+	d.say("unexpected, undecided, of a foreign source, dropped, cut, unreadable: 0 of each")
 	d.say("bytes: the verifier counted %d, a capture beside it has %d, and `verifier read %s` says the same", entry.Bytes, inner, d.shown(d.path("copies.pcap")))
 	return nil
 }

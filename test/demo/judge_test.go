@@ -6,8 +6,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/demo/kernel"
 )
 
@@ -114,6 +116,16 @@ func TestEveryDifferenceIsAFault(t *testing.T) {
 			fault:  "as of a foreign source",
 		},
 		{
+			name:   "a copy was cut",
+			change: func(_ *marks, c *v1alpha1.Counts) { c.Truncated = 1 },
+			fault:  "as cut",
+		},
+		{
+			name:   "a copy could not be read",
+			change: func(_ *marks, c *v1alpha1.Counts) { c.Unreadable = 1 },
+			fault:  "as unreadable",
+		},
+		{
 			name:   "the verifier dropped a frame",
 			change: func(_ *marks, c *v1alpha1.Counts) { c.Dropped = 1 },
 			fault:  "as dropped",
@@ -137,6 +149,74 @@ func TestEveryDifferenceIsAFault(t *testing.T) {
 				t.Errorf("the faults %q don't say %q", said, test.fault)
 			}
 		})
+	}
+}
+
+// goodStatus is one whose parts are the whole.
+func goodStatus() (v1alpha1.MirrorSessionStatus, v1alpha1.Verification) {
+	counts := goodCounts()
+	sources := []v1alpha1.SourceCounts{{InterfaceID: scenario.WalkthroughSource, Address: "192.168.0.230", Packets: 15, Bytes: 1000}}
+	rules := []v1alpha1.RuleCounts{{Direction: v1alpha1.DirectionIngress, Priority: 1, Packets: 15}}
+	entry := v1alpha1.Verification{Counts: counts, Epoch: 1, InEpoch: &counts, Sources: sources, Rules: rules}
+	return v1alpha1.MirrorSessionStatus{
+		Epoch:   1,
+		Traffic: &v1alpha1.Traffic{Counts: counts, InEpoch: &counts, Sources: sources, Rules: rules},
+	}, entry
+}
+
+func TestTheCountsOfSourceAndRuleMustBeTheWhole(t *testing.T) {
+	if wrong := partFaults(goodStatus()); len(wrong) > 0 {
+		t.Errorf("faults where there is none: %q", wrong)
+	}
+	for name, change := range map[string]func(*v1alpha1.MirrorSessionStatus, *v1alpha1.Verification){
+		"traffic.sources": func(s *v1alpha1.MirrorSessionStatus, _ *v1alpha1.Verification) { s.Traffic.Sources = nil },
+		"traffic.rules":   func(s *v1alpha1.MirrorSessionStatus, _ *v1alpha1.Verification) { s.Traffic.Rules = nil },
+		"traffic.inEpoch": func(s *v1alpha1.MirrorSessionStatus, _ *v1alpha1.Verification) { s.Traffic.InEpoch = nil },
+		"verification[0].sources": func(_ *v1alpha1.MirrorSessionStatus, e *v1alpha1.Verification) {
+			e.Sources = append(e.Sources, e.Sources...)
+		},
+		"verification[0].rules": func(_ *v1alpha1.MirrorSessionStatus, e *v1alpha1.Verification) { e.Rules = append(e.Rules, e.Rules...) },
+		"verification[0].epoch": func(s *v1alpha1.MirrorSessionStatus, _ *v1alpha1.Verification) { s.Epoch = 2 },
+		"verification[0].inEpoch": func(_ *v1alpha1.MirrorSessionStatus, e *v1alpha1.Verification) {
+			e.InEpoch = &v1alpha1.Counts{Packets: 14, Bytes: 1000}
+		},
+	} {
+		s, e := goodStatus()
+		change(&s, &e)
+		if wrong := partFaults(s, e); len(wrong) != 1 || !strings.Contains(wrong[0], name) {
+			t.Errorf("one fault about %s is wanted, got %q", name, wrong)
+		}
+	}
+	s, e := goodStatus()
+	s.Traffic = nil
+	if wrong := partFaults(s, e); len(wrong) != 3 {
+		t.Errorf("without traffic: %q", wrong)
+	}
+}
+
+func TestTheConditionHasToBeAboutThePresentSpec(t *testing.T) {
+	session := func(observed int64, status metav1.ConditionStatus, reason string) *v1alpha1.MirrorSession {
+		s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+		s.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionTrafficObserved, Status: status, Reason: reason, ObservedGeneration: observed, Message: "why",
+		}}
+		return s
+	}
+	for _, test := range []struct {
+		name  string
+		s     *v1alpha1.MirrorSession
+		fault string
+	}{
+		{"as it is wanted", session(2, metav1.ConditionFalse, v1alpha1.ReasonSilent), ""},
+		{"for the spec before", session(1, metav1.ConditionFalse, v1alpha1.ReasonSilent), "generation 1, the spec is 2"},
+		{"for another reason", session(2, metav1.ConditionFalse, v1alpha1.ReasonForeignSource), "TrafficObserved is False, ForeignSource: why"},
+		{"with another status", session(2, metav1.ConditionTrue, v1alpha1.ReasonSilent), "TrafficObserved is True"},
+		{"not there", &v1alpha1.MirrorSession{}, "no condition"},
+	} {
+		err := observed(test.s, metav1.ConditionFalse, v1alpha1.ReasonSilent)
+		if (err == nil) != (test.fault == "") || (err != nil && !strings.Contains(err.Error(), test.fault)) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.fault)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@
 //	rows[]         the table: id, sent, sourceKernel (packets in the kernel of
 //	               ecs-source), expectedCopies, targetKernel (copies in the kernel of
 //	               ecs-target), verifier (copies that the verifier counted), ok
+//	sources[]      what the session's status says of each source: interfaceID, address,
+//	               packets, bytes, unexpected, truncated; as of the table
+//	rules[]        and of each rule: direction, priority, packets
 //	copy           the copy of 12345: line, outerLength, innerLength, vxlanFlags, vni,
 //	               outerSourceMAC, outerDestinationMAC, outerSource, outerDestination,
 //	               innerSourceMAC, innerDestinationMAC, innerSource, innerDestination,
@@ -26,6 +29,10 @@
 //	verifier       its entry in the session's status: packets, bytes, unexpected,
 //	               undecided, foreignSource, dropped; lastPacket; as of the table
 //	captureFile    what `verifier read` says of copies.pcap: packets, bytes
+//	silence        how a mirror that had worked was told to be silent: reason, message,
+//	               remedy, secondsUntilSilent (from the closing on), secondsUntilTrue (from
+//	               the opening on), sourceKernel and targetKernel (packets and copies while
+//	               it was closed), kubectl (what `kubectl get mirs` printed then); only with run
 //	forgeries[]    false copies: id, what, sent, targetKernel, countedAs, ok; only with run
 //	processes[]    name, residentMiB, limitMiB, cpuPercent (of one core, idle)
 //	kubectl        what `kubectl get mirf,mirs -o wide` printed

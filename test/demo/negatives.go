@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/demo/wire"
 )
 
 // openFor lets something into a security group while f runs.
@@ -83,7 +84,8 @@ func (d *demo) talkClosed(ctx context.Context) error {
 
 // talkReopened puts the rule back and talks.
 func (d *demo) talkReopened(ctx context.Context) error {
-	if _, err := d.cloud.open(ctx, scenario.WalkthroughTargetGroup, "udp", 4789, ecsSource); err != nil {
+	var err error
+	if d.vxlanRule, err = d.cloud.open(ctx, scenario.WalkthroughTargetGroup, "udp", wire.Port, ecsSource); err != nil {
 		return err
 	}
 	d.say("the rule is back; the same conversation")

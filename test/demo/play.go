@@ -43,6 +43,8 @@ func (d *demo) story() []step {
 		return steps
 	}
 	return append(steps,
+		step{"silent", "Close UDP 4789 again, and ask nobody but the status", d.fallSilent, []string{"manager", "verifier", "cloudsim"}},
+		step{"heard", "Put the rule back", d.heardAgain, []string{"manager", "verifier", "cloudsim"}},
 		step{"forgeries", "Send false copies, which the verifier must not fall for", d.sendForgeries, []string{"verifier"}},
 		step{"delete", "Delete session and filter", d.deleteObjects, []string{"manager"}},
 	)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/dataplane/netns"
 	"vpcmirror.io/operator/test/demo/process"
 	"vpcmirror.io/operator/test/env"
@@ -230,7 +231,8 @@ func TestTheWalkthroughHolds(t *testing.T) {
 		t.Fatalf("exit code %d:\n%s", code, p.out.String())
 	}
 	r := p.reportOf()
-	if !r.OK || !r.CloudEmpty || !r.TookDown || len(r.Rows) != 6 || len(r.Forgeries) != 5 || r.Copy.OuterLength != 122 || r.Copy.InnerLength != 72 {
+	if !r.OK || !r.CloudEmpty || !r.TookDown || len(r.Rows) != 6 || len(r.Forgeries) != 5 || len(r.Sources) != 1 || len(r.Rules) != 1 ||
+		r.Silence == nil || r.Silence.Reason != v1alpha1.ReasonSilent || r.Silence.SourceKernel == 0 || r.Copy.OuterLength != 122 || r.Copy.InnerLength != 72 {
 		t.Errorf("the demo exits with 0, but its report says %+v", r)
 	}
 	p.nothingLeft(nil)

@@ -18,12 +18,15 @@ type report struct {
 	Failure     string       `json:"failure"`
 	Steps       []stepReport `json:"steps"`
 	Rows        []row        `json:"rows"`
+	Sources     []sourcePart `json:"sources"`
+	Rules       []rulePart   `json:"rules"`
 	Copy        *copyFacts   `json:"copy"`
 	Verifier    *counted     `json:"verifier"`
 	CaptureFile *fileFacts   `json:"captureFile"`
 	Forgeries   []forgery    `json:"forgeries,omitempty"`
 	Processes   []usage      `json:"processes"`
 	Kubectl     string       `json:"kubectl"`
+	Silence     *silence     `json:"silence,omitempty"`
 	CloudEmpty  bool         `json:"cloudEmpty"`
 	TookDown    bool         `json:"tookDown"`
 }
@@ -82,7 +85,7 @@ type usage struct {
 }
 
 func newReport(command string, now time.Time) report {
-	return report{Command: command, StartedAt: now, Steps: []stepReport{}, Rows: []row{}, Processes: []usage{}}
+	return report{Command: command, StartedAt: now, Steps: []stepReport{}, Rows: []row{}, Sources: []sourcePart{}, Rules: []rulePart{}, Processes: []usage{}}
 }
 
 func (r *report) begin(id, title string) {

@@ -32,6 +32,47 @@ func TestTheTableIsReadable(t *testing.T) {
 	}
 }
 
+func TestThePartsAreReadable(t *testing.T) {
+	got := partsTable(
+		[]sourcePart{{Address: "192.168.0.230", Packets: 13, Bytes: 898, Unexpected: 2}},
+		[]rulePart{{Direction: "Ingress", Priority: 1, Packets: 13}},
+	)
+	want := strings.Join([]string{
+		"status.traffic, by source and by rule   packets   bytes   unexpected   truncated",
+		"--------------------------------------------------------------------------------",
+		"from the source 192.168.0.230                13     898            2           0",
+		"by the rule Ingress, priority 1              13",
+	}, "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+func TestACellOfKubectlIsFoundBelowItsHead(t *testing.T) {
+	const printed = `NAME               READY   TRAFFIC   PACKETS   LAST-SEEN   WHY      AGE
+source-to-target   True    False     13        9s          Silent   11s`
+	const well = `NAME               READY   TRAFFIC   PACKETS   LAST-SEEN   WHY   AGE
+source-to-target   True    True                                  11s`
+	for _, test := range []struct{ printed, column, want, fault string }{
+		{printed, "NAME", "source-to-target", ""},
+		{printed, "TRAFFIC", "False", ""},
+		{printed, "WHY", "Silent", ""},
+		{printed, "AGE", "11s", ""},
+		{well, "TRAFFIC", "True", ""},
+		{well, "PACKETS", "", ""},
+		{well, "WHY", "", ""},
+		{well, "AGE", "11s", ""},
+		{"NAME               WHY\nsource-to-target", "WHY", "", ""},
+		{printed, "SEEN", "", "no column SEEN"},
+		{"", "WHY", "", "no column WHY"},
+	} {
+		got, err := cell(test.printed, test.column)
+		if got != test.want || (err == nil) != (test.fault == "") || (err != nil && !strings.Contains(err.Error(), test.fault)) {
+			t.Errorf("below %s in %q: %q, %v; want %q, %q", test.column, test.printed, got, err, test.want, test.fault)
+		}
+	}
+}
+
 func TestTheScreenShowsAStepWithItsTimeAndWhatItShowed(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
@@ -81,7 +122,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	r.begin("apply", "Apply the samples")
 	r.say("a > b")
 	r.end(time.Second, errors.New("it failed"))
-	r.Rows = []row{{}}
+	r.Rows, r.Sources, r.Rules, r.Silence = []row{{}}, []sourcePart{{}}, []rulePart{{}}, &silence{}
 	r.Copy, r.Verifier, r.CaptureFile = &copyFacts{}, &counted{}, &fileFacts{}
 	r.Forgeries, r.Processes = []forgery{{}}, []usage{{}}
 	r.finish(2500*time.Millisecond, errors.New("apply: it failed"))
@@ -101,16 +142,16 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string][]string{"": keys(got)}
-	for _, list := range []string{"steps", "rows", "forgeries", "processes"} {
+	for _, list := range []string{"steps", "rows", "sources", "rules", "forgeries", "processes"} {
 		names[list] = keys(got[list].([]any)[0].(map[string]any))
 	}
-	for _, object := range []string{"copy", "verifier", "captureFile"} {
+	for _, object := range []string{"copy", "verifier", "captureFile", "silence"} {
 		names[object] = keys(got[object].(map[string]any))
 	}
 	want := map[string][]string{
 		"": {
-			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows",
-			"seconds", "startedAt", "steps", "tookDown", "verifier",
+			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows", "rules",
+			"seconds", "silence", "sources", "startedAt", "steps", "tookDown", "verifier",
 		},
 		"steps":     {"failure", "id", "ok", "seconds", "shown", "title"},
 		"rows":      {"expectedCopies", "id", "ok", "sent", "sourceKernel", "targetKernel", "verifier"},
@@ -122,6 +163,11 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		},
 		"verifier":    {"bytes", "dropped", "foreignSource", "lastPacket", "packets", "undecided", "unexpected"},
 		"captureFile": {"bytes", "packets"},
+		"sources":     {"address", "bytes", "interfaceID", "packets", "truncated", "unexpected"},
+		"rules":       {"direction", "packets", "priority"},
+		"silence": {
+			"kubectl", "message", "reason", "remedy", "secondsUntilSilent", "secondsUntilTrue", "sourceKernel", "targetKernel",
+		},
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("field names (-want +got):\n%s", diff)

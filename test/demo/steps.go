@@ -38,7 +38,7 @@ func (d *demo) converse(ctx context.Context) error {
 	if received, copied := count.source[requests], count.target[requests]; received == 0 || received != copied {
 		return fmt.Errorf("the kernel of ecs-source received %d packets of it, to the kernel of ecs-target came %d copies", received, copied)
 	}
-	entry, err := d.waitCounted(ctx, count.source[requests])
+	entry, _, err := d.waitCounted(ctx, count.source[requests])
 	if err != nil {
 		return err
 	}

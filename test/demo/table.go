@@ -8,10 +8,6 @@ import (
 
 // table renders the rows for people.
 func table(rows []row) string {
-	heads := [][]string{
-		{"what was sent", "kernel of", "had to be", "kernel of", "verifier", ""},
-		{"", "ecs-source", "copied", "ecs-target", "counted", ""},
-	}
 	var cells [][]string
 	for _, r := range rows {
 		mark := "ok"
@@ -22,8 +18,17 @@ func table(rows []row) string {
 			r.Sent, fmt.Sprint(r.SourceKernel), fmt.Sprint(r.ExpectedCopies), fmt.Sprint(r.TargetKernel), fmt.Sprint(r.Verifier), mark,
 		})
 	}
+	return grid([][]string{
+		{"what was sent", "kernel of", "had to be", "kernel of", "verifier", ""},
+		{"", "ecs-source", "copied", "ecs-target", "counted", ""},
+	}, cells)
+}
+
+// grid puts cells below their heads: the first column is text, the last one a mark, those
+// between are numbers.
+func grid(heads, cells [][]string) string {
 	widths := make([]int, len(heads[0]))
-	for _, line := range append(heads, cells...) {
+	for _, line := range append(heads[:len(heads):len(heads)], cells...) {
 		for i, cell := range line {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"vpcmirror.io/operator/test/cloudsim/dataplane/netns"
@@ -163,4 +164,65 @@ func (d *demo) sendUDP(from, to server, port uint16, heard bool, payloads ...[]b
 		}
 	}
 	return nil
+}
+
+// linePause is how often a line is said: many between two reports of the verifier.
+const linePause = 200 * time.Millisecond
+
+// chatter is a conversation that goes on, line after line, until it is stopped.
+type chatter struct {
+	talk   *conversation
+	mu     sync.Mutex // held while a line is on its way
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// chat begins to talk.
+func (d *demo) chat(ctx context.Context, from, to server, port uint16) (*chatter, error) {
+	talk, err := d.connect(ctx, from, to, port)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &chatter{talk: talk, cancel: cancel, done: make(chan error, 1)}
+	d.later("the conversation that goes on", func() error {
+		cancel()
+		return nil
+	})
+	go c.run(ctx)
+	return c, nil
+}
+
+func (c *chatter) run(ctx context.Context) {
+	pace := time.NewTicker(linePause)
+	defer pace.Stop()
+	for {
+		err := c.pause(func() error {
+			deadline := time.Now().Add(patience)
+			return errors.Join(c.talk.near.SetDeadline(deadline), c.talk.far.SetDeadline(deadline), c.talk.say("12345"))
+		})
+		if err != nil {
+			c.done <- errors.Join(err, c.talk.drop())
+			return
+		}
+		select {
+		case <-ctx.Done():
+			c.done <- c.talk.hangUp()
+			return
+		case <-pace.C:
+		}
+	}
+}
+
+// pause does something between two lines: every packet of those before has arrived.
+func (c *chatter) pause(do func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return do()
+}
+
+// stop hangs up, and returns what went wrong with any line.
+func (c *chatter) stop() error {
+	c.cancel()
+	return <-c.done
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // TestMain lets the tests run only where they are asked for: they take the machine's only
-// lab, and ten minutes.
+// lab, and a quarter of an hour.
 func TestMain(m *testing.M) {
 	if os.Getenv("VPCMIRROR_E2E") != "1" {
 		fmt.Fprintln(os.Stdout, "skipped: these tests start a real cluster on this machine; make e2e runs them (or VPCMIRROR_E2E=1 go test, as root)")
@@ -43,6 +43,8 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"installed by kustomize the walkthrough is counted on ecs-target and nowhere else", playWalkthrough, false},
 		{"a namespace with filter session and Secret is deleted whole and the cloud is empty", playNamespace, false},
 		{"source and target are given by node name", playNodeNames, false},
+		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
+		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},
 		{"the API server is away for a minute under traffic and nothing is lost", playOutage, false},
 		{"the leading manager is killed in the middle of a create and the cloud has one object", playLeader, false},

@@ -128,8 +128,8 @@ func (w *world) waitReady(t *testing.T, p pair) {
 	w.waitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSynced)
 }
 
-// waitCapturing waits until the verifier of ecs-target counts the session: it has said so
-// in its entry, and the kernel has a packet socket that is bound to an interface there
+// waitCapturing waits until the verifier of ecs-target counts the session, in its present
+// epoch: it has said so in its entry, and the kernel has a packet socket that is bound to an interface there
 // (packet(7): the column Iface of /proc/net/packet).
 func (w *world) waitCapturing(t *testing.T, p pair) {
 	t.Helper()
@@ -144,6 +144,9 @@ func (w *world) waitCapturing(t *testing.T, p pair) {
 		}
 		if entry.Interface != "eth0" || entry.Message != "" {
 			return fmt.Errorf("it captures at %q and says %q", entry.Interface, entry.Message)
+		}
+		if entry.Epoch != s.Status.Epoch {
+			return fmt.Errorf("it counts in epoch %d, the session is in epoch %d", entry.Epoch, s.Status.Epoch)
 		}
 		return w.boundSocket()
 	})

@@ -78,18 +78,8 @@ const uncopied = 13
 // ecs-source: its security group is opened for it, and the kernel there counts it.
 func (w *world) sendUncopied(t *testing.T) {
 	t.Helper()
-	rule, err := w.Cloud().State.CreateGroupRule(scenario.WalkthroughProject, state.GroupRuleInput{
-		GroupID: new(scenario.WalkthroughSourceGroup), Direction: new("ingress"), EtherType: new("IPv4"), Protocol: new("udp"),
-		Multiport: new("1234"), RemotePrefix: new("192.168.0.161/32"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := w.Cloud().State.DeleteGroupRule(scenario.WalkthroughProject, rule.ID); err != nil {
-			t.Error(err)
-		}
-	}()
+	closeAgain := w.letIn(t, scenario.WalkthroughSourceGroup, "udp", servicePort, "192.168.0.161")
+	defer closeAgain()
 	arrived := w.kernel(t, ecsSource, "e2e-uncopied", []kernel.Counter{{Name: "datagrams", Fields: []kernel.Field{
 		kernel.Protocol(udp), kernel.Source(w.address(t, ecsTest)), kernel.DestinationPort(servicePort),
 	}}})
@@ -102,6 +92,31 @@ func (w *world) sendUncopied(t *testing.T) {
 		return err
 	})
 	w.checked(t, "%d UDP datagrams and all answers reached their hosts and were not copied", uncopied)
+}
+
+// letIn opens a security group for one sender until the scenario ends. What it returns
+// closes it before.
+func (w *world) letIn(t *testing.T, group, protocol string, port uint16, from string) (closeAgain func()) {
+	t.Helper()
+	rule, err := w.Cloud().State.CreateGroupRule(scenario.WalkthroughProject, state.GroupRuleInput{
+		GroupID: new(group), Direction: new("ingress"), EtherType: new("IPv4"), Protocol: new(protocol),
+		Multiport: new(fmt.Sprint(port)), RemotePrefix: new(from + "/32"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	closeAgain = func() {
+		if closed {
+			return
+		}
+		closed = true
+		if err := w.Cloud().State.DeleteGroupRule(scenario.WalkthroughProject, rule.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(closeAgain)
+	return closeAgain
 }
 
 func (w *world) checkLastPacket(t *testing.T, p pair) {

@@ -97,10 +97,10 @@ func until(t *testing.T, limit time.Duration, what string, check func(context.Co
 	last := errors.New("it was never asked")
 	for {
 		err := check(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			return
-		case ctx.Err() == nil:
+		}
+		if deadline, _ := ctx.Deadline(); time.Now().Before(deadline) {
 			last = err // afterwards it would only say that the time is over
 		}
 		select {

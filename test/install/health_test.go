@@ -183,7 +183,7 @@ func TestHealthOfWhatTheManagerWrites(t *testing.T) {
 				o := empty()
 				test.write(o)
 				if s, ok := o.(*v1alpha1.MirrorSession); ok && len(s.Status.Conditions) > 0 {
-					status.Traffic(s, func(string, bool) bool { return false })
+					status.TrafficObserved(s, metav1.ConditionUnknown, v1alpha1.ReasonNoPackets, "none yet")
 				}
 				content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 				if err != nil {

@@ -384,13 +384,15 @@ func TestWhatANodeWritesIsPrintableAndWithinBounds(t *testing.T) {
 		value any
 		want  string
 	}{
-		"an escape sequence":           {"lastPacket", "a\x1b[31m", "should match"},
-		"a bell":                       {"message", "a\a", "should match"},
-		"text that runs backwards":     {"lastPacket", "a\u202eb", "should match"},
-		"a control sequence in 8 bits": {"interface", "a\u009bb", "should match"},
-		"a second line":                {"message", "a\nb", "should match"},
-		"a line of 513 characters":     {"lastPacket", strings.Repeat("a", 513), "may not be more than 512"},
-		"a time of 100 kB":             {"lastPacketAt", "2026-01-02T12:00:00." + strings.Repeat("0", 100_000) + "Z", "may not be more than 27"},
+		"an escape sequence":             {"lastPacket", "a\x1b[31m", "should match"},
+		"a bell":                         {"message", "a\a", "should match"},
+		"text that runs backwards":       {"lastPacket", "a\u202eb", "should match"},
+		"a control sequence in 8 bits":   {"interface", "a\u009bb", "should match"},
+		"a second line":                  {"message", "a\nb", "should match"},
+		"an escape sequence as a source": {"sources", []map[string]any{{"interfaceID": "a\x1b[31m", "packets": 1, "bytes": 1}}, "should match"},
+		"an escape sequence as a sender": {"foreignSender", "a\x1b[31m", "should match"},
+		"a line of 513 characters":       {"lastPacket", strings.Repeat("a", 513), "may not be more than 512"},
+		"a time of 100 kB":               {"lastPacketAt", "2026-01-02T12:00:00." + strings.Repeat("0", 100_000) + "Z", "may not be more than 27"},
 		// The manager could read no session any more, nor could any verifier.
 		"a time in whole seconds":     {"observedAt", "2026-01-02T12:00:00Z", "should match"},
 		"a time in nanoseconds":       {"startedAt", "2026-01-02T12:00:00.00000000Z", "may not be more than 27"},

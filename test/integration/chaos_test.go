@@ -57,6 +57,7 @@ func TestNothingIsMadeTwiceOrLeftBehindWhateverGoesWrong(t *testing.T) {
 			for range 12 {
 				w.Fault(misfortune(r))
 			}
+			judge := w.Judge()
 			manager := w.Start()
 			for _, o := range objects {
 				w.Create(o)
@@ -75,6 +76,10 @@ func TestNothingIsMadeTwiceOrLeftBehindWhateverGoesWrong(t *testing.T) {
 			w.Cloud.Faults.Clear()
 			untilReady(w, objects)
 			checkAll(t, w, []*v1alpha1.MirrorFilter{filter, other}, sessions)
+			for _, o := range objects {
+				harness.Poll(t, "the epoch of "+o.GetName()+" is that of what the cloud has", func() string { return judge.Outdated(o) },
+					func(wrong string) bool { return wrong == "" })
+			}
 
 			for range 8 {
 				w.Fault(misfortune(r))

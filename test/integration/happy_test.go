@@ -67,7 +67,8 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 		},
 		ID: filter.Status.ID, RuleCount: 1,
 		Rules: []v1alpha1.FilterRuleStatus{{Direction: v1alpha1.DirectionIngress, Priority: 1, ID: w.Content().Rules[0].ID}},
-	}, filter.Status, noTimes)
+		Epoch: 2, // the filter is made without rules
+	}, filter.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorFilterStatus{}, "EpochBasis"))
 	harness.Same(t, "the session's status", v1alpha1.MirrorSessionStatus{
 		CommonStatus: v1alpha1.CommonStatus{
 			ObservedGeneration: 1, Account: account(w), SecretName: harness.SecretName,
@@ -87,7 +88,16 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 		Target: &v1alpha1.ResolvedInterface{
 			InterfaceID: scenario.WalkthroughTarget, Addresses: []string{"192.168.0.164"}, MAC: "fa:16:3e:7e:d6:7a",
 		},
-	}, session.Status, noTimes)
+		Epoch: 1,
+		Traffic: &v1alpha1.Traffic{
+			Since: session.Status.Traffic.Since, Sources: []v1alpha1.SourceCounts{{InterfaceID: scenario.WalkthroughSource, Address: "192.168.0.230"}},
+		},
+		Findings: []v1alpha1.Finding{{
+			Reason: v1alpha1.ReasonNoVerifier, Severity: v1alpha1.SeverityInfo, DecidedBy: v1alpha1.DecidedByNode, Subject: "target 192.168.0.164",
+			Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", Remedy: v1alpha1.Remedy(v1alpha1.ReasonNoVerifier),
+		}},
+	}, session.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorSessionStatus{}, "EpochBasis"), cmpopts.IgnoreFields(v1alpha1.Finding{}, "Since"))
+	sinceIsSet(t, session)
 	w.EventSays(filter, "Created", filter.Status.ID)
 	w.EventSays(session, "Created", session.Status.Sessions[0].ID)
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/test/cloudsim/fault"
@@ -23,7 +25,18 @@ func TestAMinuteOfWaitingCostsNoCallAndNoWrite(t *testing.T) {
 		}
 	}
 	for reason, reach := range map[string]func(*harness.World) status.Object{
-		v1alpha1.ReasonSynced:    sessionWith(func(*v1alpha1.MirrorSession) {}),
+		v1alpha1.ReasonSynced: func(w *harness.World) status.Object {
+			_, session := w.Pair("idle")
+			write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1, Unexpected: 1}, time.Second, time.Second))
+			traffic(w, session, v1alpha1.ReasonPacketsObserved)
+			return session
+		},
+		v1alpha1.ReasonSilent: func(w *harness.World) status.Object {
+			_, session := w.Pair("idle", func(s *v1alpha1.MirrorSession) { s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second} })
+			write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1}, time.Second, time.Second))
+			traffic(w, session, v1alpha1.ReasonSilent)
+			return session
+		},
 		v1alpha1.ReasonSuspended: sessionWith(func(s *v1alpha1.MirrorSession) { s.Spec.Suspend = true }),
 		v1alpha1.ReasonNoSources: sessionWith(func(s *v1alpha1.MirrorSession) { s.Spec.Sources = nil }),
 		v1alpha1.ReasonSourceIsTarget: sessionWith(func(s *v1alpha1.MirrorSession) {
@@ -31,7 +44,9 @@ func TestAMinuteOfWaitingCostsNoCallAndNoWrite(t *testing.T) {
 		}),
 		v1alpha1.ReasonFilterNotFound: sessionWith(func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 		v1alpha1.ReasonFilterInUse: func(w *harness.World) status.Object {
-			filter, _ := w.Pair("idle")
+			filter, session := w.Pair("idle")
+			write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1}, time.Second, time.Second)) // else one is missed after a minute
+			traffic(w, session, v1alpha1.ReasonPacketsObserved)
 			w.Delete(filter)
 			return filter
 		},
@@ -55,9 +70,10 @@ func TestAMinuteOfWaitingCostsNoCallAndNoWrite(t *testing.T) {
 			w := harness.New(t)
 			m := w.Start()
 			o := reach(w)
-			if reason == v1alpha1.ReasonSynced {
+			switch reason {
+			case v1alpha1.ReasonSynced, v1alpha1.ReasonSilent:
 				harness.Ready(w, o)
-			} else {
+			default:
 				harness.Because(w, o, reason)
 			}
 			<-time.After(10 * time.Second) // the look after a start is over, and every event is sent

@@ -24,7 +24,7 @@ func TestTrafficIsUnknownWhileTheVerifierHasLostItsLease(t *testing.T) {
 	m := w.Start()
 	_, session := w.Pair("watched")
 	counted := entry("ecs-target", v1alpha1.Counts{Packets: 3, Bytes: 300}, time.Second, 2*time.Second)
-	write(t, w, session, counted)
+	counted = write(t, w, session, counted)
 	m.Alive(w, "ecs-target")
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
 
@@ -84,13 +84,19 @@ func TestAVerifierThatIsLostDoesNotSpeakForOneThatCaptures(t *testing.T) {
 // never less than before, and never more than was counted.
 func neverOff(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, counted int64) {
 	t.Helper()
-	var last int64
+	var last, lastOfSource int64
 	for _, version := range w.Versions(s) {
 		var sum, retired int64
 		if traffic := version.Status.Traffic; traffic != nil {
 			sum = traffic.Packets
 			if traffic.Retired != nil {
 				retired = traffic.Retired.Packets
+			}
+			for _, source := range traffic.Sources { // there is one
+				if source.Packets < lastOfSource || source.Packets > sum {
+					t.Errorf("version %s: of the source are %d after %d, in all %d", version.ResourceVersion, source.Packets, lastOfSource, sum)
+				}
+				lastOfSource = source.Packets
 			}
 		}
 		all := retired
@@ -121,8 +127,8 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	_, session := w.Pair("moved")
-	a := entry("node-a", v1alpha1.Counts{Packets: 3, Bytes: 300, Unexpected: 1, Undecided: 2, ForeignSource: 4, Dropped: 5}, time.Second, 2*time.Second)
-	b := entry("node-b", v1alpha1.Counts{Packets: 10, Bytes: 1000}, 3*time.Second, 4*time.Second)
+	a := inEpoch(session, entry("node-a", v1alpha1.Counts{Packets: 3, Bytes: 300, Unexpected: 1, Undecided: 2, ForeignSource: 4, Dropped: 5}, time.Second, 2*time.Second))
+	b := inEpoch(session, entry("node-b", v1alpha1.Counts{Packets: 10, Bytes: 1000}, 3*time.Second, 4*time.Second))
 	write(t, w, session, a)
 	write(t, w, session, b)
 	harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic != nil && s.Status.Traffic.Packets == 13 })
@@ -130,7 +136,9 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 	a.Ended = true
 	write(t, w, session, a)
 	untilRetired(w, session, 3, 13)
-	sum.Retired = &v1alpha1.Retired{Counts: a.Counts}
+	sum.Retired = &v1alpha1.Retired{Counts: a.Counts, Sources: a.Sources}
+	sum.Retired.Sources[0].Address = "192.168.0.230"
+	sum.InEpoch, sum.Rules = b.InEpoch, b.Rules // nobody counts for node-a any more
 	harness.Same(t, "the traffic", sum, session.Status.Traffic, times)
 	harness.Same(t, "the entries", []v1alpha1.Verification{b}, session.Status.Verification, times)
 	w.EventSays(session, "Retired", "the verifier of node-a counts the session no more; its 3 packets are kept in traffic.retired")
@@ -147,6 +155,7 @@ func TestAnEntryThatEndedIsFoldedIntoTheRetiredCounts(t *testing.T) {
 
 	// The same node again, and again over: both are kept.
 	a.Counts = v1alpha1.Counts{Packets: 7, Bytes: 700}
+	a = inEpoch(session, a)
 	write(t, w, session, a)
 	untilRetired(w, session, 10, 20)
 	b.Ended = true
@@ -221,6 +230,7 @@ func TestWhatVerifiersWriteWhileEntriesAreFoldedIsCountedOnce(t *testing.T) {
 			e.Bytes += 100
 			counted.Add(1)
 			e.Ended = i == writes-1
+			e = inEpoch(session, e)
 			write(t, w, session, e)
 		}
 		harness.Until(w, session, "the entry is folded", func(s *v1alpha1.MirrorSession) bool { return report.Own(s, "moving") == nil })
@@ -248,6 +258,7 @@ func counting(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, node st
 		default:
 		}
 		e.Packets++
+		e = inEpoch(s, e)
 		counted.Add(1)
 		for {
 			read, err := report.Read(t.Context(), w.Cluster.Client, s)
@@ -276,7 +287,7 @@ func TestAVerifierThatGoesOnWhileItsEntryIsFoldedLosesNothing(t *testing.T) {
 	_, session := w.Pair("back")
 	between = func() {
 		e.Ended, e.Packets = false, 5
-		write(t, w, session.DeepCopy(), e)
+		e = write(t, w, session.DeepCopy(), e)
 	}
 	write(t, w, session, e)
 	harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic != nil && s.Status.Traffic.Packets == 5 })
@@ -323,7 +334,7 @@ func TestASumThatWasComputedBeforeAFoldDoesNotUndoIt(t *testing.T) {
 	m.Stop(w)
 
 	late := old.DeepCopy()
-	status.Traffic(late, func(string, bool) bool { return false })
+	status.Traffic(late, time.Now())
 	status.Suspended(late)
 	if _, err := status.Write(t.Context(), w.Cluster.Client, w.Cluster.Client, old, late); err == nil {
 		t.Error("the late write was taken")

@@ -15,6 +15,7 @@ import (
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/controllers/verifier/report"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
@@ -34,11 +35,28 @@ func entry(node string, counts v1alpha1.Counts, first, last time.Duration) v1alp
 	return e
 }
 
+// inEpoch is an entry with all its counts in the session's epoch, of its first source, and
+// accepted by the walkthrough's rule.
+func inEpoch(s *v1alpha1.MirrorSession, e v1alpha1.Verification) v1alpha1.Verification {
+	e.Epoch, e.InEpoch = s.Status.Epoch, new(e.Counts)
+	e.Rules = []v1alpha1.RuleCounts{{Direction: v1alpha1.DirectionIngress, Priority: 1, Packets: e.Packets}}
+	source := s.Status.Sources[0]
+	e.Sources = []v1alpha1.SourceCounts{{
+		InterfaceID: source.InterfaceID, Address: source.Addresses[0],
+		Packets: e.Packets, Bytes: e.Bytes, Unexpected: e.Unexpected, LastPacketAt: e.LastPacketAt,
+	}}
+	return e
+}
+
 func isChanged(err error) bool { return errors.Is(err, report.ErrChanged) }
 
-// write stores an entry as the verifier of its node does.
-func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
+// write stores an entry as the verifier of its node does, and returns what it stored: what the
+// entry says of no epoch was all counted in the present one.
+func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) v1alpha1.Verification {
 	t.Helper()
+	if e.Epoch == 0 && s.Status.Epoch > 0 {
+		e.Epoch, e.InEpoch = s.Status.Epoch, new(e.Counts)
+	}
 	harness.Until(w, s, "the entry of "+e.Node+" is written over it", func(s *v1alpha1.MirrorSession) bool {
 		err := report.Write(t.Context(), w.Cluster.Client, s, e)
 		if err != nil && !isChanged(err) {
@@ -46,6 +64,7 @@ func write(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1
 		}
 		return err == nil
 	})
+	return e
 }
 
 // traffic waits until TrafficObserved has the reason and returns the condition.
@@ -56,6 +75,8 @@ func traffic(w *harness.World, s *v1alpha1.MirrorSession, reason string) metav1.
 	})
 	return *meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved)
 }
+
+var noSince = cmpopts.IgnoreFields(v1alpha1.Traffic{}, "Since")
 
 // times compares times as moments.
 var times = cmp.Options{
@@ -98,14 +119,16 @@ func TestTrafficObservedFollowsWhatTheVerifierReports(t *testing.T) {
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonPacketsObserved, Message: "copies that the filter accepts arrive " + on,
 		}},
 	} {
-		e := entry("ecs-target", step.counts, 0, 0)
+		e := inEpoch(session, entry("ecs-target", step.counts, 0, 0))
 		e.Message = step.message
 		write(t, w, session, e)
 		got := traffic(w, session, step.want.Reason)
 		step.want.Type, step.want.ObservedGeneration = v1alpha1.ConditionTrafficObserved, 1
 		harness.Same(t, "the condition", step.want, got, noTimes)
 		harness.Same(t, "the entry", []v1alpha1.Verification{e}, session.Status.Verification, times)
-		harness.Same(t, "the sum", &v1alpha1.Traffic{Counts: step.counts}, session.Status.Traffic)
+		harness.Same(t, "the sum", &v1alpha1.Traffic{
+			Counts: step.counts, Since: session.Status.Traffic.Since, InEpoch: &step.counts, Rules: e.Rules, Sources: e.Sources,
+		}, session.Status.Traffic, times)
 		if !meta.IsStatusConditionTrue(session.Status.Conditions, v1alpha1.ConditionReady) {
 			t.Errorf("traffic made the session unready: %+v", session.Status.Conditions)
 		}
@@ -120,17 +143,22 @@ func TestEveryNodeKeepsItsOwnEntryAndTheManagerSumsThem(t *testing.T) {
 	w := harness.New(t)
 	w.Start()
 	_, session := w.Pair("shared")
-	a := entry("node-a", v1alpha1.Counts{Packets: 3, Bytes: 300, Unexpected: 1, Dropped: 7}, 2*time.Second, 5*time.Second)
-	b := entry("node-b", v1alpha1.Counts{Packets: 4, Bytes: 400, Undecided: 2, ForeignSource: 1}, 1500*time.Millisecond, 4*time.Second)
+	a := inEpoch(session, entry("node-a", v1alpha1.Counts{Packets: 3, Bytes: 300, Unexpected: 1, Dropped: 7}, 2*time.Second, 5*time.Second))
+	b := inEpoch(session, entry("node-b", v1alpha1.Counts{Packets: 4, Bytes: 400, Undecided: 2, ForeignSource: 1}, 1500*time.Millisecond, 4*time.Second))
 	write(t, w, session, a)
 	write(t, w, session, b)
+	counts := v1alpha1.Counts{Packets: 7, Bytes: 700, Unexpected: 1, Undecided: 2, ForeignSource: 1, Dropped: 7}
 	sum := &v1alpha1.Traffic{
-		Counts:        v1alpha1.Counts{Packets: 7, Bytes: 700, Unexpected: 1, Undecided: 2, ForeignSource: 1, Dropped: 7},
+		Counts: counts, InEpoch: &counts,
+		Sources: []v1alpha1.SourceCounts{{
+			InterfaceID: scenario.WalkthroughSource, Address: "192.168.0.230", Packets: 7, Bytes: 700, Unexpected: 1, LastPacketAt: a.LastPacketAt,
+		}},
+		Rules:         []v1alpha1.RuleCounts{{Direction: v1alpha1.DirectionIngress, Priority: 1, Packets: 7}},
 		FirstPacketAt: new(metav1.NewTime(noon.Add(time.Second))), LastPacketAt: new(metav1.NewTime(noon.Add(5 * time.Second))),
 	}
 	summed := func(want *v1alpha1.Traffic) {
 		t.Helper()
-		harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return cmp.Equal(want, s.Status.Traffic, times) })
+		harness.Until(w, session, "the sum", func(s *v1alpha1.MirrorSession) bool { return cmp.Equal(want, s.Status.Traffic, times, noSince) })
 	}
 	summed(sum)
 	entries := cmp.Options{times, cmpopts.SortSlices(func(a, b v1alpha1.Verification) bool { return a.Node < b.Node })}
@@ -138,12 +166,16 @@ func TestEveryNodeKeepsItsOwnEntryAndTheManagerSumsThem(t *testing.T) {
 
 	// One node goes on; the other's entry stays, and so do both while the manager writes.
 	a.Packets, a.Bytes = 10, 1000
+	a = inEpoch(session, a)
 	write(t, w, session, a)
-	sum.Packets, sum.Bytes = 14, 1400
+	counts.Packets, counts.Bytes, sum.Packets, sum.Bytes = 14, 1400, 14, 1400
+	sum.Sources[0].Packets, sum.Sources[0].Bytes, sum.Rules[0].Packets = 14, 1400, 14
 	summed(sum)
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(8)) })
 	harness.Ready(w, session)
 	harness.Same(t, "the entries after the manager's write", []v1alpha1.Verification{a, b}, session.Status.Verification, entries)
+	// What was counted before the edit is in the totals, and proves nothing about now.
+	sum.InEpoch, sum.Rules = nil, nil
 	summed(sum)
 
 	// Each part of the status belongs to its writer alone.

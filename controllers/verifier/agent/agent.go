@@ -68,7 +68,7 @@ type writes struct{ stored, gone, failed uint64 }
 
 const (
 	// budgetPerSecond and budgetBurst bound the writes of one host.
-	budgetPerSecond = 1
+	budgetPerSecond = v1alpha1.NodeReportsPerSecond
 	budgetBurst     = 5
 	// resyncInterval is how often the interfaces of the host are compared with the sessions
 	// although nobody said that anything has changed.
@@ -170,7 +170,7 @@ func (a *Agent) watch(ctx context.Context) (unwatch func(), err error) {
 }
 
 // matters is false for the updates that come again and again: the verifiers' own
-// entries, and the manager's sums of them.
+// entries, and the manager's sums of them and what it finds in these.
 func matters(before, after any) bool {
 	was, ok1 := before.(*v1alpha1.MirrorSession)
 	is, ok2 := after.(*v1alpha1.MirrorSession)
@@ -179,7 +179,7 @@ func matters(before, after any) bool {
 	}
 	rest := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
 		status := s.Status
-		status.Verification, status.Traffic, status.Conditions = nil, nil, nil
+		status.Verification, status.Traffic, status.Conditions, status.Findings = nil, nil, nil, nil
 		return status
 	}
 	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(rest(was), rest(is))

@@ -63,8 +63,8 @@ func (a *Agent) logFailure(ctx context.Context, err error, message string) {
 	}
 }
 
-// draining returns the capturers that lose a session, or by which one is judged, or is
-// concealed no more, from now on. Frames that are still in their rings are counted first:
+// draining returns the capturers that lose a session, or by which one is judged, is
+// concealed no more, or is counted in another epoch from now on. Frames that are still in their rings are counted first:
 // they came before, and must neither be missed nor be treated as those of afterwards.
 func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
 	a.mu.Lock()
@@ -75,7 +75,8 @@ func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
 		if t.capturer == nil {
 			continue
 		}
-		if now == nil || now.local.key() != t.capturer.local.key() || (now.judged && !t.judged) || (t.concealed && !now.count.Concealed) {
+		if now == nil || now.local.key() != t.capturer.local.key() || (now.judged && !t.judged) ||
+			(t.concealed && !now.count.Concealed) || t.begins(now.session) {
 			out[t.capturer] = true
 		}
 	}
@@ -106,6 +107,11 @@ func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignme
 			delete(a.capturers, key)
 			idle = append(idle, c)
 		}
+	}
+	snapshots := a.snapshots()
+	for uid, now := range assigned {
+		t := a.tracked[uid] // its epoch begins after the last frame that was counted by the rules of before
+		t.enter(a.Node, now.session, snapshots[t.capturer])
 	}
 	for t, c := range left {
 		t.leftAt = c.snapshot().at
@@ -150,6 +156,7 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 	for i := range removed {
 		if t, judged := a.trackedBy(removed[i].ID); t != nil {
 			t.ledger.Close(report.Counted(removed[i], 0, judged))
+			t.past = past{t.past.plus(removed[i])}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/tally"
 )
 
@@ -29,6 +30,9 @@ type assignment struct {
 	// counted as it should, and shared which other sessions claim its copies.
 	judged          bool
 	problem, shared string
+	// sources and rules are those of which the entry has counts.
+	sources []v1alpha1.SourceCounts
+	rules   []v1alpha1.RuleCounts
 }
 
 // unjudged ends the ID under which a session is counted while its filter is not known,
@@ -50,7 +54,7 @@ func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*
 			continue
 		}
 		rules, known, err := rulesOf(s)
-		found := assignment{session: s, local: at, judged: known}
+		found := assignment{session: s, local: at, judged: known, sources: listSources(s), rules: listRules(rules)}
 		found.count = tally.Session{ID: string(s.UID), VNI: uint32(*s.Status.VNI), Sources: sources(s), Rules: rules}
 		if err != nil {
 			found.problem = err.Error()
@@ -108,7 +112,7 @@ func find(target v1alpha1.ResolvedInterface, local []Interface) (Interface, bool
 func sources(s *v1alpha1.MirrorSession) []tally.Source {
 	out := make([]tally.Source, 0, len(s.Status.Sources))
 	for _, r := range s.Status.Sources {
-		source := tally.Source{Addrs: addresses(r.Addresses)}
+		source := tally.Source{ID: sourceID(r.InterfaceID), Addrs: addresses(r.Addresses)}
 		if mac, err := net.ParseMAC(r.MAC); err == nil && len(mac) == len(source.MAC) {
 			copy(source.MAC[:], mac)
 		}
@@ -116,6 +120,32 @@ func sources(s *v1alpha1.MirrorSession) []tally.Source {
 		// too, because the cloud does not say which it takes.
 		source.OuterAddrs = source.Addrs
 		out = append(out, source)
+	}
+	return out
+}
+
+// sourceID is the interface's ID as an entry shows it.
+func sourceID(id string) string { return v1alpha1.FitASCII(id, report.MaxInterfaceID) }
+
+// listSources are the sources of a session, of which nothing is counted yet, each with its
+// primary address.
+func listSources(s *v1alpha1.MirrorSession) []v1alpha1.SourceCounts {
+	out := make([]v1alpha1.SourceCounts, 0, len(s.Status.Sources))
+	for _, r := range s.Status.Sources {
+		listed := v1alpha1.SourceCounts{InterfaceID: sourceID(r.InterfaceID)}
+		if len(r.Addresses) > 0 {
+			listed.Address = r.Addresses[0]
+		}
+		out = append(out, listed)
+	}
+	return out
+}
+
+// listRules are the rules of a filter, of which nothing is counted yet.
+func listRules(rules []v1alpha1.Rule) []v1alpha1.RuleCounts {
+	out := make([]v1alpha1.RuleCounts, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, v1alpha1.RuleCounts{Direction: r.Direction, Priority: int32(r.Priority)})
 	}
 	return out
 }

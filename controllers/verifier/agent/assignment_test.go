@@ -25,6 +25,7 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 	bridge := Interface{Index: 9, Name: "br0", MAC: "fa:16:3e:00:00:02", Addresses: addrs("192.168.1.20")}
 	docker := Interface{Index: 4, Name: "docker0", MAC: "02:42:00:00:00:01", Addresses: addrs("172.17.0.1")}
 	ens := Interface{Index: 7, Name: "ens7", MAC: "fa:16:3e:00:00:07", Addresses: addrs("172.17.0.1")}
+	tun := Interface{Index: 5, Name: "tun0", Addresses: addrs("192.168.0.99")}
 	for _, c := range []struct {
 		name      string
 		addresses []string
@@ -40,7 +41,10 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 		{"the bond with the address, not its member with the MAC", []string{"192.168.1.10"}, "fa:16:3e:00:00:01", []Interface{eth0, eth1}, "eth1"},
 		{"the one with both, where another network of the host uses the address too", []string{"172.17.0.1"}, "fa:16:3e:00:00:07", []Interface{docker, ens}, "ens7"},
 		{"none without address and MAC of the target", []string{"192.168.0.99"}, "fa:16:3e:00:00:99", []Interface{eth0, eth1}, ""},
-		{"none for an interface without MAC when the target's is not known", nil, "", []Interface{{Index: 5, Name: "tun0"}}, ""},
+		{"none for an interface without MAC when the target's is not known", nil, "", []Interface{tun}, ""},
+		{"the tunnel with the address, where the MAC is not known", []string{"192.168.0.99"}, "", []Interface{eth0, tun}, "tun0"},
+		{"the tunnel with the address, on the host with the MAC", []string{"192.168.0.99"}, "fa:16:3e:00:00:01", []Interface{eth0, tun}, "tun0"},
+		{"none for a tunnel with the address, on a host without the MAC", []string{"192.168.0.99"}, "fa:16:3e:00:00:99", []Interface{eth0, tun}, ""},
 		{"none on a host without interfaces", []string{"192.168.0.164"}, "fa:16:3e:00:00:01", nil, ""},
 		{"an address that is none hides nothing", []string{"?", "192.168.0.164"}, "", []Interface{eth0}, "eth0"},
 		{"none where the address is another network's, as the MAC says", []string{"192.168.0.164"}, "fa:16:3e:00:00:99", []Interface{eth0, eth1}, ""},

@@ -150,7 +150,8 @@ func TestAnEdgeGoesBeforeNumbersThatWaitLonger(t *testing.T) {
 	add := func(uid string, writtenAgo time.Duration, was, is int64) *tracked {
 		session := sessionHere(uid, time.Hour, nil)
 		of := func(packets int64) report.Totals {
-			return report.TotalsOf(v1alpha1.Verification{Counts: v1alpha1.Counts{Packets: packets}})
+			counts := v1alpha1.Counts{Packets: packets}
+			return report.TotalsOf(v1alpha1.Verification{Counts: counts, InEpoch: &counts})
 		}
 		tr := &tracked{session: &session, ledger: report.NewLedger(now)}
 		tr.ledger.Close(of(is))

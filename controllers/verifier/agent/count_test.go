@@ -36,7 +36,10 @@ func TestCopiesAreReportedAsTheKernelCountedThem(t *testing.T) {
 	if got := w.kernel(); got != uint64(len(sent)) {
 		t.Fatalf("the kernel counted %d datagrams to port %d, sent were %d", got, vxlan.Port, len(sent))
 	}
-	w.expectEntries(s, entry(3000, func(e *v1alpha1.Verification) { e.Unexpected, e.Undecided, e.ForeignSource = 18, 8, 9 }))
+	w.expectEntries(s, entry(3000, func(e *v1alpha1.Verification) {
+		e.Unexpected, e.Undecided, e.ForeignSource, e.Truncated = 18, 8, 9, 8
+		e.ForeignSender = frametest.ClientAddr.String()
+	}))
 	got := w.stored(s).Status.Verification[0]
 	for _, order := range []struct {
 		what          string

@@ -74,10 +74,10 @@ func TestWhatIsReportedAfterTheManagerHasFoldedTheEntry(t *testing.T) {
 		w.folds(s)
 		w.expectEntries(s)
 		h.trail()
-		w.expectEntries(s, entry(0))
+		w.expectEntries(s, entry(0, inEpoch(3)))
 		w.send(good(2)...)
 		h.trail()
-		w.expectEntries(s, entry(2))
+		w.expectEntries(s, entry(2, inEpoch(3+2)))
 	})
 
 	t.Run("a run that begins afterwards begins at nothing", func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestWhatIsReportedAfterTheManagerHasFoldedTheEntry(t *testing.T) {
 		h.trail()
 		w.send(good(1)...)
 		h.trail()
-		w.expectEntries(s, entry(6-folded))
+		w.expectEntries(s, entry(6-folded, inEpoch(6)))
 		if folded != 5 {
 			t.Errorf("the write without an answer reported %d, want 5", folded)
 		}
@@ -208,8 +208,19 @@ func TestATargetThatGoesToAnotherHostAndComesBackKeepsTheTotal(t *testing.T) {
 			}
 			w.send(good(4)...)
 			h.trail()
-			w.expectEntries(s, entry(sent+4-folded))
+			var since int64 = 4 // what an entry that was folded had counted in the epoch is gone with it
+			if late {
+				since += sent
+			}
+			w.expectEntries(s, entry(sent+4-folded, inEpoch(since)))
 		})
+	}
+}
+
+// inEpoch is what an entry says after others were folded: of an epoch nothing is retired.
+func inEpoch(packets int64) func(*v1alpha1.Verification) {
+	return func(e *v1alpha1.Verification) {
+		e.InEpoch = &v1alpha1.Counts{Packets: packets, Bytes: packets * goodBytes}
 	}
 }
 
@@ -231,17 +242,19 @@ func (w *world) moves(s *v1alpha1.MirrorSession, id string) {
 func (w *world) folds(s *v1alpha1.MirrorSession) (packets int64) {
 	w.t.Helper()
 	stored := w.stored(s)
-	var retired v1alpha1.Counts
-	for _, e := range stored.Status.Verification {
-		retired = retired.Plus(e.Counts)
+	var retired v1alpha1.Tallies
+	for i := range stored.Status.Verification {
+		retired = retired.Plus(v1alpha1.TalliesOf(&stored.Status.Verification[i]))
 	}
 	packets = retired.Packets
-	if t := stored.Status.Traffic; t != nil && t.Retired != nil {
-		retired = retired.Plus(t.Retired.Counts)
+	if t := stored.Status.Traffic; t != nil {
+		retired = retired.Plus(v1alpha1.RetiredTallies(t.Retired))
 	}
 	patch, err := json.Marshal([]map[string]any{
 		{"op": "remove", "path": "/status/verification"},
-		{"op": "add", "path": "/status/traffic", "value": v1alpha1.Traffic{Counts: retired, Retired: &v1alpha1.Retired{Counts: retired}}},
+		{"op": "add", "path": "/status/traffic", "value": v1alpha1.Traffic{
+			Counts: retired.Counts, Retired: &v1alpha1.Retired{Counts: retired.Counts, Sources: retired.Sources},
+		}},
 	})
 	if err != nil {
 		w.t.Fatal(err)

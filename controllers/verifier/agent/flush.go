@@ -25,12 +25,14 @@ func (a *Agent) flushDue(ctx context.Context) {
 	}
 }
 
-// nextDue chooses what to write next, nil for nothing.
+// nextDue chooses what to write next, nil for nothing. Numbers that have waited for their turn go
+// with the edges: there may be more of these than a host may write, without end.
 func (a *Agent) nextDue() *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.Clock()
 	snapshots := a.snapshots()
+	turn := v1alpha1.ReportTurn(a.sessions, len(a.tracked))
 	var best *tracked
 	var urgency report.Urgency
 	for uid, t := range a.tracked {
@@ -48,6 +50,9 @@ func (a *Agent) nextDue() *tracked {
 		due := t.pace.Due(now, entry, report.Interval(a.sessions))
 		if due == report.Nothing {
 			continue
+		}
+		if now.Sub(t.pace.Last()) >= turn {
+			due = report.Edge
 		}
 		if best == nil || cmp.Or(cmp.Compare(due, urgency), best.pace.Last().Compare(t.pace.Last())) > 0 {
 			best, urgency = t, due
@@ -94,6 +99,7 @@ func (a *Agent) flush(ctx context.Context, t *tracked) error {
 func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 	read, err := report.Read(ctx, a.Reader, a.object(t))
 	if err == nil {
+		a.drainForEpoch(ctx, t, read)
 		entry, made, needed := a.compose(t, read)
 		if needed {
 			err = report.Write(ctx, a.Client, read, entry)
@@ -104,6 +110,20 @@ func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 		a.noteGone(t)
 	}
 	return err
+}
+
+// drainForEpoch lets the frames that have come be counted before a session goes over to
+// another epoch, of which the cache does not know yet.
+func (a *Agent) drainForEpoch(ctx context.Context, t *tracked, read *v1alpha1.MirrorSession) {
+	a.mu.Lock()
+	begins, c := t.begins(read), t.capturer
+	if a.finalSnapshots != nil {
+		c = nil // nothing is counted any more
+	}
+	a.mu.Unlock()
+	if begins && c != nil {
+		c.drain(ctx)
+	}
 }
 
 func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
@@ -119,7 +139,9 @@ func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
 func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	observation := t.observe(a.Node, a.snapshots()[t.capturer])
+	now := a.snapshots()[t.capturer]
+	t.enter(a.Node, read, now) // no entry is of another epoch than its session
+	observation := t.observe(a.Node, now)
 	stored := report.StoredIn(read, a.Node)
 	t.ledger.Merge(stored)
 	totals := t.ledger.Totals()
@@ -130,7 +152,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	switch counted := entry.Counts != (v1alpha1.Counts{}); {
 	case t.capturer != nil || stored.Own != nil:
 		needed = true
-	case counted && report.Elsewhere(read, a.Node):
+	case counted && read.TargetElsewhere(a.Node):
 		a.log(t).Info("The target moved to another node before these counts were written: they are lost", "packets", entry.Packets)
 	default:
 		needed = counted

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vpcmirror.io/operator/controllers/verifier/tally"
@@ -8,12 +10,19 @@ import (
 
 // The metrics are read from the counts at scrape time, so no series of a session that
 // is gone stays behind. They begin at 0 with each run, as Prometheus expects; totals
-// over restarts are in the status. The series are bounded by the sessions and the
+// over restarts are in the status. The series are bounded by the sessions, their sources and the
 // interfaces of this host, never by what a sender puts into packets.
 var (
 	packetsMetric = prometheus.NewDesc("vpcmirror_verifier_packets_total",
 		"Packets of a mirror session that reached this host, by what the session's filter says about them.",
 		[]string{"namespace", "session", "verdict"}, nil)
+	truncatedMetric = prometheus.NewDesc("vpcmirror_verifier_truncated_packets_total",
+		"Packets of a mirror session that the mirror cut, whatever their verdict.", []string{"namespace", "session"}, nil)
+	sourcePacketsMetric = prometheus.NewDesc("vpcmirror_verifier_source_packets_total",
+		"Packets that reached this host from a source of a mirror session, by what the session's filter says about them.",
+		[]string{"namespace", "session", "source", "verdict"}, nil)
+	sourceTruncatedMetric = prometheus.NewDesc("vpcmirror_verifier_source_truncated_packets_total",
+		"Packets from a source of a mirror session that the mirror cut, whatever their verdict.", []string{"namespace", "session", "source"}, nil)
 	bytesMetric = prometheus.NewDesc("vpcmirror_verifier_bytes_total",
 		"Bytes of the inner frames of a mirror session's accepted packets.", []string{"namespace", "session"}, nil)
 	lastMetric = prometheus.NewDesc("vpcmirror_verifier_last_packet_timestamp_seconds",
@@ -34,7 +43,9 @@ var (
 
 // Describe lists the metrics.
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{packetsMetric, bytesMetric, lastMetric, framesMetric, ringMetric, booksMetric, writesMetric} {
+	for _, d := range []*prometheus.Desc{
+		packetsMetric, truncatedMetric, sourcePacketsMetric, sourceTruncatedMetric, bytesMetric, lastMetric, framesMetric, ringMetric, booksMetric, writesMetric,
+	} {
 		out <- d
 	}
 }
@@ -52,7 +63,7 @@ func (a *Agent) Collect(out chan<- prometheus.Metric) {
 			continue
 		}
 		counts, _ := snapshots[t.capturer].Session(t.id)
-		collectSession(out, t.session.Namespace, t.session.Name, counts)
+		collectSession(out, t, t.past.plus(counts))
 	}
 	counter(out, writesMetric, a.writes.stored, "stored")
 	counter(out, writesMetric, a.writes.gone, "gone")
@@ -63,19 +74,60 @@ func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, 
 	out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
 }
 
-func collectSession(out chan<- prometheus.Metric, namespace, name string, c tally.SessionCounts) {
-	counter(out, packetsMetric, c.Accepted, namespace, name, "accepted")
-	counter(out, packetsMetric, c.Unexpected, namespace, name, "unexpected")
-	counter(out, packetsMetric, c.Undecidable, namespace, name, "undecidable")
-	counter(out, packetsMetric, c.NotIP, namespace, name, "not-ip")
-	counter(out, packetsMetric, c.Malformed, namespace, name, "malformed")
-	counter(out, packetsMetric, c.DirectionUnknown, namespace, name, "direction-unknown")
+// past is what was counted of a session in stretches that are over: metrics don't fall where
+// rules change.
+type past struct{ tally.SessionCounts }
+
+// plus is the sum, with the sources of the present stretch.
+func (p past) plus(now tally.SessionCounts) tally.SessionCounts {
+	now.PacketCounts = now.PacketCounts.Plus(p.PacketCounts)
+	now.ForeignSource += p.ForeignSource
+	now.Unreadable += p.Unreadable
+	if now.LastSeen.Before(p.LastSeen) {
+		now.LastSeen = p.LastSeen
+	}
+	now.Sources = slices.Clone(now.Sources)
+	for i := range now.Sources {
+		for _, before := range p.Sources {
+			if before.ID == now.Sources[i].ID {
+				now.Sources[i].PacketCounts = now.Sources[i].Plus(before.PacketCounts)
+			}
+		}
+	}
+	return now
+}
+
+func collectSession(out chan<- prometheus.Metric, t *tracked, c tally.SessionCounts) {
+	namespace, name := t.session.Namespace, t.session.Name
+	collectPackets(out, packetsMetric, c.PacketCounts, namespace, name)
 	counter(out, packetsMetric, c.ForeignSource, namespace, name, "foreign-source")
 	counter(out, packetsMetric, c.Unreadable, namespace, name, "unreadable")
+	counter(out, truncatedMetric, c.Truncated, namespace, name)
 	counter(out, bytesMetric, c.AcceptedBytes, namespace, name)
 	if !c.LastSeen.IsZero() {
 		out <- prometheus.MustNewConstMetric(lastMetric, prometheus.GaugeValue,
 			float64(c.LastSeen.UnixMicro())/1e6, namespace, name)
+	}
+	if t.concealed {
+		return // of copies that may be another tenant's there are numbers alone
+	}
+	for _, s := range c.Sources {
+		collectPackets(out, sourcePacketsMetric, s.PacketCounts, namespace, name, s.ID)
+		counter(out, sourceTruncatedMetric, s.Truncated, namespace, name, s.ID)
+	}
+}
+
+// collectPackets gives packets by their verdict, the last label.
+func collectPackets(out chan<- prometheus.Metric, desc *prometheus.Desc, c tally.PacketCounts, labels ...string) {
+	for verdict, n := range map[string]uint64{
+		"accepted":          c.Accepted,
+		"unexpected":        c.Unexpected,
+		"undecidable":       c.Undecidable,
+		"not-ip":            c.NotIP,
+		"malformed":         c.Malformed,
+		"direction-unknown": c.DirectionUnknown,
+	} {
+		counter(out, desc, n, append(slices.Clone(labels), verdict)...)
 	}
 }
 

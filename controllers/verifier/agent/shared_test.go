@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
@@ -152,6 +153,13 @@ func TestOfCopiesThatSessionsOfTwoNamespacesClaimNeitherGetsMoreThanTheCount(t *
 	theirs := w.session("theirs", "web")
 	shared := func(e *v1alpha1.Verification) {
 		e.Shared = "copies with VNI 1 are claimed by MirrorSessions in other namespaces too" + tail
+		numbersAlone(e)
+	}
+	shown := func(n int64) func(*v1alpha1.Verification) { // of what came before and afterwards
+		return func(e *v1alpha1.Verification) {
+			e.Sources = []v1alpha1.SourceCounts{theSource(v1alpha1.Counts{Packets: n, Bytes: n * goodBytes})}
+			e.Rules = []v1alpha1.RuleCounts{theRule(n)}
+		}
 	}
 	lines := func(when string) {
 		t.Helper()
@@ -170,6 +178,9 @@ func TestOfCopiesThatSessionsOfTwoNamespacesClaimNeitherGetsMoreThanTheCount(t *
 	w.expectEntries(mine, entry(5, shared))
 	w.expectEntries(theirs, entry(3, shared))
 	lines("with packets")
+	if n := testutil.CollectAndCount(h.Agent, "vpcmirror_verifier_source_packets_total", "vpcmirror_verifier_source_truncated_packets_total"); n != 0 {
+		t.Errorf("%d series say from which source the packets come", n)
+	}
 
 	// A restarted verifier knows no more, and what came stays concealed when one goes.
 	h.kill()
@@ -177,12 +188,12 @@ func TestOfCopiesThatSessionsOfTwoNamespacesClaimNeitherGetsMoreThanTheCount(t *
 	h.step()
 	w.manage(theirs, func(status *v1alpha1.MirrorSessionStatus) { status.VNI = new(int32(2)) })
 	h.trail()
-	w.expectEntries(mine, entry(5))
-	w.expectEntries(theirs, entry(3))
+	w.expectEntries(mine, entry(5, shown(0)))
+	w.expectEntries(theirs, entry(3, shown(0)))
 	lines("afterwards")
 	w.send(good(1)...)
 	h.trail()
-	w.expectEntries(mine, entry(6))
+	w.expectEntries(mine, entry(6, shown(1)))
 	if line := w.stored(mine).Status.Verification[0].LastPacket; line == "" {
 		t.Error("no last packet after the other session has gone")
 	}

@@ -159,6 +159,8 @@ func TestWhichUpdatesMatter(t *testing.T) {
 		{"a verifier's entry does not", func(s *v1alpha1.MirrorSession) { s.Status.Verification = []v1alpha1.Verification{{Node: node}} }, false},
 		{"the manager's sum does not", func(s *v1alpha1.MirrorSession) { s.Status.Traffic = &v1alpha1.Traffic{} }, false},
 		{"a condition does not", func(s *v1alpha1.MirrorSession) { s.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, false},
+		{"another epoch does", func(s *v1alpha1.MirrorSession) { s.Status.Epoch++ }, true},
+		{"a finding does not", func(s *v1alpha1.MirrorSession) { s.Status.Findings = []v1alpha1.Finding{{Reason: "Silent"}} }, false},
 		{"a new version alone does not", func(s *v1alpha1.MirrorSession) { s.ResourceVersion = "2" }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

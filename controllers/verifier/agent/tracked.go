@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/klog/v2"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -39,8 +40,12 @@ type tracked struct {
 	shared, loggedShared string
 	concealed            bool
 
+	// past is for metrics alone.
+	past   past
 	ledger *report.Ledger
-	pace   report.Pace
+	// asOf is the latest version of the session by which the ledger's epoch is right.
+	asOf string
+	pace report.Pace
 	// failures is the number of failed calls in a row, and retryAt when the next one may be.
 	failures int
 	retryAt  time.Time
@@ -49,13 +54,14 @@ type tracked struct {
 // observe records what has been counted and returns the other things that an entry holds.
 // s is a snapshot of the session's capturer, nil when it has none.
 func (t *tracked) observe(node string, s *snapshot) report.Observation {
-	o := report.Observation{Node: node, Interface: t.lastInterface, At: t.leftAt, Message: t.problem, Shared: t.shared, Ended: t.ended()}
+	o := report.Observation{Node: node, Interface: t.lastInterface, At: t.leftAt, Message: t.problem, Shared: t.shared, Concealed: t.concealed, Ended: t.ended()}
 	var counted report.Totals
 	if t.capturer != nil {
 		t.ledger.MoveStart(s.since) // nothing that came while the ring was being opened was seen
 		counts, _ := s.Session(t.id)
 		counted = report.Counted(counts, t.dropped(s), t.judged)
 		o.Interface, o.At = t.capturer.local.Name, s.at
+		o.ForeignSender, o.Imbalance = counts.ForeignSender, s.off
 		if s.problem != "" {
 			o.Message = s.problem
 		}
@@ -63,6 +69,30 @@ func (t *tracked) observe(node string, s *snapshot) report.Observation {
 	t.ledger.Record(o.At, counted)
 	o.Started = t.ledger.Started()
 	return o
+}
+
+// begins reports whether another epoch than the one that is counted in has begun by what was
+// read of the session. The cache can be behind what was read past it: what is older says
+// nothing.
+func (t *tracked) begins(s *v1alpha1.MirrorSession) bool {
+	return s.Status.Epoch != t.ledger.Epoch() && t.isNews(s)
+}
+
+func (t *tracked) isNews(s *v1alpha1.MirrorSession) bool {
+	order, err := resourceversion.CompareResourceVersion(s.ResourceVersion, t.asOf)
+	return err != nil || order > 0 // an error: nothing was read yet
+}
+
+// enter goes over to the session's epoch. What was counted up to now, by the snapshot of the
+// capturer, is not of it.
+func (t *tracked) enter(node string, s *v1alpha1.MirrorSession, now *snapshot) {
+	if t.begins(s) {
+		t.observe(node, now)
+		t.ledger.SetEpoch(s.Status.Epoch)
+	}
+	if t.isNews(s) {
+		t.asOf = s.ResourceVersion
+	}
 }
 
 // entry records what has been counted and returns what is to be reported, without the line
@@ -88,7 +118,7 @@ func (t *tracked) ended() bool {
 // leave ends the counting by the present capturer. What its tally has counted is added
 // when the tally gets its next list of sessions, see recount.
 func (t *tracked) leave() {
-	t.ledger.Close(report.Totals{Counts: v1alpha1.Counts{Dropped: int64(t.dropped(new(t.capturer.snapshot())))}})
+	t.ledger.Close(report.Totals{Tallies: v1alpha1.Tallies{Counts: v1alpha1.Counts{Dropped: int64(t.dropped(new(t.capturer.snapshot())))}}})
 	t.lastInterface, t.capturer, t.shared = t.capturer.local.Name, nil, ""
 }
 
@@ -109,6 +139,7 @@ func (a *Agent) track(now *assignment, c *capturer) {
 	}
 	t.id, t.judged, t.problem = now.count.ID, now.judged, now.problem
 	t.shared, t.concealed = now.shared, now.count.Concealed
+	t.ledger.List(now.sources, now.rules)
 	if a.entryIsGone(t) {
 		t.pace = report.Pace{}
 	}
@@ -166,8 +197,11 @@ func (a *Agent) trackInherited(alive map[types.UID]*v1alpha1.MirrorSession, loca
 		if own.StartedAt != nil {
 			start = own.StartedAt.Time
 		}
+		ledger := report.NewLedger(start)
+		ledger.List(listSources(s), own.Rules) // the filter is not asked any more
+		ledger.SetEpoch(s.Status.Epoch)
 		a.tracked[uid] = &tracked{
-			session: s, lastInterface: own.Interface, leftAt: own.ObservedAt.Time, problem: targetIsGone, ledger: report.NewLedger(start),
+			session: s, lastInterface: own.Interface, leftAt: own.ObservedAt.Time, problem: targetIsGone, ledger: ledger, asOf: s.ResourceVersion,
 		}
 	}
 }

@@ -313,18 +313,46 @@ func (w *world) expectEntries(s *v1alpha1.MirrorSession, want ...v1alpha1.Verifi
 	w.t.Helper()
 	got := w.stored(s).Status.Verification
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(v1alpha1.Verification{},
-		"ObservedAt", "StartedAt", "FirstPacketAt", "LastPacketAt", "LastPacket")); diff != "" {
+		"ObservedAt", "StartedAt", "FirstPacketAt", "LastPacketAt", "LastPacket"), cmpopts.IgnoreFields(v1alpha1.SourceCounts{}, "LastPacketAt")); diff != "" {
 		w.t.Errorf("entries of %s (-want +got):\n%s", s.Name, diff)
 	}
 }
 
-// entry is the receiver's, with so many packets that the filter accepts.
+// entry is the receiver's, with so many packets that the filter accepts. Unless the edits say
+// otherwise all came in the epoch, from the one source and by the one rule of the walkthrough.
 func entry(packets int64, edits ...func(*v1alpha1.Verification)) v1alpha1.Verification {
 	e := v1alpha1.Verification{Node: node, Interface: "right", Counts: v1alpha1.Counts{Packets: packets, Bytes: packets * goodBytes}}
 	for _, edit := range edits {
 		edit(&e)
 	}
+	if e.InEpoch == nil {
+		e.InEpoch = new(e.Counts)
+	}
+	if e.Sources == nil {
+		e.Sources = []v1alpha1.SourceCounts{theSource(e.Counts)}
+	}
+	if e.Rules == nil {
+		e.Rules = []v1alpha1.RuleCounts{theRule(e.InEpoch.Packets)}
+	}
 	return e
+}
+
+// theSource is the walkthrough's, with what is counted of it.
+func theSource(c v1alpha1.Counts) v1alpha1.SourceCounts {
+	return v1alpha1.SourceCounts{
+		InterfaceID: "source", Address: frametest.SourceAddr.String(),
+		Packets: c.Packets, Bytes: c.Bytes, Unexpected: c.Unexpected, Truncated: c.Truncated,
+	}
+}
+
+// theRule is the walkthrough's.
+func theRule(packets int64) v1alpha1.RuleCounts {
+	return v1alpha1.RuleCounts{Direction: v1alpha1.DirectionIngress, Priority: 1, Packets: packets}
+}
+
+// numbersAlone is what an entry shows whose copies may be those of another namespace.
+func numbersAlone(e *v1alpha1.Verification) {
+	e.Sources, e.Rules = []v1alpha1.SourceCounts{}, []v1alpha1.RuleCounts{}
 }
 
 // goodBytes is the length of the inner frame of good: 14 of Ethernet, 20 of IPv4, 20 of

@@ -20,21 +20,25 @@ const (
 	blockOffUsed   = 20
 	blockHeader    = 48
 
-	frameOffNext   = 0
-	frameOffSec    = 4
-	frameOffNsec   = 8
-	frameOffSnap   = 12
-	frameOffLen    = 16
-	frameOffStatus = 20
-	frameOffMac    = 24
-	frameHeader    = 48
-	addressOffType = 10
-	addressSize    = 20
+	frameOffNext    = 0
+	frameOffSec     = 4
+	frameOffNsec    = 8
+	frameOffSnap    = 12
+	frameOffLen     = 16
+	frameOffStatus  = 20
+	frameOffMac     = 24
+	frameHeader     = 48
+	addressOffProto = 2
+	addressOffType  = 10
+	addressSize     = 20
 
 	// The virtio network header stands right before the frame.
 	vnetHeader     = 10
+	vnetOffFlags   = 0
 	vnetOffType    = 1
 	vnetOffSize    = 4
+	vnetOffStart   = 6
+	vnetChecksum   = 1    // a flag: the checksum from that offset on is still to be made
 	vnetECN        = 0x80 // a flag in the type
 	packetOther    = 3
 	nanosPerSecond = 1_000_000_000
@@ -44,6 +48,7 @@ const (
 const (
 	slotHeader = frameHeader + addressSize
 	leastMac   = slotHeader + vnetHeader
+	leastBare  = slotHeader + etherHeader // where there is to be room for a header
 )
 
 // Block is a block of frames that the kernel handed over. Its memory is believed only as far
@@ -53,6 +58,7 @@ type Block struct {
 	at     int // of the next slot
 	end    int // of what the kernel used, at most that of the memory
 	left   uint32
+	bare   bool // frames have no link layer
 	books  *books
 
 	read, refused, damaged uint64
@@ -65,8 +71,8 @@ func blockStatus(memory []byte) *uint32 {
 	return (*uint32)(unsafe.Pointer(&memory[blockOffStatus]))
 }
 
-func (b *Block) reset(memory []byte, to *books) {
-	*b = Block{memory: memory, end: len(memory), left: binary.NativeEndian.Uint32(memory[blockOffCount:]), books: to}
+func (b *Block) reset(memory []byte, bare bool, to *books) {
+	*b = Block{memory: memory, end: len(memory), left: binary.NativeEndian.Uint32(memory[blockOffCount:]), bare: bare, books: to}
 	if used := binary.NativeEndian.Uint32(memory[blockOffUsed:]); used >= blockHeader && uint64(used) <= uint64(len(memory)) {
 		b.end = int(used)
 	}
@@ -103,7 +109,11 @@ func (b *Block) Next(f *Frame) bool {
 		}
 		snap := binary.NativeEndian.Uint32(slot[frameOffSnap:])
 		length := binary.NativeEndian.Uint32(slot[frameOffLen:])
-		if mac < leastMac || mac > len(slot) || uint64(snap) > uint64(len(slot)-mac) || length < snap {
+		least := leastMac
+		if b.bare {
+			least = leastBare
+		}
+		if mac < least || mac > len(slot) || uint64(snap) > uint64(len(slot)-mac) || length < snap {
 			b.damaged++
 			continue
 		}
@@ -114,10 +124,31 @@ func (b *Block) Next(f *Frame) bool {
 		v := slot[mac-vnetHeader : mac]
 		f.SegmentType = SegmentType(v[vnetOffType] &^ vnetECN)
 		f.SegmentSize = int(binary.NativeEndian.Uint16(v[vnetOffSize:]))
+		f.SegmentStart = 0
+		if f.SegmentType != SegmentNone && v[vnetOffFlags]&vnetChecksum != 0 {
+			f.SegmentStart = int(binary.NativeEndian.Uint16(v[vnetOffStart:]))
+		}
+		if b.bare {
+			f.giveLink(slot, mac)
+		}
 		b.read++
 		return true
 	}
 	return false
+}
+
+// giveLink puts a header of Ethernet in front of a frame that has none, over what the kernel
+// wrote there, which has been read. It tells what the kernel took the packet for.
+func (f *Frame) giveLink(slot []byte, mac int) {
+	header := slot[mac-etherHeader : mac]
+	clear(header)
+	copy(header[etherHeader-2:], slot[frameHeader+addressOffProto:][:2])
+	end := mac + len(f.Data)
+	f.Data = slot[mac-etherHeader : end : end]
+	f.Length += etherHeader
+	if f.SegmentStart != 0 {
+		f.SegmentStart += etherHeader
+	}
 }
 
 // slot returns the slot at the block's place and moves on; nil when it does not fit.

@@ -71,7 +71,7 @@ func blockExamples() map[string]struct {
 func TestABlockIsBelievedOnlyWithinItsBounds(t *testing.T) {
 	for name, e := range blockExamples() {
 		t.Run(name, func(t *testing.T) {
-			read, refused, damaged := readBlock(t, e.memory)
+			read, refused, damaged := readBlock(t, e.memory, false)
 			if read != e.read || refused != e.refused || damaged != e.damaged {
 				t.Errorf("read %d, refused %d, damaged %d, want %d, %d and %d", read, refused, damaged, e.read, e.refused, e.damaged)
 			}
@@ -81,24 +81,25 @@ func TestABlockIsBelievedOnlyWithinItsBounds(t *testing.T) {
 
 func FuzzBlockOfAnyBytesIsReadWithinItsBounds(f *testing.F) {
 	for _, e := range blockExamples() {
-		f.Add(e.memory)
+		f.Add(e.memory, false)
+		f.Add(e.memory, true)
 	}
-	f.Fuzz(func(t *testing.T, bytes []byte) {
+	f.Fuzz(func(t *testing.T, bytes []byte, bare bool) {
 		// Exactly as long as it says, so that a read beyond panics.
 		memory := make([]byte, max(len(bytes), blockHeader)&^3)
 		copy(memory, bytes)
-		readBlock(t, memory)
+		readBlock(t, memory, bare)
 	})
 }
 
 // readBlock reads a block to its end and releases it. Whatever its bytes are, each slot is
 // counted once, no frame reaches into the next one, and what was used is zero afterwards.
-func readBlock(t *testing.T, memory []byte) (read, refused, damaged uint64) {
+func readBlock(t *testing.T, memory []byte, bare bool) (read, refused, damaged uint64) {
 	t.Helper()
 	var to books
 	var b Block
 	slots := uint64(binary.NativeEndian.Uint32(memory[blockOffCount:]))
-	b.reset(memory, &to)
+	b.reset(memory, bare, &to)
 	end := b.end
 	var frame Frame
 	for at := blockHeader; b.Next(&frame); {
@@ -152,7 +153,7 @@ func BenchmarkReadAndReleaseABlock(b *testing.B) {
 		b.StopTimer()
 		copy(memory, full) // the kernel's work
 		b.StartTimer()
-		block.reset(memory, &to)
+		block.reset(memory, false, &to)
 		for block.Next(&f) {
 		}
 		block.Release()

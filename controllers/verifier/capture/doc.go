@@ -4,7 +4,7 @@
 //
 // A live capture is made of two steps, because only the first needs a
 // privilege (CAP_NET_RAW): [NewSocket] opens a packet socket that receives
-// nothing yet and locks the filter into it; [Socket.Ring] gives it a ring and
+// nothing yet; [Socket.Ring] gives it a ring, locks the filter into it and
 // binds it to an interface. A process that wants to drop its capability opens
 // the sockets it may need beforehand.
 //
@@ -13,8 +13,8 @@ package capture
 
 // Frame is one captured frame.
 type Frame struct {
-	// Data are the captured bytes, from the Ethernet header on; a frame in a
-	// file that has another header gets one. They are only valid until the next
+	// Data are the captured bytes, from the Ethernet header on; a frame that has
+	// another header, or none, gets one. They are only valid until the next
 	// frame or block is asked for.
 	Data []byte
 	// Length is the frame's length on the wire in bytes, at least len(Data).
@@ -27,6 +27,9 @@ type Frame struct {
 	// plain frame the type is SegmentNone.
 	SegmentType SegmentType
 	SegmentSize int
+	// SegmentStart is the offset in Data of the transport header of a super-frame of which each
+	// packet gets one, 0 where the kernel does not say.
+	SegmentStart int
 	// OtherHost is set when the frame is not addressed to this host, so that
 	// only its interface's promiscuous mode, or a switch that floods, made it
 	// visible.

@@ -57,6 +57,7 @@ func (o *RingOptions) setDefaults() error {
 // called from any.
 type Ring struct {
 	fd, wake int
+	bare     bool // the interface has no link layer
 	memory   []byte
 	options  RingOptions
 	next     int // the block that the kernel hands over next
@@ -107,7 +108,7 @@ func (s Stats) Add(o Stats) Stats {
 // OpenRing opens a socket and makes it a ring on the interface with the given
 // index, for datagrams to UDP port port.
 func OpenRing(ifindex int, port uint16, o RingOptions) (*Ring, error) {
-	s, err := NewSocket(port, DefaultSnapLength)
+	s, err := NewSocket(port)
 	if err != nil {
 		return nil, err
 	}
@@ -117,20 +118,31 @@ func OpenRing(ifindex int, port uint16, o RingOptions) (*Ring, error) {
 // Ring makes the socket a ring on the interface with the given index. The
 // socket belongs to the ring from then on, also when an error is returned; it
 // is closed then. The error is ErrInterfaceDown when there is no such
-// interface or it is down.
+// interface or it is down, ErrLinkLayer when its frames can't be read.
 func (s *Socket) Ring(ifindex int, o RingOptions) (*Ring, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	r := &Ring{fd: s.fd, wake: -1, options: o}
 	s.fd = -1
-	if err := r.open(ifindex); err != nil {
+	if err := r.open(ifindex, s.port); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
-func (r *Ring) open(ifindex int) error {
+func (r *Ring) open(ifindex int, port uint16) error {
+	var err error
+	if r.bare, err = isBare(r.fd, ifindex); err != nil {
+		return err
+	}
+	program := Filter(port)
+	if r.bare {
+		program = BareFilter(port)
+	}
+	if err := setFilter(r.fd, program); err != nil {
+		return err
+	}
 	for _, option := range []struct {
 		name  string
 		id    int
@@ -153,7 +165,6 @@ func (r *Ring) open(ifindex int) error {
 	}); err != nil {
 		return fmt.Errorf("set up a ring of %d bytes: %w", size, err)
 	}
-	var err error
 	if r.memory, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map a ring of %d bytes: %w", size, err)
 	}
@@ -202,7 +213,7 @@ func (r *Ring) Next(wait time.Duration) (*Block, error) {
 		memory := r.memory[r.next*r.options.BlockSize:][:r.options.BlockSize]
 		if atomic.LoadUint32(blockStatus(memory))&unix.TP_STATUS_USER != 0 {
 			r.next = (r.next + 1) % r.options.Blocks
-			r.block.reset(memory, &r.books)
+			r.block.reset(memory, r.bare, &r.books)
 			return &r.block, nil
 		}
 		left := time.Until(deadline)

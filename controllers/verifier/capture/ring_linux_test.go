@@ -57,7 +57,7 @@ func drain(t *testing.T, ring *capture.Ring, n int) (frames []record, err error)
 func TestTheRingHoldsTheFrameAsItWasOnTheWire(t *testing.T) {
 	pair := frametest.NewPair(t)
 	ring := openRing(t, &pair.Receiver, capture.RingOptions{})
-	long := frametest.Copy(1, make([]byte, 1400)).Bytes()
+	long := frametest.Copy(1, frametest.Inner(string(make([]byte, 1400))).Bytes()).Bytes()
 	short := frametest.Copy(1, []byte("x")).Bytes()
 	before := time.Now()
 	pair.Sender.Send(t, long, short)
@@ -66,7 +66,7 @@ func TestTheRingHoldsTheFrameAsItWasOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := time.Now()
-	if frames[0].Data != string(long[:capture.DefaultSnapLength]) || frames[0].Length != len(long) {
+	if frames[0].Data != string(long[:capture.SnapLength]) || frames[0].Length != len(long) {
 		t.Errorf("%d bytes captured of %d: %x", len(frames[0].Data), frames[0].Length, frames[0].Data)
 	}
 	if frames[1].Data != string(short) || frames[1].Length != len(short) {
@@ -215,12 +215,12 @@ func TestASpareSocketNeedsNoCapabilityToCapture(t *testing.T) {
 	frame := frametest.Copy(1, []byte("x")).Bytes()
 	var ring *capture.Ring
 	pair.Receiver.Do(t, func() error {
-		spare, err := capture.NewSocket(vxlan.Port, capture.DefaultSnapLength)
+		spare, err := capture.NewSocket(vxlan.Port)
 		if err != nil {
 			return err
 		}
 		dropCapabilities(t)
-		if _, err := capture.NewSocket(vxlan.Port, capture.DefaultSnapLength); !errors.Is(err, unix.EPERM) {
+		if _, err := capture.NewSocket(vxlan.Port); !errors.Is(err, unix.EPERM) {
 			t.Errorf("a thread without capabilities opened a packet socket: %v", err)
 		}
 		ring, err = spare.Ring(pair.Receiver.Index, capture.RingOptions{})
@@ -258,6 +258,48 @@ func TestUnfitSizesAreRefused(t *testing.T) {
 				}
 				return nil
 			})
+		})
+	}
+}
+
+// The kernel gives the device the types of others, which it can't make everywhere.
+func TestWhatIsReadOfAnInterfaceIsChosenByItsType(t *testing.T) {
+	packet := frametest.Copy(1, frametest.Inner("x").Bytes()).Bytes()[14:]
+	for name, e := range map[string]struct {
+		kind int
+		want error
+	}{
+		"tun or WireGuard": {unix.ARPHRD_NONE, nil},
+		"a modem":          {unix.ARPHRD_RAWIP, nil},
+		"IP in IP":         {unix.ARPHRD_TUNNEL, nil},
+		"IP in IPv6":       {unix.ARPHRD_TUNNEL6, nil},
+		"IPv6 in IP":       {unix.ARPHRD_SIT, nil},
+		"PPP":              {unix.ARPHRD_PPP, nil},
+		"InfiniBand":       {unix.ARPHRD_INFINIBAND, capture.ErrLinkLayer},
+		"a radio monitor":  {unix.ARPHRD_IEEE80211_RADIOTAP, capture.ErrLinkLayer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pair := frametest.NewPair(t)
+			tun := frametest.NewTun(t, &pair.Receiver, "tun7")
+			tun.SetType(t, e.kind)
+			var ring *capture.Ring
+			var err error
+			tun.Do(t, func() error {
+				ring, err = capture.OpenRing(tun.Index, vxlan.Port, capture.RingOptions{})
+				return nil
+			})
+			if !errors.Is(err, e.want) {
+				t.Fatalf("%v, want %v", err, e.want)
+			}
+			if err != nil {
+				return
+			}
+			defer ring.Close()
+			tun.Put(t, packet)
+			frames, err := drain(t, ring, 1)
+			if want := string(make([]byte, 12)) + "\x08\x00" + string(packet); err != nil || frames[0].Data != want || frames[0].Length != len(want) {
+				t.Errorf("%x, %v, want %x", frames, err, want)
+			}
 		})
 	}
 }

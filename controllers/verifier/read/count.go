@@ -19,8 +19,6 @@ const (
 	longestFrame = 1522
 	// framesPerPoll are counted before it is looked what else is to be done.
 	framesPerPoll = 4096
-
-	cacheBits = 12
 )
 
 // The kinds of inner packets that are told apart.
@@ -38,15 +36,14 @@ const (
 // ofProtocol is the kind of an IP protocol.
 var ofProtocol = [256]uint8{match.TCP: isTCP, match.UDP: isUDP, match.ICMP: isICMP, match.ICMPv6: isICMPv6}
 
-// counter counts the frames of one file. Streams lie in a slice that a map
-// with a seeded hash leads to, so that nobody can craft a file that is slow to
-// count; a small cache in front of it serves the streams that come often.
+// counter counts the frames of one file. Streams lie in a slice that an open table
+// leads to, whose hash has a secret, so that nobody can craft a file that is slow to count.
 type counter struct {
 	port    uint16
 	filter  *filter // nil without --filter
-	index   map[vxlan.Key]int32
 	streams []streamCount
-	cache   [1 << cacheBits]int32 // index of a stream plus 1
+	slots   []int32 // index of a stream plus 1, at most half full
+	shift   int     // by which a hash becomes a place in slots
 	classes [vxlan.Classes]uint64
 	ports   ports
 	beyond  uint64
@@ -94,7 +91,9 @@ func (s *streamCount) add(protocol uint8, direction match.Direction) {
 const directions = 3
 
 func newCounter(port uint16, filter *filter) *counter {
-	return &counter{port: port, filter: filter, index: map[vxlan.Key]int32{}}
+	c := &counter{port: port, filter: filter}
+	c.index(10)
+	return c
 }
 
 // all counts the frames of a file. Now and then it calls poll, and ends when that
@@ -139,42 +138,52 @@ func (c *counter) frame(f *capture.Frame) {
 	if f.Length > longestFrame {
 		s.super++
 	}
-	if !s.sameDestination(f.Data, outer) {
-		s.elsewhere++
-	}
-	inner := f.Data[outer.InnerOffset:outer.InnerEnd]
-	if c.filter == nil && s.glance(inner, outer.InnerLength) {
+	if c.filter == nil && s.glance(f.Data[:outer.InnerEnd], outer) {
 		return
 	}
-	s.look(inner, outer.InnerLength, c.filter)
-}
-
-// sameDestination reports whether a packet went to where the first of the stream went.
-func (s *streamCount) sameDestination(b []byte, outer *vxlan.Outer) bool {
-	if s.source4 != 0 && b[12] == 8 && b[13] == 0 { // no VLAN tag: the address is where it always is
-		return binary.BigEndian.Uint32(b[30:34]) == s.destination4
+	if outer.Destination(f.Data) != s.destination {
+		s.elsewhere++
 	}
-	return outer.Destination(b) == s.destination
+	s.look(f.Data[outer.InnerOffset:outer.InnerEnd], outer.InnerLength, c.filter)
 }
 
 // stream finds or makes the stream of a packet; nil when there are too many.
 func (c *counter) stream(f *capture.Frame, outer *vxlan.Outer) *streamCount {
-	key := outer.Key
-	slot := &c.cache[key.Hash()>>(64-cacheBits)]
-	if i := int(*slot) - 1; uint(i) < uint(len(c.streams)) && c.streams[i].key == key {
-		return &c.streams[i]
-	}
-	i, ok := c.index[key]
-	if !ok {
-		if len(c.streams) == maxStreams {
-			return nil
+	for at := outer.Key.Hash() >> c.shift; ; at++ {
+		slot := &c.slots[at&uint64(len(c.slots)-1)]
+		i := uint(*slot) - 1
+		if i >= uint(len(c.streams)) {
+			return c.begin(slot, f, outer)
 		}
-		i = int32(len(c.streams))
-		c.streams = append(c.streams, newStream(f, outer, c.filter))
-		c.index[key] = i
+		if s := &c.streams[i]; s.key == outer.Key {
+			return s
+		}
 	}
-	*slot = i + 1
-	return &c.streams[i]
+}
+
+// begin makes the stream of a packet, which is the first of it.
+func (c *counter) begin(slot *int32, f *capture.Frame, outer *vxlan.Outer) *streamCount {
+	if len(c.streams) == maxStreams {
+		return nil
+	}
+	c.streams = append(c.streams, newStream(f, outer, c.filter))
+	*slot = int32(len(c.streams))
+	if 2*len(c.streams) > len(c.slots) {
+		c.index(64 - c.shift + 1)
+	}
+	return &c.streams[len(c.streams)-1]
+}
+
+// index makes the table of streams anew, with room for half of 1<<bits.
+func (c *counter) index(bits int) {
+	c.slots, c.shift = make([]int32, 1<<bits), 64-bits
+	for i := range c.streams {
+		at := c.streams[i].key.Hash() >> c.shift
+		for c.slots[at] != 0 {
+			at = (at + 1) & uint64(len(c.slots)-1)
+		}
+		c.slots[at] = int32(i + 1)
+	}
 }
 
 // newStream is a stream whose first packet is f; it is not counted yet.
@@ -196,15 +205,16 @@ func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount
 	return s
 }
 
-// glance counts what is in an inner frame of length bytes where it is the usual: an
-// IPv4 packet without options, VLAN tag or fragments. It says what look says, in a
-// third of the time; otherwise it returns false and has counted nothing.
-func (s *streamCount) glance(frame []byte, length int) bool {
-	const header, ports = 14 + 20, 4
-	if len(frame) < header+ports || s.source4 == 0 {
+// glance counts what is in a frame where both headers of IP are the usual: IPv4 without
+// options, VLAN tag or fragments. It says what look says, in a third of the time; otherwise
+// it returns false and has counted nothing.
+func (s *streamCount) glance(frame []byte, outer *vxlan.Outer) bool {
+	const usual, ports, atInner = 14 + 20, 4, 14 + 20 + 16
+	if len(frame) < atInner+usual+ports || outer.InnerOffset != atInner || s.source4 == 0 {
 		return false
 	}
-	b := (*[header + ports]byte)(frame) // checked once
+	all := (*[atInner + usual + ports]byte)(frame) // checked once
+	b := (*[usual + ports]byte)(all[atInner:])
 	if binary.BigEndian.Uint32(b[12:16])&^0xff != 0x0800_4500 || binary.BigEndian.Uint16(b[20:22])&0x3fff != 0 {
 		return false
 	}
@@ -212,7 +222,10 @@ func (s *streamCount) glance(frame []byte, length int) bool {
 	if total < 20+ports {
 		return false
 	}
-	if 14+total > length {
+	if binary.BigEndian.Uint32(all[30:34]) != s.destination4 {
+		s.elsewhere++
+	}
+	if 14+total > outer.InnerLength {
 		s.truncated++
 	}
 	direction := match.Unknown
@@ -231,18 +244,13 @@ func (s *streamCount) glance(frame []byte, length int) bool {
 func (s *streamCount) look(b []byte, length int, filter *filter) {
 	var inner vxlan.Inner
 	vxlan.WalkInner(b, &inner)
-	if inner.Declared > length || len(b) == length && headerCut(&inner) {
+	if inner.Truncated(len(b), length) {
 		s.truncated++
 	}
 	s.add(kind(&inner), s.source.Direction(&inner))
 	if filter != nil {
 		filter.judge(s, &inner, uint64(length))
 	}
-}
-
-// headerCut reports whether not even the header of an inner IP packet is there.
-func headerCut(p *vxlan.Inner) bool {
-	return !p.HasAddresses && (p.Kind == vxlan.Headless || p.Kind == vxlan.IPv4 || p.Kind == vxlan.IPv6)
 }
 
 // kind is what an inner packet is.

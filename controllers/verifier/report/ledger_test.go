@@ -11,7 +11,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
-func packets(n int64) v1alpha1.Counts { return v1alpha1.Counts{Packets: n} }
+func packets(n int64) v1alpha1.Tallies { return v1alpha1.Tallies{Counts: v1alpha1.Counts{Packets: n}} }
 
 func TestWhatOverlappingRunsReport(t *testing.T) {
 	for _, c := range []struct {
@@ -70,7 +70,7 @@ func TestWhatOverlappingRunsReport(t *testing.T) {
 			w.write(first)
 			c.play(w, first)
 			w.check()
-			if diff := cmp.Diff(packets(c.want), w.reports()); diff != "" {
+			if diff := cmp.Diff(packets(c.want).Counts, w.reports().Counts); diff != "" {
 				t.Errorf("reported (-want +got):\n%s", diff)
 			}
 		})
@@ -79,7 +79,7 @@ func TestWhatOverlappingRunsReport(t *testing.T) {
 
 // entryOf is an entry that another run has written.
 func entryOf(n int64, observed time.Time) *v1alpha1.Verification {
-	e := report.Totals{Counts: packets(n)}.Entry(report.Observation{Node: "node-1", At: observed, Started: noon.Add(-time.Hour)})
+	e := report.Totals{Tallies: packets(n)}.Entry(report.Observation{Node: "node-1", At: observed, Started: noon.Add(-time.Hour)})
 	return &e
 }
 
@@ -90,41 +90,41 @@ func TestWhatARunReportsAfterAReadThatIsOutOfTheOrdinary(t *testing.T) {
 		want int64
 	}{
 		{"an entry as of a time that is still to come may hold all that was counted", func(l *report.Ledger) {
-			l.Record(noon.Add(time.Second), report.Totals{Counts: packets(4)})
+			l.Record(noon.Add(time.Second), report.Totals{Tallies: packets(4)})
 			l.Merge(report.Stored{Own: entryOf(14, noon.Add(time.Hour))})
 		}, 14},
 		{"so may one that was written before the clock was set back", func(l *report.Ledger) {
-			l.Record(noon.Add(time.Minute), report.Totals{Counts: packets(4)})
-			l.Record(noon.Add(time.Second), report.Totals{Counts: packets(6)})
+			l.Record(noon.Add(time.Minute), report.Totals{Tallies: packets(4)})
+			l.Record(noon.Add(time.Second), report.Totals{Tallies: packets(6)})
 			l.Merge(report.Stored{Own: entryOf(16, noon.Add(30*time.Second))})
 		}, 16},
 		{"and one as of before the clock was set back, though it is not after what was recorded", func(l *report.Ledger) {
-			l.Record(noon.Add(time.Minute), report.Totals{Counts: packets(4)})
-			l.Record(noon.Add(-time.Minute), report.Totals{Counts: packets(6)})
+			l.Record(noon.Add(time.Minute), report.Totals{Tallies: packets(4)})
+			l.Record(noon.Add(-time.Minute), report.Totals{Tallies: packets(6)})
 			l.Merge(report.Stored{Own: entryOf(16, noon.Add(-2*time.Minute))})
 		}, 16},
 		{"an entry that was written in the same microsecond, and later, may hold what was recorded", func(l *report.Ledger) {
-			l.Record(noon.Add(time.Second), report.Totals{Counts: packets(4)})
-			l.Record(noon.Add(2*time.Second), report.Totals{Counts: packets(6)})
+			l.Record(noon.Add(time.Second), report.Totals{Tallies: packets(4)})
+			l.Record(noon.Add(2*time.Second), report.Totals{Tallies: packets(6)})
 			l.Merge(report.Stored{Own: entryOf(16, noon.Add(time.Second+999*time.Nanosecond))})
 		}, 16},
 		{"an entry that somebody removed is reported again", func(l *report.Ledger) {
 			l.Merge(report.Stored{Own: entryOf(10, noon)})
 			l.Reported()
-			l.Record(noon.Add(time.Second), report.Totals{Counts: packets(4)})
+			l.Record(noon.Add(time.Second), report.Totals{Tallies: packets(4)})
 			l.Merge(report.Stored{})
 		}, 14},
 		{"a status that somebody emptied makes no totals of nothing", func(l *report.Ledger) {
 			l.Merge(report.Stored{Own: entryOf(10, noon), Retired: packets(100), Others: packets(50)})
 			l.Reported()
-			l.Record(noon.Add(time.Second), report.Totals{Counts: packets(4)})
+			l.Record(noon.Add(time.Second), report.Totals{Tallies: packets(4)})
 			l.Merge(report.Stored{})
 		}, 14},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := report.NewLedger(noon)
 			c.play(l)
-			if diff := cmp.Diff(packets(c.want), l.Totals().Counts); diff != "" {
+			if diff := cmp.Diff(packets(c.want).Counts, l.Totals().Counts); diff != "" {
 				t.Errorf("totals (-want +got):\n%s", diff)
 			}
 		})
@@ -145,8 +145,9 @@ func TestALedgerKeepsTheFirstAndTheLastPacketOfAllRuns(t *testing.T) {
 	want.StartedAt = at(0)
 	expectEntry(t, want, reported())
 
-	l.Close(report.Totals{Counts: packets(1), First: noon.Add(time.Second), Last: noon.Add(time.Second)})
-	l.Record(noon.Add(3*time.Second), report.Totals{Counts: packets(2), First: noon.Add(2 * time.Second), Last: noon.Add(2 * time.Second)})
+	l.Close(report.Totals{Tallies: packets(1), First: noon.Add(time.Second), Last: noon.Add(time.Second)})
+	l.Record(noon.Add(3*time.Second), report.Totals{Tallies: packets(2), First: noon.Add(2 * time.Second), Last: noon.Add(2 * time.Second)})
+	want.InEpoch = &v1alpha1.Counts{Packets: 3} // the one before knew no epoch
 	want.Packets, want.LastPacketAt, want.LastPacket = 13, at(2*time.Second), ""
 	expectEntry(t, want, reported())
 }
@@ -169,14 +170,14 @@ func TestTheStartMovesUntilThereMayBeAnEntry(t *testing.T) {
 
 func TestWhatASessionHasStoredOfANode(t *testing.T) {
 	entry := func(node string, n int64) v1alpha1.Verification {
-		return v1alpha1.Verification{Node: node, Counts: packets(n), ObservedAt: metav1.NewMicroTime(noon)}
+		return v1alpha1.Verification{Node: node, Counts: packets(n).Counts, ObservedAt: metav1.NewMicroTime(noon)}
 	}
 	s := &v1alpha1.MirrorSession{}
 	if diff := cmp.Diff(report.Stored{}, report.StoredIn(s, "node-1")); diff != "" {
 		t.Errorf("before anybody has written (-want +got):\n%s", diff)
 	}
 	s.Status.Verification = []v1alpha1.Verification{entry("node-0", 1), entry("node-1", 2), entry("node-2", 4)}
-	s.Status.Traffic = &v1alpha1.Traffic{Retired: &v1alpha1.Retired{Counts: packets(8)}}
+	s.Status.Traffic = &v1alpha1.Traffic{Retired: &v1alpha1.Retired{Counts: packets(8).Counts}}
 	want := report.Stored{Own: new(entry("node-1", 2)), Others: packets(1 + 4), Retired: packets(8)}
 	if diff := cmp.Diff(want, report.StoredIn(s, "node-1")); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
@@ -189,7 +190,7 @@ func TestALongRunStillKnowsWhatItHadCountedLately(t *testing.T) {
 	count := func() {
 		now = now.Add(time.Second)
 		n++
-		l.Record(now, report.Totals{Counts: packets(n)})
+		l.Record(now, report.Totals{Tallies: packets(n)})
 	}
 	for range 1000 {
 		count()
@@ -199,7 +200,7 @@ func TestALongRunStillKnowsWhatItHadCountedLately(t *testing.T) {
 		count()
 	}
 	l.Merge(report.Stored{Own: theirs})
-	if diff := cmp.Diff(packets(n+7), l.Totals().Counts); diff != "" {
+	if diff := cmp.Diff(packets(n+7).Counts, l.Totals().Counts); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
 }
@@ -223,7 +224,7 @@ func TestATargetIsElsewhereWhenItIsKnownToBeOnOtherNodes(t *testing.T) {
 	} {
 		s := &v1alpha1.MirrorSession{}
 		s.Spec.Target.NodeName, s.Status.Target = c.named, c.found
-		if got := report.Elsewhere(s, "a"); got != c.want {
+		if got := s.TargetElsewhere("a"); got != c.want {
 			t.Errorf("%s: it is %t", name, got)
 		}
 	}

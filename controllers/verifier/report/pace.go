@@ -2,6 +2,7 @@ package report
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -9,27 +10,23 @@ import (
 
 const (
 	// Level is the shortest time between two writes for one session that only move
-	// numbers. It is also the shortest time between two writes because message, interface or
-	// the other claimants have changed, which can happen again and again.
-	Level = 15 * time.Second
+	// numbers. It is also the shortest time between two writes because the epoch has changed,
+	// and between two because something else has that can change again and again: message,
+	// interface, the other claimants, sources, rules.
+	Level = v1alpha1.ReportInterval
 	// Silence is after how long without a packet a stream counts as silent; its last
 	// counts are then written at once.
-	Silence = 3 * time.Second
+	Silence = v1alpha1.ReportSilence
 	// silenceInterval is the shortest time between two writes because a stream fell silent:
 	// one that pauses every few seconds is not written at each pause. It is a second less
 	// than Level, because a stream's last counts must be written within Level after its last
 	// packet, and the write itself takes time.
 	silenceInterval = Level - time.Second
-	// clusterWrites is how many writes that only move numbers the API server gets from
-	// all verifiers together, per second.
-	clusterWrites = 50
 )
 
 // Interval is the time between two writes for one session that only move numbers, when
 // the cluster has so many sessions.
-func Interval(sessions int) time.Duration {
-	return max(Level, time.Duration(sessions)*time.Second/clusterWrites)
-}
+func Interval(sessions int) time.Duration { return v1alpha1.ReportEvery(sessions) }
 
 // Urgency is how much an entry is worth a write now.
 type Urgency int
@@ -52,15 +49,16 @@ type Pace struct {
 	// from is where the interval to the next write that only moves numbers begins: when the
 	// last entry was written, or somewhat later.
 	from time.Time
-	// silence is when an entry was last written because of silence, and change when another
-	// message or interface, or other claimants, were.
-	silence, change time.Time
+	// silence is when an entry was last written because of silence, epoch when one of another
+	// epoch was, and change when one that differed in more than numbers.
+	silence, epoch, change time.Time
 }
 
 // Due returns how urgent a write of the entry is: an edge when it is the first one, when a
-// kind of packet comes for the first time, when drops begin, when message, interface or the
-// other claimants change, and when a stream falls silent; else numbers, when the interval
-// has passed and there is something new. Asking changes nothing.
+// kind of packet comes for the first time, or for the first time in an epoch, when drops
+// begin, when the epoch, message, interface, other claimants, sources or rules change, and
+// when a stream falls silent; else numbers, when the interval has passed and there is
+// something new. Asking changes nothing.
 func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
 	switch {
 	case p.at.IsZero():
@@ -68,6 +66,8 @@ func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Dur
 	case !p.Differs(entry):
 		return Nothing
 	case began(p.written.Counts, entry.Counts),
+		p.written.Epoch == entry.Epoch && began(inEpoch(&p.written), inEpoch(&entry)),
+		p.written.Epoch != entry.Epoch && now.Sub(p.epoch) >= Level,
 		p.changed(entry) && now.Sub(p.change) >= Level,
 		p.silent(now, entry):
 		return Edge
@@ -83,6 +83,9 @@ func (p *Pace) Written(now time.Time, entry v1alpha1.Verification, interval time
 	if p.at.IsZero() || p.changed(entry) {
 		p.change = now
 	}
+	if !p.at.IsZero() && p.written.Epoch != entry.Epoch {
+		p.epoch = now
+	}
 	if p.silent(now, entry) {
 		p.silence = now
 	}
@@ -97,12 +100,34 @@ func (p *Pace) Last() time.Time { return p.at }
 // Differs reports whether the entry holds anything that is not stored yet. An entry that
 // differs only in when it was observed does not.
 func (p *Pace) Differs(entry v1alpha1.Verification) bool {
-	return p.at.IsZero() || p.written.Counts != entry.Counts || p.changed(entry)
+	was := &p.written
+	return p.at.IsZero() || p.changed(entry) || was.ForeignSender != entry.ForeignSender || was.Imbalance != entry.Imbalance ||
+		!v1alpha1.TalliesOf(was).Equal(v1alpha1.TalliesOf(&entry))
 }
 
+// changed reports whether more has changed than numbers. Who is the foreign sender can change
+// with each packet: it goes with the numbers.
 func (p *Pace) changed(entry v1alpha1.Verification) bool {
 	was := &p.written
-	return was.Message != entry.Message || was.Shared != entry.Shared || was.Interface != entry.Interface || was.Ended != entry.Ended
+	return was.Message != entry.Message || was.Shared != entry.Shared || was.Interface != entry.Interface || was.Ended != entry.Ended ||
+		(was.Imbalance == 0) != (entry.Imbalance == 0) || !sameLists(was, &entry)
+}
+
+// sameLists reports whether two entries have counts of the same sources and rules.
+func sameLists(a, b *v1alpha1.Verification) bool {
+	return slices.EqualFunc(a.Sources, b.Sources, func(a, b v1alpha1.SourceCounts) bool {
+		return a.InterfaceID == b.InterfaceID && a.Address == b.Address
+	}) && slices.EqualFunc(a.Rules, b.Rules, func(a, b v1alpha1.RuleCounts) bool {
+		return a.Direction == b.Direction && a.Priority == b.Priority
+	})
+}
+
+// inEpoch are the counts of the entry's epoch.
+func inEpoch(e *v1alpha1.Verification) v1alpha1.Counts {
+	if e.InEpoch == nil {
+		return v1alpha1.Counts{}
+	}
+	return *e.InEpoch
 }
 
 // silent reports whether the session's own packets have stopped and some of them are not

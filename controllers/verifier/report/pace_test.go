@@ -58,6 +58,21 @@ func TestWhenAnEntryIsWorthAWrite(t *testing.T) {
 			counts(func(e *v1alpha1.Verification) { e.Message = "the interface is down" }), 20 * time.Second, 1, report.Edge},
 		{"a message that comes and goes is not written each time", counts(nil),
 			counts(func(e *v1alpha1.Verification) { e.Message = "the interface is down" }), time.Second, 1, report.Nothing},
+		{"a source more is written at once", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Sources = sourcesOf(0, 0) }), 20 * time.Second, 5000, report.Edge},
+		{"other rules are written at once", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Rules = rulesOf(0, 0) }), 20 * time.Second, 5000, report.Edge},
+		{"books that are off are written at once", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.Imbalance = -3 }), 20 * time.Second, 5000, report.Edge},
+		{"by how much they are off goes with the numbers", counts(func(e *v1alpha1.Verification) { e.Imbalance = -3 }),
+			counts(func(e *v1alpha1.Verification) { e.Imbalance = -4 }), 17 * time.Second, 1, report.Numbers},
+		{"who is the foreign sender goes with the numbers", counts(nil),
+			counts(func(e *v1alpha1.Verification) { e.ForeignSender = "192.0.2.1" }), time.Hour, 1, report.Numbers},
+		{"another epoch is written at once", counts(nil), counts(func(e *v1alpha1.Verification) { e.Epoch = 1 }), time.Second, 5000, report.Edge},
+		{"the first packet in an epoch is written at once", counts(func(e *v1alpha1.Verification) { e.Epoch = 1 }),
+			counts(func(e *v1alpha1.Verification) { e.Epoch = 1; e.Packets++; e.InEpoch = &v1alpha1.Counts{Packets: 1} }), time.Second, 5000, report.Edge},
+		{"the second in an epoch is not", counts(func(e *v1alpha1.Verification) { e.InEpoch = &v1alpha1.Counts{Packets: 1} }),
+			counts(func(e *v1alpha1.Verification) { e.Packets++; e.InEpoch = &v1alpha1.Counts{Packets: 2} }), time.Second, 5000, report.Nothing},
 		{"another interface is written at once", counts(nil),
 			counts(func(e *v1alpha1.Verification) { e.Interface = "eth1" }), 20 * time.Second, 5000, report.Edge},
 	} {
@@ -92,6 +107,32 @@ func expectUrgency(t *testing.T, was, is v1alpha1.Verification, after time.Durat
 		if got := p.Due(noon.Add(after), is, interval); got != want {
 			t.Errorf("%s after the write the urgency is %d, want %d", after, got, want)
 		}
+	}
+}
+
+func TestEpochsThatFollowEachOtherQuicklyAreNotWrittenEachTime(t *testing.T) {
+	const tick, length = 500 * time.Millisecond, 10 * time.Minute
+	var p report.Pace
+	e := v1alpha1.Verification{Node: "node-1", Interface: "eth0", InEpoch: &v1alpha1.Counts{}}
+	writes, last := 0, time.Duration(0)
+	for now := time.Duration(0); now <= length; now += tick {
+		if now < length-report.Level-2*time.Second { // each with a first packet
+			e.Epoch++
+			e.Packets++
+			e.InEpoch, e.LastPacketAt = &v1alpha1.Counts{Packets: e.Epoch % 2, Unexpected: 1 - e.Epoch%2}, at(now)
+			last = now
+		}
+		if p.Due(noon.Add(now), e, report.Interval(5000)) != report.Nothing {
+			p.Written(noon.Add(now), e, report.Interval(5000))
+			writes++
+		}
+	}
+	// In each stretch of 15 s one because of the epoch and one for silence or numbers.
+	if most := 2*int(length/report.Level) + 3; writes > most {
+		t.Errorf("%d writes in %s, want at most %d", writes, length, most)
+	}
+	if p.Differs(e) {
+		t.Errorf("the last epoch, of %s, is not written", last)
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"net/netip"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +15,7 @@ import (
 // several runs of the verifier. The zero value is nothing. It is a value: no method
 // changes it.
 type Totals struct {
-	Counts v1alpha1.Counts
+	v1alpha1.Tallies
 	// First and Last are the times of the first and the last packet, zero for none.
 	First, Last time.Time
 
@@ -23,29 +24,52 @@ type Totals struct {
 }
 
 // Counted are the totals of one stretch of counting, in which the interface's ring
-// dropped so many frames. While the filter is not known (judged is false) a packet that
-// no rule matched is undecided, because nobody asked the right rules.
+// dropped so many frames; those of the rules are of all of it, of no epoch. While the filter
+// is not known (judged is false) a packet that no rule matched, or that one rejects, is
+// undecided, because nobody asked the right rules.
 func Counted(c tally.SessionCounts, drops uint64, judged bool) Totals {
 	unexpected, undecided := c.Unexpected+c.NotIP, c.Undecidable+c.Malformed+c.DirectionUnknown
 	if !judged {
 		unexpected, undecided = c.NotIP, undecided+c.Unexpected
 	}
-	return Totals{
-		Counts: v1alpha1.Counts{
-			Packets:       int64(c.Accepted),
-			Bytes:         int64(c.AcceptedBytes),
-			Unexpected:    int64(unexpected),
-			Undecided:     int64(undecided),
-			ForeignSource: int64(c.ForeignSource),
-			Dropped:       int64(drops),
-		},
-		First: c.FirstSeen, Last: c.LastSeen, packet: c.Last,
+	out := Totals{First: c.FirstSeen, Last: c.LastSeen, packet: c.Last}
+	out.Counts = v1alpha1.Counts{
+		Packets:       int64(c.Accepted),
+		Bytes:         int64(c.AcceptedBytes),
+		Unexpected:    int64(unexpected),
+		Undecided:     int64(undecided),
+		ForeignSource: int64(c.ForeignSource),
+		Dropped:       int64(drops),
+		Truncated:     int64(c.Truncated),
+		Unreadable:    int64(c.Unreadable),
+	}
+	for _, s := range c.Sources {
+		out.Sources = append(out.Sources, countedOf(s, judged))
+	}
+	for _, r := range c.Rules {
+		if !judged && !r.Accept {
+			r.Packets = 0
+		}
+		out.Rules = append(out.Rules, v1alpha1.RuleCounts{Direction: r.Direction, Priority: int32(r.Priority), Packets: int64(r.Packets)})
+	}
+	out.Sources, out.Rules = v1alpha1.SortedSources(out.Sources), v1alpha1.SortedRules(out.Rules)
+	return out
+}
+
+func countedOf(s tally.SourceCounts, judged bool) v1alpha1.SourceCounts {
+	unexpected := s.NotIP
+	if judged {
+		unexpected += s.Unexpected
+	}
+	return v1alpha1.SourceCounts{
+		InterfaceID: s.ID, Packets: int64(s.Accepted), Bytes: int64(s.AcceptedBytes),
+		Unexpected: int64(unexpected), Truncated: int64(s.Truncated), LastPacketAt: optional(s.LastSeen),
 	}
 }
 
 // TotalsOf are those of an entry.
 func TotalsOf(e v1alpha1.Verification) Totals {
-	t := Totals{Counts: e.Counts.InBounds(), line: e.LastPacket}
+	t := Totals{Tallies: v1alpha1.TalliesOf(&e), line: e.LastPacket}
 	if e.FirstPacketAt != nil {
 		t.First = e.FirstPacketAt.Time
 	}
@@ -58,7 +82,7 @@ func TotalsOf(e v1alpha1.Verification) Totals {
 // Plus is the sum of both.
 func (t Totals) Plus(u Totals) Totals {
 	sum := t.times(u)
-	sum.Counts = t.Counts.Plus(u.Counts)
+	sum.Tallies = t.Tallies.Plus(u.Tallies)
 	return sum
 }
 
@@ -91,6 +115,14 @@ type Observation struct {
 	// Message says what keeps the verifier from counting, Shared which other sessions claim
 	// the same copies.
 	Message, Shared string
+	// Concealed says that a session of another namespace claims the same copies: of these
+	// nothing is said but how many there are.
+	Concealed bool
+	// ForeignSender sent the most packets of foreign sources that no session claims; it is not
+	// valid for none.
+	ForeignSender netip.Addr
+	// Imbalance is by how many frames the books of the interface's capture are off.
+	Imbalance int64
 	// Ended says that it counts the session no more.
 	Ended bool
 }
@@ -98,18 +130,34 @@ type Observation struct {
 // Entry is the status entry, except the line of the last packet, which costs more than
 // all the rest and is needed only when the entry is written.
 func (t Totals) Entry(o Observation) v1alpha1.Verification {
-	return v1alpha1.Verification{
-		Counts:        t.Counts.InBounds(),
+	in := t.InBounds()
+	e := v1alpha1.Verification{
+		Counts:        in.Counts,
 		Node:          o.Node,
 		Interface:     v1alpha1.FitASCII(o.Interface, maxInterface),
 		ObservedAt:    micro(o.At),
 		StartedAt:     optional(o.Started),
 		FirstPacketAt: optional(t.First),
 		LastPacketAt:  optional(t.Last),
+		Epoch:         max(in.Epoch, 0),
+		InEpoch:       &in.InEpoch,
+		Imbalance:     min(max(o.Imbalance, -v1alpha1.MaxCount), v1alpha1.MaxCount),
 		Message:       v1alpha1.FitASCII(o.Message, maxText),
 		Shared:        v1alpha1.FitASCII(o.Shared, maxText),
 		Ended:         o.Ended,
 	}
+	if o.Concealed {
+		return e
+	}
+	if o.ForeignSender.IsValid() {
+		e.ForeignSender = v1alpha1.FitASCII(o.ForeignSender.String(), maxAddress)
+	}
+	for _, s := range in.Sources[:min(len(in.Sources), maxSources)] {
+		s.InterfaceID, s.Address = v1alpha1.FitASCII(s.InterfaceID, MaxInterfaceID), v1alpha1.FitASCII(s.Address, maxAddress)
+		e.Sources = append(e.Sources, s)
+	}
+	e.Rules = in.Rules[:min(len(in.Rules), maxRules)]
+	return e
 }
 
 // micro cuts a time to what the API server keeps of a MicroTime, so that what is read
@@ -126,9 +174,15 @@ func optional(t time.Time) *metav1.MicroTime {
 	return &m
 }
 
-// The bounds of an entry's texts, in characters. With a longer one the API server would
-// refuse the whole entry.
+// The bounds of an entry's texts, in characters, and of its lists. With a longer one the API
+// server would refuse the whole entry.
 const (
+	// MaxInterfaceID is that of a source's interface.
+	MaxInterfaceID = 64
+
 	maxInterface = 64
+	maxAddress   = 45
 	maxText      = 512
+	maxSources   = 10
+	maxRules     = 20
 )

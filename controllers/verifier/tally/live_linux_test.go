@@ -96,7 +96,7 @@ func walkthrough(vni uint32) tally.Session {
 	return tally.Session{
 		ID: "walkthrough", VNI: vni,
 		Sources: []tally.Source{{
-			OuterAddrs: []netip.Addr{frametest.SourceAddr}, MAC: frametest.SourceMAC, Addrs: []netip.Addr{frametest.SourceAddr},
+			ID: "source", OuterAddrs: []netip.Addr{frametest.SourceAddr}, MAC: frametest.SourceMAC, Addrs: []netip.Addr{frametest.SourceAddr},
 		}},
 		Rules: []v1alpha1.Rule{{
 			Direction: v1alpha1.DirectionIngress, Priority: 1, Accept: true, Protocol: v1alpha1.ProtocolTCP,

@@ -18,16 +18,19 @@ type Session struct {
 	VNI uint32
 	// Sources are the mirror sources.
 	Sources []Source
-	// Rules is the filter, in any order. Counts per rule are by its index;
-	// they start again when the list changes.
+	// Rules is the filter, in any order. When the list changes all counts of the
+	// session start again, see [Tally.SetSessions].
 	Rules []v1alpha1.Rule
 	// Concealed is true while the session's packets may be another tenant's:
-	// they are counted, but none of them is kept, nor by which rule it went.
+	// they are counted, but none of them is kept, nor by which rule it went or from
+	// which source it came.
 	Concealed bool
 }
 
 // Source is one mirror source.
 type Source struct {
+	// ID names the source; its counts stay with it as long as it is listed.
+	ID string
 	// OuterAddrs are the addresses its copies may come from.
 	OuterAddrs []netip.Addr
 	// MAC is that of its interface, all zero when not known.
@@ -43,17 +46,22 @@ type session struct {
 	config  Session
 	rules   *match.Rules
 	perRule []uint64 // packets by index of the rule
-	counts  *counts
+	sources map[string]*source
+	whole   *whole
 }
+
+// source is what came from one source of a session: while the session was concealed, and else.
+type source struct{ open, concealed counts }
 
 // claim is a session that a stream is of, by one of its sources.
 type claim struct {
 	session *session
 	source  match.Source
+	counts  *counts // of the source
 }
 
-// compile prepares a session. It goes on with the counts of its predecessor,
-// which may be nil.
+// compile prepares a session. It goes on with the counts of its predecessor, which is nil
+// where it begins.
 func compile(config Session, before *session) (*session, error) {
 	if config.VNI > v1alpha1.MaxVNI {
 		return nil, fmt.Errorf("session %s: VNI %d is more than %d", config.ID, config.VNI, v1alpha1.MaxVNI)
@@ -62,16 +70,43 @@ func compile(config Session, before *session) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session %s: %w", config.ID, err)
 	}
-	s := &session{config: clone(config), rules: rules}
-	switch {
-	case before == nil:
-		s.counts, s.perRule = &counts{}, make([]uint64, rules.Len())
-	case slices.Equal(before.config.Rules, config.Rules):
-		s.counts, s.perRule = before.counts, before.perRule
-	default:
-		s.counts, s.perRule = before.counts, make([]uint64, rules.Len())
+	if before == nil {
+		before = &session{perRule: make([]uint64, rules.Len()), whole: &whole{}}
+	}
+	s := &session{config: clone(config), rules: rules, perRule: before.perRule, whole: before.whole}
+	s.sources = make(map[string]*source, len(config.Sources))
+	for i := range config.Sources {
+		id := config.Sources[i].ID
+		if s.sources[id] = before.sources[id]; s.sources[id] == nil {
+			s.sources[id] = &source{}
+		}
 	}
 	return s, nil
+}
+
+// goesOn reports whether a session with this configuration goes on with the counts of s,
+// which may be nil. With other rules it does not: their counts would be mixed.
+func (s *session) goesOn(config *Session) bool {
+	return s != nil && slices.Equal(s.config.Rules, config.Rules)
+}
+
+// takeLeave keeps in the session's totals what was counted for sources of its predecessor
+// that are listed no more.
+func (s *session) takeLeave(before *session) {
+	for id, left := range before.sources {
+		if s.sources[id] == nil {
+			s.whole.gone.add(&left.open)
+			s.whole.gone.add(&left.concealed)
+		}
+	}
+}
+
+// counter is where packets of a source are counted now.
+func (s *session) counter(id string) *counts {
+	if s.config.Concealed {
+		return &s.sources[id].concealed
+	}
+	return &s.sources[id].open
 }
 
 // clone makes the configuration independent of what the caller does to his.
@@ -86,7 +121,7 @@ func clone(s Session) Session {
 }
 
 // build makes the read-only table for a list of sessions, which go on with the
-// counts of those in before that have the same ID.
+// counts of those in before that have the same ID and rules.
 func build(configs []Session, before *table) (*table, error) {
 	streams := 0
 	sessions := make(map[string]*session, len(configs))
@@ -94,7 +129,11 @@ func build(configs []Session, before *table) (*table, error) {
 		if sessions[config.ID] != nil {
 			return nil, fmt.Errorf("session %s is listed twice", config.ID)
 		}
-		s, err := compile(config, before.sessions[config.ID])
+		old := before.sessions[config.ID]
+		if !old.goesOn(&config) {
+			old = nil
+		}
+		s, err := compile(config, old)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +148,7 @@ func build(configs []Session, before *table) (*table, error) {
 		s := sessions[config.ID]
 		t.vnis[config.VNI] = append(t.vnis[config.VNI], s)
 		for _, source := range s.config.Sources {
-			by := claim{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}}
+			by := claim{session: s, source: match.Source{MAC: source.MAC, Addrs: source.Addrs}, counts: s.counter(source.ID)}
 			for _, address := range source.OuterAddrs {
 				if of := t.addresses[address]; len(of) == 0 || of[len(of)-1] != s {
 					t.addresses[address] = append(of, s)

@@ -2,8 +2,13 @@ package tally
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/match"
 )
 
 // Frames counts every frame that was read, each in exactly one class.
@@ -39,6 +44,9 @@ type Marks struct {
 	// carried together.
 	SuperFrames  uint64
 	SuperPackets uint64
+	// SuperCut are datagrams joined behind another of which the capture does not hold the
+	// VXLAN header. They are in SuperPackets, and packets of no stream.
+	SuperCut uint64
 	// SharedFrames are attributed to more than one session; SharedClaims is to
 	// how many sessions they are, added up.
 	SharedFrames uint64
@@ -61,40 +69,77 @@ type Packet struct {
 	Time time.Time
 }
 
-// SessionCounts is what arrived of one session, since it was first listed.
-// Arrived = Accepted + Unexpected + Undecidable + NotIP + Malformed +
-// DirectionUnknown.
-type SessionCounts struct {
-	ID  string
-	VNI uint32
-	// Frames and Arrived, in packets, differ by super-frames. ArrivedBytes is
-	// the length of the inner frames on the wire, as the mirror sent them.
-	Frames       uint64
-	Arrived      uint64
-	ArrivedBytes uint64
-	// AcceptedBytes is the part of ArrivedBytes that belongs to Accepted.
+// PacketCounts are packets, each under one verdict of package match; see there.
+// Arrived = Accepted + Unexpected + Undecidable + NotIP + Malformed + DirectionUnknown.
+type PacketCounts struct {
+	Arrived uint64
+	// ArrivedBytes is the length of the inner frames on the wire, as the mirror sent
+	// them, and AcceptedBytes the part of it that belongs to Accepted.
+	ArrivedBytes  uint64
 	AcceptedBytes uint64
-	// The verdicts of package match, in packets; see there.
+
 	Accepted         uint64
 	Unexpected       uint64
 	Undecidable      uint64
 	NotIP            uint64
 	Malformed        uint64
 	DirectionUnknown uint64
+	// Truncated are those of all these that the mirror cut, see [vxlan.Inner.Truncated].
+	Truncated uint64
+}
+
+// Plus returns the sum of both.
+func (p PacketCounts) Plus(other PacketCounts) PacketCounts {
+	return PacketCounts{
+		Arrived: p.Arrived + other.Arrived, ArrivedBytes: p.ArrivedBytes + other.ArrivedBytes, AcceptedBytes: p.AcceptedBytes + other.AcceptedBytes,
+		Accepted: p.Accepted + other.Accepted, Unexpected: p.Unexpected + other.Unexpected, Undecidable: p.Undecidable + other.Undecidable,
+		NotIP: p.NotIP + other.NotIP, Malformed: p.Malformed + other.Malformed, DirectionUnknown: p.DirectionUnknown + other.DirectionUnknown,
+		Truncated: p.Truncated + other.Truncated,
+	}
+}
+
+// SourceCounts is what arrived from one source of a session since it was first listed as one,
+// except while the session was concealed.
+type SourceCounts struct {
+	ID string
+	PacketCounts
+	// LastSeen is the kernel's time of the last of these packets, zero before the first.
+	LastSeen time.Time
+}
+
+// RuleCounts are the packets that a rule decided, except while the session was concealed.
+type RuleCounts struct {
+	Direction v1alpha1.Direction
+	Priority  int
+	Accept    bool
+	Packets   uint64
+}
+
+// SessionCounts is what arrived of one session since it was first listed with these rules.
+type SessionCounts struct {
+	ID  string
+	VNI uint32
+	// Frames and Arrived, in packets, differ by super-frames.
+	Frames uint64
+	PacketCounts
 	// Ingress and Egress are the packets by direction, as far as known.
 	Ingress uint64
 	Egress  uint64
-	// Rules are the packets decided by each rule, by its index in the
-	// session's list, except those that came while the session was concealed.
-	// They start again when the list changes.
-	Rules []uint64
+	// Sources are those that are listed, sorted by ID. What came from others before, or while
+	// the session was concealed, is in the counts of the session alone.
+	Sources []SourceCounts
+	// Rules are in the order of the session's list.
+	Rules []RuleCounts
 	// ForeignSource are packets with the session's VNI from an address that
 	// is none of its sources, whether another session claims them or not. They
 	// are in none of the counts above.
 	ForeignSource uint64
+	// ForeignSender sent the most of them that no session claims; it is not valid
+	// where nobody did, or while the session is concealed.
+	ForeignSender netip.Addr
 	// Unreadable are frames from one of the session's own sources in the classes BadHeader,
-	// GPE (with the session's VNI), Malformed and Cut: too broken to be a copy of it. They are
-	// in none of the counts above.
+	// GPE (with the session's VNI), Malformed and Cut, and datagrams of such classes that were
+	// joined behind others: too broken to be a copy of it. They are in none of the counts above.
 	Unreadable uint64
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.
@@ -123,7 +168,8 @@ type Snapshot struct {
 	// LastFrame is when the last of them came, zero for none.
 	LastFrame time.Time
 	Marks     Marks
-	// Removed is the sum of the frames of sessions that are listed no more.
+	// Removed is the sum of the frames of sessions that are listed no more, or that were with
+	// other rules.
 	Removed uint64
 	// Sessions are sorted by ID.
 	Sessions []SessionCounts
@@ -156,9 +202,8 @@ func (s *Snapshot) Check() error {
 	for i := range s.Sessions {
 		c := &s.Sessions[i]
 		frames += c.Frames
-		verdicts := c.Accepted + c.Unexpected + c.Undecidable + c.NotIP + c.Malformed + c.DirectionUnknown
-		if verdicts != c.Arrived {
-			return fmt.Errorf("session %s has %d packets but its verdicts add up to %d", c.ID, c.Arrived, verdicts)
+		if err := c.check(); err != nil {
+			return err
 		}
 	}
 	m := &s.Marks
@@ -169,4 +214,68 @@ func (s *Snapshot) Check() error {
 		return fmt.Errorf("%d frames were attributed, once for each claim, but the sessions add up to %d", claimed, frames)
 	}
 	return nil
+}
+
+// check proves that every packet is under one verdict, and that no source has more than all.
+func (c *SessionCounts) check() error {
+	var sources PacketCounts
+	for _, source := range c.Sources {
+		sources = sources.Plus(source.PacketCounts)
+		if n := source.verdicts(); n != source.Arrived {
+			return fmt.Errorf("source %s of session %s has %d packets but its verdicts add up to %d", source.ID, c.ID, source.Arrived, n)
+		}
+	}
+	if n := c.verdicts(); n != c.Arrived {
+		return fmt.Errorf("session %s has %d packets but its verdicts add up to %d", c.ID, c.Arrived, n)
+	}
+	if sources.Arrived > c.Arrived || c.Truncated > c.Arrived {
+		return fmt.Errorf("session %s has %d packets, %d of them from its sources and %d truncated", c.ID, c.Arrived, sources.Arrived, c.Truncated)
+	}
+	return nil
+}
+
+func (p *PacketCounts) verdicts() uint64 {
+	return p.Accepted + p.Unexpected + p.Undecidable + p.NotIP + p.Malformed + p.DirectionUnknown
+}
+
+// snapshot is a copy of what was counted; senders are those of [Tally.foreignSenders].
+func (s *session) snapshot(senders map[uint32]netip.Addr) SessionCounts {
+	w, sum := s.whole, s.whole.gone
+	out := SessionCounts{
+		ID: s.config.ID, VNI: s.config.VNI,
+		Sources:        make([]SourceCounts, 0, len(s.sources)),
+		Rules:          make([]RuleCounts, len(s.perRule)),
+		ForeignSource:  w.foreign,
+		Unreadable:     w.unreadable,
+		Last:           w.lastCopy.packet(),
+		LastUnexpected: w.lastUnexpectedCopy.packet(),
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.sources)) {
+		source := s.sources[id]
+		sum.add(&source.open)
+		sum.add(&source.concealed)
+		out.Sources = append(out.Sources, SourceCounts{ID: id, PacketCounts: source.open.packets(), LastSeen: moment(source.open.lastSeen)})
+	}
+	for i, rule := range s.config.Rules {
+		out.Rules[i] = RuleCounts{Direction: rule.Direction, Priority: rule.Priority, Accept: rule.Accept, Packets: s.perRule[i]}
+	}
+	if !s.config.Concealed {
+		out.ForeignSender = senders[s.config.VNI]
+	}
+	out.PacketCounts = sum.packets()
+	out.Frames, out.FirstSeen, out.LastSeen = sum.frames, moment(sum.firstSeen), moment(sum.lastSeen)
+	out.Ingress, out.Egress = sum.directions[match.Ingress], sum.directions[match.Egress]
+	return out
+}
+
+func (c *counts) packets() PacketCounts {
+	return PacketCounts{
+		Arrived: c.arrived, ArrivedBytes: c.arrivedBytes, AcceptedBytes: c.acceptedBytes, Truncated: c.truncated,
+		Accepted:         c.verdicts[match.Accepted],
+		Unexpected:       c.verdicts[match.Unexpected],
+		Undecidable:      c.verdicts[match.Undecidable],
+		NotIP:            c.verdicts[match.NotIP],
+		Malformed:        c.verdicts[match.Malformed],
+		DirectionUnknown: c.verdicts[match.DirectionUnknown],
+	}
 }

@@ -14,8 +14,12 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
 	t.marks.SuperFrames++
-	if f.SegmentType == capture.SegmentUDP && !wholeDatagram(&inner, outer) {
-		t.datagrams(f, outer)
+	if f.SegmentType == capture.SegmentUDP && !innerSegments(f, &inner, outer) {
+		first := *outer
+		vxlan.Shorten(&first, f.SegmentSize)
+		vxlan.WalkInner(f.Data[first.InnerOffset:first.InnerEnd], &inner)
+		t.datagram(f, outer, &first, &inner, 1)
+		t.later(f, outer)
 		return
 	}
 	n, bytes := segments(outer.InnerLength, inner.Payload, f.SegmentSize)
@@ -25,12 +29,16 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		t.miss(outer, 1, n)
 		return
 	}
-	t.attribute(s, f, outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
+	t.attribute(s, refer(f), outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
 }
 
-// wholeDatagram reports whether the inner frame is a datagram as long as the
-// whole by its own headers: then the segments are the inner datagram's.
-func wholeDatagram(inner *vxlan.Inner, outer *vxlan.Outer) bool {
+// innerSegments reports whether a super-frame of UDP is one inner datagram to be cut up, and not
+// several outer ones that were joined. The kernel says whose header each packet gets, except of
+// a list of datagrams: then it is what the inner headers say of their length.
+func innerSegments(f *capture.Frame, inner *vxlan.Inner, outer *vxlan.Outer) bool {
+	if f.SegmentStart != 0 {
+		return f.SegmentStart >= outer.InnerOffset
+	}
 	return inner.Protocol == match.UDP && inner.Declared == outer.InnerLength
 }
 
@@ -46,36 +54,48 @@ func segments(length, header, size int) (packets, bytes uint64) {
 	return uint64(n), uint64(length + (n-1)*header)
 }
 
-// datagrams counts the VXLAN datagrams that were glued together. The capture
-// holds the headers of the first and perhaps of a few more; the others come
-// from the same address and port, so they are taken to be of the first one's
-// VNI, but nothing is claimed about what they carry.
-func (t *Tally) datagrams(f *capture.Frame, first *vxlan.Outer) {
-	outer := *first
-	vxlan.Shorten(&outer, f.SegmentSize)
-	class, frames := vxlan.Stream, uint64(1)
-	for n := 1; class != vxlan.Malformed; n++ {
-		inner := vxlan.Inner{Kind: vxlan.Headless}
-		switch class {
-		case vxlan.Stream:
-			vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-			t.datagram(f, &outer, &inner, frames)
-		case vxlan.Cut:
-			outer.Key = first.Key
-			t.datagram(f, &outer, &inner, frames)
-		default: // counted, but of no stream
-		}
-		t.marks.SuperPackets++
-		frames = 0
-		class = vxlan.Datagram(f.Data, first, n, f.SegmentSize, &outer)
+// joinedToOther counts the datagrams that the kernel joined behind one that is no stream's,
+// which is counted already.
+func (t *Tally) joinedToOther(f *capture.Frame, class vxlan.Class, first *vxlan.Outer) {
+	header := class == vxlan.GPE || class == vxlan.BadHeader && first.InnerOffset > 0
+	if header && f.SegmentType == capture.SegmentUDP && f.SuperFrame() {
+		t.marks.SuperFrames++
+		t.later(f, first)
 	}
 }
 
-func (t *Tally) datagram(f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, frames uint64) {
+// later counts the VXLAN datagrams that were joined behind the first one, whose frame it is in
+// the books. They come from the same address and port, but each has its own VNI: one of which
+// the capture does not hold the header is of no stream.
+func (t *Tally) later(f *capture.Frame, first *vxlan.Outer) {
+	var outer vxlan.Outer
+	for n := 1; ; n++ {
+		t.marks.SuperPackets++ // the one before
+		switch class := vxlan.Datagram(f.Data, first, n, f.SegmentSize, &outer); class {
+		case vxlan.Stream:
+			var inner vxlan.Inner
+			vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
+			t.datagram(f, first, &outer, &inner, 0)
+		case vxlan.Malformed:
+			return // that was all
+		case vxlan.Cut:
+			t.marks.SuperCut++
+			t.unreadable(class, &outer)
+		default:
+			t.unreadable(class, &outer)
+		}
+	}
+}
+
+// datagram counts one of the datagrams of a frame whose headers are those of first.
+func (t *Tally) datagram(f *capture.Frame, first, outer *vxlan.Outer, inner *vxlan.Inner, frames uint64) {
 	s := t.table.find(outer.Key)
 	if s == nil {
 		t.miss(outer, frames, 1)
 		return
 	}
-	t.attribute(s, f, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})
+	ref := refer(f)
+	shared, begin := first.InnerOffset-vxlan.HeaderSize, outer.InnerOffset-vxlan.HeaderSize
+	ref.data, ref.own = f.Data[:shared], f.Data[begin:min(outer.InnerEnd, begin+capture.SnapLength)]
+	t.attribute(s, ref, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})
 }

@@ -26,18 +26,18 @@ type Tally struct {
 	removed uint64
 	unknown topStreams
 	current capture.Frame // here and not in Count, where it would be allocated
-	touched []*counts     // whose frames of this block are still to be copied
+	touched []*whole      // whose frames of this block are still to be copied
 }
 
 // New makes a tally without sessions for datagrams to the given UDP port.
 func New(port uint16) *Tally {
-	return &Tally{port: port, table: newTable(0), touched: make([]*counts, 0, 64)}
+	return &Tally{port: port, table: newTable(0), touched: make([]*whole, 0, 64)}
 }
 
-// SetSessions replaces the list of sessions. Those whose ID was listed before
-// keep their totals, whatever else changed. It returns the last counts of
-// those that are listed no more. An error names the session; nothing has
-// changed then.
+// SetSessions replaces the list of sessions. Those whose ID was listed before with the same
+// rules keep their totals, and those of the sources that stay, whatever else changed. It
+// returns the last counts of the others: of those that are listed no more, and of those with
+// other rules, which begin anew. An error names the session; nothing has changed then.
 //
 // Each session counts as if it were listed alone: a stream that several claim
 // is counted for each of them.
@@ -52,11 +52,16 @@ func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, err er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.table = next
+	senders := t.foreignSenders()
 	for _, id := range slices.Sorted(maps.Keys(before.sessions)) {
-		if next.sessions[id] == nil {
-			removed = append(removed, before.sessions[id].snapshot())
-			t.removed += before.sessions[id].counts.frames
+		old, now := before.sessions[id], next.sessions[id]
+		if now != nil && now.whole == old.whole {
+			now.takeLeave(old)
+			continue
 		}
+		counts := old.snapshot(senders)
+		removed = append(removed, counts)
+		t.removed += counts.Frames
 	}
 	return removed, nil
 }
@@ -76,8 +81,8 @@ func (t *Tally) Count(block FrameSource) {
 		t.frame(&t.current)
 	}
 	t.current = capture.Frame{} // its bytes are the caller's
-	for _, c := range t.touched {
-		c.keep()
+	for _, w := range t.touched {
+		w.keep()
 	}
 	t.touched = t.touched[:0]
 }
@@ -93,6 +98,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	class := vxlan.Walk(f.Data, f.Length, t.port, &outer)
 	if class != vxlan.Stream {
 		t.other(class, &outer)
+		t.joinedToOther(f, class, &outer)
 		return
 	}
 	if outer.FirstFragment {
@@ -112,7 +118,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	}
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-	t.attribute(s, f, &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
+	t.attribute(s, refer(f), &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
 }
 
 // other counts a frame that is no stream's.
@@ -135,12 +141,17 @@ func (t *Tally) other(class vxlan.Class, outer *vxlan.Outer) {
 	case vxlan.Stream:
 		return
 	}
+	t.unreadable(class, outer)
+}
+
+// unreadable counts a datagram for the sessions whose source it is from.
+func (t *Tally) unreadable(class vxlan.Class, outer *vxlan.Outer) {
 	if !outer.HasSource() {
 		return
 	}
 	for _, s := range t.table.addresses[outer.Key.Source()] {
 		if class != vxlan.GPE || outer.Key.VNI() == s.config.VNI {
-			s.counts.unreadable++
+			s.whole.unreadable++
 		}
 	}
 }
@@ -151,7 +162,7 @@ func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
 	t.unknown.add(outer.Key, packets)
 	known := t.table.vnis[outer.Key.VNI()]
 	for _, s := range known {
-		s.counts.foreign += packets
+		s.whole.foreign += packets
 	}
 	switch {
 	case len(known) > 0:
@@ -164,20 +175,23 @@ func (t *Tally) miss(outer *vxlan.Outer, frames, packets uint64) {
 }
 
 // counted is what is added at once: frames is 0 for what follows the first packet of a
-// super-frame.
-type counted struct{ frames, packets, bytes uint64 }
+// super-frame. truncated are those of the packets that the mirror cut.
+type counted struct{ frames, packets, bytes, truncated uint64 }
 
 // attribute counts packets of a stream for every session that claims it, each by its own
 // rules.
-func (t *Tally) attribute(s *stream, f *capture.Frame, outer *vxlan.Outer, inner *vxlan.Inner, n counted) {
+func (t *Tally) attribute(s *stream, f frameRef, outer *vxlan.Outer, inner *vxlan.Inner, n counted) {
 	t.frames.Attributed += n.frames
 	if len(s.claims) > 1 {
 		t.marks.SharedFrames += n.frames
 		t.marks.SharedClaims += n.frames * uint64(len(s.claims))
 	}
+	if inner.Truncated(outer.InnerEnd-outer.InnerOffset, outer.InnerLength) {
+		n.truncated = n.packets
+	}
 	for i := range s.claims {
 		by := &s.claims[i]
-		t.packets(by.session, f, by.session.rules.Check(&by.source, inner), n)
+		t.packets(by, &f, by.session.rules.Check(&by.source, inner), n)
 	}
 	if s.strangers {
 		t.foreign(s, outer.Key.VNI(), n.packets)
@@ -187,42 +201,44 @@ func (t *Tally) attribute(s *stream, f *capture.Frame, outer *vxlan.Outer, inner
 // foreign counts packets of a stream for the sessions with its VNI that don't claim it.
 func (t *Tally) foreign(s *stream, vni uint32, packets uint64) {
 	for _, with := range t.table.vnis[vni] {
-		with.counts.foreign += packets
+		with.whole.foreign += packets
 	}
 	for i := range s.claims {
-		s.claims[i].session.counts.foreign -= packets
+		s.claims[i].session.whole.foreign -= packets
 	}
 }
 
-// packets counts packets of a session with one outcome.
-func (t *Tally) packets(s *session, f *capture.Frame, result match.Result, n counted) {
-	c := s.counts
+// packets counts packets of a claim with one outcome.
+func (t *Tally) packets(by *claim, f *frameRef, result match.Result, n counted) {
+	c := by.counts
 	c.frames += n.frames
 	c.arrived += n.packets
 	c.arrivedBytes += n.bytes
+	c.truncated += n.truncated
 	if result.Verdict == match.Accepted {
 		c.acceptedBytes += n.bytes
 	}
 	c.verdicts[result.Verdict] += n.packets
 	c.directions[result.Direction] += n.packets
 	if c.firstSeen == 0 {
-		c.firstSeen = f.Time
+		c.firstSeen = f.time
 	}
-	c.lastSeen = f.Time
-	if !c.touched {
-		c.touched = true
-		t.touched = append(t.touched, c)
+	c.lastSeen = f.time
+	s, w := by.session, by.session.whole
+	if !w.touched {
+		w.touched = true
+		t.touched = append(t.touched, w)
 	}
 	if s.config.Concealed {
-		c.last = frameRef{}
+		w.last = frameRef{}
 		return
 	}
 	if result.Rule >= 0 {
 		s.perRule[result.Rule] += n.packets
 	}
-	c.last = frameRef{data: f.Data, length: f.Length, time: f.Time}
+	w.last = *f
 	if result.Verdict == match.Unexpected {
-		c.lastUnexpected = c.last
+		w.lastUnexpected = w.last
 	}
 }
 
@@ -231,21 +247,47 @@ func (t *Tally) Snapshot() Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := Snapshot{Frames: t.frames, LastFrame: moment(t.last), Marks: t.marks, Removed: t.removed, Unknown: t.unknown.list()}
+	senders := t.foreignSenders()
 	for _, id := range slices.Sorted(maps.Keys(t.table.sessions)) {
-		s.Sessions = append(s.Sessions, t.table.sessions[id].snapshot())
+		s.Sessions = append(s.Sessions, t.table.sessions[id].snapshot(senders))
 	}
 	return s
 }
 
-// counts is what is counted for a session. It outlives changes of the
-// session's configuration.
+// counts is what is counted for a source of a session. It outlives changes of the session's
+// configuration.
 type counts struct {
 	frames, arrived, arrivedBytes uint64
-	acceptedBytes                 uint64
-	foreign, unreadable           uint64
+	acceptedBytes, truncated      uint64
 	verdicts                      [match.Verdicts]uint64
 	directions                    [3]uint64
 	firstSeen, lastSeen           int64
+}
+
+// add makes c the sum of both.
+func (c *counts) add(other *counts) {
+	c.frames += other.frames
+	c.arrived += other.arrived
+	c.arrivedBytes += other.arrivedBytes
+	c.acceptedBytes += other.acceptedBytes
+	c.truncated += other.truncated
+	for i, n := range other.verdicts {
+		c.verdicts[i] += n
+	}
+	for i, n := range other.directions {
+		c.directions[i] += n
+	}
+	if c.firstSeen == 0 || other.firstSeen != 0 && other.firstSeen < c.firstSeen {
+		c.firstSeen = other.firstSeen
+	}
+	c.lastSeen = max(c.lastSeen, other.lastSeen)
+}
+
+// whole is what is counted for a session as a whole. It too outlives changes of the
+// session's configuration.
+type whole struct {
+	foreign, unreadable uint64
+	gone                counts // of sources that are listed no more
 
 	// last and lastUnexpected refer to frames of the block being counted. Their
 	// bytes are copied once per block, not once per packet.
@@ -254,25 +296,32 @@ type counts struct {
 	lastCopy, lastUnexpectedCopy frameRef
 }
 
-// frameRef is a frame of the current block, or a copy of one.
+// frameRef is a frame of the current block, or a copy of one. Of a datagram that the kernel joined
+// behind others data are the headers that they share, and own is its own part: those
+// before it are other sessions' perhaps.
 type frameRef struct {
-	data   []byte
-	length int
-	time   int64
+	data, own []byte
+	length    int
+	time      int64
+}
+
+// refer refers to a frame, of which no more is kept than what is captured of a plain one.
+func refer(f *capture.Frame) frameRef {
+	return frameRef{data: f.Data[:min(len(f.Data), capture.SnapLength)], length: f.Length, time: f.Time}
 }
 
 // keep copies what refers to the block that is about to be released. Where the last packet
 // was concealed nothing is left of the one before.
-func (c *counts) keep() {
-	c.lastCopy.copyFrom(&c.last)
-	if c.lastUnexpected.data != nil {
-		c.lastUnexpectedCopy.copyFrom(&c.lastUnexpected)
+func (w *whole) keep() {
+	w.lastCopy.copyFrom(&w.last)
+	if w.lastUnexpected.data != nil {
+		w.lastUnexpectedCopy.copyFrom(&w.lastUnexpected)
 	}
-	c.last, c.lastUnexpected, c.touched = frameRef{}, frameRef{}, false
+	w.last, w.lastUnexpected, w.touched = frameRef{}, frameRef{}, false
 }
 
 func (r *frameRef) copyFrom(from *frameRef) {
-	r.data = append(r.data[:0], from.data...)
+	r.data = append(append(r.data[:0], from.data...), from.own...)
 	r.length, r.time = from.length, from.time
 }
 
@@ -289,28 +338,4 @@ func moment(nanoseconds int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, nanoseconds).UTC()
-}
-
-func (s *session) snapshot() SessionCounts {
-	c := s.counts
-	return SessionCounts{
-		ID: s.config.ID, VNI: s.config.VNI,
-		Frames: c.frames, Arrived: c.arrived, ArrivedBytes: c.arrivedBytes,
-		Accepted:         c.verdicts[match.Accepted],
-		AcceptedBytes:    c.acceptedBytes,
-		Unexpected:       c.verdicts[match.Unexpected],
-		Undecidable:      c.verdicts[match.Undecidable],
-		NotIP:            c.verdicts[match.NotIP],
-		Malformed:        c.verdicts[match.Malformed],
-		DirectionUnknown: c.verdicts[match.DirectionUnknown],
-		Ingress:          c.directions[match.Ingress],
-		Egress:           c.directions[match.Egress],
-		Rules:            slices.Clone(s.perRule),
-		ForeignSource:    c.foreign,
-		Unreadable:       c.unreadable,
-		FirstSeen:        moment(c.firstSeen),
-		LastSeen:         moment(c.lastSeen),
-		Last:             c.lastCopy.packet(),
-		LastUnexpected:   c.lastUnexpectedCopy.packet(),
-	}
 }

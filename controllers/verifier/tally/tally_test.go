@@ -101,16 +101,32 @@ func TestEachPacketIsCountedUnderItsVerdict(t *testing.T) {
 	got, _ := ptr(snapshot(t, counts)).Session("walkthrough")
 	size := uint64(len(whole))
 	last := inner(func(p *frametest.Packet) { p.SourceMAC, p.DestinationMAC = p.DestinationMAC, p.SourceMAC })
+	packets := tally.PacketCounts{
+		Arrived: 8, ArrivedBytes: 5*size + 36 + 60 + 15, AcceptedBytes: 2 * size,
+		Accepted: 2, Unexpected: 2, Undecidable: 1, NotIP: 1, Malformed: 1, DirectionUnknown: 1, Truncated: 1,
+	}
 	want := tally.SessionCounts{
-		ID: "walkthrough", VNI: 1, Frames: 8, Arrived: 8, ArrivedBytes: 5*size + 36 + 60 + 15, AcceptedBytes: 2 * size,
-		Accepted: 2, Unexpected: 2, Undecidable: 1, NotIP: 1, Malformed: 1, DirectionUnknown: 1,
-		Ingress: 4, Egress: 1, Rules: []uint64{2}, FirstSeen: at(1), LastSeen: at(8),
+		ID: "walkthrough", VNI: 1, Frames: 8, PacketCounts: packets, Ingress: 4, Egress: 1,
+		Sources:   []tally.SourceCounts{{ID: "source", PacketCounts: packets, LastSeen: at(8)}},
+		Rules:     []tally.RuleCounts{{Direction: v1alpha1.DirectionIngress, Priority: 1, Accept: true, Packets: 2}},
+		FirstSeen: at(1), LastSeen: at(8),
 		Last:           &tally.Packet{Data: last, Length: len(last), Time: at(8)},
 		LastUnexpected: &tally.Packet{Data: last, Length: len(last), Time: at(8)},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, addresses); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// addresses compares them as they are.
+var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+// perRule are the packets of each rule.
+func perRule(s tally.SessionCounts) (out []uint64) {
+	for _, r := range s.Rules {
+		out = append(out, r.Packets)
+	}
+	return out
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -152,7 +168,7 @@ func TestEachFrameIsInOneClass(t *testing.T) {
 		{Source: frametest.TargetAddr, VNI: 2, Arrived: 1},
 		{Source: frametest.SourceAddr, VNI: 2, Arrived: 1},
 	}
-	if diff := cmp.Diff(unknown, got.Unknown, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(unknown, got.Unknown, addresses); diff != "" {
 		t.Error(diff)
 	}
 	if got.Sessions[0].ForeignSource != 1 {
@@ -160,20 +176,19 @@ func TestEachFrameIsInOneClass(t *testing.T) {
 	}
 }
 
-func TestASessionKeepsItsTotalsWhateverChanges(t *testing.T) {
+func TestASessionKeepsItsTotalsWhateverChangesButItsRules(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	counts.Count(block(good, good, good))
 
 	moved := walkthrough(9)
 	moved.Sources[0].OuterAddrs = []netip.Addr{frametest.ClientAddr}
-	moved.Rules = append([]v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Priority: 0, Protocol: v1alpha1.ProtocolUDP}}, moved.Rules...)
 	if removed := set(t, counts, moved); removed != nil {
 		t.Errorf("removed %+v", removed)
 	}
 	counts.Count(block(good, copyFrom(frametest.ClientAddr, 9)))
 	got := snapshot(t, counts)
 	s := got.Sessions[0]
-	if s.Arrived != 4 || s.Accepted != 4 || got.Frames.UnknownStream != 1 || !slices.Equal(s.Rules, []uint64{0, 1}) || s.VNI != 9 {
+	if s.Arrived != 4 || s.Accepted != 4 || got.Frames.UnknownStream != 1 || !slices.Equal(perRule(s), []uint64{4}) || s.VNI != 9 {
 		t.Errorf("%+v %+v", got.Frames, s)
 	}
 
@@ -190,6 +205,27 @@ func TestASessionKeepsItsTotalsWhateverChanges(t *testing.T) {
 	}
 }
 
+func TestWithOtherRulesASessionBeginsAnewAndItsCountsAreHandedOutWithTheRulesTheyBelongTo(t *testing.T) {
+	before := walkthrough(1)
+	after := walkthrough(1)
+	after.Rules = append([]v1alpha1.Rule{{Direction: v1alpha1.DirectionIngress, Priority: 0, Protocol: v1alpha1.ProtocolUDP}}, after.Rules...)
+	counts := newTally(t, before)
+	counts.Count(block(good, good, good))
+	want := snapshot(t, counts).Sessions
+	if diff := cmp.Diff(want, set(t, counts, after), addresses); diff != "" {
+		t.Errorf("handed out (-want +got):\n%s", diff)
+	}
+	counts.Count(block(good))
+	got := snapshot(t, counts)
+	s := got.Sessions[0]
+	if s.Arrived != 1 || s.Sources[0].Arrived != 1 || !slices.Equal(perRule(s), []uint64{0, 1}) || s.Rules[1].Priority != 1 || got.Removed != 3 {
+		t.Errorf("it begins anew with %+v", s)
+	}
+	if removed := set(t, counts, after); removed != nil {
+		t.Errorf("the same rules once more: %+v", removed)
+	}
+}
+
 func TestTheSameRulesKeepTheirCounts(t *testing.T) {
 	counts := newTally(t, walkthrough(1))
 	counts.Count(block(good))
@@ -197,7 +233,7 @@ func TestTheSameRulesKeepTheirCounts(t *testing.T) {
 	moved.Sources = append(moved.Sources, tally.Source{OuterAddrs: []netip.Addr{frametest.ClientAddr}})
 	set(t, counts, moved)
 	counts.Count(block(good, foreign))
-	if s := snapshot(t, counts).Sessions[0]; !slices.Equal(s.Rules, []uint64{2}) || s.Arrived != 3 || s.DirectionUnknown != 1 {
+	if s := snapshot(t, counts).Sessions[0]; !slices.Equal(perRule(s), []uint64{2}) || s.Arrived != 3 || s.DirectionUnknown != 1 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -1,6 +1,9 @@
 package tally_test
 
 import (
+	"bytes"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,5 +69,56 @@ func TestCopiesAreCountedAtADeviceOnTopOfTheCard(t *testing.T) {
 				t.Errorf("%+v, want %+v", stats, want)
 			}
 		})
+	}
+}
+
+// A tunnel has no link layer: its frames begin with the header of IP.
+func TestCopiesAreCountedAtATunnelForIP(t *testing.T) {
+	pair := frametest.NewPair(t)
+	tun := frametest.NewTun(t, &pair.Receiver, "tun7")
+	six := walkthrough(6)
+	six.ID, six.Sources[0].OuterAddrs = "IPv6", []netip.Addr{frametest.Mapped(frametest.SourceAddr)}
+	r := startReader(t, &tun.Side, walkthrough(1), six)
+
+	const link = 14
+	inner := frametest.Inner("12345\n").Bytes()
+	put := func(change func(*frametest.Packet)) {
+		p := frametest.Copy(1, inner)
+		change(&p)
+		tun.Put(t, p.Bytes()[link:])
+	}
+	const copies = 50
+	for range copies {
+		put(func(*frametest.Packet) {})
+		put(func(p *frametest.Packet) {
+			p.Source, p.Destination = frametest.Mapped(p.Source), frametest.Mapped(p.Destination)
+			p.Payload = append(frametest.VXLANHeader(6), inner...)
+		})
+	}
+	put(func(p *frametest.Packet) { p.Options = 10 })
+	put(func(p *frametest.Packet) { p.DestinationPort = 53 })
+	put(func(p *frametest.Packet) { p.FragmentOffset = 8 })
+	joined := frametest.Copy(1, nil)
+	joined.Payload = slices.Repeat(append(frametest.VXLANHeader(1), inner...), 20)
+	tun.PutJoined(t, joined.Bytes()[link:], 20, 8+len(inner))
+
+	got, stats := r.drain(t)
+	if want := (tally.Frames{Read: 2*copies + 3, Attributed: 2*copies + 2, OuterFragment: 1}); got.Frames != want {
+		t.Errorf("%+v, want %+v", got.Frames, want)
+	}
+	if want := (capture.Stats{Frames: 2*copies + 3, Read: 2*copies + 3}); stats != want {
+		t.Errorf("%+v, want %+v", stats, want)
+	}
+	four, _ := got.Session("walkthrough")
+	if four.Accepted != copies+1+20 || four.ArrivedBytes != (copies+1+20)*uint64(len(inner)) {
+		t.Errorf("%+v", four)
+	}
+	if s, _ := got.Session("IPv6"); s.Accepted != copies || s.ArrivedBytes != copies*uint64(len(inner)) {
+		t.Errorf("%+v", s)
+	}
+	// What is shown of a packet has a header of Ethernet, as in a capture file.
+	want := append(append(make([]byte, 12), 8, 0), joined.Bytes()[link:]...)
+	if four.Last == nil || four.Last.Length != len(want) || !bytes.Equal(four.Last.Data[:link+20], want[:link+20]) {
+		t.Errorf("the last packet is %+v, want %x", four.Last, want)
 	}
 }

@@ -2,6 +2,7 @@ package tally
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
@@ -50,4 +51,25 @@ func (t *topStreams) list() []UnknownStream {
 		return cmp.Or(cmp.Compare(b.Arrived, a.Arrived), a.Source.Compare(b.Source), cmp.Compare(a.VNI, b.VNI))
 	})
 	return list
+}
+
+// foreignSenders returns by VNI who surely sent the most to it, of those that no session
+// claims now.
+func (t *Tally) foreignSenders() map[uint32]netip.Addr {
+	type sender struct {
+		address netip.Addr
+		packets uint64
+	}
+	most := make(map[uint32]sender)
+	for _, e := range t.unknown.entries[:t.unknown.used] {
+		vni, packets := e.key.VNI(), e.packets-e.error
+		if packets > most[vni].packets && t.table.vnis[vni] != nil && t.table.find(e.key) == nil {
+			most[vni] = sender{e.key.Source(), packets}
+		}
+	}
+	out := make(map[uint32]netip.Addr, len(most))
+	for vni, s := range most {
+		out[vni] = s.address
+	}
+	return out
 }

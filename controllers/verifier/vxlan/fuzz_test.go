@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
@@ -237,6 +239,41 @@ func FuzzWalkOfACutFrameNeverContradictsTheWhole(f *testing.F) {
 	})
 }
 
+// A tag more in front of what a frame carries changes nothing but where it is: the usual frame,
+// which is read by a way of its own, says what every other says.
+func FuzzATagMoreChangesNothing(f *testing.F) {
+	for _, e := range append(streams(), others()...) {
+		f.Add(e.frame, uint16(60), uint16(len(e.frame)))
+		f.Add(e.frame, uint16(len(e.frame)), uint16(0))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte, captured, wire uint16) {
+		const tag = 4
+		if len(frame) < 14 || isTag(frame[12], frame[13]) {
+			return // it may have as many as are read
+		}
+		frame = frame[:14+int(captured)%(len(frame)-13)]
+		length := max(int(wire), len(frame))
+		tagged := append(append(append([]byte(nil), frame[:12]...), 0x81, 0, 0, 1), frame[12:]...)
+		var plain, other vxlan.Outer
+		class, otherClass := vxlan.Walk(frame, length, vxlan.Port, &plain), vxlan.Walk(tagged, length+tag, vxlan.Port, &other)
+		if class != otherClass || plain.Destination(frame) != other.Destination(tagged) {
+			t.Fatalf("%s to %s, with a tag %s to %s: %x of %d", class, plain.Destination(frame), otherClass, other.Destination(tagged), frame, length)
+		}
+		if class != vxlan.Stream {
+			return
+		}
+		other.InnerOffset -= tag
+		other.InnerEnd -= tag
+		if diff := cmp.Diff(plain, other, cmp.AllowUnexported(vxlan.Key{}), cmpopts.IgnoreUnexported(vxlan.Outer{})); diff != "" {
+			t.Fatalf("%s: %x of %d", diff, frame, length)
+		}
+	})
+}
+
+func isTag(a, b byte) bool {
+	return a == 0x81 && b == 0 || a == 0x88 && b == 0xa8 || a == 0x91 && b == 0
+}
+
 func FuzzWalkInnerAgreesWithGopacket(f *testing.F) {
 	for _, e := range streams() {
 		var outer vxlan.Outer
@@ -266,6 +303,9 @@ func FuzzWalkInnerAgreesWithGopacket(f *testing.F) {
 		if got.Kind != vxlan.IPv4 && got.Kind != vxlan.IPv6 || got.Source != want.source || got.Destination != want.destination ||
 			got.Protocol != uint8(want.protocol) {
 			t.Fatalf("%+v, gopacket says %+v: %x", got, want, frame)
+		}
+		if truncated := x == beyond; got.Kind != vxlan.BadInner && got.Truncated(len(frame), len(frame)) != truncated {
+			t.Fatalf("truncated is %t, gopacket finds the packet beyond the data: %t: %x", !truncated, truncated, frame)
 		}
 		ports(t, frame, &got, want)
 	})

@@ -57,6 +57,18 @@ func (p *Inner) Cut(present int) bool {
 	return p.Kind == Headless || p.Declared > present
 }
 
+// Truncated reports whether the mirror cut the packet: the inner IP packet is by its own header
+// longer than the length bytes of the frame that came on the wire, or not even that header
+// came. captured is how many of them [WalkInner] saw; what only the capture left out is not
+// held against the mirror.
+func (p *Inner) Truncated(captured, length int) bool {
+	if p.Declared > length {
+		return true
+	}
+	ip := p.Kind == Headless || p.Kind == IPv4 || p.Kind == IPv6
+	return ip && !p.HasAddresses && length > 0 && captured >= length
+}
+
 // WalkInner reads the headers of an inner frame into out. frame holds the
 // bytes that are there; how many the frame had on its way is irrelevant here,
 // since a copy may be cut anywhere.

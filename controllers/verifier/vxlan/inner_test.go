@@ -1,6 +1,7 @@
 package vxlan_test
 
 import (
+	"slices"
 	"testing"
 
 	"vpcmirror.io/operator/controllers/verifier/frametest"
@@ -91,6 +92,54 @@ func TestACutFrameKnowsHowLongItWas(t *testing.T) {
 	}
 	if p, _ := walkInner(frame); p.Cut(len(frame)) {
 		t.Error("the whole is called cut")
+	}
+}
+
+// What the mirror sent is n bytes of a frame; what it cut is told apart from what the capture
+// did, from padding, and from frames of which nothing is missing that IP knows of.
+func TestACopyIsTruncatedWhenItsIPPacketIsLongerThanWhatTheMirrorSent(t *testing.T) {
+	inner := func(edit func(*frametest.Packet)) frametest.Packet {
+		p := frametest.Inner(string(make([]byte, 300)))
+		edit(&p)
+		return p
+	}
+	six := func(p *frametest.Packet) {
+		p.Source, p.Destination = frametest.Mapped(p.Source), frametest.Mapped(p.Destination)
+	}
+	for name, p := range map[string]frametest.Packet{
+		"IPv4":              inner(func(*frametest.Packet) {}),
+		"IPv4 with options": inner(func(p *frametest.Packet) { p.Options = 3 }),
+		"two VLAN tags":     inner(func(p *frametest.Packet) { p.VLANs = []uint16{5, 6} }),
+		"UDP":               inner(func(p *frametest.Packet) { p.Protocol = 17 }),
+		"a fragment":        inner(func(p *frametest.Packet) { p.FragmentOffset = 100 }),
+		"IPv6":              inner(six),
+		"IPv6 with extensions": inner(func(p *frametest.Packet) {
+			six(p)
+			p.Extensions = []frametest.Extension{{Protocol: 60, Body: make([]byte, 22)}}
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := p.Bytes()
+			padded := append(slices.Clone(whole), make([]byte, 10)...)
+			for sent := 1; sent <= len(padded); sent++ {
+				want := sent < len(whole)
+				for _, captured := range []int{sent, min(sent, 192), min(sent, 80)} {
+					walked, _ := walkInner(padded[:captured])
+					if got := walked.Truncated(captured, sent); got != want && (captured == sent || captured >= 80) {
+						t.Fatalf("%d bytes sent, %d captured: truncated is %t", sent, captured, got)
+					}
+				}
+				// Where the capture holds no IP header nobody knows.
+				if walked, _ := walkInner(padded[:min(sent, 13)]); sent > 13 && walked.Truncated(13, sent) {
+					t.Fatalf("%d bytes sent, 13 captured: truncated", sent)
+				}
+			}
+		})
+	}
+	for sent := 14; sent < 60; sent++ {
+		if walked, _ := walkInner(frametest.ARP()[:sent]); walked.Truncated(sent, sent) {
+			t.Errorf("%d bytes of ARP are truncated", sent)
+		}
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 // Port is the UDP destination port of VXLAN (RFC 7348, section 8).
 const Port = 4789
 
+// HeaderSize is the length of a VXLAN header in bytes.
+const HeaderSize = 8
+
 // Class says what an outer frame is. Every frame has exactly one.
 type Class uint8
 
@@ -80,7 +83,8 @@ type Outer struct {
 	InnerOffset, InnerEnd int
 	// InnerLength is the length of the inner frame on the wire in bytes, by
 	// the length field of UDP: what the mirror sent, however few bytes the
-	// capture holds.
+	// capture holds. The three are also set for GPE, and for BadHeader where there is
+	// a whole header.
 	InnerLength int
 
 	destination int // offset of the outer destination address
@@ -109,7 +113,6 @@ const (
 	ipv4Header  = 20
 	ipv6Header  = 40
 	udpHeader   = 8
-	vxlanHeader = 8
 
 	// maxVLANs is the number of VLAN tags that are stepped over in a frame.
 	maxVLANs = 3
@@ -138,6 +141,34 @@ func Walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	if wireLength < len(frame) {
 		wireLength = len(frame)
 	}
+	const atUDP, atVXLAN, headers = etherHeader + ipv4Header, etherHeader + ipv4Header + udpHeader, etherHeader + ipv4Header + udpHeader + HeaderSize
+	if len(frame) < headers {
+		return walk(frame, wireLength, port, out)
+	}
+	// Nearly all copies are IPv4 without tag, options or fragments, and nothing in them contradicts
+	// itself: that is read here, in half of the time, and says what the walk says.
+	b := (*[headers]byte)(frame) // checked once
+	if binary.BigEndian.Uint32(b[12:16])&^0xff != typeIPv4<<16|0x4500 || binary.BigEndian.Uint16(b[20:22])&0x3fff != 0 ||
+		b[23] != protoUDP || binary.BigEndian.Uint16(b[atUDP+2:]) != port {
+		return walk(frame, wireLength, port, out)
+	}
+	total, length := int(binary.BigEndian.Uint16(b[16:18])), int(binary.BigEndian.Uint16(b[atUDP+4:]))
+	word, vni := binary.BigEndian.Uint32(b[atVXLAN:]), binary.BigEndian.Uint32(b[atVXLAN+4:])
+	if total > wireLength-etherHeader || length > total-ipv4Header || length < udpHeader+HeaderSize || word&(flagVNI<<24) == 0 ||
+		word&gpeMask == gpeWord {
+		return walk(frame, wireLength, port, out)
+	}
+	// Field by field: a literal is made elsewhere and copied, for which the processor has to wait.
+	out.Key.high, out.Key.low, out.Key.vni, out.Key.v6 = 0, mapped4|uint64(binary.BigEndian.Uint32(b[26:30])), vni>>8, false
+	out.SourcePort, out.Flags = binary.BigEndian.Uint16(b[atUDP:]), b[atVXLAN]
+	out.Reserved, out.FirstFragment = word&^(flagVNI<<24) != 0 || vni&0xff != 0, false
+	out.InnerOffset, out.InnerEnd = headers, min(atUDP+length, len(frame))
+	out.InnerLength, out.destination = length-udpHeader-HeaderSize, 30
+	return Stream
+}
+
+// walk reads any frame.
+func walk(frame []byte, wireLength int, port uint16, out *Outer) Class {
 	*out = Outer{}
 	kind, offset, ok := etherType(frame)
 	if !ok {
@@ -283,9 +314,9 @@ func (o *Outer) udp(b []byte, at, end int, v6 bool, port uint16) Class {
 	switch {
 	case length < udpHeader, length > payload && !o.FirstFragment:
 		return Malformed
-	case length < udpHeader+vxlanHeader:
+	case length < udpHeader+HeaderSize:
 		return BadHeader
-	case payload < udpHeader+vxlanHeader:
+	case payload < udpHeader+HeaderSize:
 		return Fragment
 	}
 	return o.header(b, at+udpHeader, length-udpHeader, min(end, at+length))
@@ -294,10 +325,13 @@ func (o *Outer) udp(b []byte, at, end int, v6 bool, port uint16) Class {
 // header reads the VXLAN header at offset at of a UDP payload of length bytes
 // on the wire, of which those up to end are in this frame.
 func (o *Outer) header(b []byte, at, length, end int) Class {
-	if len(b)-at < vxlanHeader {
+	if len(b)-at < HeaderSize {
 		return Cut
 	}
-	h := b[at : at+vxlanHeader]
+	h := b[at : at+HeaderSize]
+	o.InnerOffset = at + HeaderSize
+	o.InnerEnd = min(end, len(b))
+	o.InnerLength = length - HeaderSize
 	word, vni := binary.BigEndian.Uint32(h[0:4]), binary.BigEndian.Uint32(h[4:8])
 	o.Flags = h[0]
 	if o.Flags&flagVNI == 0 {
@@ -308,9 +342,6 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 	if word&gpeMask == gpeWord && vni&0xff == 0 && h[3] != 0 && h[3] != nextEth {
 		return GPE
 	}
-	o.InnerOffset = at + vxlanHeader
-	o.InnerEnd = min(end, len(b))
-	o.InnerLength = length - vxlanHeader
 	return Stream
 }
 
@@ -318,24 +349,25 @@ func (o *Outer) header(b []byte, at, length, end int) Class {
 // glued UDP datagrams of size bytes of payload each under one header, be about
 // the first of them.
 func Shorten(out *Outer, size int) {
-	out.InnerLength = min(out.InnerLength, max(size-vxlanHeader, 0))
+	out.InnerLength = min(out.InnerLength, max(size-HeaderSize, 0))
 	out.InnerEnd = min(out.InnerEnd, out.InnerOffset+out.InnerLength)
 }
 
 // Datagram reads datagram number n (from 1) of such a super-frame; first is
-// what [Walk] said of the whole. Cut means that the capture does not
-// reach its header; its VNI is then taken to be the first one's. Malformed means that the frame has no such datagram.
+// what [Walk] said of the whole, for which it is not cut. Cut means that the capture does not
+// hold its header, so that it has a source but no VNI. Malformed means that the frame has no such datagram.
 func Datagram(frame []byte, first *Outer, n, size int, out *Outer) Class {
 	*out = Outer{Key: first.Key, SourcePort: first.SourcePort, destination: first.destination}
-	total := first.InnerLength + vxlanHeader
+	out.Key.vni = 0
+	total := first.InnerLength + HeaderSize
 	if n < 1 || size <= 0 || n > (total-1)/size {
 		return Malformed
 	}
 	start, length := n*size, min(size, total-n*size)
-	if length < vxlanHeader {
+	if length < HeaderSize {
 		return BadHeader
 	}
-	out.InnerLength = length - vxlanHeader
-	at := first.InnerOffset - vxlanHeader + start
+	out.InnerLength = length - HeaderSize
+	at := first.InnerOffset - HeaderSize + start
 	return out.header(frame, at, length, at+length)
 }

@@ -253,6 +253,33 @@ func TestEveryPacketOfALongConversationIsCopiedOnce(t *testing.T) {
 	})
 }
 
+func TestFullFramesOfARealKernelAreCopiedOneByOneAndCutToThePacketLength(t *testing.T) {
+	const full, kept = 1514, 1460
+	p := startPlane(t, walkthroughLayout(prefixOf(t)))
+	p.Apply(walkthroughConfig())
+	fd := sniff(t, p, "ecs-target")
+	c := converse(t, p, "ecs-test", "ecs-source", addressOf(1234))
+	// Enough that a kernel that joins segments would have joined some.
+	payload := make([]byte, 20*1448)
+	if _, err := c.client.Write(payload); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c.server, payload); err != nil {
+		t.Fatal(err)
+	}
+	for cut := 0; cut < 15; {
+		frame := nextFrame(t, fd, isCopy)
+		inner := frame[50:]
+		said := ethernetLength + int(binary.BigEndian.Uint16(inner[ethernetLength+2:]))
+		if want := min(said, kept); said > full || len(inner) != want {
+			t.Fatalf("a copy holds %d bytes of a frame of %d, want %d of at most %d", len(inner), said, want, full)
+		}
+		if said == full {
+			cut++
+		}
+	}
+}
+
 // zeros is an endless reader.
 type zeros struct{}
 
@@ -278,8 +305,19 @@ func TestWithoutThe4789RuleNoCopyArrives(t *testing.T) {
 	}
 	p.Apply(walkthroughConfig())
 	c.say(t, "again")
-	if n := copied.packets(); n == 0 {
+	before := copied.packets()
+	if before == 0 {
 		t.Error("no copy arrived after the rule was back")
+	}
+	// The copies of a conversation that goes on are a flow of their own (RFC 7348: one outer
+	// port for each), and stop all the same.
+	p.Apply(change(func(c *Config) {
+		dropRules(t, c, "sg-target", func(r GroupRule) bool { return r.Ports == "4789" })
+	}))
+	arrivedBefore := arrived.packets()
+	c.say(t, "once more")
+	if a, n := arrived.packets()-arrivedBefore, copied.packets()-before; a == 0 || n != 0 {
+		t.Errorf("once the rule was gone again %d packets came and %d copies, want some and none", a, n)
 	}
 }
 

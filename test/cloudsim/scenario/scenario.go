@@ -29,6 +29,7 @@ const (
 	WalkthroughTest          = "5a1f0c7e-0000-4000-8000-000000000161" // interface of ecs-test
 	WalkthroughTarget        = "5a1f0c7e-0000-4000-8000-000000000164" // interface of ecs-target
 	WalkthroughSourceGroup   = "5a1f0c7e-0000-4000-8000-0000000000a1"
+	WalkthroughTestGroup     = "5a1f0c7e-0000-4000-8000-0000000000a2"
 	WalkthroughTargetGroup   = "5a1f0c7e-0000-4000-8000-0000000000a3"
 	WalkthroughVXLANRule     = "5a1f0c7e-0000-4000-8000-0000000000b1" // lets UDP 4789 into ecs-target
 	WalkthroughOtherKey      = "EXAMPLEACCESSKEY0002"                 // of another account

@@ -38,6 +38,7 @@ type Field struct {
 
 // Offsets in an IPv4 header without options (RFC 791) and in a TCP or UDP header.
 const (
+	offsetLength      = 2
 	offsetProtocol    = 9
 	offsetSource      = 12
 	offsetDestination = 16
@@ -57,6 +58,11 @@ const (
 // Protocol is the IPv4 protocol number, such as 6 for TCP.
 func Protocol(n uint8) Field {
 	return Field{expr.PayloadBaseNetworkHeader, offsetProtocol, []byte{n}}
+}
+
+// Length is the IPv4 total length.
+func Length(n uint16) Field {
+	return Field{expr.PayloadBaseNetworkHeader, offsetLength, binary.BigEndian.AppendUint16(nil, n)}
 }
 
 // Source is the IPv4 source address.

@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -247,7 +248,7 @@ func (s *stage) wrongAbout(world *state.World, o *subject) string {
 	case o.reason != "" && ready.Reason != o.reason, o.reason == "" && !status.IsSynced(is):
 		return fmt.Sprintf("it is not ready because of %s: %s", ready.Reason, ready.Message)
 	case o.reason == "":
-		return s.Lacks(world, is)
+		return cmp.Or(s.Lacks(world, is), s.judge.Outdated(is))
 	}
 	return ""
 }

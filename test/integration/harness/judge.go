@@ -308,8 +308,8 @@ func (w *World) Leftovers(objects, retained []status.Object) (leaked, doubled []
 }
 
 // evolved says what is wrong with a version of an object after the one before it: a
-// condition's time moves with its status alone, and nobody observes less than before, or
-// more than there is.
+// condition's time moves with its status alone, nobody observes less than before, or more
+// than there is, and no epoch is of before.
 func evolved(before, after status.Object) string {
 	was, is := before.Common(), after.Common()
 	if is.ObservedGeneration > after.GetGeneration() {
@@ -317,6 +317,9 @@ func evolved(before, after status.Object) string {
 	}
 	if is.ObservedGeneration < was.ObservedGeneration && is.ObservedGeneration > 0 {
 		return fmt.Sprintf("it observed generation %d after %d", is.ObservedGeneration, was.ObservedGeneration)
+	}
+	if was, is := epochOf(before), epochOf(after); is < was && after.Common().ObservedGeneration > 0 {
+		return fmt.Sprintf("its epoch fell from %d to %d", was, is)
 	}
 	for _, c := range is.Conditions {
 		if c.ObservedGeneration > after.GetGeneration() {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,6 +74,7 @@ func (w *World) watchStatuses() {
 type history struct {
 	mu   sync.Mutex
 	all  []unstructured.Unstructured
+	at   []time.Time // when each was seen
 	gone map[types.UID]bool
 	done chan struct{}
 }
@@ -82,7 +84,7 @@ func (h *history) collect(stream watch.Interface) {
 	for e := range stream.ResultChan() {
 		if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Error {
 			h.mu.Lock()
-			h.all = append(h.all, *u)
+			h.all, h.at = append(h.all, *u), append(h.at, time.Now())
 			if e.Type == watch.Deleted {
 				h.gone[u.GetUID()] = true
 			}
@@ -108,6 +110,24 @@ func (h *history) latest(uid types.UID) (u *unstructured.Unstructured, gone bool
 		}
 	}
 	return nil, false
+}
+
+// raised is when an epoch of the object began last, as far as the watch has seen.
+func (h *history) raised(uid types.UID) (at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var before int64
+	for i := range h.all {
+		if h.all[i].GetUID() != uid {
+			continue
+		}
+		epoch, _, _ := unstructured.NestedInt64(h.all[i].Object, "status", "epoch")
+		if epoch > before {
+			at = h.at[i]
+		}
+		before = epoch
+	}
+	return at
 }
 
 // Latest is the last version of an object that the watch has seen, nil for none, and whether

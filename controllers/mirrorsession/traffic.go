@@ -1,0 +1,230 @@
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// Observe sums up what the verifiers saw, and says whether copies arrive and what stands in
+// the way, with an event of each change.
+func (s *scope) Observe(ctx context.Context) time.Duration {
+	now := s.Clock()
+	status.Traffic(s.session, now)
+	memo := s.reconciler.observed.of(s.session)
+	known := &diagnosis.Known{
+		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Now: now,
+		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
+	}
+	memo.movement = memo.movement.Next(known)
+	known.Movement = memo.movement
+	verdict := diagnosis.Judge(known)
+	status.TrafficObserved(s.session, verdict.Status, verdict.Reason, verdict.Message)
+	s.session.Status.Findings = diagnosis.Findings(known)
+	if said := said(s.session); said != memo.said { // else the status could not be stored
+		s.announceTraffic(verdict)
+		s.announceFindings()
+		memo.said = said
+	}
+	s.reconciler.observed.keep(s.session, memo)
+	return diagnosis.Next(known)
+}
+
+// sharedVNI is what the cloud shows of another session with VNI and target of this one. A
+// reconcile that did not get so far takes back nothing of what was said.
+func (s *scope) sharedVNI() string {
+	if shared := s.sharesVNI(); shared != "" && s.session.Status.VNI != nil {
+		return fmt.Sprintf("the session has VNI %d, which %s", *s.session.Status.VNI, shared)
+	}
+	if status.IsSynced(s.session) {
+		return ""
+	}
+	for _, f := range s.storedSession().Status.Findings {
+		if f.Reason == v1alpha1.ReasonSharedVNI && f.DecidedBy == v1alpha1.DecidedByRead {
+			return f.Message
+		}
+	}
+	return ""
+}
+
+// countsDelay is how long the counts of traffic that goes on may stand still in a status, with
+// so many sessions as there are. They are counted now and then.
+func (r *Reconciler) countsDelay(ctx context.Context, now time.Time, s *v1alpha1.MirrorSession) time.Duration {
+	const often = 10 * time.Second
+	o := &r.observed
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.counted.IsZero() || now.Sub(o.counted) >= often {
+		var sessions v1alpha1.MirrorSessionList
+		// The cache answers this; it fails only when it stops.
+		if err := r.Client.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err == nil {
+			o.counted, o.all, o.ofNode = now, len(sessions.Items), map[string]int{}
+			for i := range sessions.Items {
+				for _, node := range reporters(&sessions.Items[i]) {
+					o.ofNode[node]++
+				}
+			}
+		}
+	}
+	most := 0
+	for _, node := range reporters(s) {
+		most = max(most, o.ofNode[node])
+	}
+	return v1alpha1.CountsDelay(o.all, most)
+}
+
+// reporters are the nodes that have an entry of a session, and the one that is to get one.
+func reporters(s *v1alpha1.MirrorSession) []string {
+	var nodes []string
+	if target := s.Status.Target; target != nil && target.NodeName != "" {
+		nodes = append(nodes, target.NodeName)
+	}
+	for _, e := range s.Status.Verification {
+		if !slices.Contains(nodes, e.Node) {
+			nodes = append(nodes, e.Node)
+		}
+	}
+	return nodes
+}
+
+// lost are the nodes of entries whose verifier has stopped renewing its lease.
+func (s *scope) lost() map[string]bool {
+	reported := s.storedSession().Status
+	condition := meta.FindStatusCondition(reported.Conditions, v1alpha1.ConditionTrafficObserved)
+	all := condition != nil && condition.Reason == v1alpha1.ReasonVerifierLost
+	lost := map[string]bool{}
+	for i := range s.session.Status.Verification {
+		node := s.session.Status.Verification[i].Node
+		was := all || slices.ContainsFunc(reported.Findings, func(f v1alpha1.Finding) bool {
+			return f.Reason == v1alpha1.ReasonVerifierLost && f.Subject == node
+		})
+		lost[node] = s.Liveness.Lost(node, was)
+	}
+	return lost
+}
+
+// announceTraffic makes an event when TrafficObserved has another reason than before.
+func (s *scope) announceTraffic(verdict diagnosis.Verdict) {
+	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, v1alpha1.ConditionTrafficObserved)
+	if was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status || was == nil && verdict.Status == metav1.ConditionUnknown {
+		return // of a new session it says nothing that Ready does not
+	}
+	s.Event(eventType(verdict.Severity), verdict.Reason, "Verify", "%s", verdict.Message)
+}
+
+// announceFindings makes an event of each finding that has come, become worse, or gone.
+func (s *scope) announceFindings() {
+	for _, e := range findingEvents(&s.storedSession().Status, &s.session.Status) {
+		s.Event(e.kind, e.reason, e.action, "%s", e.note)
+	}
+}
+
+// findingEvent is an event about a finding. action names the subject, so that events about
+// several are not folded into one.
+type findingEvent struct{ kind, reason, action, note string }
+
+// findingEvents are those between two statuses. What a condition's reason says, or said, has
+// the event of that condition's change alone.
+func findingEvents(before, now *v1alpha1.MirrorSessionStatus) (events []findingEvent) {
+	for _, f := range now.Findings {
+		was := slices.IndexFunc(before.Findings, func(other v1alpha1.Finding) bool { return diagnosis.SameCause(f, other) })
+		worse := was >= 0 && !diagnosis.NeedsPerson(before.Findings[was].Severity) && diagnosis.NeedsPerson(f.Severity)
+		told := isCondition(now.Conditions, f.Reason) && !isCondition(before.Conditions, f.Reason)
+		if worse || was < 0 && !told {
+			events = append(events, findingEvent{
+				eventType(f.Severity), f.Reason, strings.TrimSpace("Find " + f.Subject), strings.TrimSuffix(f.Message+". Remedy: "+f.Remedy, ". Remedy: "),
+			})
+		}
+	}
+	for _, f := range before.Findings {
+		gone := !slices.ContainsFunc(now.Findings, func(other v1alpha1.Finding) bool { return diagnosis.SameCause(f, other) })
+		told := isCondition(before.Conditions, f.Reason) && !isCondition(now.Conditions, f.Reason)
+		if gone && !told {
+			events = append(events, findingEvent{
+				corev1.EventTypeNormal, f.Reason, strings.TrimSpace("Over " + f.Subject), "over, since " + f.Since.UTC().Format(time.RFC3339) + ": " + f.Message,
+			})
+		}
+	}
+	return events
+}
+
+func isCondition(conditions []metav1.Condition, reason string) bool {
+	return slices.ContainsFunc(conditions, func(c metav1.Condition) bool { return c.Reason == reason })
+}
+
+func eventType(severity v1alpha1.Severity) string {
+	if diagnosis.NeedsPerson(severity) {
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
+}
+
+// said is what events were made of, in short.
+func said(s *v1alpha1.MirrorSession) string {
+	var b strings.Builder
+	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); c != nil {
+		fmt.Fprintf(&b, "%s %s", c.Status, c.Reason)
+	}
+	for _, f := range s.Status.Findings {
+		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+	}
+	return b.String()
+}
+
+// observations are what this process remembers of each session from one look to the next. The
+// zero value is ready.
+type observations struct {
+	once     sync.Once
+	sessions *lru.Cache // an observation by types.NamespacedName
+
+	mu sync.Mutex
+	// counted is when sessions were counted last.
+	counted time.Time
+	all     int
+	ofNode  map[string]int
+}
+
+// observation is of the session with the UID alone.
+type observation struct {
+	uid      types.UID
+	movement diagnosis.Movement
+	// said is what the last events were made of.
+	said string
+}
+
+// remembered is of how many sessions at most; beyond that silence is measured anew.
+const remembered = 20000
+
+func (o *observations) cache() *lru.Cache {
+	o.once.Do(func() { o.sessions = lru.New(remembered) })
+	return o.sessions
+}
+
+func (o *observations) of(s *v1alpha1.MirrorSession) observation {
+	if was, known := o.cache().Get(client.ObjectKeyFromObject(s)); known {
+		if was, ok := was.(observation); ok && was.uid == s.UID {
+			return was
+		}
+	}
+	return observation{uid: s.UID}
+}
+
+func (o *observations) keep(s *v1alpha1.MirrorSession, now observation) {
+	o.cache().Add(client.ObjectKeyFromObject(s), now)
+}
+
+func (o *observations) forget(key types.NamespacedName) { o.cache().Remove(key) }

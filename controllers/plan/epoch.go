@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// Epoch is a time in which what is copied stayed the same in the cloud. What was counted in
+// another one proves nothing about it.
+type Epoch struct {
+	// Number is 0 before the first epoch.
+	Number int64
+	// Basis is a short text of what the cloud has, see [SessionBasis] and [FilterBasis].
+	Basis string
+}
+
+// Absent is the basis of what the cloud had and has no more.
+const Absent = "absent"
+
+// Next returns the epoch of what the cloud has now, and whether it begins with that. known are
+// numbers that verifiers have of the session's epochs: where a status was lost or is of a
+// backup, they tell what was given before, and a number is never given twice. A verifier that
+// tells a number beyond all bounds is not believed, so it can't exhaust the numbers.
+func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
+	switch {
+	case basis == e.Basis && e.Number > 0:
+		return e, false
+	case basis == Absent && e.Basis == "":
+		return e, false // nothing has ever been there
+	}
+	last := max(e.Number, 0)
+	for _, n := range known {
+		if n < v1alpha1.MaxCount {
+			last = max(last, n)
+		}
+	}
+	return Epoch{Number: last + 1, Basis: basis}, true
+}
+
+// SessionBasis is the same text for two states of the cloud exactly when the same is copied in
+// both to the same target: it is of the session's identity, sources, target, VNI, filter and
+// whether it is on, and of the epoch of its filter. Name, description, priority and packet
+// length do not matter: the first two change no copy, a priority orders sessions among each
+// other and is now and then lent for a while, and how long the copies are does not matter for
+// whether they come.
+func SessionBasis(have cloud.Session, filterEpoch int64) string {
+	sources := slices.Clone(have.Sources)
+	slices.Sort(sources)
+	parts := []any{have.ID, have.FilterID, have.TargetID, have.TargetType, have.VNI, have.Enabled}
+	for _, id := range slices.Compact(sources) {
+		parts = append(parts, id)
+	}
+	return digest(parts...) + "/" + strconv.FormatInt(filterEpoch, 10)
+}
+
+// FilterEpochIn returns the epoch of the filter that a basis of a session was made with, 0
+// where it has none.
+func FilterEpochIn(basis string) int64 {
+	_, text, _ := strings.Cut(basis, "/")
+	epoch, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return epoch
+}
+
+// FilterBasis is the same text for two states of the cloud exactly when the filter has the
+// same rules in both. They are the same by their IDs too: rules that were removed and made
+// again may have copied nothing in between. Their descriptions do not matter.
+func FilterBasis(have cloud.Filter) string {
+	rules := slices.Clone(have.Rules)
+	slices.SortFunc(rules, func(a, b cloud.Rule) int { return strings.Compare(a.ID, b.ID) })
+	parts := []any{have.ID}
+	for _, r := range rules {
+		r.RuleSpec = Normalise(r.RuleSpec)
+		r.Description = ""
+		parts = append(parts, r)
+	}
+	return digest(parts...)
+}
+
+// digest is a short hash of what is given, each part apart from the next.
+func digest(parts ...any) string {
+	hash := sha256.New()
+	for _, part := range parts {
+		text := fmt.Sprintf("%+v", part)
+		fmt.Fprintf(hash, "%d %s;", len(text), text) // a hash takes every write
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16]
+}

@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/report"
+)
+
+// Streams that pause again and again have an edge each time, and more of them than one host may
+// write must not keep one that never pauses from its turn: the manager would call it silent.
+func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
+	const pausing, pause, lasts = 30, 7 * time.Second, 10 * time.Minute
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	a := New(Options{Node: node, Clock: func() time.Time { return now }, Log: logr.Discard()})
+	c := a.newCapturer(Interface{Index: 1, Name: "eth0"})
+	c.tried = true
+	a.capturers[c.local.key()] = c
+	steady := &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(now)}
+	a.tracked["steady"] = steady
+	var others []*tracked
+	for i := range pausing {
+		other := &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(now)}
+		others = append(others, other)
+		a.tracked[types.UID(fmt.Sprint("pausing-", i))] = other
+	}
+	a.sessions = len(a.tracked)
+	packet := func(of *tracked) {
+		counted := report.Totals{Last: now}
+		counted.Packets = 1
+		of.ledger.Close(counted)
+	}
+	longest, most := time.Duration(0), v1alpha1.CountsDelay(a.sessions, len(a.tracked))
+	for end := now.Add(lasts); now.Before(end); now = now.Add(tick) {
+		packet(steady)
+		for i, other := range others {
+			if (now.Sub(end)+time.Duration(i)*tick)%pause == 0 {
+				packet(other)
+			}
+		}
+		for due := a.nextDue(); due != nil; due = a.nextDue() {
+			s := c.snapshot()
+			due.pace.Written(now, due.entry(a.Node, &s), report.Interval(a.sessions))
+		}
+		if last := steady.pace.Last(); !last.IsZero() {
+			longest = max(longest, now.Sub(last))
+		}
+	}
+	if longest > most {
+		t.Errorf("the counts of a stream that never pauses stood still for %s, and the manager takes more than %s for silence", longest, most)
+	}
+}

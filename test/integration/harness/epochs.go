@@ -1,0 +1,73 @@
+package harness
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/state"
+)
+
+func epochOf(o status.Object) int64 {
+	switch o := o.(type) {
+	case *v1alpha1.MirrorFilter:
+		return o.Status.Epoch
+	case *v1alpha1.MirrorSession:
+		return o.Status.Epoch
+	}
+	return 0
+}
+
+// Outdated says that the epoch of an object, which is Ready, is of before the cloud last
+// changed what is copied, empty when it is not. It reads the worlds of the cloud by itself.
+func (j *Judge) Outdated(o status.Object) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var changed time.Time
+	before, now := "", ""
+	for i, m := range j.worlds {
+		is := copied(m.world, o)
+		if i > 0 && is != now {
+			before, changed = now, m.began
+		}
+		now = is
+	}
+	if raised := j.w.seen[kindOf(o)].raised(o.GetUID()); raised.Before(changed) {
+		return fmt.Sprintf("its epoch %d began at %s, and the cloud changed at %s from %q to %q", epochOf(o),
+			raised.Format(time.StampMilli), changed.Format(time.StampMilli), before, now)
+	}
+	return ""
+}
+
+// copied is what a world copies by a filter or a session, as a text.
+func copied(world *state.World, o status.Object) string {
+	rulesOf := func(filter string) string {
+		var rules []string
+		for _, r := range world.Rules {
+			if r.FilterID == filter {
+				rules = append(rules, fmt.Sprint(r.Direction, r.Priority, r.Action, r.EtherType, r.Protocol,
+					r.SourceCIDR, r.SourcePortRange, r.DestinationCIDR, r.DestinationPortRange))
+			}
+		}
+		slices.Sort(rules)
+		return strings.Join(rules, "; ")
+	}
+	switch o := o.(type) {
+	case *v1alpha1.MirrorFilter:
+		return rulesOf(o.Status.ID)
+	case *v1alpha1.MirrorSession:
+		if len(o.Status.Sessions) == 0 {
+			return ""
+		}
+		s, there := world.Sessions[o.Status.Sessions[0].ID]
+		if !there {
+			return ""
+		}
+		sources := slices.Sorted(slices.Values(s.Sources))
+		return fmt.Sprint(sources, s.TargetID, s.VNI, s.Enabled, s.FilterID, " by ", rulesOf(s.FilterID))
+	}
+	return ""
+}
