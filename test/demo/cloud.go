@@ -73,8 +73,18 @@ func (c *cloud) try(ctx context.Context, method, path string, body, out any) err
 	return json.Unmarshal(data, out)
 }
 
-// healthy reports whether the cloud answers a signed request.
-func (c *cloud) healthy(ctx context.Context) error {
+// healthy reports whether the cloud that runs as this process answers a signed request. Of two
+// that were given the same port, one answers and the other is about to end.
+func (c *cloud) healthy(ctx context.Context, process int) error {
+	var health struct {
+		Process int `json:"process"`
+	}
+	if err := c.try(ctx, http.MethodGet, "/_sim/health", nil, &health); err != nil {
+		return err
+	}
+	if health.Process != process {
+		return fmt.Errorf("at %s answers process %d and not the simulated cloud %d that was started: another program has the port", c.endpoint, health.Process, process)
+	}
 	_, err := c.sessions(ctx)
 	return err
 }

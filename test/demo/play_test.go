@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -104,14 +105,19 @@ func newPlaying(t *testing.T) *playing {
 	return p
 }
 
+// unusedPort is none of those that the kernel gives to whoever asks for any, such as the
+// servers of other tests: it stays free until the demo takes it.
 func unusedPort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
+		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port from 20000 to 29999 is free")
+	return 0
 }
 
 // begin starts a demo. Whatever becomes of the test, it is ended and its leftovers are

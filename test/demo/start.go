@@ -84,12 +84,14 @@ func (d *demo) startKubernetes(ctx context.Context) error {
 
 func (d *demo) startCloud(ctx context.Context) error {
 	listen := fmt.Sprintf("127.0.0.1:%d", d.cloudPort)
-	if _, err := d.start("cloudsim", filepath.Join(d.programs, "cloudsim"), "",
-		"serve", "--listen", listen, "--data-plane", "--namespace-prefix", d.prefix); err != nil {
+	simulator, err := d.start("cloudsim", filepath.Join(d.programs, "cloudsim"), "",
+		"serve", "--listen", listen, "--data-plane", "--namespace-prefix", d.prefix)
+	if err != nil {
 		return err
 	}
 	d.cloud = newCloud("http://" + listen)
-	if err := d.until(ctx, "the simulated cloud answers", d.cloud.healthy); err != nil {
+	answers := func(ctx context.Context) error { return d.cloud.healthy(ctx, simulator.PID) }
+	if err := d.until(ctx, "the simulated cloud answers", answers); err != nil {
 		return err
 	}
 	if err := d.watchHosts(ctx); err != nil {

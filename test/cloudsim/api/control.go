@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -50,7 +51,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 			"sessions": len(world.Sessions), "ports": len(world.Ports), "data_plane": stats,
 		})
 	case "GET health":
-		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok"})
+		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
 			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
