@@ -23,8 +23,9 @@ type Kind interface {
 	// Delete removes what the cloud has of the object. Without an error there surely is
 	// nothing any more, or nothing that has to go.
 	Delete(ctx context.Context) error
-	// Observe sets what else the status shows, once the conditions about the cloud are set. It
-	// returns after how long that may be different by itself, 0 when it stays.
+	// Observe sets what else the status shows, once the conditions about the cloud are set, or
+	// while they stay because it is not the object's turn: it asks the cloud nothing. It returns
+	// after how long that may be different by itself, 0 when it stays.
 	Observe(ctx context.Context) time.Duration
 }
 
@@ -40,7 +41,7 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	} else {
 		err = s.sync(ctx, k)
 		if errors.Is(err, errNoWorker) {
-			return ctrl.Result{}, nil // it is woken
+			return s.waiting(ctx, k)
 		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
@@ -50,6 +51,17 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		return s.unstored(ctx, failed)
 	}
 	return s.noLater(s.recheck(result), again), err
+}
+
+// waiting ends the reconcile of an object whose server has no worker free, and which is woken
+// when one is: what the conditions about the cloud say is as it was. What is observed goes on
+// meanwhile, and asks nothing of the server.
+func (s *Scope) waiting(ctx context.Context, k Kind) (ctrl.Result, error) {
+	again := k.Observe(ctx)
+	if failed := s.Store(ctx); failed != nil {
+		return s.unstored(ctx, failed)
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // noLater brings the next reconcile forward to when what is observed may be different. What is in
@@ -112,7 +124,7 @@ func (s *Scope) finalize(ctx context.Context, k Kind) (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	}
 	if errors.Is(err, errNoWorker) {
-		return ctrl.Result{}, nil // it is woken
+		return s.waiting(ctx, k)
 	}
 	result, err := s.outcome.conclude(ctx, s.Stored, s.Object, err, "")
 	k.Observe(ctx) // what is being deleted says so wherever it says what is wrong

@@ -24,6 +24,9 @@ type Lane struct {
 	waiting map[string][]reconcile.Request
 	has     map[reconcile.Request]string
 	taken   map[string]int
+	// refused are those whose present reconcile found no worker: one that they are given before it
+	// is done is for the next.
+	refused map[reconcile.Request]bool
 }
 
 // errNoWorker means that the object is reconciled as soon as its server's share allows it.
@@ -42,6 +45,11 @@ func (l *Lane) Share(workers int) (all int) {
 func (l *Lane) Enter(request reconcile.Request, server string) error {
 	l.mu.Lock()
 	wake, entered := l.enter(request, server)
+	if entered {
+		delete(l.refused, request)
+	} else {
+		l.refused[request] = true
+	}
 	l.mu.Unlock()
 	l.wake(wake)
 	if !entered {
@@ -54,7 +62,11 @@ func (l *Lane) Enter(request reconcile.Request, server string) error {
 // that of an object that is gone.
 func (l *Lane) Done(request reconcile.Request) {
 	l.mu.Lock()
-	wake := l.leave(request)
+	var wake *reconcile.Request
+	if !l.refused[request] {
+		wake = l.leave(request)
+	}
+	delete(l.refused, request)
 	l.mu.Unlock()
 	l.wake(wake)
 }
@@ -69,6 +81,7 @@ func (l *Lane) wake(next *reconcile.Request) {
 func (l *Lane) enter(request reconcile.Request, server string) (wake *reconcile.Request, entered bool) {
 	if l.has == nil {
 		l.waiting, l.has, l.taken = map[string][]reconcile.Request{}, map[reconcile.Request]string{}, map[string]int{}
+		l.refused = map[reconcile.Request]bool{}
 	}
 	if had, ok := l.has[request]; ok {
 		if had == server {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"pgregory.net/rapid"
@@ -37,7 +38,13 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 	var l Lane
 	woken := queueOf(&l)
 	same(t, "all workers", 2*serversAtOnce, l.Share(2))
-	enter := func(name, server string) bool { return l.Enter(request(name), server) == nil }
+	enter := func(name, server string) bool {
+		if err := l.Enter(request(name), server); err != nil {
+			l.Done(request(name))
+			return false
+		}
+		return true
+	}
 	same(t, "two of one server", []bool{true, true}, []bool{enter("a", "slow"), enter("b", "slow")})
 	same(t, "more of it", []bool{false, false, false}, []bool{enter("c", "slow"), enter("d", "slow"), enter("c", "slow")})
 	same(t, "another server's", true, enter("e", "honest"))
@@ -61,8 +68,27 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 		for _, name := range []string{"c", "e", "f", "g"} {
 			l.Done(request(name))
 		}
-		same(t, "what is kept", []int{0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken)})
+		same(t, "what is kept", []int{0, 0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken), len(l.refused)})
 	})
+}
+
+// What a reconcile does after it found no worker takes a while.
+func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t *testing.T) {
+	var l Lane
+	woken := queueOf(&l)
+	l.Share(1)
+	same(t, "the first", nil, l.Enter(request("a"), "slow"))
+	same(t, "the second", errNoWorker, l.Enter(request("b"), "slow"), cmpopts.EquateErrors())
+	l.Done(request("a"))
+	l.Done(request("b")) // of the reconcile that found none
+	same(t, "one that comes before it is back", errNoWorker, l.Enter(request("c"), "slow"), cmpopts.EquateErrors())
+	l.Done(request("c"))
+	same(t, "who was woken", []string{"b"}, woken())
+	same(t, "the second, woken", nil, l.Enter(request("b"), "slow"))
+	l.Done(request("b"))
+	same(t, "who was woken", []string{"c"}, woken())
+	l.Done(request("c")) // it is gone
+	same(t, "what is kept", []int{0, 0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken), len(l.refused)})
 }
 
 func TestWithoutALimitNobodyWaits(t *testing.T) {
@@ -82,7 +108,7 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 		woken := queueOf(&l)
 		l.Share(rapid.IntRange(1, 3).Draw(t, "limit"))
 		names, servers := []string{"a", "b", "c", "d", "e", "f"}, []string{"s", "t"}
-		working, queued := map[string]bool{}, map[string]bool{}
+		working, queued := map[string]bool{}, map[string]bool{} // the former whether with a worker or not
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			name := rapid.SampledFrom(names).Draw(t, "name")
 			if working[name] { // a queue hands an object out once at a time
@@ -91,14 +117,10 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 			} else {
 				delete(queued, name)
 				err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"))
-				working[name] = err == nil
-				if err != nil {
-					if !errors.Is(err, errNoWorker) {
-						t.Fatal(err)
-					}
-					l.Done(request(name))
-					delete(working, name)
+				if err != nil && !errors.Is(err, errNoWorker) {
+					t.Fatal(err)
 				}
+				working[name] = true
 			}
 			for _, name := range woken() {
 				queued[name] = true
@@ -111,6 +133,9 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 					}
 					if !working[r.Name] && !queued[r.Name] {
 						t.Fatalf("%s has a worker and nobody knows", r.Name)
+					}
+					if l.refused[r] && !queued[r.Name] {
+						t.Fatalf("%s has a worker, but is at work without one, and is not woken", r.Name)
 					}
 				}
 				if has != l.taken[server] || has > l.limit || has < l.limit && len(l.waiting[server]) > 0 {

@@ -55,8 +55,10 @@ type scope struct {
 	sourceNodes map[string]string
 	// noSource is true when no source of the spec stands for anything in the cloud.
 	noSource bool
-	// sameVNI is another session in the cloud that shares target and VNI, nil for none.
-	sameVNI *cloud.Session
+	// sameVNI is another session in the cloud that shares target and VNI, nil for none; it is
+	// known once they were compared.
+	sameVNI  *cloud.Session
+	compared bool
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
 }
@@ -126,6 +128,7 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err := s.apply(ctx, part, have, numbers, interim); err != nil {
 		return err
 	}
+	s.compared = true
 	if taken != nil {
 		unresolved = slices.Insert(unresolved, 0, s.priorityTaken(numbers, numbers.Priority))
 	}

@@ -97,7 +97,9 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 			return n, err
 		}
 	}
-	if other := n.SameVNI; other != nil && other.VNI == n.VNI {
+	other := n.SameVNI
+	s.compared = other == nil || other.VNI == n.VNI // else it is to get another VNI first
+	if other != nil && other.VNI == n.VNI {
 		s.sameVNI = other
 	}
 	for _, other := range []*cloud.Session{n.Holder, s.sameVNI} {

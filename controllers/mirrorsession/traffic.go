@@ -50,7 +50,7 @@ func (s *scope) sharedVNI() string {
 	if shared := s.sharesVNI(); shared != "" && s.session.Status.VNI != nil {
 		return fmt.Sprintf("the session has VNI %d, which %s", *s.session.Status.VNI, shared)
 	}
-	if status.IsSynced(s.session) {
+	if s.compared {
 		return ""
 	}
 	for _, f := range s.storedSession().Status.Findings {

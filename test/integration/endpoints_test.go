@@ -10,13 +10,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -182,4 +186,85 @@ func TestFourServersThatNeverAnswerHoldUpNobodyElsesObjects(t *testing.T) {
 			return ready != nil && ready.Reason == v1alpha1.ReasonCloudUnavailable && strings.Contains(ready.Message, "no answer from")
 		})
 	}, func(told bool) bool { return told })
+}
+
+// hanging is a server that does not answer while it hangs, for longer than any deadline.
+type hanging struct {
+	http.RoundTripper
+	hangs atomic.Bool
+	asked atomic.Int32
+	over  chan struct{}
+}
+
+func (s *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.hangs.Load() {
+		s.asked.Add(1)
+		<-s.over
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// The verifiers go on counting while a server hangs. What they count is shown, and what that
+// means, although the turn of most sessions to be compared with the cloud does not come.
+func TestWhatIsCountedIsShownWhileSessionsWaitForAServerThatHangs(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	later := lifecycle.DefaultTiming
+	later.Recheck = time.Hour // the look after a start costs a list
+	server := &hanging{RoundTripper: &http.Transport{}, over: make(chan struct{})}
+	m := w.Start(harness.WithTiming(later), harness.WithTransport(server))
+	t.Cleanup(func() { close(server.over) })
+	w.Create(w.Filter("web"))
+	var all []*v1alpha1.MirrorSession
+	for i := range 6 {
+		s := w.Session(fmt.Sprint("s-", i), "web", func(s *v1alpha1.MirrorSession) {
+			s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second}
+			if i%2 == 0 { // an interface is a source of 3 sessions at most
+				s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughTest))
+			}
+			if i >= 4 {
+				s.Spec.VNI = new(int32(77))
+			}
+		})
+		w.Create(s)
+		all = append(all, harness.Ready(w, s))
+	}
+	first, waiting := all[:4], all[4:] // as many as there are workers, and others
+	shared := func(s *v1alpha1.MirrorSession) bool {
+		return slices.ContainsFunc(s.Status.Findings, func(f v1alpha1.Finding) bool {
+			return f.Reason == v1alpha1.ReasonSharedVNI && f.DecidedBy == v1alpha1.DecidedByRead
+		})
+	}
+	for _, s := range waiting {
+		harness.ReconcileNow(w, s)
+		harness.Until(w, s, "the cloud shows that its VNI is another's too", shared)
+	}
+	m.Alive(w, "ecs-target")
+	server.hangs.Store(true)
+	for _, s := range first {
+		w.RequestReconcile(s)
+	}
+	harness.Poll(t, "every worker waits for an answer", server.asked.Load, func(n int32) bool { return n == int32(len(first)) })
+
+	s := waiting[0]
+	was := harness.Ready(w, s).DeepCopy()
+	write(t, w, s, entry("ecs-target", v1alpha1.Counts{Packets: 1, Bytes: 72}, time.Second, 2*time.Second))
+	harness.Until(w, s, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic.Packets == 1 })
+	traffic(w, s, v1alpha1.ReasonPacketsObserved)
+	traffic(w, s, v1alpha1.ReasonSilent) // by itself
+	m.Expire(w, "ecs-target")
+	traffic(w, s, v1alpha1.ReasonVerifierLost)
+	harness.Same(t, "Ready", meta.FindStatusCondition(was.Status.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady))
+	if !shared(s) {
+		t.Errorf("nothing was compared, and the VNI is said to be its own: %+v", s.Status.Findings)
+	}
+	var said []string
+	for _, version := range w.Versions(s) {
+		if len(version.Status.Verification) > 0 {
+			said = append(said, meta.FindStatusCondition(version.Status.Conditions, v1alpha1.ConditionTrafficObserved).Reason)
+		}
+	}
+	harness.Same(t, "what each version since the entry came says",
+		[]string{v1alpha1.ReasonNoVerifier, v1alpha1.ReasonPacketsObserved, v1alpha1.ReasonSilent, v1alpha1.ReasonVerifierLost}, said)
+	harness.Same(t, "how many wait for an answer", int32(len(first)), server.asked.Load())
 }

@@ -165,6 +165,25 @@ func TestWaitingForTrafficAfterAnotherDescriptionIsMet(t *testing.T) {
 	harness.Until(w, session, "the wait is met", waitIsMet)
 }
 
+// What was compared is said, whatever else is wrong with the session.
+func TestASharedVNIIsTakenBackOnceTheCloudShowsNoOther(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start(harness.WithTiming(lifecycle.DefaultTiming))
+	seven := func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(7)) }
+	_, other := w.Pair("other", seven)
+	_, session := w.Pair("own", seven)
+	found(w, session, v1alpha1.ReasonSharedVNI, v1alpha1.ReasonNoVerifier)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.ID("5a1f0c7e-0000-4000-8000-00000000dead"))...)
+	})
+	found(w, session, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonSharedVNI, v1alpha1.ReasonNoVerifier)
+	w.Delete(other)
+	w.Gone(other)
+	harness.ReconcileNow(w, session)
+	found(w, session, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonNoVerifier)
+}
+
 func TestASessionThatBecomesSilentSaysSoByItself(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
