@@ -119,7 +119,7 @@ func byCounts(k *Known) Verdict {
 // allows, by the manager's clock.
 func (k *Known) silent() bool {
 	after := k.silenceAfter()
-	return after > 0 && k.judged() && k.Now.Sub(k.Movement.accepted) >= after
+	return after > 0 && k.judged() && k.Now.Sub(k.Movement.accepted) >= after && !k.heldBack(v1alpha1.ReasonSilent, "")
 }
 
 // silentSources are the sources of which that is so, though not of all together. Where a
@@ -136,7 +136,8 @@ func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	}
 	var silent []v1alpha1.ResolvedInterface
 	for _, source := range k.Session.Status.Sources {
-		if moved, watched := k.Movement.sources[source.InterfaceID]; watched && k.Now.Sub(moved) >= after {
+		moved, watched := k.Movement.sources[source.InterfaceID]
+		if watched && k.Now.Sub(moved) >= after && !k.heldBack(v1alpha1.ReasonSourceSilent, sourceName(source)) {
 			silent = append(silent, source)
 		}
 	}

@@ -27,7 +27,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	status.Traffic(s.session, now)
 	memo := s.reconciler.observed.of(s.session)
 	known := &diagnosis.Known{
-		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Now: now,
+		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Overdue: s.overdue(), Now: now,
 		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
 	}
 	memo.movement = memo.movement.Next(known)
@@ -115,6 +115,16 @@ func (s *scope) lost() map[string]bool {
 		lost[node] = s.Liveness.Lost(node, was)
 	}
 	return lost
+}
+
+// overdue are the nodes of entries whose verifier should have renewed its lease by now.
+func (s *scope) overdue() map[string]bool {
+	overdue := map[string]bool{}
+	for i := range s.session.Status.Verification {
+		node := s.session.Status.Verification[i].Node
+		overdue[node] = s.Liveness.Overdue(node)
+	}
+	return overdue
 }
 
 // announceTraffic makes an event when TrafficObserved has another reason than before.
