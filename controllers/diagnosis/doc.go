@@ -30,6 +30,8 @@ type Known struct {
 	Lost map[string]bool
 	// Overdue are the nodes whose verifier should have renewed its lease by now: it may be dead.
 	Overdue map[string]bool
+	// FilterChanging is whether the filter is not Ready: a verifier can't judge all copies then.
+	FilterChanging bool
 	// Movement is when the counts last moved, this look included.
 	Movement Movement
 	// Now is the time by the manager's clock.

@@ -26,6 +26,7 @@ type world struct {
 	lost     map[string]bool
 	overdue  map[string]bool
 	shared   string
+	changing bool
 	delay    time.Duration
 	now      time.Time
 	movement diagnosis.Movement
@@ -78,7 +79,7 @@ func (w *world) look(later time.Duration) (diagnosis.Verdict, []v1alpha1.Finding
 	stored := w.session.Status.DeepCopy()
 	w.session.Status.Traffic = w.sum()
 	w.known = &diagnosis.Known{
-		Session: w.session, Reported: stored, Lost: w.lost, Overdue: w.overdue, Now: w.now, CountsDelay: w.delay, SharedVNI: w.shared,
+		Session: w.session, Reported: stored, Lost: w.lost, Overdue: w.overdue, Now: w.now, CountsDelay: w.delay, SharedVNI: w.shared, FilterChanging: w.changing,
 	}
 	w.movement = w.movement.Next(w.known)
 	w.known.Movement = w.movement

@@ -94,6 +94,9 @@ func byCounts(k *Known) Verdict {
 			": look at the last packet in status.verification, and at the filter's directions, addresses and ports")
 	case t.ForeignSource > 0:
 		return wrong(v1alpha1.ReasonForeignSource, foreignMessage(k, entries))
+	case t.Undecided > 0 && k.FilterChanging:
+		return wrong(v1alpha1.ReasonUndecided, "packets arrive "+where(entries)+
+			", but whether the filter accepts them can't be told while the MirrorFilter is not Ready: look at its conditions")
 	case t.Undecided > 0:
 		return wrong(v1alpha1.ReasonUndecided, "packets arrive "+where(entries)+
 			", but whether the filter accepts them can't be told: raise spec.packetLength, or look at the last packet in status.verification")

@@ -30,6 +30,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Overdue: s.overdue(), Now: now,
 		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
 	}
+	known.FilterChanging = s.filterChanges(ctx)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	verdict := diagnosis.Judge(known)
@@ -42,6 +43,14 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	}
 	s.reconciler.observed.keep(s.session, memo)
 	return diagnosis.Next(known)
+}
+
+// filterChanges reports whether the filter is there, but not in line with its spec.
+func (s *scope) filterChanges(ctx context.Context) bool {
+	if s.filter == nil && s.noFilter == nil { // nothing was compared with the cloud
+		s.readFilter(ctx)
+	}
+	return s.filter != nil && !status.IsSynced(s.filter)
 }
 
 // sharedVNI is what the cloud shows of another session with VNI and target of this one. A
