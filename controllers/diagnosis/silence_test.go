@@ -184,6 +184,29 @@ func TestANewSourceIsNotSilentFromTheBeginning(t *testing.T) {
 	same(t, "what is found", []string{"Warning SourceSilent 10.0.0.c"}, reasons(findings))
 }
 
+// In two VPCs two interfaces can have one address, and copies count for the first.
+func TestASourceWhoseAddressesAreAllAnothersTooIsNotSilent(t *testing.T) {
+	for name, c := range map[string]struct {
+		addresses []string
+		want      string
+	}{
+		"all are":  {[]string{"10.0.0.a"}, "PacketsObserved"},
+		"one is":   {[]string{"10.0.0.a", "10.0.0.b"}, "SourceSilent"},
+		"none has": {nil, "SourceSilent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			within(w, time.Minute)
+			w.session.Status.Sources[1].Addresses = c.addresses
+			w.from(1, 0)
+			w.look(0)
+			w.from(2, 0)
+			v, _ := w.look(time.Minute)
+			same(t, "the reason", c.want, v.Reason)
+		})
+	}
+}
+
 func TestTheOnlySourceIsNotSilentWhileTheSessionIsNot(t *testing.T) {
 	w := newWorld()
 	within(w, time.Minute)

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,7 +127,8 @@ func (k *Known) silent() bool {
 }
 
 // silentSources are the sources of which that is so, though not of all together. Where a
-// verifier does not tell the sources apart, nothing is known of one.
+// verifier does not tell the sources apart, nothing is known of one; nor of one that has no
+// address of its own, as copies count for the first source that has it.
 func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	after := k.silenceAfter()
 	if after == 0 || !k.judged() || k.silent() || len(k.Session.Status.Sources) < 2 {
@@ -140,11 +142,20 @@ func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	var silent []v1alpha1.ResolvedInterface
 	for _, source := range k.Session.Status.Sources {
 		moved, watched := k.Movement.sources[source.InterfaceID]
-		if watched && k.Now.Sub(moved) >= after && !k.heldBack(v1alpha1.ReasonSourceSilent, sourceName(source)) {
+		if watched && ownAddress(k.Session, source) && k.Now.Sub(moved) >= after && !k.heldBack(v1alpha1.ReasonSourceSilent, sourceName(source)) {
 			silent = append(silent, source)
 		}
 	}
 	return silent
+}
+
+// ownAddress reports whether a source has an address that no other source of the session has.
+func ownAddress(s *v1alpha1.MirrorSession, source v1alpha1.ResolvedInterface) bool {
+	return len(source.Addresses) == 0 || slices.ContainsFunc(source.Addresses, func(address string) bool {
+		return !slices.ContainsFunc(s.Status.Sources, func(other v1alpha1.ResolvedInterface) bool {
+			return other.InterfaceID != source.InterfaceID && slices.Contains(other.Addresses, address)
+		})
+	})
 }
 
 func silentMessage(k *Known) string {
