@@ -28,6 +28,10 @@ type Known struct {
 	Reported *v1alpha1.MirrorSessionStatus
 	// Lost are the nodes whose verifier has stopped renewing its lease.
 	Lost map[string]bool
+	// Overdue are the nodes whose verifier should have renewed its lease by now: it may be dead.
+	Overdue map[string]bool
+	// FilterChanging is whether the filter is not Ready: a verifier can't judge all copies then.
+	FilterChanging bool
 	// Movement is when the counts last moved, this look included.
 	Movement Movement
 	// Now is the time by the manager's clock.
@@ -129,6 +133,18 @@ func (k *Known) silenceAfter() time.Duration {
 		return 0
 	}
 	return max(k.Session.Spec.SilenceAfter.Duration, k.CountsDelay)
+}
+
+// heldBack reports whether a silence is not said yet, as a verifier that should count may be dead:
+// it is lost soon, or has renewed its lease. One that was said before stays.
+func (k *Known) heldBack(reason, subject string) bool {
+	return k.overdue() && k.reported(reason, subject) == nil
+}
+
+func (k *Known) overdue() bool {
+	return slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool {
+		return k.Overdue[e.Node] && !k.Session.TargetElsewhere(e.Node)
+	})
 }
 
 // reported is the finding that stands in the status, nil for none.

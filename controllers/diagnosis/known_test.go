@@ -24,7 +24,9 @@ func same[T any](t *testing.T, what string, want, got T, options ...cmp.Option) 
 type world struct {
 	session  *v1alpha1.MirrorSession
 	lost     map[string]bool
+	overdue  map[string]bool
 	shared   string
+	changing bool
 	delay    time.Duration
 	now      time.Time
 	movement diagnosis.Movement
@@ -35,7 +37,7 @@ type world struct {
 // sources and a verifier on node n that has counted nothing.
 func newWorld() *world {
 	return &world{
-		now: noon, lost: map[string]bool{},
+		now: noon, lost: map[string]bool{}, overdue: map[string]bool{},
 		session: &v1alpha1.MirrorSession{
 			Spec: v1alpha1.MirrorSessionSpec{Sources: make([]v1alpha1.SourceSelector, 2)},
 			Status: v1alpha1.MirrorSessionStatus{
@@ -77,7 +79,7 @@ func (w *world) look(later time.Duration) (diagnosis.Verdict, []v1alpha1.Finding
 	stored := w.session.Status.DeepCopy()
 	w.session.Status.Traffic = w.sum()
 	w.known = &diagnosis.Known{
-		Session: w.session, Reported: stored, Lost: w.lost, Now: w.now, CountsDelay: w.delay, SharedVNI: w.shared,
+		Session: w.session, Reported: stored, Lost: w.lost, Overdue: w.overdue, Now: w.now, CountsDelay: w.delay, SharedVNI: w.shared, FilterChanging: w.changing,
 	}
 	w.movement = w.movement.Next(w.known)
 	w.known.Movement = w.movement

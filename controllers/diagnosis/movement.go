@@ -16,6 +16,8 @@ const (
 	clockTolerance = 2 * time.Second
 	// catchUp is how long a verifier may take at least, see [Known.catchUp].
 	catchUp = time.Minute
+	// renewalPoll is how often is looked whether a renewal that is overdue has come.
+	renewalPoll = 5 * time.Second
 	// fewInAHundred is which share of the packets may be cut: some protocol's large packets
 	// are in any network.
 	fewInAHundred = 3
@@ -302,6 +304,9 @@ func Next(k *Known) time.Duration {
 		at(k.Movement.accepted.Add(after))
 		for _, moved := range k.Movement.sources {
 			at(moved.Add(after))
+		}
+		if k.overdue() { // nobody says when it is not any more
+			at(k.Now.Add(renewalPoll))
 		}
 	}
 	if !k.inLine() {

@@ -118,6 +118,55 @@ func TestSilenceIsMeasuredOnlyWhileSomebodyCounts(t *testing.T) {
 	}
 }
 
+// A verifier that has died tells nothing: until its lease has run out that is no silence.
+func TestNoSilenceIsSaidWhileARenewalIsOverdue(t *testing.T) {
+	start := func() *world {
+		w := newWorld()
+		within(w, time.Minute)
+		w.from(1, 1)
+		w.look(0)
+		return w
+	}
+	expect := func(w *world, later time.Duration, want string) {
+		t.Helper()
+		v, _ := w.look(later)
+		same(t, "the reason at "+w.now.Format(time.TimeOnly), want, v.Reason)
+	}
+	t.Run("until the verifier is lost", func(t *testing.T) {
+		w := start()
+		w.overdue["n"] = true
+		expect(w, time.Minute, "PacketsObserved")
+		same(t, "when to look again", 5*time.Second, diagnosis.Next(w.known))
+		w.lost["n"] = true
+		expect(w, 5*time.Second, "VerifierLost")
+	})
+	t.Run("until it is renewed", func(t *testing.T) {
+		w := start()
+		w.overdue["n"] = true
+		expect(w, time.Minute, "PacketsObserved")
+		w.overdue["n"] = false
+		expect(w, 5*time.Second, "Silent")
+		w.overdue["n"] = true
+		expect(w, time.Minute, "Silent") // it was before
+	})
+	t.Run("of one source either", func(t *testing.T) {
+		w := start()
+		w.from(2, 1)
+		w.look(30 * time.Second)
+		w.overdue["n"] = true
+		expect(w, 30*time.Second, "PacketsObserved")
+		w.overdue["n"] = false
+		expect(w, time.Second, "SourceSilent")
+		w.overdue["n"] = true
+		expect(w, time.Minute, "SourceSilent") // that all are is not known
+	})
+	t.Run("but of who no longer has to count nobody waits", func(t *testing.T) {
+		w := start()
+		w.overdue["m"] = true
+		expect(w, time.Minute, "Silent")
+	})
+}
+
 func TestANewSourceIsNotSilentFromTheBeginning(t *testing.T) {
 	w := newWorld()
 	within(w, time.Minute)
@@ -133,6 +182,29 @@ func TestANewSourceIsNotSilentFromTheBeginning(t *testing.T) {
 	v, findings := w.look(10 * time.Second)
 	same(t, "the reason a minute after it came", "SourceSilent", v.Reason)
 	same(t, "what is found", []string{"Warning SourceSilent 10.0.0.c"}, reasons(findings))
+}
+
+// In two VPCs two interfaces can have one address, and copies count for the first.
+func TestASourceWhoseAddressesAreAllAnothersTooIsNotSilent(t *testing.T) {
+	for name, c := range map[string]struct {
+		addresses []string
+		want      string
+	}{
+		"all are":  {[]string{"10.0.0.a"}, "PacketsObserved"},
+		"one is":   {[]string{"10.0.0.a", "10.0.0.b"}, "SourceSilent"},
+		"none has": {nil, "SourceSilent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			within(w, time.Minute)
+			w.session.Status.Sources[1].Addresses = c.addresses
+			w.from(1, 0)
+			w.look(0)
+			w.from(2, 0)
+			v, _ := w.look(time.Minute)
+			same(t, "the reason", c.want, v.Reason)
+		})
+	}
 }
 
 func TestTheOnlySourceIsNotSilentWhileTheSessionIsNot(t *testing.T) {

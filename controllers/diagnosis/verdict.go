@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,9 @@ func byCounts(k *Known) Verdict {
 			": look at the last packet in status.verification, and at the filter's directions, addresses and ports")
 	case t.ForeignSource > 0:
 		return wrong(v1alpha1.ReasonForeignSource, foreignMessage(k, entries))
+	case t.Undecided > 0 && k.FilterChanging:
+		return wrong(v1alpha1.ReasonUndecided, "packets arrive "+where(entries)+
+			", but whether the filter accepts them can't be told while the MirrorFilter is not Ready: look at its conditions")
 	case t.Undecided > 0:
 		return wrong(v1alpha1.ReasonUndecided, "packets arrive "+where(entries)+
 			", but whether the filter accepts them can't be told: raise spec.packetLength, or look at the last packet in status.verification")
@@ -119,11 +123,12 @@ func byCounts(k *Known) Verdict {
 // allows, by the manager's clock.
 func (k *Known) silent() bool {
 	after := k.silenceAfter()
-	return after > 0 && k.judged() && k.Now.Sub(k.Movement.accepted) >= after
+	return after > 0 && k.judged() && k.Now.Sub(k.Movement.accepted) >= after && !k.heldBack(v1alpha1.ReasonSilent, "")
 }
 
 // silentSources are the sources of which that is so, though not of all together. Where a
-// verifier does not tell the sources apart, nothing is known of one.
+// verifier does not tell the sources apart, nothing is known of one; nor of one that has no
+// address of its own, as copies count for the first source that has it.
 func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	after := k.silenceAfter()
 	if after == 0 || !k.judged() || k.silent() || len(k.Session.Status.Sources) < 2 {
@@ -136,11 +141,21 @@ func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	}
 	var silent []v1alpha1.ResolvedInterface
 	for _, source := range k.Session.Status.Sources {
-		if moved, watched := k.Movement.sources[source.InterfaceID]; watched && k.Now.Sub(moved) >= after {
+		moved, watched := k.Movement.sources[source.InterfaceID]
+		if watched && ownAddress(k.Session, source) && k.Now.Sub(moved) >= after && !k.heldBack(v1alpha1.ReasonSourceSilent, sourceName(source)) {
 			silent = append(silent, source)
 		}
 	}
 	return silent
+}
+
+// ownAddress reports whether a source has an address that no other source of the session has.
+func ownAddress(s *v1alpha1.MirrorSession, source v1alpha1.ResolvedInterface) bool {
+	return len(source.Addresses) == 0 || slices.ContainsFunc(source.Addresses, func(address string) bool {
+		return !slices.ContainsFunc(s.Status.Sources, func(other v1alpha1.ResolvedInterface) bool {
+			return other.InterfaceID != source.InterfaceID && slices.Contains(other.Addresses, address)
+		})
+	})
 }
 
 func silentMessage(k *Known) string {

@@ -108,6 +108,11 @@ func TestTrafficObservedIsAboutWhatIsCopiedNow(t *testing.T) {
 			said{"False", "Undecided", "packets arrive on n (eth0), but whether the filter accepts them can't be told: " +
 				"raise spec.packetLength, or look at the last packet in status.verification"},
 		},
+		"false when what came can't be decided, as the filter is not Ready": {
+			func(w *world) { w.counts(v1alpha1.Counts{Undecided: 1}); w.changing = true },
+			said{"False", "Undecided", "packets arrive on n (eth0), but whether the filter accepts them can't be told " +
+				"while the MirrorFilter is not Ready: look at its conditions"},
+		},
 		"true, and says which other session claims the packets": {
 			func(w *world) { arrived(w); w.entry().Shared = "they are another's too" },
 			said{"True", "PacketsObserved", "copies that the filter accepts arrive on n (eth0); n: they are another's too"},

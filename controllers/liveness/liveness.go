@@ -189,6 +189,19 @@ func (w *Watcher) Lost(node string, reported bool) bool {
 	}
 }
 
+// Overdue reports whether the lease of a node's verifier should have been renewed by now,
+// though it still holds: a verifier renews four times while its lease holds, and a poll sees that
+// soon after. One that has died shows it so before it is lost.
+func (w *Watcher) Overdue(node string) bool {
+	if w == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.leases[v1alpha1.LeaseName(node)]
+	return ok && w.Clock().Sub(l.at) > l.duration*2/5
+}
+
 // Of returns the state of a node's verifier.
 func (w *Watcher) Of(node string) State {
 	if w == nil {

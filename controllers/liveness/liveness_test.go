@@ -129,6 +129,28 @@ func blank(w *Watcher) *Watcher {
 	return w
 }
 
+func TestARenewalIsOverdueWhenOneAndAPollHaveBeenMissed(t *testing.T) {
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	w := &Watcher{Clock: func() time.Time { return now }}
+	overdue := func(want bool, after time.Duration) {
+		t.Helper()
+		now = now.Add(after)
+		if got := w.Overdue(node); got != want {
+			t.Errorf("at %s it is overdue: %t, want %t", now.Format(time.TimeOnly), got, want)
+		}
+	}
+	overdue(false, time.Hour) // there is no lease
+	w.observe([]coordinationv1.Lease{lease(node, now)})
+	overdue(false, 16*time.Second)
+	overdue(true, time.Second)
+	w.observe([]coordinationv1.Lease{lease(node, now)})
+	overdue(false, 15*time.Second) // renewed every 10 s, and looked at every 5 s
+	overdue(true, 10*time.Second)
+	if (*Watcher)(nil).Overdue(node) {
+		t.Error("where no leases are held one is overdue")
+	}
+}
+
 func TestLeasesOfManyNodesDoNotMix(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	w := &Watcher{Clock: func() time.Time { return now }}

@@ -27,9 +27,10 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	status.Traffic(s.session, now)
 	memo := s.reconciler.observed.of(s.session)
 	known := &diagnosis.Known{
-		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Now: now,
+		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Overdue: s.overdue(), Now: now,
 		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
 	}
+	known.FilterChanging = s.filterChanges(ctx)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	verdict := diagnosis.Judge(known)
@@ -42,6 +43,14 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	}
 	s.reconciler.observed.keep(s.session, memo)
 	return diagnosis.Next(known)
+}
+
+// filterChanges reports whether the filter is there, but not in line with its spec.
+func (s *scope) filterChanges(ctx context.Context) bool {
+	if s.filter == nil && s.noFilter == nil { // nothing was compared with the cloud
+		s.readFilter(ctx)
+	}
+	return s.filter != nil && !status.IsSynced(s.filter)
 }
 
 // sharedVNI is what the cloud shows of another session with VNI and target of this one. A
@@ -115,6 +124,16 @@ func (s *scope) lost() map[string]bool {
 		lost[node] = s.Liveness.Lost(node, was)
 	}
 	return lost
+}
+
+// overdue are the nodes of entries whose verifier should have renewed its lease by now.
+func (s *scope) overdue() map[string]bool {
+	overdue := map[string]bool{}
+	for i := range s.session.Status.Verification {
+		node := s.session.Status.Verification[i].Node
+		overdue[node] = s.Liveness.Overdue(node)
+	}
+	return overdue
 }
 
 // announceTraffic makes an event when TrafficObserved has another reason than before.

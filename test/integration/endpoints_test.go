@@ -239,7 +239,6 @@ func TestWhatIsCountedIsShownWhileSessionsWaitForAServerThatHangs(t *testing.T) 
 		harness.ReconcileNow(w, s)
 		harness.Until(w, s, "the cloud shows that its VNI is another's too", shared)
 	}
-	m.Alive(w, "ecs-target")
 	server.hangs.Store(true)
 	for _, s := range first {
 		w.RequestReconcile(s)
@@ -252,6 +251,7 @@ func TestWhatIsCountedIsShownWhileSessionsWaitForAServerThatHangs(t *testing.T) 
 	harness.Until(w, s, "the sum", func(s *v1alpha1.MirrorSession) bool { return s.Status.Traffic.Packets == 1 })
 	traffic(w, s, v1alpha1.ReasonPacketsObserved)
 	traffic(w, s, v1alpha1.ReasonSilent) // by itself
+	m.Alive(w, "ecs-target")
 	m.Expire(w, "ecs-target")
 	traffic(w, s, v1alpha1.ReasonVerifierLost)
 	harness.Same(t, "Ready", meta.FindStatusCondition(was.Status.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady))

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/status"
 	"vpcmirror.io/operator/controllers/verifier/report"
@@ -62,6 +64,34 @@ func TestTrafficIsUnknownWhileTheVerifierHasLostItsLease(t *testing.T) {
 	traffic(w, session, v1alpha1.ReasonVerifierLost)
 	m.Alive(w, "ecs-target")
 	traffic(w, session, v1alpha1.ReasonPacketsObserved)
+}
+
+func TestAVerifierWhoseRenewalIsOverdueIsNotCalledSilence(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	m := w.Start(harness.WithTiming(lifecycle.DefaultTiming))
+	_, session := w.Pair("overdue", func(s *v1alpha1.MirrorSession) { s.Spec.SilenceAfter = &metav1.Duration{Duration: 10 * time.Second} })
+	write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 3, Bytes: 300}, time.Second, 2*time.Second))
+	traffic(w, session, v1alpha1.ReasonPacketsObserved)
+	m.Alive(w, "ecs-target")
+	stored, seen := w.Lease("ecs-target"), w.Lease("ecs-target")
+	if err := w.Get(stored); err != nil {
+		t.Fatal(err)
+	}
+	_ = harness.Poll(t, "the manager has the last renewal", func() string {
+		if err := m.Liveness.Client.Get(t.Context(), client.ObjectKeyFromObject(seen), seen); err != nil {
+			t.Fatal(err)
+		}
+		return seen.ResourceVersion
+	}, func(version string) bool { return version == stored.ResourceVersion })
+	if err := m.Liveness.Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(25 * time.Second) // more than the counts' way, and less than the lease holds
+	harness.ReconcileNow(w, session)
+	harness.Same(t, "the reason", v1alpha1.ReasonPacketsObserved, traffic(w, session, v1alpha1.ReasonPacketsObserved).Reason)
+	m.Alive(w, "ecs-target")
+	traffic(w, session, v1alpha1.ReasonSilent) // by itself
 }
 
 func TestAVerifierThatIsLostDoesNotSpeakForOneThatCaptures(t *testing.T) {
