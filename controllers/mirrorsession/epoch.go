@@ -31,7 +31,7 @@ func (s *scope) epoch(have *cloud.Session) {
 		// Of the filter that the cloud's session has; one that can't be read is as it was.
 		filterEpoch := plan.FilterEpochIn(st.EpochBasis)
 		if s.filter != nil && s.filter.Status.ID == have.FilterID {
-			filterEpoch = s.filter.Status.Epoch
+			filterEpoch = plan.Epoch{Number: s.filter.Status.Epoch, Basis: s.filter.Status.EpochBasis}
 		}
 		basis = plan.SessionBasis(*have, filterEpoch)
 	}

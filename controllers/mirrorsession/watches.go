@@ -59,6 +59,7 @@ func filterMatters() predicate.Predicate {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
 		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
+			before.Status.EpochBasis != after.Status.EpochBasis ||
 			status.IsSynced(before) != status.IsSynced(after) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
 			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))

@@ -47,29 +47,31 @@ func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
 
 // SessionBasis is the same text for two states of the cloud exactly when the same is copied in
 // both to the same target: it is of the session's identity, sources, target, VNI, filter and
-// whether it is on, and of the epoch of its filter. Name, description, priority and packet
+// whether it is on, and of the epoch of its filter: of number and basis, because a filter whose
+// status was lost begins with the first number again. Name, description, priority and packet
 // length do not matter: the first two change no copy, a priority orders sessions among each
 // other and is now and then lent for a while, and how long the copies are does not matter for
 // whether they come.
-func SessionBasis(have cloud.Session, filterEpoch int64) string {
+func SessionBasis(have cloud.Session, filter Epoch) string {
 	sources := slices.Clone(have.Sources)
 	slices.Sort(sources)
 	parts := []any{have.ID, have.FilterID, have.TargetID, have.TargetType, have.VNI, have.Enabled}
 	for _, id := range slices.Compact(sources) {
 		parts = append(parts, id)
 	}
-	return digest(parts...) + "/" + strconv.FormatInt(filterEpoch, 10)
+	return digest(parts...) + "/" + strconv.FormatInt(filter.Number, 10) + "/" + filter.Basis
 }
 
-// FilterEpochIn returns the epoch of the filter that a basis of a session was made with, 0
-// where it has none.
-func FilterEpochIn(basis string) int64 {
-	_, text, _ := strings.Cut(basis, "/")
-	epoch, err := strconv.ParseInt(text, 10, 64)
+// FilterEpochIn returns the epoch of the filter that a basis of a session was made with, the
+// zero value where it has none.
+func FilterEpochIn(basis string) Epoch {
+	_, of, _ := strings.Cut(basis, "/")
+	text, filterBasis, _ := strings.Cut(of, "/")
+	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0
+		return Epoch{}
 	}
-	return epoch
+	return Epoch{Number: number, Basis: filterBasis}
 }
 
 // FilterBasis is the same text for two states of the cloud exactly when the filter has the

@@ -66,6 +66,8 @@ func TestNoEpochIsGivenTwiceAndNoneFalls(t *testing.T) {
 	})
 }
 
+var third = plan.Epoch{Number: 3, Basis: plan.FilterBasis(cloud.Filter{ID: "f"})}
+
 var someSession = cloud.Session{ID: "id", Sources: []string{"s1", "s2"}, SessionSpec: cloud.SessionSpec{
 	Name: "name", Description: "words", FilterID: "f", TargetID: "t", TargetType: cloud.TargetInterface, VNI: 1, PacketLength: 96, Priority: 5, Enabled: true,
 }}
@@ -95,11 +97,12 @@ func TestTheBasisOfASessionIsOfWhatIsCopiedToWhere(t *testing.T) {
 			other := someSession
 			other.Sources = slices.Clone(someSession.Sources)
 			c.edit(&other)
-			basis := plan.SessionBasis(someSession, 3)
-			if got := basis == plan.SessionBasis(other, 3); got != c.same {
+			basis := plan.SessionBasis(someSession, third)
+			if got := basis == plan.SessionBasis(other, third); got != c.same {
 				t.Errorf("the same basis: %t, want %t", got, c.same)
 			}
-			if len(basis) > 64 || basis == plan.SessionBasis(someSession, 4) {
+			if len(basis) > 64 || basis == plan.SessionBasis(someSession, plan.Epoch{Number: 4, Basis: third.Basis}) ||
+				basis == plan.SessionBasis(someSession, plan.Epoch{Number: 3, Basis: "ffffffffffffffff"}) {
 				t.Errorf("the basis %s is too long, or not of the filter's epoch", basis)
 			}
 		})
@@ -107,11 +110,12 @@ func TestTheBasisOfASessionIsOfWhatIsCopiedToWhere(t *testing.T) {
 }
 
 func TestTheEpochOfTheFilterIsReadFromABasis(t *testing.T) {
-	for basis, want := range map[string]int64{
-		plan.SessionBasis(someSession, 3): 3, plan.SessionBasis(someSession, math.MaxInt64): math.MaxInt64, plan.Absent: 0, "": 0, "ab/c": 0,
+	last := plan.Epoch{Number: math.MaxInt64, Basis: third.Basis}
+	for basis, want := range map[string]plan.Epoch{
+		plan.SessionBasis(someSession, third): third, plan.SessionBasis(someSession, last): last, plan.Absent: {}, "": {}, "ab/c": {}, "ab/3": {Number: 3},
 	} {
 		if got := plan.FilterEpochIn(basis); got != want {
-			t.Errorf("of %q it is %d, want %d", basis, got, want)
+			t.Errorf("of %q it is %+v, want %+v", basis, got, want)
 		}
 	}
 }
