@@ -10,6 +10,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -235,8 +236,9 @@ func or[T any](p *T, otherwise T) T {
 }
 
 // filterIn is the ID of the filter in the cloud that bears the mark of a MirrorFilter of
-// that name, empty for none.
+// that name, or that was its own and has lost the mark; empty for none.
 func (w *World) filterIn(world *state.World, name string) string {
+	unmarked := ""
 	for _, u := range w.seen["MirrorFilter"].copy() {
 		if u.GetName() != name {
 			continue
@@ -245,9 +247,12 @@ func (w *World) filterIn(world *state.World, name string) string {
 			if strings.HasSuffix(f.Description, w.markOf(&u)) {
 				return f.ID
 			}
+			if id, _, _ := unstructured.NestedString(u.Object, "status", "id"); id == f.ID && !strings.Contains(f.Description, "[vpcmirror ") {
+				unmarked = f.ID
+			}
 		}
 	}
-	return ""
+	return unmarked
 }
 
 // nameOf is the name in the cloud.
