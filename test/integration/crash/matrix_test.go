@@ -123,8 +123,7 @@ func (c cell) run(t *testing.T) (v verdict) {
 		if _, wrong := s.settle(nil); wrong != "" {
 			t.Fatalf("before it began: %s", wrong)
 		}
-		s.Clock.Advance(time.Minute) // what there is was made long ago
-		s.refresh()
+		s.age(t)
 	}
 	if c.play.away {
 		s.manager.Stop(s.World)

@@ -190,6 +190,27 @@ func (s *stage) removeAll() {
 	}
 }
 
+// age lets what there is be made long ago, and have said all that it says after a while, such as
+// that nobody counts: such a status would come at some moment of the play.
+func (s *stage) age(t *testing.T) {
+	t.Helper()
+	s.Clock.Advance(time.Minute)
+	s.refresh()
+	for _, o := range s.live {
+		if !o.Cloud().Suspend { // nothing is handled of one that is suspended
+			o.request = s.RequestReconcile(o.Object)
+		}
+	}
+	if _, wrong := s.settle(nil); wrong != "" {
+		t.Fatalf("a minute later, before it began: %s", wrong)
+	}
+	for _, o := range s.live {
+		o.request = ""
+	}
+	s.Clock.Advance(time.Minute)
+	s.refresh()
+}
+
 // refresh reads every object anew.
 func (s *stage) refresh() {
 	s.t.Helper()
