@@ -197,6 +197,16 @@ func (e *Expectations) Inherited() (shown time.Time, until time.Duration) {
 	return e.began.Add(e.timing.unsettled()), e.began.Add(e.timing.Recheck).Sub(now)
 }
 
+// Behind is for how long reads may not yet show what an earlier process has written; not above
+// zero once they do.
+func (e *Expectations) Behind() time.Duration {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begin(now)
+	return e.began.Add(e.timing.Lag).Sub(now)
+}
+
 // Latest is the earliest begin of a list that can show what every expected create has
 // made, zero when none is expected.
 func (e *Expectations) Latest() time.Time {

@@ -78,6 +78,8 @@ type Part[T any] struct {
 	// confirmed is true when the last observation is an answer about this object alone,
 	// not an item of a shared list.
 	confirmed bool
+	// wrote is true when this reconcile has made or changed the part.
+	wrote bool
 	// deleted is true when this reconcile has deleted the part, to make it anew.
 	deleted bool
 }
@@ -323,7 +325,7 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 		return have, err
 	}
 	p.Collection.Note(have)
-	p.confirmed = true
+	p.confirmed, p.wrote = true, true
 	return have, p.store(ctx, have)
 }
 
@@ -353,8 +355,7 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 	for round := 0; ; {
 		changes, mend := diff(have)
 		if len(changes) == 0 {
-			p.Record(have)
-			return nil
+			return p.converged(have)
 		}
 		if p.confirmed {
 			if round == maxRounds {
@@ -379,6 +380,18 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 	}
 }
 
+// converged records what the cloud has. An earlier process may have ended amid its work, and reads
+// may not show the last of that yet: what was not in line then, and needed nothing now, is
+// looked at again before it counts as in line.
+func (p *Part[T]) converged(have T) error {
+	if behind := p.Expectations.Behind(); behind > 0 && !p.wrote && !p.WasSynced {
+		return &Problem{Reason: v1alpha1.ReasonProgressing, After: behind,
+			Message: fmt.Sprintf("an earlier manager may have changed the %s a moment ago: it is looked at again once reads must show that", p.Collection.Kind)}
+	}
+	p.Record(have)
+	return nil
+}
+
 // change mends what differs. Where it can't, what the cloud then has is recorded.
 func (p *Part[T]) change(ctx context.Context, have T, first bool, mend func(context.Context) error) error {
 	if first {
@@ -386,6 +399,7 @@ func (p *Part[T]) change(ctx context.Context, have T, first bool, mend func(cont
 			return err
 		}
 	}
+	p.wrote = true
 	err := mend(ctx)
 	if err == nil {
 		return nil

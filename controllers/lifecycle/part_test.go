@@ -254,6 +254,54 @@ func TestWhatASharedListShowsIsConfirmedBeforeItIsChanged(t *testing.T) {
 	same(t, "the calls of mending it", []string{"get one", "mend", "get one"}, a.journal())
 }
 
+// A manager that ended amid its work may have changed what a read does not show yet.
+func TestWhatWasNotInLineIsBelievedToBeOnlyOnceReadsShowWhatAnEarlierManagerDid(t *testing.T) {
+	nothing := func(thing) ([]plan.Change, func(context.Context) error) { return nil, nil }
+	waits := func(problem *Problem) bool {
+		return problem != nil && problem.Reason == v1alpha1.ReasonProgressing && problem.After > 0
+	}
+	for name, c := range map[string]struct {
+		synced bool
+		later  time.Duration
+		mends  bool
+		want   bool // whether it is looked at again
+	}{
+		"what needed nothing, right after the start": {want: true},
+		"what was in line before":                    {synced: true},
+		"once reads must show it":                    {later: quick.Lag},
+		"what this manager has changed itself":       {mends: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			f.Status.ID = "one"
+			if c.synced {
+				status.Synced(f, "")
+			}
+			a := &account{things: []thing{marked(f, "one")}}
+			p, _, pass := partOf(t, a, f)
+			have, err := p.Find(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Expectations.Behind() // the process begins to lead
+			pass(c.later)
+			diff := nothing
+			if c.mends {
+				diff = func(have thing) ([]plan.Change, func(context.Context) error) {
+					if have.content == "mended" {
+						return nil, nil
+					}
+					return []plan.Change{{Field: "content"}}, func(context.Context) error { a.things[0].content = "mended"; return nil }
+				}
+			}
+			problem := Diagnose(p.Converge(t.Context(), *have, diff))
+			if waits(problem) != c.want || problem != nil && !c.want {
+				t.Errorf("the problem is %+v", problem)
+			}
+		})
+	}
+}
+
 func TestAnObjectThatNeverConvergesIsGivenUpAfterAFewRounds(t *testing.T) {
 	f := filter()
 	f.Status.ID = "one"
