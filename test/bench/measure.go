@@ -75,7 +75,7 @@ func verdict(programs []*program) error {
 	own := median(programs[0].times).Seconds()
 	counting := own / median(programs[1].times).Seconds()
 	printing := median(programs[2].times).Seconds() / own
-	fmt.Printf("verifier read takes %.2f times as long as tcpdump --count (goal: at most %.1f)\n", counting, mostOfCounting)
+	fmt.Printf("verifier read takes %.2f times as long as tcpdump --count (goal: at most %.2f)\n", counting, mostOfCounting)
 	fmt.Printf("verifier read is %.1f times faster than tcpdump -nneS (goal: at least %.0f)\n", printing, timesOfPrinting)
 	var errs []error
 	if counting > mostOfCounting {
