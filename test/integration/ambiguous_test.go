@@ -87,7 +87,7 @@ func TestACreateThatHadNoEffectIsRepeated(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Fault(fault.Fault{Kind: fault.Reset, Operation: "CreateTrafficMirrorFilter", Times: 1})
-	w.Start()
+	w.Start(harness.WithTiming(lifecycle.DefaultTiming)) // long enough for what follows on a busy machine
 	filter := w.Filter("repeated")
 	w.Create(filter)
 	creates := func() int { return harness.Count(w.Cloud.Journal.Since(0))["CreateTrafficMirrorFilter"] }
