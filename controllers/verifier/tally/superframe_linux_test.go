@@ -167,28 +167,7 @@ func TestDatagramsThatTheKernelGluedAreCountedOneByOne(t *testing.T) {
 	for range datagrams {
 		payload = append(append(payload, frametest.VXLANHeader(1)...), inner...)
 	}
-	pair.Sender.Do(t, func() error {
-		conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(right.Addr(), vxlan.Port)))
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		raw, err := conn.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var optionErr error
-		if err := raw.Control(func(fd uintptr) {
-			optionErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 8+len(inner))
-		}); err != nil {
-			return err
-		}
-		if optionErr != nil {
-			return optionErr
-		}
-		_, err = conn.Write(payload)
-		return err
-	})
+	pair.Sender.SendJoined(t, netip.AddrPortFrom(left.Addr(), 50000), netip.AddrPortFrom(right.Addr(), vxlan.Port), 8+len(inner), payload)
 	if err := socket.SetReadDeadline(time.Now().Add(deadline)); err != nil {
 		t.Fatal(err)
 	}

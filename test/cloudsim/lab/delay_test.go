@@ -21,14 +21,14 @@ func TestChangesPassInOrderEachAfterItsDelay(t *testing.T) {
 		p.put(2, 5*time.Second)
 		p.put(3, time.Second) // does not overtake
 		p.put(4, 0)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		p.put(5, 4*time.Second)
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		p.put(6, 0)
 		p.put(7, time.Second)
 		p.close()
 		p.put(8, 0)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		want := []passed{{1, 0}, {2, 5 * time.Second}, {3, 5 * time.Second}, {4, 5 * time.Second}, {5, 6 * time.Second}, {6, 12 * time.Second}}
 		if diff := cmp.Diff(want, got); diff != "" {
