@@ -40,11 +40,3 @@ func inEffect(s *v1alpha1.MirrorSession) bool {
 	}
 	return ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonSuspended || ready.Reason == v1alpha1.ReasonNoSources
 }
-
-// TrafficIs returns the status of TrafficObserved, Unknown when it is not set.
-func TrafficIs(s *v1alpha1.MirrorSession) metav1.ConditionStatus {
-	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); c != nil {
-		return c.Status
-	}
-	return metav1.ConditionUnknown
-}

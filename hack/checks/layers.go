@@ -32,7 +32,7 @@ var ports = []string{
 }
 
 // layers is the one table of imports. The table in controllers/ARCHITECTURE.md is
-// written from it (checks project --write), and the sentence "It may import ..." in the
+// written from it (checks table), and the sentence "It may import ..." in the
 // comment of each package is held against it.
 var layers = []layer{
 	{

@@ -2,10 +2,7 @@ package lab
 
 import (
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -59,19 +56,7 @@ func reach(t *testing.T, l *Lab, id string, want dataplane.SessionStats) {
 
 func TestRealPacketsObeyTheAPI(t *testing.T) {
 	cloud := sim.ForTest(t)
-	network, err := Start(t.Context(), cloud, fmt.Sprintf("labtest%d-", os.Getpid()), slog.New(slog.DiscardHandler))
-	var unavailable *netns.UnavailableError
-	if errors.As(err, &unavailable) {
-		t.Skipf("hosts cannot be made here: %v", unavailable)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := network.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	network := startHosts(t, cloud)
 	const project = scenario.WalkthroughProject
 	filter, err := cloud.State.CreateFilter(project, state.FilterInput{Name: ptr("f")})
 	if err != nil {

@@ -35,6 +35,12 @@ func startWorld(t *testing.T, sc *scenario.Scenario, options ...sim.Option) *wor
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cloud.Close() })
+	return &world{t: t, cloud: cloud, lab: startHosts(t, cloud), project: sc.Accounts[0].Projects[0].ID}
+}
+
+// startHosts makes the hosts of a cloud, or skips where they can't be made.
+func startHosts(t *testing.T, cloud *sim.Sim) *Lab {
+	t.Helper()
 	l, err := Start(t.Context(), cloud, fmt.Sprintf("lw%d-%d-", os.Getpid(), labs.Add(1)), slog.New(slog.DiscardHandler))
 	var unavailable *netns.UnavailableError
 	if errors.As(err, &unavailable) {
@@ -48,7 +54,7 @@ func startWorld(t *testing.T, sc *scenario.Scenario, options ...sim.Option) *wor
 			t.Error(err)
 		}
 	})
-	return &world{t: t, cloud: cloud, lab: l, project: sc.Accounts[0].Projects[0].ID}
+	return l
 }
 
 // mirror makes a session that copies all UDP that the source receives to the target.
