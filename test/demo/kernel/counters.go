@@ -29,10 +29,12 @@ const (
 	Sent
 )
 
-// Field is a condition on a packet: the bytes at an offset of a header.
+// Field is a condition on a packet: how the bytes at an offset of a header compare with
+// others.
 type Field struct {
 	base   expr.PayloadBase
 	offset uint32
+	op     expr.CmpOp
 	want   []byte
 }
 
@@ -55,39 +57,45 @@ const (
 	offsetInnerTransport = offsetInner + 20
 )
 
-// Protocol is the IPv4 protocol number, such as 6 for TCP.
-func Protocol(n uint8) Field {
-	return Field{expr.PayloadBaseNetworkHeader, offsetProtocol, []byte{n}}
+func equal(base expr.PayloadBase, offset uint32, want []byte) Field {
+	return Field{base, offset, expr.CmpOpEq, want}
 }
 
-// Length is the IPv4 total length.
-func Length(n uint16) Field {
-	return Field{expr.PayloadBaseNetworkHeader, offsetLength, binary.BigEndian.AppendUint16(nil, n)}
+// Protocol is the IPv4 protocol number, such as 6 for TCP.
+func Protocol(n uint8) Field {
+	return equal(expr.PayloadBaseNetworkHeader, offsetProtocol, []byte{n})
+}
+
+// LongerThan is an IPv4 total length that is greater.
+func LongerThan(n uint16) Field {
+	f := equal(expr.PayloadBaseNetworkHeader, offsetLength, binary.BigEndian.AppendUint16(nil, n))
+	f.op = expr.CmpOpGt
+	return f
 }
 
 // Source is the IPv4 source address.
 func Source(a netip.Addr) Field {
-	return Field{expr.PayloadBaseNetworkHeader, offsetSource, a.AsSlice()}
+	return equal(expr.PayloadBaseNetworkHeader, offsetSource, a.AsSlice())
 }
 
 // Destination is the IPv4 destination address.
 func Destination(a netip.Addr) Field {
-	return Field{expr.PayloadBaseNetworkHeader, offsetDestination, a.AsSlice()}
+	return equal(expr.PayloadBaseNetworkHeader, offsetDestination, a.AsSlice())
 }
 
 // SourcePort is the source port of TCP or UDP.
 func SourcePort(port uint16) Field {
-	return Field{expr.PayloadBaseTransportHeader, 0, binary.BigEndian.AppendUint16(nil, port)}
+	return equal(expr.PayloadBaseTransportHeader, 0, binary.BigEndian.AppendUint16(nil, port))
 }
 
 // DestinationPort is the destination port of TCP or UDP.
 func DestinationPort(port uint16) Field {
-	return Field{expr.PayloadBaseTransportHeader, offsetPortTo, binary.BigEndian.AppendUint16(nil, port)}
+	return equal(expr.PayloadBaseTransportHeader, offsetPortTo, binary.BigEndian.AppendUint16(nil, port))
 }
 
 // VNI is the network identifier of a VXLAN datagram.
 func VNI(vni uint32) Field {
-	return Field{expr.PayloadBaseTransportHeader, offsetVNI, binary.BigEndian.AppendUint32(nil, vni<<8)[:3]}
+	return equal(expr.PayloadBaseTransportHeader, offsetVNI, binary.BigEndian.AppendUint32(nil, vni<<8)[:3])
 }
 
 // InnerSourceMAC is the source of the Ethernet frame inside a VXLAN datagram. A text that
@@ -97,7 +105,7 @@ func InnerSourceMAC(mac string) Field {
 	if err != nil {
 		want = make([]byte, 6)
 	}
-	return Field{expr.PayloadBaseTransportHeader, offsetInnerSourceMAC, want}
+	return equal(expr.PayloadBaseTransportHeader, offsetInnerSourceMAC, want)
 }
 
 // Inner is the same condition on the packet inside a VXLAN datagram.
@@ -176,7 +184,7 @@ func (c Counter) expressions() []expr.Any {
 	for _, f := range c.Fields {
 		out = append(out,
 			&expr.Payload{DestRegister: 1, Base: f.base, Offset: f.offset, Len: uint32(len(f.want))},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: f.want},
+			&expr.Cmp{Op: f.op, Register: 1, Data: f.want},
 		)
 	}
 	return append(out, &expr.Counter{})

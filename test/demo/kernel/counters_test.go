@@ -92,10 +92,10 @@ func TestTheKernelCountsWhatMeetsAllConditionsAndNothingElse(t *testing.T) {
 		{Name: "otherVNI", Fields: to(4789, VNI(2))},
 		{Name: "inner", Fields: to(4789, Inner(Protocol(6)), Inner(Source(inner.Source.Addr())), Inner(Destination(inner.Destination.Addr())),
 			Inner(SourcePort(38944)), Inner(DestinationPort(1234)), InnerSourceMAC(inner.SourceMAC))},
-		{Name: "length", Fields: to(1234, Length(20+8+5))},
-		{Name: "otherLength", Fields: to(1234, Length(20+8+6))},
-		{Name: "innerLength", Fields: to(4789, Inner(Length(20+20)))},
-		{Name: "otherInnerLength", Fields: to(4789, Inner(Length(20+8)))},
+		{Name: "longer", Fields: to(1234, LongerThan(20+8+4))},
+		{Name: "notLonger", Fields: to(1234, LongerThan(20+8+5))},
+		{Name: "innerLonger", Fields: to(4789, Inner(LongerThan(20+19)))},
+		{Name: "innerNotLonger", Fields: to(4789, Inner(LongerThan(20+20)))},
 		{Name: "otherInnerPort", Fields: to(4789, Inner(Protocol(6)), Inner(DestinationPort(4321)))},
 		{Name: "otherInnerMAC", Fields: to(4789, InnerSourceMAC(inner.DestinationMAC))},
 	})
@@ -111,7 +111,7 @@ func TestTheKernelCountsWhatMeetsAllConditionsAndNothingElse(t *testing.T) {
 	want := Counts{
 		"any": 3, "sent": 3, "sourcePort": 3, "otherSourcePort": 0, "otherProtocol": 0, "otherSource": 0,
 		"vni": 2, "otherVNI": 0, "inner": 2, "otherInnerPort": 0, "otherInnerMAC": 0,
-		"length": 3, "otherLength": 0, "innerLength": 2, "otherInnerLength": 0,
+		"longer": 3, "notLonger": 0, "innerLonger": 2, "innerNotLonger": 0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
