@@ -25,6 +25,16 @@ const (
 	// can know. Totals of before prove nothing. Its observedGeneration is that of the spec only
 	// when the cloud matches it, so that waiting for it right after an edit waits.
 	ConditionTrafficObserved = "TrafficObserved"
+	// ConditionPathClear, of sessions, reports whether a copy can get from the sources to the
+	// target, by what the cloud says of the way: True when nothing stands in it, with what was
+	// assumed; False when something does, with the reason of the worst; Unknown when something
+	// that decides could not be read. It is looked at when the spec changes, at each resync, on
+	// request, and within 30 seconds after copies stop or don't come.
+	ConditionPathClear = "PathClear"
+	// ConditionConsumerReady, of sessions, reports whether something on the target's node takes
+	// the copies, whole: True when something does, False when nothing can, Unknown when that
+	// can't be told from outside, or no copies come.
+	ConditionConsumerReady = "ConsumerReady"
 )
 
 // Reasons of Ready, Reconciling and Stalled.
@@ -219,6 +229,124 @@ const (
 	// kernel's words.
 	// Remedy: give the verifier CAP_NET_RAW and the host's network, or mend the interface.
 	ReasonCaptureFailed = "CaptureFailed"
+)
+
+// Reasons of PathClear.
+const (
+	// ReasonClear: nothing that could be read stands in the way of the copies.
+	// Remedy: none is needed.
+	ReasonClear = "Clear"
+	// ReasonNotJudged: something on the way can't be judged, such as an enterprise router; the
+	// message names it.
+	// Remedy: look at what the message names, in the cloud's console.
+	ReasonNotJudged = "NotJudged"
+	// ReasonNotPermitted: the account may not read what decides about the way; the message names
+	// the action. All else works without it.
+	// Remedy: grant the account the action that the message names; it changes nothing in the
+	// cloud.
+	ReasonNotPermitted = "NotPermitted"
+)
+
+// Reasons of PathClear False, and of findings.
+const (
+	// ReasonTargetGroupDenies: the security groups of the target keep out the copies from a
+	// source, UDP 4789 from its address: a rule denies them, or none allows them.
+	// Remedy: allow UDP 4789 from the source's address in a security group of the target.
+	ReasonTargetGroupDenies = "TargetGroupDenies"
+	// ReasonSourceGroupDenies: the security groups of a source hold back the packets that the filter
+	// accepts, and what they hold back is never copied.
+	// Remedy: allow in a security group of the source what is to be mirrored, or mirror something
+	// else.
+	ReasonSourceGroupDenies = "SourceGroupDenies"
+	// ReasonNetworkACLDenies: the network ACL of the target's subnet keeps out the copies, or
+	// that of a source's subnet holds back what is to be copied.
+	// Remedy: allow in the network ACL that the message names what it names, or take the subnet
+	// off it.
+	ReasonNetworkACLDenies = "NetworkACLDenies"
+	// ReasonNoPeering: source and target are in different VPCs that no active peering joins.
+	// Remedy: make a peering between the two VPCs, or have it accepted.
+	ReasonNoPeering = "NoPeering"
+	// ReasonNoRoute: source and target are in different VPCs, and a route table on the way has no
+	// route to the other, or one that leads elsewhere.
+	// Remedy: add the route that the message names.
+	ReasonNoRoute = "NoRoute"
+	// ReasonInterfaceGone: an interface that the session has is deleted in the cloud.
+	// Remedy: name the interface that took its place, by its ID, or by address or nodeName, which
+	// follow.
+	ReasonInterfaceGone = "InterfaceGone"
+	// ReasonInterfaceReplaced: an interface that the session has is deleted in the cloud, and
+	// another one has its address now.
+	// Remedy: name the new interface, or use address or nodeName, which follow by themselves.
+	ReasonInterfaceReplaced = "InterfaceReplaced"
+	// ReasonInterfaceDetached: an interface that the session has is attached to no server.
+	// Remedy: attach it to a server.
+	ReasonInterfaceDetached = "InterfaceDetached"
+	// ReasonInterfaceDown: an interface that the session has is not active in the cloud.
+	// Remedy: switch the interface on, or look at its server.
+	ReasonInterfaceDown = "InterfaceDown"
+	// ReasonServerStopped: the server of an interface that the session has does not run.
+	// Remedy: start the server, or name an interface of one that runs.
+	ReasonServerStopped = "ServerStopped"
+	// ReasonFlavorUnsupported: the flavor of a source's server can't be mirrored: the cloud may take
+	// the session, and copies nothing.
+	// Remedy: use a source on a server of a flavor that mirrors, c7t for example.
+	ReasonFlavorUnsupported = "FlavorUnsupported"
+	// ReasonFilterMatchesNothing: no rule of the filter can accept a packet of a source.
+	// Remedy: correct the filter as the message says: direction, addresses, family or ports.
+	ReasonFilterMatchesNothing = "FilterMatchesNothing"
+	// ReasonRuleMatchesNothing: a rule of the filter can accept no packet of any source, or a
+	// rule before it takes all that it could.
+	// Remedy: correct the rule as the message says, or remove it.
+	ReasonRuleMatchesNothing = "RuleMatchesNothing"
+	// ReasonTakenEarlier: another session is tried before this one and copies packets that this one
+	// is to copy; each packet is copied once.
+	// Remedy: give this session a smaller spec.priority than the other's, or narrow the other's
+	// filter.
+	ReasonTakenEarlier = "TakenEarlier"
+	// ReasonRejectedEarlier: another session is tried before this one and rejects packets that
+	// this one is to copy; what is rejected is never tried further.
+	// Remedy: give this session a smaller spec.priority than the other's, or narrow the other's
+	// filter.
+	ReasonRejectedEarlier = "RejectedEarlier"
+	// ReasonSwitchedOff: the session is switched off in the cloud, although the spec does not say so.
+	// Remedy: none is needed, it is switched on again; see who does that in the cloud.
+	ReasonSwitchedOff = "SwitchedOff"
+)
+
+// Reasons of ConsumerReady.
+const (
+	// ReasonConsumerSeen: something on the target's node takes the copies; the message names it.
+	// Remedy: none is needed.
+	ReasonConsumerSeen = "ConsumerSeen"
+	// ReasonNobodyListens: the node's kernel refuses the copies, because no program or device
+	// listens on their port and address.
+	// Remedy: start the program that is to look at the copies, or make a vxlan device for it.
+	ReasonNobodyListens = "NobodyListens"
+	// ReasonWrongVNI: the vxlan devices that listen on the port are for other VNIs.
+	// Remedy: give the device the session's VNI, or the session the device's.
+	ReasonWrongVNI = "WrongVNI"
+	// ReasonConsumerDown: the vxlan device for the VNI is there, and is down.
+	// Remedy: set the device up.
+	ReasonConsumerDown = "ConsumerDown"
+	// ReasonDroppedOnNode: the copies reach the node's interface, and the node throws them away
+	// before something has them.
+	// Remedy: look at the node's firewall and at rp_filter.
+	ReasonDroppedOnNode = "DroppedOnNode"
+	// ReasonNoCopies: no copies arrived lately whose way on the node could be followed.
+	// Remedy: see PathClear and TrafficObserved.
+	ReasonNoCopies = "NoCopies"
+	// ReasonNotObserved: the verifier could not look at the node's sockets and devices; the
+	// message has the kernel's words.
+	// Remedy: let the verifier's pod use the host's network and read /proc/net.
+	ReasonNotObserved = "NotObserved"
+	// ReasonOutOfSight: what could take the copies is where the verifier does not see it, such as
+	// a pod behind a redirected port.
+	// Remedy: ask the program itself whether it gets them.
+	ReasonOutOfSight = "OutOfSight"
+	// ReasonNotDecided: what was seen of the node fits both that something takes the copies and that
+	// nothing does.
+	// Remedy: ask the program itself whether it gets them.
+	ReasonNotDecided = "NotDecided"
 )
 
 // Reasons of findings alone. What is seen now and then is said for 5 minutes after it was seen

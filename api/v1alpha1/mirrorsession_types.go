@@ -232,6 +232,14 @@ type MirrorSessionStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Findings []Finding `json:"findings,omitempty"`
+
+	// changes are the last changes of what decides whether copies come, the newest first: of
+	// the spec, by the operator in the cloud, and by others in the cloud, security groups and
+	// network ACLs included.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=5
+	// +optional
+	Changes []Change `json:"changes,omitempty"`
 }
 
 // MirrorSession copies the packets that a filter accepts from its sources to its
@@ -240,6 +248,7 @@ type MirrorSessionStatus struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=mirs,categories=mirror
 // +kubebuilder:printcolumn:name="Ready",type=string,description="whether the cloud matches the spec; it says nothing about traffic",JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Path",type=string,description="whether a copy can get to the target, by what the cloud says of the way",JSONPath=`.status.conditions[?(@.type=="PathClear")].status`
 // +kubebuilder:printcolumn:name="Traffic",type=string,description="True when copies that the filter accepts were counted since the last change in the cloud, False when only wrong ones were or there is silence, Unknown otherwise",JSONPath=`.status.conditions[?(@.type=="TrafficObserved")].status`
 // +kubebuilder:printcolumn:name="Target",type=string,description="address that the copies are sent to",JSONPath=`.status.target.addresses[0]`
 // +kubebuilder:printcolumn:name="Packets",type=integer,description="packets that the filter accepts, counted by the verifiers; written within 15 s or so of the last packet, later where one host has more than 15 sessions with traffic or the cluster more than 750",JSONPath=`.status.traffic.packets`

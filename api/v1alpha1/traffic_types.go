@@ -201,6 +201,9 @@ type Verification struct {
 	// removes it.
 	// +optional
 	Ended bool `json:"ended,omitempty"`
+	// consumer says what on the node takes the copies, as the verifier sees it from outside.
+	// +optional
+	Consumer *Consumer `json:"consumer,omitempty"`
 	// message says what keeps the verifier from counting, when something does.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
@@ -259,6 +262,59 @@ type Retired struct {
 	// +kubebuilder:validation:MaxItems=10
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
+}
+
+// Consumer says whether something on the target's node takes the copies.
+type Consumer struct {
+	// status is True when something does, False when nothing can get them whole, Unknown
+	// when that can't be told from outside.
+	// +kubebuilder:validation:Enum=True;False;Unknown
+	// +required
+	Status metav1.ConditionStatus `json:"status"`
+	// reason names what was found, see the reference of reasons.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
+	// +required
+	Reason string `json:"reason"`
+	// message says what was found, in a sentence.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
+	// +required
+	Message string `json:"message"`
+	// remedy says what to do, in a sentence.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
+	// +optional
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// ChangedBy says who made a change.
+// +kubebuilder:validation:Enum=Spec;Operator;Cloud
+type ChangedBy string
+
+// Who changes what decides about copies.
+const (
+	// ChangedBySpec: an edit of the object, or of its filter.
+	ChangedBySpec ChangedBy = "Spec"
+	// ChangedByOperator: the operator, in the cloud.
+	ChangedByOperator ChangedBy = "Operator"
+	// ChangedByCloud: somebody else, in the cloud.
+	ChangedByCloud ChangedBy = "Cloud"
+)
+
+// Change is a change of what decides whether copies come.
+type Change struct {
+	// at is when it was made, or else when it was seen: what others do in the cloud is seen at
+	// the next look.
+	// +required
+	At metav1.Time `json:"at"`
+	// by says who made it: Spec, Operator or Cloud.
+	// +required
+	By ChangedBy `json:"by"`
+	// what was changed, in a sentence.
+	// +kubebuilder:validation:MaxLength=512
+	// +required
+	What string `json:"what"`
 }
 
 // Severity says how much a finding matters.

@@ -154,6 +154,14 @@ type Interface struct {
 	SecurityGroups []string
 	// DeviceID is the server's ID; empty when the interface is attached to nothing.
 	DeviceID string
+	// SubnetID is empty where the region's API does not return it.
+	SubnetID string
+	// Status is in the cloud's words: ACTIVE, DOWN, BUILD; empty where it does not say.
+	Status string
+	// AdminDown is true when somebody has switched the interface off.
+	AdminDown bool
+	// Flavor is the server's, such as c7t.large.2; empty where the region's API does not say.
+	Flavor string
 }
 
 // Quota is what the account may have. A negative number means that the cloud does

@@ -42,6 +42,9 @@ type Known struct {
 	// SharedVNI is a sentence about another session that the cloud shows with the same VNI and
 	// target, empty when there is none.
 	SharedVNI string
+	// Path is what the cloud said of the way of the copies, nil while it was not looked at: what
+	// was said of it then stays.
+	Path *Path
 }
 
 // counting are the entries of the verifiers that count the session now, and gone those of the

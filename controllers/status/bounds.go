@@ -15,6 +15,7 @@ import (
 var (
 	// maxLengths are in characters.
 	maxLengths = map[string]int{
+		"changes[].what":                        512,
 		"epochBasis":                            64,
 		"findings[].message":                    1024,
 		"findings[].reason":                     64,
@@ -46,6 +47,7 @@ var (
 		"target.nodeName":                       253,
 	}
 	maxItems = map[string]int{
+		"changes":                 5,
 		"findings":                16,
 		"traffic.retired.sources": 10,
 		"traffic.rules":           20,

@@ -1,0 +1,70 @@
+package diagnosis
+
+import (
+	"time"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// Path is what the cloud said, when it was read, of the way of the copies: what is to be copied,
+// and what lies between the sources and the target. Its values are shared and never changed.
+type Path struct {
+	// At is when the oldest of it was read, by the manager's clock.
+	At time.Time
+	// Session is the session as the cloud has it, and Filter the filter that it names, nil where
+	// the cloud does not list that.
+	Session cloud.Session
+	Filter  *cloud.Filter
+	// Target and Sources are the interfaces that the session names, without those in Gone.
+	Target  *cloud.Interface
+	Sources []cloud.Interface
+	// Gone are IDs of interfaces that the session names and the cloud surely does not have.
+	Gone []string
+	// Successors are interfaces that now have an address of one that is gone, by the ID of that.
+	Successors map[string]cloud.Interface
+	// Others are the other sessions that have a source or the target in common with this one.
+	Others []Other
+	// Private is true with credentials that serve several tenants: nothing of other namespaces, and
+	// nothing that is not vpcmirror's, may be named then.
+	Private bool
+
+	Groups        Answer[map[string]cloud.SecurityGroup]
+	AddressGroups Answer[map[string]cloud.AddressGroup]
+	// ACLs have the rules of those that the subnets of sources and target have.
+	ACLs     Answer[[]cloud.NetworkACL]
+	Peerings Answer[[]cloud.Peering]
+	// RouteTables have the routes of those that the subnets of sources and target use.
+	RouteTables Answer[[]cloud.RouteTable]
+	Servers     Answer[map[string]cloud.Server]
+	// Flavors are by name.
+	Flavors Answer[map[string]cloud.Flavor]
+	// Interfaces are all of the account, by ID: who is a member of a security group.
+	Interfaces Answer[map[string]cloud.Interface]
+}
+
+// Other is another session in the cloud.
+type Other struct {
+	cloud.Session
+	// Filter is nil where the cloud does not list it.
+	Filter *cloud.Filter
+	// Name is how a message may call it: its object, its name in the cloud and its ID, or only
+	// that it is another one where nothing may be named.
+	Name string
+}
+
+// Answer is what a read gave. One that nobody needed is neither read nor missing.
+type Answer[T any] struct {
+	Value T
+	Read  bool
+	// Missing is why it could not be read, nil where it was, or was not asked for.
+	Missing *Missing
+}
+
+// Missing is a read that gave nothing.
+type Missing struct {
+	// Action is the right that is missing, in the words of the cloud's identity policies, such
+	// as vpc:securityGroupRules:list; empty when it is not that.
+	Action string
+	// Says is why else, in the cloud's words.
+	Says string
+}
