@@ -160,6 +160,9 @@ type Interface struct {
 	Status string
 	// AdminDown is true when somebody has switched the interface off.
 	AdminDown bool
+	// OwnAddressesOnly is true when the cloud says that it lets through nothing from and for addresses
+	// that the interface does not have: it is checked, and no others are allowed.
+	OwnAddressesOnly bool
 	// Flavor is the server's, such as c7t.large.2; empty where the region's API does not say.
 	Flavor string
 }
