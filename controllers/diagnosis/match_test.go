@@ -100,7 +100,7 @@ func aboutFilter(path *diagnosis.Path, edit func(*world)) []string {
 
 func TestAFilterThatCantMatchIsNamedWithWhatIsWrongInIt(t *testing.T) {
 	const (
-		nothing = "Error FilterMatchesNothing (filter ok): filter ok "
+		nothing = "Error FilterMatchesNothing (filter \"ok\"): filter \"ok\" "
 		of      = nothing + "accepts no packet of 10.0.0.10, 10.0.0.11: "
 		add     = ". Do: add a rule with action Accept: Ingress for what the sources receive, Egress for what they send"
 	)
@@ -151,11 +151,11 @@ func TestOneSourceOrRuleThatCopiesNothingIsNamed(t *testing.T) {
 		want  []string
 	}{
 		"the filter is about one of the sources": {[]string{"Ingress 1 TCP 10.0.0.98 > 10.0.0.10"}, []string{
-			"Warning FilterMatchesNothing (source 10.0.0.11): filter ok accepts no packet of 10.0.0.11: " +
+			"Warning FilterMatchesNothing (source 10.0.0.11): filter \"ok\" accepts no packet of 10.0.0.11: " +
 				"rule Ingress 1 is about what a mirror source receives, so its destination has to be one, and 10.0.0.10/32 is not 10.0.0.11. " +
 				"Do: add a rule like rule Ingress 1 whose destination is 10.0.0.11/32, or take the source out of spec.sources"}},
 		"a source stands for the other end": {[]string{"Ingress 1 TCP 10.0.0.10 > *"}, []string{
-			"Warning FilterMatchesNothing (source 10.0.0.10): filter ok accepts no packet of 10.0.0.10: " +
+			"Warning FilterMatchesNothing (source 10.0.0.10): filter \"ok\" accepts no packet of 10.0.0.10: " +
 				"rule Ingress 1 is about what a mirror source receives, so its source is the other end, and 10.0.0.10/32 is the mirror source: " +
 				"its source and destination are swapped, or its direction is wrong, as it would match as Egress. " +
 				"Do: swap source and destination of rule Ingress 1, or give it the direction Egress, if what a mirror source sends is meant"}},

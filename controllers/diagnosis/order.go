@@ -15,7 +15,7 @@ import (
 // that rejects it keeps it from all later sessions (user guide, "Traffic Mirroring": matching of
 // mirror sessions).
 func takenEarlier(k *Known) []v1alpha1.Finding {
-	if !k.copying() || k.Path.Filter == nil {
+	if k.Path == nil || k.noCopiesWanted() != "" || k.Path.Filter == nil {
 		return nil
 	}
 	own, known := accepted(k.Path.Filter.Rules)
@@ -27,7 +27,7 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	wholly := 0
 	for _, source := range k.Path.Sources {
 		l := lossOf(source, own, earlier)
-		if l.whole && k.copiedLately(source.ID) || len(l.takers) == 0 {
+		if l.whole && k.copying(source.ID) || len(l.takers) == 0 {
 			continue
 		}
 		if l.whole {

@@ -57,11 +57,11 @@ const (
 	// icmp is ICMP of an IPv4 packet, and ICMPv6 of an IPv6 packet. Neither is in packets of the
 	// other family.
 	icmp
-	// others are all that a rule can't name.
-	others
+	// unnamed are all that a rule can't name.
+	unnamed
 
-	withPorts    = tcp | udp
-	allProtocols = tcp | udp | icmp | others
+	withPorts     = tcp | udp
+	everyProtocol = tcp | udp | icmp | unnamed
 )
 
 var allPorts = interval[port]{1, 65535}
@@ -104,7 +104,7 @@ func protocolsOf(r cloud.RuleSpec) protocols {
 		}
 		return 0
 	case cloud.All:
-		return allProtocols
+		return everyProtocol
 	default: // of a rule that can't be read
 		return 0
 	}

@@ -114,7 +114,7 @@ func naiveRule(rules []cloud.Rule, p packet) int {
 func has(p packets, one packet) bool {
 	count := 0
 	for _, b := range p.boxes {
-		of := map[cloud.Protocol]protocols{cloud.TCP: tcp, cloud.UDP: udp, cloud.ICMP: icmp, cloud.ICMPv6: icmp, otherProtocol: others}[one.protocol]
+		of := map[cloud.Protocol]protocols{cloud.TCP: tcp, cloud.UDP: udp, cloud.ICMP: icmp, cloud.ICMPv6: icmp, otherProtocol: unnamed}[one.protocol]
 		ports := one.from == 0 && b.sourcePorts == allPorts && b.destinationPorts == allPorts ||
 			b.sourcePorts.contains(port(one.from)) && b.destinationPorts.contains(port(one.to))
 		if b.direction == one.direction && b.ipv6 == one.ipv6 && b.protocols&of != 0 && b.source.contains(one.source) &&
