@@ -66,6 +66,15 @@ func serversOf(p *diagnosis.Path) []string {
 	return distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.DeviceID} })
 }
 
+// flavorsOf are the names of the flavors that interfaces and servers have.
+func flavorsOf(p *diagnosis.Path) []string {
+	names := distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.Flavor} })
+	for _, server := range p.Servers.Value {
+		names = append(names, server.Flavor)
+	}
+	return names
+}
+
 // namedGroups are the security groups that rules of the interfaces' own groups name.
 func namedGroups(p *diagnosis.Path) []string {
 	var named []string
