@@ -151,7 +151,9 @@ var rightCauses = []cause{
 	{
 		id: "right-add", name: "the account may not add a source, and one is added to the spec", by: "read", flows: true,
 		needs: needs{account: true, sources: 2},
-		shape: func(_ *site, _ *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) { m.Spec.Sources = m.Spec.Sources[:1] },
+		shape: func(_ *site, _ *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
+			m.Spec.Sources = m.Spec.Sources[:1]
+		},
 		inject: func(s *site) error {
 			if err := s.forbid("AddSourcesToTrafficMirrorSession"); err != nil {
 				return err

@@ -87,8 +87,10 @@ var quietCauses = []cause{
 	},
 	{
 		id: "cut-length", name: "the copies are cut by spec.packetLength", by: "count", needs: needs{size: 600},
-		shape: func(_ *site, _ *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) { m.Spec.PacketLength = new(int32(200)) },
-		want:  says{reason: v1alpha1.ReasonPayloadTruncated, words: []string{"spec.packetLength"}},
+		shape: func(_ *site, _ *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
+			m.Spec.PacketLength = new(int32(200))
+		},
+		want: says{reason: v1alpha1.ReasonPayloadTruncated, words: []string{"spec.packetLength"}},
 	},
 	{
 		id: "cut-full", name: "the source sends full frames, which never fit", by: "count", needs: needs{size: 1472},
