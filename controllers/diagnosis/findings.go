@@ -11,7 +11,7 @@ const maxFindings = 16
 
 // causes are all that is looked for; of what is equally bad the first is said first.
 var causes = []func(*Known) []v1alpha1.Finding{
-	notReady, unobserved, captureFailed, verifierLost, booksDontBalance, verifierBehind, sourceSilent,
+	notReady, unobserved, nobodyTakes, captureFailed, verifierLost, booksDontBalance, verifierBehind, sourceSilent,
 	sharedVNI, captureDrops, payloadTruncated, unexpectedPackets, foreignSource, unreadableCopies, clockAhead,
 }
 
