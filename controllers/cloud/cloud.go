@@ -165,6 +165,9 @@ type Interface struct {
 	AdminDown bool
 	// Unsecured is true where port security is off: its security groups decide nothing then.
 	Unsecured bool
+	// OwnAddressesOnly is true when the cloud says that it lets through nothing from and for addresses
+	// that the interface does not have: it is checked, and no others are allowed.
+	OwnAddressesOnly bool
 	// Flavor is the server's, such as c7t.large.2; empty where the region's API does not say.
 	Flavor string
 	// Unreadable names a field that this version can't understand, empty when all is understood.
