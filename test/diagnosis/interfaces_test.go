@@ -48,6 +48,12 @@ func notPermitted(row, name, operation, action string, n needs) cause {
 	}
 }
 
+// withACL gives the target's subnet of a row a network ACL that allows all.
+func withACL(c cause) cause {
+	c.inject = func(s *site) error { return s.acl(s.target, true, aclRule("allow", "any")) }
+	return c
+}
+
 // interfaceCauses: interfaces and servers that are gone or off, and flavors.
 var interfaceCauses = []cause{
 	{
@@ -170,8 +176,8 @@ var rightCauses = []cause{
 	notPermitted("right-groups", "the account may not list the rules of security groups", "ListSecurityGroupRules", "vpc:securityGroupRules:", needs{}),
 	notPermitted("right-servers", "the account may not list servers", "ListServersDetails", "ecs:", needs{}),
 	notPermitted("right-flavors", "the account may not list flavors", "ListFlavors", "ecs:", needs{}),
-	notPermitted("right-acl", "the account may not list network ACLs", "ListFirewall", "vpc:firewalls:", needs{}),
-	notPermitted("right-acl-show", "the account may not read a network ACL", "ShowFirewall", "vpc:firewalls:", needs{}),
+	notPermitted("right-acl", "the account may not list network ACLs", "ListFirewall", "vpc:firewalls:", needs{targetSubnet: true}),
+	withACL(notPermitted("right-acl-show", "the account may not read a network ACL", "ShowFirewall", "vpc:firewalls:", needs{targetSubnet: true})),
 	notPermitted("right-peerings", "the account may not list peerings", "ListVpcPeerings", "vpc:peerings:", needs{vpc: true}),
 	notPermitted("right-routes", "the account may not list route tables", "ListRouteTables", "vpc:routeTables:", needs{vpc: true}),
 }

@@ -24,8 +24,8 @@ const (
 // verdict is what a session said of its cause.
 type verdict struct {
 	points int
-	// said is what it says first, and lacks what is missing for more points.
-	said, lacks string
+	// said is what it says first, text the words of that, and lacks what is missing for more points.
+	said, text, lacks string
 }
 
 // judge scores what a session says. names replaces the names in braces.
@@ -37,7 +37,7 @@ func judge(want says, names *strings.Replacer, m *v1alpha1.MirrorSession) verdic
 		return out
 	}
 	want.subject, want.words, want.change = names.Replace(want.subject), texts(want.words), texts(want.change)
-	v := verdict{said: said(m)}
+	v := verdict{said: said(m), text: text(want, m)}
 	if want.reason != "" {
 		v.points, v.lacks = judgeReason(want, m)
 	} else {
@@ -145,6 +145,21 @@ func said(m *v1alpha1.MirrorSession) string {
 	return b.String()
 }
 
+// text is what a person reads of all that.
+func text(want says, m *v1alpha1.MirrorSession) string {
+	var lines []string
+	for _, f := range m.Status.Findings {
+		lines = append(lines, fmt.Sprintf("%s of %q: %s -> %s", f.Reason, f.Subject, f.Message, f.Remedy))
+	}
+	if c := meta.FindStatusCondition(m.Status.Conditions, want.condition); c != nil {
+		lines = append(lines, fmt.Sprintf("%s: %s", c.Type, c.Message))
+	}
+	for _, c := range m.Status.Changes {
+		lines = append(lines, fmt.Sprintf("change by %s: %s", c.By, c.What))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // healthy says what is wrong with a session whose copies flow, empty for nothing.
 func healthy(m *v1alpha1.MirrorSession) string {
 	var wrong []string
@@ -179,6 +194,9 @@ func table(results []result) string {
 		fmt.Fprintf(&b, "%d  %5.1f s  %-24s %s\n%12s%s\n", r.points, r.after.Seconds(), r.cause.id, r.cause.name, "", r.said)
 		if r.lacks != "" {
 			fmt.Fprintf(&b, "%12slacks %s\n", "", r.lacks)
+			for line := range strings.Lines(r.text) {
+				fmt.Fprintf(&b, "%14s%s\n", "", strings.TrimRight(line, "\n"))
+			}
 		}
 		if r.after > r.cause.promise() && r.points == right {
 			fmt.Fprintf(&b, "%12slate: promised are %s\n", "", r.cause.promise())
