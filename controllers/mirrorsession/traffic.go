@@ -35,9 +35,12 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	known.Movement = memo.movement
 	verdict := diagnosis.Judge(known)
 	status.TrafficObserved(s.session, verdict.Status, verdict.Reason, verdict.Message)
+	consumer := diagnosis.JudgeConsumer(known)
+	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
 	if said := said(s.session); said != memo.said { // else the status could not be stored
 		s.announceTraffic(verdict)
+		s.announceConsumer(consumer)
 		s.announceFindings()
 		memo.said = said
 	}
@@ -195,11 +198,13 @@ func eventType(severity v1alpha1.Severity) string {
 // said is what events were made of, in short.
 func said(s *v1alpha1.MirrorSession) string {
 	var b strings.Builder
-	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); c != nil {
-		fmt.Fprintf(&b, "%s %s", c.Status, c.Reason)
+	for _, kind := range []string{v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
+		if c := meta.FindStatusCondition(s.Status.Conditions, kind); c != nil {
+			fmt.Fprintf(&b, "%s %s; ", c.Status, c.Reason)
+		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
