@@ -73,10 +73,20 @@ type needs struct {
 	flavor string
 	// account gives the row an access key of its own.
 	account bool
+	// port that the traffic goes to; 1234 unless set.
+	port int
 	// size of the datagrams' payload.
 	size int
 	// egress sends from the source to the peer, in place of the other way.
 	egress bool
 	// quiet sends nothing.
 	quiet bool
+}
+
+// service is the port that the row's traffic goes to.
+func (c *cause) service() int {
+	if c.needs.port != 0 {
+		return c.needs.port
+	}
+	return servicePort
 }

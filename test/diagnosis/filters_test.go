@@ -158,15 +158,17 @@ var filterCauses = []cause{
 		},
 	},
 	{
-		id: "filter-one-rule", name: "one of the filter's rules is for an address that no source has", by: "read", flows: true,
+		id: "filter-one-rule", name: "one of the filter's rules comes after one that rejects the same", by: "spec", flows: true,
 		inject: func(s *site) error {
 			return s.editFilter(func(f *v1alpha1.MirrorFilter) {
-				r := f.Spec.Rules[0]
-				r.Priority, r.Destination = 7, &v1alpha1.RulePeer{CIDR: "10.20.15.201/32"}
-				f.Spec.Rules = append(f.Spec.Rules, r)
+				rejects, accepts := f.Spec.Rules[0], f.Spec.Rules[0]
+				rejects.Priority, rejects.Action = 7, v1alpha1.ActionReject
+				rejects.Destination = &v1alpha1.RulePeer{Port: new(int32(2000)), EndPort: new(int32(3000))}
+				accepts.Priority, accepts.Destination = 8, &v1alpha1.RulePeer{Port: new(int32(2500))}
+				f.Spec.Rules = append(f.Spec.Rules, rejects, accepts)
 			})
 		},
-		want: says{reason: v1alpha1.ReasonRuleMatchesNothing, words: []string{"10.20.15.201/32"}},
+		want: says{reason: v1alpha1.ReasonRuleMatchesNothing, path: "False", words: []string{"2500", "reject"}},
 	},
 	{
 		id: "order-taken", name: "somebody else's session with a broader filter is put before ours", by: "read", flows: true,
@@ -266,7 +268,7 @@ var filterCauses = []cause{
 			}
 			return nil
 		},
-		want: says{reason: v1alpha1.ReasonQuotaExceeded, words: []string{"{foreign}", "{target}"}},
+		want: says{reason: v1alpha1.ReasonQuotaExceeded, words: []string{"foreign-{session}-", "{target}"}},
 	},
 	{
 		id: "priority-taken", name: "the priority that the spec asks for is another session's", by: "read", needs: needs{sources: 2},

@@ -158,7 +158,12 @@ var groupCauses = []cause{
 		want:   says{reason: v1alpha1.ReasonTargetGroupDenies, subject: "{source}", words: fromTarget, path: "False"},
 	},
 	{
-		id: "source-group-in", name: "the source's security group does not let in what the filter accepts", by: "read", flows: true,
+		id: "source-group-in", name: "the source's security group does not let in what the filter accepts", by: "read", needs: needs{port: lowPort},
+		inject: func(s *site) error { return s.cloud.State.DeleteGroupRule(project, id("rule", s.id+"-src0")) },
+		want:   says{reason: v1alpha1.ReasonSourceGroupDenies, subject: "{source}", path: "False", words: []string{"{source.group}", "514"}},
+	},
+	{
+		id: "source-group-closed", name: "the source's security group is closed for what the filter accepts", by: "read", flows: true,
 		inject: func(s *site) error { return s.cloud.State.DeleteGroupRule(project, id("rule", s.id+"-src0")) },
 		want: says{
 			reason: v1alpha1.ReasonSourceGroupDenies, subject: "{source}", path: "False", words: []string{"{source.group}"},

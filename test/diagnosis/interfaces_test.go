@@ -169,7 +169,10 @@ var rightCauses = []cause{
 		want: says{reason: v1alpha1.ReasonPermissionDenied, words: []string{"vpc:trafficMirrorSessions:addSources"}},
 	},
 	{
-		id: "right-ports", name: "the account may not list interfaces", by: "read", needs: needs{account: true},
+		id: "right-ports", name: "the account may not list interfaces, and the spec names addresses", by: "read", needs: needs{account: true},
+		shape: func(s *site, _ *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
+			m.Spec.Sources[0].InterfaceSelector = v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: s.sources[0].addr.String()}}
+		},
 		prepare: func(s *site) error { return s.forbid("ListPorts") },
 		want:    says{reason: v1alpha1.ReasonPermissionDenied, words: []string{"vpc:ports:"}},
 	},

@@ -21,7 +21,7 @@ func (s *site) filter() *v1alpha1.MirrorFilter {
 			Direction: v1alpha1.DirectionIngress, Priority: int32(i + 1), Action: v1alpha1.ActionAccept,
 			EtherType: v1alpha1.EtherTypeIPv4, Protocol: v1alpha1.ProtocolUDP,
 			Source:      &v1alpha1.RulePeer{CIDR: s.peer.cidr()},
-			Destination: &v1alpha1.RulePeer{CIDR: source.cidr(), Port: new(int32(servicePort))},
+			Destination: &v1alpha1.RulePeer{CIDR: source.cidr(), Port: new(int32(s.service()))},
 		}
 		if s.needs.egress {
 			r.Direction = v1alpha1.DirectionEgress
@@ -101,6 +101,6 @@ func (s *site) names() *strings.Replacer {
 		"{source}", s.sources[0].addr.String(), "{other}", other.addr.String(), "{target}", s.target.addr.String(),
 		"{peer}", s.peer.addr.String(), "{host}", s.target.host, "{group}", s.id+"-dst", "{source.group}", s.id+"-src",
 		"{session}", s.id, "{foreign}", s.foreign, "{source.id}", s.sources[0].id, "{target.id}", s.target.id,
-		"{fresh}", s.fresh,
+		"{fresh}", s.fresh, "{source.vpc}", id("vpc", mainVPC), "{target.vpc}", id("vpc", s.id),
 	)
 }

@@ -56,6 +56,16 @@ func (s *site) peering(status string) error {
 	return err
 }
 
+// otherPeering joins the main VPC with that of another row.
+func (s *site) otherPeering() string {
+	for _, other := range s.sites {
+		if other.id != s.id && other.needs.vpc && !other.needs.unpeered {
+			s.fresh = id("peering", other.id)
+		}
+	}
+	return s.fresh
+}
+
 // pathCauses: network ACLs, and the way between VPCs.
 var pathCauses = []cause{
 	{
@@ -95,14 +105,20 @@ var pathCauses = []cause{
 		want: byACL("{source}", "4789"),
 	},
 	{
-		id: "acl-source", name: "the network ACL of the source's subnet does not let in what the filter accepts", by: "read", flows: true,
+		id: "acl-source", name: "the network ACL of the source's subnet does not let in what the filter accepts", by: "read",
+		needs:  needs{sourceSubnet: true, port: lowPort},
+		inject: func(s *site) error { return s.acl(s.sources[0], true, aclRule("allow", "tcp")) },
+		want:   byACL("{source}", "514"),
+	},
+	{
+		id: "acl-source-closed", name: "a network ACL on the source's subnet no longer lets in what the filter accepts", by: "read", flows: true,
 		needs:  needs{sourceSubnet: true},
 		inject: func(s *site) error { return s.acl(s.sources[0], true, aclRule("allow", "tcp")) },
 		want:   byACL("{source}"),
 	},
 	{
 		id: "vpc-alone", name: "source and target are in VPCs that no peering joins", by: "read", needs: needs{vpc: true, unpeered: true},
-		want: says{reason: v1alpha1.ReasonNoPeering, path: "False", words: []string{"main", "{session}", "peering"}},
+		want: says{reason: v1alpha1.ReasonNoPeering, path: "False", words: []string{"{source.vpc}", "{target.vpc}", "peering"}},
 	},
 	{
 		id: "vpc-pending", name: "the peering of the two VPCs is not accepted yet", by: "read", needs: needs{vpc: true},
@@ -147,10 +163,10 @@ var pathCauses = []cause{
 		id: "route-other-peering", name: "the route to the target's VPC leads to the peering with another VPC", by: "read", flows: true, needs: needs{vpc: true},
 		inject: func(s *site) error {
 			return s.routes(mainVPC, state.RouteTableInput{Modify: []state.Route{
-				{Type: state.RoutePeering, Destination: s.there(), NextHop: id("peering", "route-back")},
+				{Type: state.RoutePeering, Destination: s.there(), NextHop: s.otherPeering()},
 			}})
 		},
-		want: byRoute("rtb-main", "peering-route-back"),
+		want: byRoute("rtb-main", "{fresh}", "peering-{session}"),
 	},
 	{
 		id: "route-router", name: "the way to the target's VPC is by an enterprise router that has no attachment there", by: "read", needs: needs{vpc: true},

@@ -13,7 +13,9 @@ import (
 
 const (
 	servicePort = 1234
-	peerPort    = 40000
+	// lowPort is one from which no client opens connections.
+	lowPort  = 514
+	peerPort = 40000
 	// pace is the time between two packets of a flow, and size what they carry.
 	pace = 500 * time.Millisecond
 	size = 64
@@ -95,7 +97,7 @@ func (w *world) open(from nic, port int, to netip.AddrPort, payload []byte) (*fl
 // listen opens the sinks of a row's sources, and its flows.
 func (s *site) listen() error {
 	for i, source := range s.sources {
-		if err := s.sink(source.host); err != nil {
+		if err := s.sink(source.host, s.service()); err != nil {
 			return fmt.Errorf("opening the sink of %s: %w", source.host, err)
 		}
 		length := size
@@ -110,7 +112,7 @@ func (s *site) listen() error {
 		if s.needs.egress {
 			port = peerPort
 		}
-		f, err := s.open(from, port, netip.AddrPortFrom(to.addr, servicePort), make([]byte, length))
+		f, err := s.open(from, port, netip.AddrPortFrom(to.addr, uint16(s.service())), make([]byte, length))
 		if err != nil {
 			return err
 		}

@@ -241,7 +241,9 @@ func (w *world) startHosts() {
 	for _, s := range w.sites {
 		w.must(s.listen())
 	}
-	w.must(w.sink(peerHost))
+	for _, port := range []int{servicePort, lowPort} {
+		w.must(w.sink(peerHost, port))
+	}
 	w.traffic.start(w.t)
 }
 
@@ -315,10 +317,10 @@ func (w *world) consume(host string) error {
 	})
 }
 
-// sink takes what is sent to a host's port 1234, so that nothing is answered.
-func (w *world) sink(host string) error {
+// sink takes what is sent to a port of a host, so that nothing is answered.
+func (w *world) sink(host string, port int) error {
 	return w.inside(host, func() error {
-		c, err := net.ListenPacket("udp4", "0.0.0.0:1234")
+		c, err := net.ListenPacket("udp4", fmt.Sprint("0.0.0.0:", port))
 		if err == nil {
 			later(c.Close) // nobody reads: the kernel throws away what is too much
 		}
