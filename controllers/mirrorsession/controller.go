@@ -59,6 +59,7 @@ type scope struct {
 	// known once they were compared.
 	sameVNI  *cloud.Session
 	compared bool
+	changes changes
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
 }
@@ -85,7 +86,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
 	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}}
+	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
+	s.rememberChanges()
 	if unfolded == nil || err != nil {
 		return result, err
 	}
@@ -149,6 +152,7 @@ func (s *scope) orSurplus(ctx context.Context, part *lifecycle.Part[cloud.Sessio
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
 func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
 	want := s.want(numbers)
+	s.changes.want = &want
 	if have != nil && plan.MustReplace(want, *have) {
 		now, err := part.Confirm(ctx, *have)
 		if err != nil {
@@ -160,6 +164,7 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 			if err := part.Delete(ctx); err != nil {
 				return err
 			}
+			s.replaced(now.ID)
 			have = nil
 		}
 	}
@@ -170,7 +175,11 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 		}
 		have = &created
 	}
-	return part.Converge(ctx, *have, s.mend(want, numbers, interim))
+	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
+		return err
+	}
+	s.changed(asCloud(want, have.ID))
+	return nil
 }
 
 // storedSession is the session with the status that the API server has.

@@ -31,6 +31,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
 	}
 	known.FilterChanging = s.filterChanges(ctx)
+	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	verdict := diagnosis.Judge(known)
@@ -223,6 +224,8 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// changes are what status.changes is made from.
+	changes changeMemo
 }
 
 // remembered is of how many sessions at most; beyond that silence is measured anew.
