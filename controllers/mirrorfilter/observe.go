@@ -21,7 +21,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 			s.changed(have)
 			s.record(have)
 		},
-		Epoch:    s.epoch,
+		Epoch: s.epoch,
 	}
 }
 

@@ -58,6 +58,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 		have.Enabled = false
 		s.changed(*have)
 	}
+	s.have = have
 	s.epoch(have)
 	return s.orSurplus(ctx, part, lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID))
 }

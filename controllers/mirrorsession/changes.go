@@ -35,6 +35,8 @@ type changeMemo struct {
 	// changes that was told.
 	filter       types.UID
 	filterChange int64
+	// path is what the next look at the way of the copies is compared with, nil before the first.
+	path *diagnosis.Path
 	// unstored are changes that were found, and whose status could not be stored.
 	unstored []v1alpha1.Change
 }
@@ -161,6 +163,21 @@ func (s *scope) followFilter(memo *changeMemo) {
 	}
 	memo.filter, memo.filterChange = s.filter.UID, upTo
 	s.tell(slices.DeleteFunc(news, func(c v1alpha1.Change) bool { return c.At.Before(&s.session.CreationTimestamp) }))
+}
+
+// tellPath tells what changed of the way of the copies since the last look at it. What became of the
+// session itself is told where it is compared with the spec, and what became of a filter's rules
+// where that is; so here only those of one that nobody compares, as it is suspended.
+func (s *scope) tellPath(memo *changeMemo, now *diagnosis.Path) {
+	if before := memo.path; before != nil {
+		was := *before
+		was.Session = now.Session
+		if s.filter == nil || !s.filter.Spec.Suspend {
+			was.Filter = now.Filter
+		}
+		s.tell(diagnosis.Changed(&was, now, s.Clock()))
+	}
+	memo.path = diagnosis.Baseline(memo.path, now)
 }
 
 // specChanges say how two specs differ in what decides about copies, or about whether the cloud is

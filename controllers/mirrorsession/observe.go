@@ -32,6 +32,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 		// become what is wanted.
 		Progress: func(have cloud.Session) {
 			s.changed(have)
+			s.have = &have
 			s.show(have)
 			s.epoch(&have)
 			if stored := s.session.Part(first); stored != nil {
@@ -61,6 +62,7 @@ func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 
 // record puts what the cloud has into the status.
 func (s *scope) record(have cloud.Session) {
+	s.have = &have
 	vni := int32(have.VNI)
 	s.session.Status.VNI = &vni
 	s.show(have)
