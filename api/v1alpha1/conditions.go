@@ -335,9 +335,10 @@ const (
 	// ReasonNoCopies: no copies arrived lately whose way on the node could be followed.
 	// Remedy: see PathClear and TrafficObserved.
 	ReasonNoCopies = "NoCopies"
-	// ReasonNotObserved: the verifier could not look at the node's sockets and devices; the
-	// message has the kernel's words.
-	// Remedy: let the verifier's pod use the host's network and read /proc/net.
+	// ReasonNotObserved: the verifier could not look at the node's sockets and devices, and the
+	// message has the kernel's words; or it has not looked yet.
+	// Remedy: wait for some seconds; else let the verifier's pod use the host's network and read
+	// /proc/net, in the manager's version.
 	ReasonNotObserved = "NotObserved"
 	// ReasonOutOfSight: what could take the copies is where the verifier does not see it, such as
 	// a pod behind a redirected port.

@@ -67,7 +67,7 @@ var remedies = map[string]string{
 	ReasonConsumerDown:          "set the device up",
 	ReasonDroppedOnNode:         "look at the node's firewall and at rp_filter",
 	ReasonNoCopies:              "see PathClear and TrafficObserved",
-	ReasonNotObserved:           "let the verifier's pod use the host's network and read /proc/net",
+	ReasonNotObserved:           "wait for some seconds; else let the verifier's pod use the host's network and read /proc/net, in the manager's version",
 	ReasonOutOfSight:            "ask the program itself whether it gets them",
 	ReasonNotDecided:            "ask the program itself whether it gets them",
 	ReasonPayloadTruncated:      "raise spec.packetLength; at 1460, its largest, frames that are longer never fit: lower the MTU of the sources to 1446, or clamp the MSS of their connections",

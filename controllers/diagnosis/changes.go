@@ -233,7 +233,7 @@ func (c *comparison) filter() {
 	case was == nil || c.before.Session.FilterID != c.now.Session.FilterID:
 		return
 	case is == nil:
-		c.say("the filter %s is gone from the cloud", filterName(was))
+		c.say("the filter %s is gone from the cloud", filterOf(was))
 		return
 	case was.ID != is.ID:
 		return
@@ -245,11 +245,11 @@ func (c *comparison) filter() {
 			return fmt.Sprintf("%s %d: %s", strings.ToLower(string(r.Direction)), r.Priority, describeRule(r))
 		},
 		decides: func(cloud.Rule) bool { return true },
-		of:      "the filter " + filterName(was),
+		of:      "the filter " + filterOf(was),
 	})
 }
 
-func filterName(f *cloud.Filter) string { return `"` + cmp.Or(f.Name, f.ID) + `"` }
+func filterOf(f *cloud.Filter) string { return `"` + cmp.Or(f.Name, f.ID) + `"` }
 
 func sameRule(a, b cloud.Rule) bool {
 	a.RuleSpec, b.RuleSpec = plan.Normalise(a.RuleSpec), plan.Normalise(b.RuleSpec)
@@ -327,4 +327,4 @@ func (k ruleKind[R]) after(r R) string {
 }
 
 // both reports whether a part was read at both times: nothing is known of the other.
-func both[T any](before, now Answer[T]) bool { return before.Read && now.Read }
+func wereRead[T any](before, now Answer[T]) bool { return before.Read && now.Read }

@@ -54,9 +54,6 @@ func copiesFrom(source netip.Addr, target []netip.Addr) flow {
 	return out
 }
 
-// vxlanPort is where copies go (RFC 7348 section 5).
-const vxlanPort = 4789
-
 // mirrored are the packets that the filter accepts, before or now.
 func (c *comparison) mirrored() []flow {
 	var out []flow

@@ -138,7 +138,7 @@ func (c *comparison) groups() {
 		if len(flows) == 0 {
 			continue
 		}
-		if both(c.before.Groups, c.now.Groups) {
+		if wereRead(c.before.Groups, c.now.Groups) {
 			was, had := c.before.Groups.Value[id]
 			is, has := c.now.Groups.Value[id]
 			if had && has {
@@ -252,7 +252,7 @@ func portList(ports []cloud.PortRange) string {
 
 // addressGroups compares the address groups that the rules of a group name.
 func (c *comparison) addressGroups(group string, flows []flow) {
-	if !both(c.before.AddressGroups, c.now.AddressGroups) || !c.now.Groups.Read {
+	if !wereRead(c.before.AddressGroups, c.now.AddressGroups) || !c.now.Groups.Read {
 		return
 	}
 	named := map[string]bool{}
@@ -291,7 +291,7 @@ func rangeList(ranges []cloud.AddressRange) string {
 // acls compares the network ACLs of the subnets that the copies, and what is to be copied, enter
 // and leave. Inside a subnet no ACL decides.
 func (c *comparison) acls() {
-	if !both(c.before.ACLs, c.now.ACLs) {
+	if !wereRead(c.before.ACLs, c.now.ACLs) {
 		return
 	}
 	done := map[string]bool{}
@@ -437,7 +437,7 @@ func (c *comparison) otherVPCs() []cloud.Interface {
 
 // peerings compares those between the VPCs of sources and target.
 func (c *comparison) peerings() {
-	if !both(c.before.Peerings, c.now.Peerings) {
+	if !wereRead(c.before.Peerings, c.now.Peerings) {
 		return
 	}
 	for _, source := range c.otherVPCs() {
@@ -479,7 +479,7 @@ func (c *comparison) peering(p cloud.Peering) string {
 
 // routes compares where the subnets of sources and target send what is for each other.
 func (c *comparison) routes() {
-	if !both(c.before.RouteTables, c.now.RouteTables) {
+	if !wereRead(c.before.RouteTables, c.now.RouteTables) {
 		return
 	}
 	done := map[string]bool{}
@@ -533,7 +533,7 @@ func (c *comparison) route(r cloud.Route) string {
 
 // servers compares whether the servers of the interfaces run.
 func (c *comparison) servers() {
-	if !both(c.before.Servers, c.now.Servers) {
+	if !wereRead(c.before.Servers, c.now.Servers) {
 		return
 	}
 	for _, e := range c.ends() {

@@ -22,7 +22,7 @@ const ownMark = "[vpcmirror 1a2b3c4d/11111111-0000-4000-8000-000000000001]"
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-func port(p uint16) cloud.PortRange { return cloud.PortRange{Low: p, High: p} }
+func onPort(p uint16) cloud.PortRange { return cloud.PortRange{Low: p, High: p} }
 
 func read[T any](value T) Answer[T] { return Answer[T]{Value: value, Read: true} }
 
@@ -40,7 +40,7 @@ func twoVPCs() *Path {
 			Description: ownMark, FilterID: "f1", TargetID: "t1", VNI: 1, PacketLength: 1460, Priority: 10000, Enabled: true,
 		}},
 		Filter: &cloud.Filter{ID: "f1", Name: "web", Rules: []cloud.Rule{{ID: "r1", RuleSpec: cloud.RuleSpec{
-			Direction: cloud.Ingress, Priority: 1, Accept: true, Protocol: cloud.TCP, Source: prefix("192.168.0.0/24"), DestinationPorts: port(80),
+			Direction: cloud.Ingress, Priority: 1, Accept: true, Protocol: cloud.TCP, Source: prefix("192.168.0.0/24"), DestinationPorts: onPort(80),
 		}}}},
 		Target: &target, Sources: []cloud.Interface{near, far},
 		Others: []Other{{Name: "the session other", Session: cloud.Session{ID: "o1", Sources: []string{"s1"}, SessionSpec: cloud.SessionSpec{
@@ -48,19 +48,19 @@ func twoVPCs() *Path {
 		}}, Filter: &cloud.Filter{ID: "f2"}}},
 		Groups: read(map[string]cloud.SecurityGroup{
 			"g-target": {ID: "g-target", Name: "sg-closable", Rules: []cloud.GroupRule{
-				{ID: "a", Direction: cloud.Ingress, Protocol: "udp", Ports: []cloud.PortRange{port(4789)}, Allow: true, Priority: 100, Remote: prefix("192.168.0.0/24")},
-				{ID: "b", Direction: cloud.Ingress, Protocol: "tcp", Ports: []cloud.PortRange{port(22)}, Allow: true, Priority: 100},
+				{ID: "a", Direction: cloud.Ingress, Protocol: "udp", Ports: []cloud.PortRange{onPort(4789)}, Allow: true, Priority: 100, Remote: prefix("192.168.0.0/24")},
+				{ID: "b", Direction: cloud.Ingress, Protocol: "tcp", Ports: []cloud.PortRange{onPort(22)}, Allow: true, Priority: 100},
 				{ID: "c", Direction: cloud.Ingress, Protocol: "udp", Allow: true, Priority: 100, RemoteAddressGroupID: "ag"},
 			}},
 			"g-source": {ID: "g-source", Name: "sg-web", Rules: []cloud.GroupRule{
-				{ID: "d", Direction: cloud.Ingress, Protocol: "tcp", Ports: []cloud.PortRange{port(80)}, Allow: true, Priority: 100},
+				{ID: "d", Direction: cloud.Ingress, Protocol: "tcp", Ports: []cloud.PortRange{onPort(80)}, Allow: true, Priority: 100},
 			}},
 		}),
 		AddressGroups: read(map[string]cloud.AddressGroup{"ag": {ID: "ag", Name: "admins", Ranges: []cloud.AddressRange{
 			{First: netip.MustParseAddr("10.0.0.0"), Last: netip.MustParseAddr("10.0.0.255")},
 		}}}),
 		ACLs: read([]cloud.NetworkACL{{ID: "acl1", Name: "edge", Enabled: true, Subnets: []string{"n1"}, Egress: []cloud.ACLRule{}, Ingress: []cloud.ACLRule{
-			{ID: "x", Allow: true, Protocol: "udp", Source: prefix("10.0.0.0/8"), DestinationPorts: []cloud.PortRange{port(4789)}},
+			{ID: "x", Allow: true, Protocol: "udp", Source: prefix("10.0.0.0/8"), DestinationPorts: []cloud.PortRange{onPort(4789)}},
 			{ID: "y", Protocol: "udp"},
 		}}}),
 		Peerings: read([]cloud.Peering{{ID: "p1", Name: "both", Status: "ACTIVE", RequesterVPC: "v1", AccepterVPC: "v2"}}),
@@ -77,8 +77,8 @@ func twoVPCs() *Path {
 // lookedAt is when the second path of a test was read.
 var lookedAt = time.Date(2026, 1, 2, 19, 53, 57, 600, time.UTC)
 
-// sentences are what a change of the path is called.
-func sentences(change func(*Path)) []string {
+// whatOf are what a change of the path is called.
+func whatOf(change func(*Path)) []string {
 	now := twoVPCs()
 	change(now)
 	var out []string
@@ -217,7 +217,7 @@ func TestAChangeInTheCloudIsSaidInOneSentence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(c.want, sentences(c.change)); diff != "" {
+			if diff := cmp.Diff(c.want, whatOf(c.change)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -247,7 +247,7 @@ func TestWithoutAPathOfBeforeNothingIsSaid(t *testing.T) {
 
 func TestManyChangesAtOnceAreSummedUp(t *testing.T) {
 	t.Parallel()
-	got := sentences(func(p *Path) {
+	got := whatOf(func(p *Path) {
 		p.Session.Enabled, p.Session.VNI, p.Session.PacketLength, p.Session.Priority = false, 2, 96, 5
 		p.Peerings.Value, p.Filter = nil, nil
 	})
