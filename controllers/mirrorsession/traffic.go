@@ -30,6 +30,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
+	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
@@ -253,6 +254,8 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// changes are what status.changes is made from.
+	changes changeMemo
 	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and
 	// generation and epoch are the session's that it is about.
 	path              *diagnosis.Path
