@@ -150,8 +150,11 @@ type Interface struct {
 	// Addresses are all private addresses, the primary one first.
 	Addresses []netip.Addr
 	// MAC is in lower case with colons.
-	MAC            string
+	MAC string
+	// SecurityGroups are IDs, in the order in which the groups are tried.
 	SecurityGroups []string
+	// Unguarded is true where port security is switched off: no security group judges then.
+	Unguarded bool
 	// DeviceID is the server's ID; empty when the interface is attached to nothing.
 	DeviceID string
 	// SubnetID is empty where the region's API does not return it.
@@ -162,6 +165,9 @@ type Interface struct {
 	AdminDown bool
 	// Unsecured is true where port security is off: its security groups decide nothing then.
 	Unsecured bool
+	// OwnAddressesOnly is true when the cloud says that it lets through nothing from and for addresses
+	// that the interface does not have: it is checked, and no others are allowed.
+	OwnAddressesOnly bool
 	// Flavor is the server's, such as c7t.large.2; empty where the region's API does not say.
 	Flavor string
 	// Unreadable names a field that this version can't understand, empty when all is understood.

@@ -35,8 +35,9 @@ type Network interface {
 }
 
 // SecurityGroup decides what enters and leaves the interfaces that have it. What no rule of any
-// of an interface's groups allows is denied; of the rules of all of them the one with the smallest
-// priority number decides, and of equal ones a denial.
+// of an interface's groups allows is denied. The groups are tried in the order in which the
+// interface has them; in a group the matching rule with the smallest priority number decides, and of
+// equal ones a denial.
 type SecurityGroup struct {
 	ID, Name string
 	Rules    []GroupRule

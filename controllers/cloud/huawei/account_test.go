@@ -21,7 +21,7 @@ func TestInterfacesAreFound(t *testing.T) {
 		ID: scenario.WalkthroughSource, VPCID: scenario.WalkthroughVPC,
 		Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.230")}, MAC: "fa:16:3e:7e:d6:bc",
 		SecurityGroups: []string{scenario.WalkthroughSourceGroup}, DeviceID: "5a1f0c7e-0000-4000-8000-0000000000c1",
-		SubnetID: "5a1f0c7e-0000-4000-8000-000000000011", Status: "ACTIVE", Flavor: "c7t.large.2",
+		SubnetID: "5a1f0c7e-0000-4000-8000-000000000011", Status: "ACTIVE", OwnAddressesOnly: true, Flavor: "c7t.large.2",
 	}
 	for name, region := range map[string]struct {
 		old bool

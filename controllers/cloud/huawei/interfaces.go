@@ -165,6 +165,8 @@ type port struct {
 	AdminStateUp        loose   `json:"admin_state_up"`
 	PortSecurityEnabled loose   `json:"port_security_enabled"`
 	Flavor              loose   `json:"ecs_flavor"` // v3 only
+	// AllowedPairs are further addresses that port security lets through, as they were sent.
+	AllowedPairs loose `json:"allowed_address_pairs"`
 }
 
 type ipOf struct {
@@ -189,8 +191,9 @@ func interfaceOf(m *port) (cloud.Interface, error) {
 	i := cloud.Interface{
 		ID: string(m.ID), VPCID: string(m.VPCID), SubnetID: string(m.VirsubnetID.or(m.NetworkID)), DeviceID: string(m.DeviceID),
 		SecurityGroups: textsOf(m.SecurityGroups), Status: strings.ToUpper(string(m.Status)), Flavor: string(m.Flavor),
-		AdminDown: !odd.switchedOn("admin_state_up", m.AdminStateUp),
-		Unsecured: !odd.switchedOn("port_security_enabled", m.PortSecurityEnabled),
+		AdminDown:        !odd.switchedOn("admin_state_up", m.AdminStateUp),
+		Unsecured:        !odd.switchedOn("port_security_enabled", m.PortSecurityEnabled),
+		OwnAddressesOnly: strings.EqualFold(string(m.PortSecurityEnabled), "true") && m.AllowedPairs == "[]",
 	}
 	odd.unless(uuidPattern.MatchString(i.ID), "id", m.ID)
 	if m.MAC != "" {
