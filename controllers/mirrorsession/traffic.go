@@ -30,6 +30,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
+	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
@@ -162,8 +163,10 @@ func (s *scope) overdue() map[string]bool {
 func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verdict) {
 	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, condition)
 	switch {
-	case was == nil && (verdict.Status == metav1.ConditionUnknown || verdict.Reason == v1alpha1.ReasonClear):
+	case was == nil && verdict.Status == metav1.ConditionUnknown:
 		return // of a new session it says nothing that Ready does not
+	case verdict.Reason == v1alpha1.ReasonClear && (was == nil || was.Reason == v1alpha1.ReasonNotJudged):
+		return // nothing was in the way
 	case was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status:
 		return
 	}
@@ -253,6 +256,8 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// changes are what status.changes is made from.
+	changes changeMemo
 	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and
 	// generation and epoch are the session's that it is about.
 	path              *diagnosis.Path
