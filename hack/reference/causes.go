@@ -202,6 +202,7 @@ func text(e ast.Expr) string {
 // ways are how the rows say by what a cause is told.
 var ways = map[string]string{
 	"read": "what the cloud says", "count": "the verifiers' counts", "node": "the target's host", "spec": "the spec",
+	"client": "the manager's lease",
 }
 
 const causesHead = `# Why no copies come
@@ -237,7 +238,10 @@ func (c *catalogue) page(constants *constants) (string, error) {
 				said = append(said, fmt.Sprintf("[`%s`](#%s)", value, strings.ToLower(value)))
 			}
 			text := strings.Join(said, " or ")
-			if text == "" {
+			switch {
+			case r.by == "client":
+				text = "`kubectl mirror why` says that the status may be of before"
+			case text == "":
 				text = "`status.changes` names it, and the operator undoes it"
 			}
 			if r.minute {

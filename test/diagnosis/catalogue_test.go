@@ -29,7 +29,7 @@ const reached = 30
 
 // catalogue are all rows.
 func catalogue() []cause {
-	all := slices.Concat(groupCauses, pathCauses, filterCauses, handCauses, interfaceCauses, rightCauses, quietCauses, nodeCauses)
+	all := slices.Concat(groupCauses, pathCauses, filterCauses, handCauses, interfaceCauses, rightCauses, quietCauses, nodeCauses, away())
 	if only := os.Getenv("VPCMIRROR_DIAGNOSIS_ROWS"); only != "" { // to look into some
 		names := strings.Split(only, ",")
 		all = slices.DeleteFunc(all, func(c cause) bool { return !slices.Contains(names, c.id) })
@@ -142,28 +142,50 @@ func (w *world) sessions() map[string]v1alpha1.MirrorSession {
 	return all
 }
 
-// play injects every cause and looks until all is said, or it is too late.
+// play injects every cause and looks until all is said, or it is too late: first those for which
+// the manager works, then those for which it does not.
 func (w *world) play(before map[string]string) []result {
 	w.t.Helper()
 	results := make([]result, len(w.sites))
 	for i, s := range w.sites {
 		results[i] = result{cause: s.cause, before: before[s.id], verdict: verdict{said: "nothing, as it was not looked at"}}
 	}
+	w.round(results, false)
+	if slices.ContainsFunc(w.sites, (*site).alone) {
+		w.must(w.leave())
+		w.round(results, true)
+	}
+	return results
+}
+
+// alone reports whether the row needs the manager away.
+func (s *site) alone() bool { return len(s.want.why) > 0 }
+
+// round plays the rows for which the manager is away, or the others.
+func (w *world) round(results []result, alone bool) {
+	w.t.Helper()
 	began := make([]atomic.Pointer[time.Time], len(w.sites))
 	// What is injected first is looked at while the others are injected.
 	var injecting sync.WaitGroup
 	injecting.Go(func() {
 		for i, s := range w.sites {
+			if s.alone() != alone {
+				continue
+			}
 			if err := s.begin(); err != nil {
 				w.t.Errorf("row %s: %v", s.id, err)
 			}
 			began[i].Store(new(time.Now()))
 		}
 	})
+	defer injecting.Wait()
 	for open := true; open; w.pause() {
 		sessions := w.sessions()
 		open = false
 		for i, s := range w.sites {
+			if s.alone() != alone {
+				continue
+			}
 			at := began[i].Load()
 			open = open || at == nil
 			if at == nil || results[i].points == right || results[i].looked && time.Since(*at) > patience*s.promise() {
@@ -172,12 +194,13 @@ func (w *world) play(before map[string]string) []result {
 			open = true
 			m := sessions[s.id]
 			v := judge(s.want, s.names(), &m)
+			if alone {
+				v = judgeWhy(s.want, w.why(s.id))
+			}
 			if v.points > results[i].points || results[i].points == 0 {
 				results[i].verdict, results[i].after = v, time.Since(*at)
 			}
 			results[i].looked = true
 		}
 	}
-	injecting.Wait()
-	return results
 }

@@ -14,7 +14,7 @@ type cause struct {
 	id string
 	// name is what is wrong, as a sentence.
 	name string
-	// by is how it can be told: read, count, node or spec.
+	// by is how it can be told: read, count, node, spec or client.
 	by string
 	// flows lets copies flow first and injects the cause then; else all is broken from the
 	// beginning.
@@ -52,6 +52,8 @@ type says struct {
 	path string
 	// change is in one of status.changes that somebody else in the cloud made.
 	change []string
+	// why is what `kubectl mirror why` prints, with the manager away.
+	why []string
 	// mended is true where the operator undoes it by itself: copies flow again.
 	mended bool
 }

@@ -110,6 +110,7 @@ func build(t *testing.T) string {
 			t.Fatalf("building the %s: %v\n%s", name, err, out)
 		}
 	}
+	buildPlugin(t, folder)
 	return folder
 }
 
