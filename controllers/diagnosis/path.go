@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"time"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
@@ -68,3 +69,7 @@ type Missing struct {
 	// Says is why else, in the cloud's words.
 	Says string
 }
+
+// pathCauses look at the way of the copies: what was read of it, and what that lets nothing pass.
+// [filterCauses] look at what is to be copied. By both [JudgePath] judges.
+var pathCauses = []func(*Known) []v1alpha1.Finding{onTheWay}

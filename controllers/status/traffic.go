@@ -20,6 +20,11 @@ func TrafficObserved(s *v1alpha1.MirrorSession, value metav1.ConditionStatus, re
 	observed(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
 }
 
+// PathClear sets the condition, see [observed].
+func PathClear(s *v1alpha1.MirrorSession, value metav1.ConditionStatus, reason, message string) {
+	observed(s, v1alpha1.ConditionPathClear, value, reason, message)
+}
+
 // observed sets a condition about the copies. It must come after the conditions about the cloud:
 // its observedGeneration is that of the spec only when the cloud matches that spec, so that
 // whoever waits for the condition after an edit does not take an answer about what was before.
