@@ -21,9 +21,9 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, and
-// what stands in the way, with an event of each change. It asks the cloud nothing: the way is judged
-// by what was read of it last.
+// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, whether
+// something takes them, and what stands in the way, with an event of each change. It asks the cloud
+// nothing: the way is judged by what was read of it last.
 func (s *scope) Observe(ctx context.Context) time.Duration {
 	now := s.Clock()
 	status.Traffic(s.session, now)
@@ -229,7 +229,7 @@ func said(s *v1alpha1.MirrorSession) string {
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
