@@ -36,7 +36,7 @@ func (k *Known) refusedBy(f v1alpha1.Finding) v1alpha1.Finding {
 	for _, h := range found {
 		texts = append(texts, h.text)
 	}
-	f.Message = listedBy(texts, "; ") + "; the cloud says: " + f.Message
+	f.Message = fewBy(texts, "; ") + "; the cloud says: " + f.Message
 	return f
 }
 
@@ -129,5 +129,5 @@ func (k *Known) namesOf(all []Other) string {
 	if len(names) == 1 && len(all) > 1 {
 		return fmt.Sprintf("%d sessions that may not be named here", len(all))
 	}
-	return listed(names)
+	return few(names)
 }

@@ -111,7 +111,7 @@ func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
 		return l.whole == losses[0].whole && slices.EqualFunc(l.takers, losses[0].takers, sameTaker)
 	}
 	if len(losses) == len(p.Sources) && !slices.ContainsFunc(losses, func(l loss) bool { return !same(l) }) {
-		f := p.lost(losses[0], listed(addressesOfAll(p.Sources)))
+		f := p.lost(losses[0], few(addressesOfAll(p.Sources)))
 		f.Subject = losses[0].takers[0].session.Name
 		if all {
 			f.Severity = v1alpha1.SeverityError
@@ -147,7 +147,7 @@ func (p *Path) lost(l loss, of string) v1alpha1.Finding {
 		by = append(by, p.says(t))
 	}
 	f.Message = fmt.Sprintf("%s of the packets of %s that this session's filter accepts are decided before it: %s; each packet is copied once at most",
-		what, of, listedBy(by, "; "))
+		what, of, fewBy(by, "; "))
 	f.Remedy = p.goBefore(l.takers)
 	return f
 }
