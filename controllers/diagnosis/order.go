@@ -99,6 +99,28 @@ func lossOf(source cloud.Interface, own packets, earlier []Other) loss {
 	return l
 }
 
+// orderDoubts are what decides about packets of the sources before they are copied, and could not
+// be judged: rules of the filter, or sessions that are tried before this one.
+func orderDoubts(k *Known) (doubts []doubt) {
+	if k.Path == nil {
+		return nil
+	}
+	if f := k.Path.Filter; f != nil {
+		if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
+			doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
+		} else if all, _ := accepted(f.Rules); all.unknown {
+			doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
+		}
+	}
+	for _, o := range k.Path.earlier() {
+		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })
+		if shares && (o.Filter == nil || slices.ContainsFunc(o.Filter.Rules, unreadable)) {
+			doubts = append(doubts, doubt{says: o.Name + " is tried before this one, and which packets it decides about can't be told from its filter"})
+		}
+	}
+	return doubts
+}
+
 func unreadable(r cloud.Rule) bool { return r.Unreadable != "" }
 
 // findingsOf are the findings: one where all sources lose the same, else one for each source that
