@@ -262,6 +262,12 @@ func TestWhatCantBeReadOfTheTargetsGroupsIsNotJudged(t *testing.T) {
 			edit:    func(w *way) { w.rules(groupOfTarget, broken) },
 			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in security group "target" can't be read: action`},
 		},
+		"a rule of the same number as one that allows, as it may deny": {
+			edit: func(w *way) {
+				w.rules(groupOfTarget, allow("1", "", 0, ""), with(broken, func(r *cloud.GroupRule) { r.Priority = 1 }))
+			},
+			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in security group "target" can't be read: action`},
+		},
 		"not a rule that one comes before": {edit: func(w *way) { w.rules(groupOfTarget, broken, allow("1", "", 0, "")) }},
 		"not a rule that is switched off": {
 			edit:  func(w *way) { w.rules(groupOfTarget, with(broken, func(r *cloud.GroupRule) { r.Disabled = true })) },
