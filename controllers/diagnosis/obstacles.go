@@ -92,7 +92,7 @@ func onTheWay(k *Known) []v1alpha1.Finding {
 	case k.noCopiesWanted() != "":
 		return nil
 	case k.Path == nil:
-		return k.standing()
+		return k.standing(wayReasons)
 	default:
 		return k.found(k.seen().obstacles)
 	}
@@ -147,14 +147,14 @@ func (k *Known) refuted(o obstacle) bool {
 	return slices.ContainsFunc(k.sources(), k.copying)
 }
 
-// standing are the findings about the way that were said before.
-func (k *Known) standing() []v1alpha1.Finding {
+// standing are the findings of some reasons that were said before.
+func (k *Known) standing(reasons []string) []v1alpha1.Finding {
 	if k.Reported == nil {
 		return nil
 	}
 	var all []v1alpha1.Finding
 	for _, f := range k.Reported.Findings {
-		if slices.Contains(wayReasons, f.Reason) {
+		if slices.Contains(reasons, f.Reason) {
 			all = append(all, f)
 		}
 	}
@@ -244,7 +244,7 @@ func (s *sentences) add(text around, name string) {
 func (s *sentences) String() string {
 	said := make([]string, 0, len(s.texts))
 	for _, text := range s.texts {
-		said = append(said, text.before+listed(s.names[text])+text.after)
+		said = append(said, text.before+inWords(s.names[text])+text.after)
 	}
 	return strings.Join(said, "; ")
 }
@@ -262,8 +262,8 @@ func (k *Known) source(id string) *cloud.Interface {
 	return nil
 }
 
-// listed reads like: a, b and c.
-func listed(names []string) string {
+// inWords reads like: a, b and c.
+func inWords(names []string) string {
 	if n := len(names) - 1; n > 0 {
 		return strings.Join(names[:n], ", ") + " and " + names[n]
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,8 +60,20 @@ type scope struct {
 	// known once they were compared.
 	sameVNI  *cloud.Session
 	compared bool
+	changes  changes
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
+
+	// began is when the reconcile began to ask the cloud.
+	began time.Time
+	// have is the session as the cloud was seen to have it last, nil for none, and chosen are the
+	// numbers that it is to have.
+	have   *cloud.Session
+	chosen plan.Numbers
+	// seen are the interfaces that the cloud has shown in this reconcile, by ID.
+	seen map[string]cloud.Interface
+	// pathAgain is when the way of the copies can be read that could not be now, zero where it was.
+	pathAgain time.Time
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
@@ -84,8 +97,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}}
+	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}}
+	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
+	s.rememberChanges()
 	if unfolded == nil || err != nil {
 		return result, err
 	}
@@ -96,10 +111,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{}, unfolded
 }
 
-// Sync observes the cloud's session, resolves what the spec refers to, chooses numbers,
+// Sync brings the cloud's session in line with the spec, and then reads whether copies can get to
+// the target.
+func (s *scope) Sync(ctx context.Context) error {
+	s.expectCopies(ctx)
+	err := s.bring(ctx)
+	s.readPath(ctx, err)
+	return err
+}
+
+// bring observes the cloud's session, resolves what the spec refers to, chooses numbers,
 // makes the session where there is none, and mends what differs. What can't be resolved
 // holds up nothing else: it is reported when all the rest is done.
-func (s *scope) Sync(ctx context.Context) error {
+func (s *scope) bring(ctx context.Context) error {
 	s.readFilter(ctx)
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
@@ -109,6 +133,7 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.have = have
 	unresolved, err := s.resolve(ctx, have)
 	s.observed(part, have)
 	if err != nil {
@@ -119,6 +144,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		return err
 	}
 	interim, taken := s.holding(&numbers, have)
+	s.chosen = numbers
 	if taken != nil && have == nil {
 		if lost := s.session.Part(1); lost != nil {
 			lost.Priority = 0 // it has left that, so whoever waits for it is woken
@@ -149,6 +175,7 @@ func (s *scope) orSurplus(ctx context.Context, part *lifecycle.Part[cloud.Sessio
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
 func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
 	want := s.want(numbers)
+	s.changes.want = &want
 	if have != nil && plan.MustReplace(want, *have) {
 		now, err := part.Confirm(ctx, *have)
 		if err != nil {
@@ -160,7 +187,8 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 			if err := part.Delete(ctx); err != nil {
 				return err
 			}
-			have = nil
+			s.replaced(now.ID)
+			have, s.have = nil, nil
 		}
 	}
 	if have == nil {
@@ -170,7 +198,11 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 		}
 		have = &created
 	}
-	return part.Converge(ctx, *have, s.mend(want, numbers, interim))
+	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
+		return err
+	}
+	s.changed(asCloud(want, have.ID))
+	return nil
 }
 
 // storedSession is the session with the status that the API server has.

@@ -34,13 +34,26 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	}
 	return b.
 		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
+			predicate.GenerationChangedPredicate{}, r.annotationChanged(), verificationChanged()))).
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
+}
+
+// annotationChanged passes what asks for a reconcile, and notes when that came.
+func (r *Reconciler) annotationChanged() predicate.Predicate {
+	changed := predicate.AnnotationChangedPredicate{}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		after, ok := e.ObjectNew.(*v1alpha1.MirrorSession)
+		if !ok || !changed.Update(e) {
+			return false
+		}
+		r.observed.requested(after, r.Clock())
+		return true
+	}}
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
@@ -53,13 +66,13 @@ func verificationChanged() predicate.Predicate {
 }
 
 // filterMatters passes the changes of a filter that matter to a session: its ID, its epoch, its
-// account, whether it is ready, and that it goes.
+// account, whether it is ready, that an edit was seen, and that it goes.
 func filterMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
 		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
-			before.Status.EpochBasis != after.Status.EpochBasis ||
+			before.Status.EpochBasis != after.Status.EpochBasis || before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			status.IsSynced(before) != status.IsSynced(after) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
 			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))

@@ -83,7 +83,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
-		may: append([]string{"controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",
@@ -91,12 +91,8 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `lease`, `read`",
-		may: []string{"api", "controllers/verifier/consumer"}, tests: []string{"test/..."},
-	},
-	{
-		name: "controllers/verifier/consumer", does: "what on this host takes the copies, or why nothing does: reads of the kernel, and a pure verdict",
-		tests: []string{"controllers/verifier", "test/..."},
+			"`agent`, `consumer`, `lease`, `read`",
+		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
 		name: "cmd/internal", does: "what both programs do alike when they start: flags, log, the way to the API server",

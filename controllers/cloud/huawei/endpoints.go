@@ -3,6 +3,7 @@ package huawei
 import (
 	"sync"
 
+	ecsregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/region"
 	iamregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/region"
 	vpcregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/region"
 
@@ -59,6 +60,25 @@ func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
 		return "", invalid(configure, "projectID is missing, and no identity service is known for region %q: %s", c.Region, remedy)
 	}
 	return baseURL("iamEndpoint", usual)
+}
+
+// ecsEndpoint gives the base URL of the ECS service, empty where none is known: the one named;
+// beside the region's VPC API in the SDK's table that of the table; and beside any other VPC API
+// that one's own origin. So keys are sent to no server but the usual ones and those that were named.
+func ecsEndpoint(c cloud.Credentials, vpc string) (string, error) {
+	if c.ECSEndpoint != "" {
+		return baseURL("ecsEndpoint", c.ECSEndpoint)
+	}
+	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
+		return vpc, nil
+	}
+	tables.Lock()
+	defer tables.Unlock()
+	known, err := ecsregion.SafeValueOf(c.Region)
+	if err != nil || known == nil || len(known.Endpoints) == 0 {
+		return "", nil
+	}
+	return baseURL("ecsEndpoint", known.Endpoints[0])
 }
 
 // baseURL checks an endpoint, and gives its one spelling. A path is refused, because the
