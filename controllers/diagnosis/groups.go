@@ -17,7 +17,7 @@ import (
 // is about the copies of its members is documented nowhere, so a match of one is only assumed.
 func targetGroupDenies(k *Known) (seen sight) {
 	k.pairs(func(source, target *cloud.Interface, from, to netip.Addr) {
-		if target.Unguarded {
+		if target.Unsecured {
 			return
 		}
 		if !k.Path.Groups.Read {

@@ -89,7 +89,7 @@ func TestTheTargetsGroupsKeepOutWhatNoRuleAllowsAndWhatOneDenies(t *testing.T) {
 				"the target 10.0.0.1 has no security group, so that nothing lets UDP 4789 in from 10.0.0.11 and 10.0.0.12",
 				"give it a security group that allows UDP 4789 from 10.0.0.11/32 and 10.0.0.12/32"}},
 		},
-		"without port security no group judges": {edit: func(w *way) { w.rules(groupOfTarget); w.Target.Unguarded = true }},
+		"without port security no group judges": {edit: func(w *way) { w.rules(groupOfTarget); w.Target.Unsecured = true }},
 		"each source may be kept out by another rule": {
 			edit: func(w *way) {
 				w.rules(groupOfTarget, later, with(deny("aaaaaaaa-1", "udp", 4789, "10.0.0.11/32"), func(r *cloud.GroupRule) { r.Priority = 2 }),
