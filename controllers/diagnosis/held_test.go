@@ -130,7 +130,7 @@ func TestTheSourcesGroupsHoldBackWhatTheySurelyLetNothingPassOf(t *testing.T) {
 			func(w *way) {
 				r := filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234)
 				r.Accept = false
-				w.filter(r)
+				w.filter(r, filterRule(cloud.Egress, 1, cloud.TCP, "", "", 443))
 				w.rules(groupOfSources, outwards("1"))
 			}, nil,
 		},

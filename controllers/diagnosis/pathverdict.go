@@ -27,7 +27,7 @@ func JudgePath(k *Known) Verdict {
 		}
 	}
 	seen, refuted := k.seenAndRefuted()
-	if v, is := inDoubt(seen.doubts); is {
+	if v, is := inDoubt(append(seen.doubts, orderDoubts(k)...)); is {
 		return v
 	}
 	return Verdict{

@@ -21,15 +21,16 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, and
-// what stands in the way, with an event of each change. It asks the cloud nothing: the way is judged
-// by what was read of it last.
+// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, whether
+// something takes them, and what stands in the way, with an event of each change. It asks the cloud
+// nothing: the way is judged by what was read of it last.
 func (s *scope) Observe(ctx context.Context) time.Duration {
 	now := s.Clock()
 	status.Traffic(s.session, now)
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
+	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
@@ -228,7 +229,7 @@ func said(s *v1alpha1.MirrorSession) string {
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
@@ -255,6 +256,8 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// changes are what status.changes is made from.
+	changes changeMemo
 	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and
 	// generation and epoch are the session's that it is about.
 	path              *diagnosis.Path
