@@ -61,6 +61,7 @@ var remedies = map[string]string{
 	ReasonRuleMatchesNothing:    "correct the rule as the message says, or remove it",
 	ReasonTakenEarlier:          "give this session a smaller spec.priority than the other's, or narrow the other's filter",
 	ReasonRejectedEarlier:       "give this session a smaller spec.priority than the other's, or narrow the other's filter",
+	ReasonChangedInCloud:        "none is needed, it is put back as the spec has it; see who changes it in the cloud",
 	ReasonSwitchedOff:           "none is needed, it is switched on again; see who does that in the cloud",
 	ReasonNobodyListens:         "start the program that is to look at the copies, or make a vxlan device for it",
 	ReasonWrongVNI:              "give the device the session's VNI, or the session the device's",

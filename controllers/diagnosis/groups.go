@@ -113,7 +113,7 @@ func (k *Known) groupsCalled(i *cloud.Interface) string {
 	for _, id := range i.SecurityGroups {
 		names = append(names, k.groupCalled(id))
 	}
-	return strings.Join(names, " and ")
+	return inWords(names)
 }
 
 // groupSteps are the rules of an interface's groups as some traffic meets them, in the order in
@@ -203,30 +203,23 @@ func (k *Known) members(i *cloud.Interface, group string, addresses netip.Prefix
 		if slices.Contains(peer.SecurityGroups, group) {
 			return every, true
 		}
+		return none, true
 	}
 	if !k.Path.Interfaces.Read {
-		if peer != nil {
-			return none, true
-		}
 		return unsure, false
 	}
-	found := none
 	for _, member := range k.Path.Interfaces.Value {
 		if !sameVPC(i, &member) || !slices.Contains(member.SecurityGroups, group) {
 			continue
 		}
-		for _, a := range member.Addresses {
-			switch {
-			case !addresses.IsValid():
-				found = some
-			case addresses.Contains(a) && addresses.IsSingleIP():
-				return every, true
-			case addresses.Contains(a):
-				found = some
-			}
+		if addresses.IsSingleIP() && slices.Contains(member.Addresses, addresses.Addr()) {
+			return every, true
+		}
+		if !addresses.IsValid() || slices.ContainsFunc(member.Addresses, addresses.Contains) {
+			return some, true
 		}
 	}
-	return found, true
+	return none, true
 }
 
 func sameVPC(a, b *cloud.Interface) bool {

@@ -11,7 +11,21 @@ import (
 
 // filterCauses are what keeps packets from being copied in the cloud: the filter itself, and
 // other sessions that are tried before this one.
-var filterCauses = []func(*Known) []v1alpha1.Finding{filterMatchesNothing, ruleMatchesNothing, takenEarlier}
+var filterCauses = []func(*Known) []v1alpha1.Finding{changedInCloud, filterMatchesNothing, takenEarlier, ruleMatchesNothing, stillSaid}
+
+// filterReasons are those of what they find.
+var filterReasons = []string{
+	v1alpha1.ReasonFilterMatchesNothing, v1alpha1.ReasonRuleMatchesNothing, v1alpha1.ReasonTakenEarlier, v1alpha1.ReasonRejectedEarlier,
+	v1alpha1.ReasonChangedInCloud,
+}
+
+// stillSaid is what was found before, while nobody has looked.
+func stillSaid(k *Known) []v1alpha1.Finding {
+	if k.Path != nil || k.noCopiesWanted() != "" {
+		return nil
+	}
+	return k.standing(filterReasons)
+}
 
 // filterMatchesNothing: the filter can accept no packet of any source, or none of one. By its
 // rules, of which the first that matches decides, and by the addresses of the sources (user guide,
@@ -89,10 +103,18 @@ type view struct {
 
 // viewOf is that of the session's filter, false where it can't be judged.
 func viewOf(k *Known) (v view, known bool) {
-	if k.Path == nil || k.noCopiesWanted() != "" || k.Path.Filter == nil || len(k.Path.Sources) == 0 {
+	if k.Path == nil || k.noCopiesWanted() != "" || len(k.Path.Sources) == 0 {
 		return v, false
 	}
-	v = view{rules: k.Path.Filter.Rules, sources: k.Path.Sources}
+	v.sources = k.Path.Sources
+	switch {
+	case k.Path.Wanted.Filter != nil: // what differs in the cloud is said apart
+		v.rules = rulesOf(k.Path.Wanted.Filter.Rules)
+	case k.Path.Filter != nil:
+		v.rules = k.Path.Filter.Rules
+	default:
+		return v, false
+	}
 	v.decided, known = matched(v.rules)
 	return v, known
 }

@@ -316,6 +316,9 @@ func Next(k *Known) time.Duration {
 			at(k.Now.Add(renewalPoll))
 		}
 	}
+	for _, source := range k.refutedSources() { // until no copies of it were counted for so long
+		at(k.lastCame(source).Add(k.CountsDelay))
+	}
 	if !k.inLine() {
 		return soonest
 	}

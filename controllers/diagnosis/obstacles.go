@@ -17,7 +17,10 @@ const (
 )
 
 // obstacles are the causes on the way: each looks at one thing.
-var obstacles = []func(*Known) sight{targetGroupDenies}
+var obstacles = []func(*Known) sight{
+	switchedOff, notAnInterface, interfaceGone, interfaceDetached, serverStopped, interfaceDown, flavorUnsupported,
+	sourceGroupDenies, sourceACLDenies, noPath, targetACLDenies, targetGroupDenies,
+}
 
 // sight is what a look at the way gave.
 type sight struct {
@@ -89,7 +92,7 @@ func onTheWay(k *Known) []v1alpha1.Finding {
 	case k.noCopiesWanted() != "":
 		return nil
 	case k.Path == nil:
-		return k.standing()
+		return k.standing(wayReasons)
 	default:
 		return k.found(k.seen().obstacles)
 	}
@@ -119,33 +122,50 @@ func (k *Known) seenAndRefuted() (all sight, refuted []obstacle) {
 	return all, refuted
 }
 
-// refuted reports whether copies come that the obstacle should hold up.
+// refutedSources are the sources whose copies come although something that was read should hold
+// them up.
+func (k *Known) refutedSources() []string {
+	if k.Path == nil || k.noCopiesWanted() != "" || !slices.ContainsFunc(k.sources(), k.copying) {
+		return nil
+	}
+	_, refuted := k.seenAndRefuted()
+	if len(refuted) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(k.sources()), func(source string) bool { return !k.copying(source) })
+}
+
+// refuted reports whether copies come that the obstacle should hold up. That a session is switched
+// off is no matter of the way, and soon mended.
 func (k *Known) refuted(o obstacle) bool {
+	if o.reason == v1alpha1.ReasonSwitchedOff {
+		return false
+	}
 	if o.source != "" {
 		return k.copying(o.source)
 	}
 	return slices.ContainsFunc(k.sources(), k.copying)
 }
 
-// standing are the findings about the way that were said before.
-func (k *Known) standing() []v1alpha1.Finding {
+// standing are the findings of some reasons that were said before.
+func (k *Known) standing(reasons []string) []v1alpha1.Finding {
 	if k.Reported == nil {
 		return nil
 	}
 	var all []v1alpha1.Finding
 	for _, f := range k.Reported.Findings {
-		if slices.Contains(wayReasons, f.Reason) {
+		if slices.Contains(reasons, f.Reason) {
 			all = append(all, f)
 		}
 	}
 	return all
 }
 
-// wayReasons are those of what the looks at the way find.
+// wayReasons are those of what the looks at the way find, in the order in which they are said.
 var wayReasons = []string{
-	v1alpha1.ReasonTargetGroupDenies, v1alpha1.ReasonSourceGroupDenies, v1alpha1.ReasonNetworkACLDenies, v1alpha1.ReasonNoPeering,
-	v1alpha1.ReasonNoRoute, v1alpha1.ReasonInterfaceGone, v1alpha1.ReasonInterfaceReplaced, v1alpha1.ReasonInterfaceDetached,
-	v1alpha1.ReasonInterfaceDown, v1alpha1.ReasonServerStopped, v1alpha1.ReasonFlavorUnsupported, v1alpha1.ReasonSwitchedOff,
+	v1alpha1.ReasonSwitchedOff, v1alpha1.ReasonInterfaceReplaced, v1alpha1.ReasonInterfaceGone, v1alpha1.ReasonInterfaceDetached,
+	v1alpha1.ReasonServerStopped, v1alpha1.ReasonInterfaceDown, v1alpha1.ReasonFlavorUnsupported, v1alpha1.ReasonSourceGroupDenies,
+	v1alpha1.ReasonNoPeering, v1alpha1.ReasonNoRoute, v1alpha1.ReasonNetworkACLDenies, v1alpha1.ReasonTargetGroupDenies,
 }
 
 // found makes findings of obstacles. Where one thing holds up all sources, that is one finding,
@@ -182,6 +202,9 @@ func (k *Known) allHeldUp(all []obstacle) bool {
 
 // finding says obstacles of one reason and subject. Sources with the same words share a sentence.
 func (k *Known) finding(all []obstacle, subject string, severity v1alpha1.Severity) v1alpha1.Finding {
+	if !slices.ContainsFunc(all, func(o obstacle) bool { return !o.partly }) {
+		severity = v1alpha1.SeverityWarning
+	}
 	var messages, remedies sentences
 	for _, o := range all {
 		name, prefix := "", ""
@@ -221,7 +244,7 @@ func (s *sentences) add(text around, name string) {
 func (s *sentences) String() string {
 	said := make([]string, 0, len(s.texts))
 	for _, text := range s.texts {
-		said = append(said, text.before+strings.Join(s.names[text], " and ")+text.after)
+		said = append(said, text.before+inWords(s.names[text])+text.after)
 	}
 	return strings.Join(said, "; ")
 }
@@ -237,4 +260,12 @@ func (k *Known) source(id string) *cloud.Interface {
 		}
 	}
 	return nil
+}
+
+// inWords reads like: a, b and c.
+func inWords(names []string) string {
+	if n := len(names) - 1; n > 0 {
+		return strings.Join(names[:n], ", ") + " and " + names[n]
+	}
+	return strings.Join(names, "")
 }

@@ -46,9 +46,12 @@ func (p *Path) earlier() []Other {
 			all = append(all, o)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Other) int { return cmp.Or(a.Priority-b.Priority, cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(all, inTurn)
 	return all
 }
+
+// inTurn orders sessions as they are tried.
+func inTurn(a, b Other) int { return cmp.Or(a.Priority-b.Priority, cmp.Compare(a.ID, b.ID)) }
 
 // loss is what earlier sessions decide of the packets of a source that a filter accepts.
 type loss struct {

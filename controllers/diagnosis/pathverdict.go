@@ -46,6 +46,9 @@ func notLookedAt(k *Known) (Verdict, bool) {
 	case why != "":
 		v.Reason, v.Message = v1alpha1.ReasonDisabled, why
 		return v, true
+	case k.Path != nil && len(k.sources()) == 0:
+		v.Reason, v.Message = v1alpha1.ReasonDisabled, cmp.Or(k.off(), "no source of the spec is in the cloud: there is nothing to copy from")
+		return v, true
 	case k.Path != nil:
 		return v, false
 	}

@@ -11,6 +11,13 @@ import (
 // ruleName is what a rule is told apart by in its filter.
 func ruleName(r cloud.RuleSpec) string { return fmt.Sprintf("rule %s %d", r.Direction, r.Priority) }
 
+func verbOf(r cloud.RuleSpec) string {
+	if r.Accept {
+		return "accepts"
+	}
+	return "rejects"
+}
+
 // matches reads like: TCP from 192.168.0.161/32 to 192.168.0.230/32 port 1234.
 func matches(r cloud.RuleSpec) string {
 	family, _ := families(r.IPv6)

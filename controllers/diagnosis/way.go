@@ -123,10 +123,16 @@ func short(id string) string {
 
 // copying reports whether copies of a source were counted lately.
 func (k *Known) copying(source string) bool {
-	lately := func(t time.Time) bool { return !t.IsZero() && k.Now.Sub(t) < k.CountsDelay }
-	if at, is := k.Movement.cameFrom[source]; is {
-		return lately(at)
-	}
+	at := k.lastCame(source)
+	return !at.IsZero() && k.Now.Sub(at) < k.CountsDelay
+}
+
+// lastCame is when this process saw last that a copy of a source was counted, zero where it did not.
+// Where nobody tells the sources apart, a copy of any is one of each.
+func (k *Known) lastCame(source string) time.Time {
 	told := slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return len(e.Sources) > 0 })
-	return lately(k.Movement.came) && (!told || len(k.sources()) < 2)
+	if at, is := k.Movement.cameFrom[source]; is || told && len(k.sources()) > 1 {
+		return at
+	}
+	return k.Movement.came
 }

@@ -93,6 +93,9 @@ func (s *scope) pathSince(memo observation) time.Time {
 	}
 	switch {
 	case lifecycle.ReconcileRequested(s.session):
+		if came, seen := s.reconciler.observed.requestedAt(s.session); seen {
+			return came
+		}
 		return s.began
 	case !s.NotBefore.IsZero():
 		return s.NotBefore

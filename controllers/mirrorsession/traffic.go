@@ -32,10 +32,9 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
-	path, traffic := diagnosis.JudgePath(known), diagnosis.Judge(known)
+	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
 	status.PathClear(s.session, path.Status, path.Reason, path.Message)
 	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
-	consumer := diagnosis.JudgeConsumer(known)
 	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
@@ -221,13 +220,13 @@ func eventType(severity v1alpha1.Severity) string {
 // said is what events were made of, in short.
 func said(s *v1alpha1.MirrorSession) string {
 	var b strings.Builder
-	for _, condition := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
-		if c := meta.FindStatusCondition(s.Status.Conditions, condition); c != nil {
-			fmt.Fprintf(&b, "; %s %s", c.Status, c.Reason)
+	for _, kind := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
+		if c := meta.FindStatusCondition(s.Status.Conditions, kind); c != nil {
+			fmt.Fprintf(&b, "%s %s; ", c.Status, c.Reason)
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
@@ -237,6 +236,7 @@ func said(s *v1alpha1.MirrorSession) string {
 type observations struct {
 	once     sync.Once
 	sessions *lru.Cache // an observation by types.NamespacedName
+	requests *lru.Cache // a request by types.UID
 
 	mu sync.Mutex
 	// counted is when sessions were counted last.
@@ -265,7 +265,7 @@ type observation struct {
 const remembered = 20000
 
 func (o *observations) cache() *lru.Cache {
-	o.once.Do(func() { o.sessions = lru.New(remembered) })
+	o.once.Do(func() { o.sessions, o.requests = lru.New(remembered), lru.New(remembered) })
 	return o.sessions
 }
 
@@ -283,3 +283,29 @@ func (o *observations) keep(s *v1alpha1.MirrorSession, now observation) {
 }
 
 func (o *observations) forget(key types.NamespacedName) { o.cache().Remove(key) }
+
+// request is that somebody asks for a comparison with the cloud, and when that came.
+type request struct {
+	value string
+	came  time.Time
+}
+
+// requested notes when what a session asks for came first.
+func (o *observations) requested(s *v1alpha1.MirrorSession, now time.Time) {
+	o.cache()
+	value := s.Annotations[v1alpha1.ReconcileRequestedAnnotation]
+	if was, known := o.requests.Get(s.UID); known && was.(request).value == value { // nothing else is stored
+		return
+	}
+	o.requests.Add(s.UID, request{value, now})
+}
+
+// requestedAt is when that came, if it was seen to come.
+func (o *observations) requestedAt(s *v1alpha1.MirrorSession) (time.Time, bool) {
+	o.cache()
+	was, known := o.requests.Get(s.UID)
+	if known && was.(request).value == s.Annotations[v1alpha1.ReconcileRequestedAnnotation] { // nothing else is stored
+		return was.(request).came, true
+	}
+	return time.Time{}, false
+}
