@@ -229,7 +229,7 @@ func said(s *v1alpha1.MirrorSession) string {
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
