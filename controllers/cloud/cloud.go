@@ -153,8 +153,6 @@ type Interface struct {
 	MAC string
 	// SecurityGroups are IDs, in the order in which the groups are tried.
 	SecurityGroups []string
-	// Unguarded is true where port security is switched off: no security group judges then.
-	Unguarded bool
 	// DeviceID is the server's ID; empty when the interface is attached to nothing.
 	DeviceID string
 	// SubnetID is empty where the region's API does not return it.

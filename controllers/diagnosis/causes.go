@@ -142,7 +142,7 @@ func sharedVNI(k *Known) []v1alpha1.Finding {
 		subject = fmt.Sprintf("VNI %d", *k.Session.Status.VNI)
 	}
 	if k.SharedVNI != "" {
-		return []v1alpha1.Finding{warning(v1alpha1.DecidedByRead, v1alpha1.ReasonSharedVNI, subject, k.SharedVNI)}
+		return []v1alpha1.Finding{k.freeVNI(warning(v1alpha1.DecidedByRead, v1alpha1.ReasonSharedVNI, subject, k.SharedVNI))}
 	}
 	entries, _ := k.counting()
 	if shared := first(entries, func(e v1alpha1.Verification) string { return e.Shared }); shared != "" && k.awaited() {

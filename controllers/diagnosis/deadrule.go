@@ -69,7 +69,7 @@ func (v view) whyCovered(i int, whole box) ruleCause {
 		before = append(before, fmt.Sprintf("%s %s %s", ruleName(v.rules[j].RuleSpec), verb, matches(v.rules[j].RuleSpec)))
 	}
 	name := ruleName(v.rules[i].RuleSpec)
-	cause.text = fmt.Sprintf("all that %s is to accept (%s) is decided before it: %s", name, matches(v.rules[i].RuleSpec), listed(before))
+	cause.text = fmt.Sprintf("all that %s is to accept (%s) is decided before it: %s", name, matches(v.rules[i].RuleSpec), few(before))
 	cause.remedy = fmt.Sprintf("give %s a smaller priority than the rule that rejects its packets, or narrow that one", name)
 	return cause
 }
@@ -86,7 +86,7 @@ func (v view) whyElsewhere(i int, of []cloud.Interface) ruleCause {
 	}
 	text := fmt.Sprintf("%s is about what a mirror source %s, so ", name, doesOf(rule.Direction))
 	if ownPrefix.IsValid() && !slices.ContainsFunc(allAddresses(of), ownPrefix.Contains) {
-		text += fmt.Sprintf("its %s has to be one, and %s is not %s", own, ownPrefix, listedBy(addressesOfAll(of), " or "))
+		text += fmt.Sprintf("its %s has to be one, and %s is not %s", own, ownPrefix, fewBy(addressesOfAll(of), " or "))
 	} else {
 		text += fmt.Sprintf("its %s is the other end, and %s is the mirror source", peer, peerPrefix)
 	}
@@ -101,7 +101,7 @@ func (v view) whyElsewhere(i int, of []cloud.Interface) ruleCause {
 				fmt.Sprintf("swap source and destination of %s, or give it the direction %s, if what a mirror source %s is meant", name, other, doesOf(other))}
 		}
 	}
-	hosts := listedBy(hostPrefixes(of, rule.IPv6), " or ")
+	hosts := fewBy(hostPrefixes(of, rule.IPv6), " or ")
 	if v.alive(i, v.sources) {
 		return ruleCause{otherAddresses, text, fmt.Sprintf("add a rule like %s whose %s is %s, or take the source out of spec.sources", name, own, hosts)}
 	}
@@ -133,7 +133,7 @@ func haveNot(of []cloud.Interface) string {
 	if len(of) == 1 {
 		return addressOf(of[0]) + " has not"
 	}
-	return "none of " + listed(addressesOfAll(of)) + " has"
+	return "none of " + few(addressesOfAll(of)) + " has"
 }
 
 // hostPrefixes are the first addresses of a family of interfaces, as a rule names one.

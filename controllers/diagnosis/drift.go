@@ -44,7 +44,7 @@ func (k *Known) filterChanged() []v1alpha1.Finding {
 		return nil
 	}
 	f.Severity = severity
-	f.Message = fmt.Sprintf("%s is not in the cloud as the spec has it: %s; so %s", subject, listedBy(differences(wanted, k.Path.Filter.Rules), "; "), effect)
+	f.Message = fmt.Sprintf("%s is not in the cloud as the spec has it: %s; so %s", subject, fewBy(differences(wanted, k.Path.Filter.Rules), "; "), effect)
 	return []v1alpha1.Finding{f}
 }
 
@@ -154,7 +154,7 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 	if len(all) == 0 {
 		return nil
 	}
-	f.Message = "the session is not in the cloud as the spec has it: " + listedBy(all, ", ")
+	f.Message = "the session is not in the cloud as the spec has it: " + fewBy(all, ", ")
 	return []v1alpha1.Finding{f}
 }
 

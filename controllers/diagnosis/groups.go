@@ -17,7 +17,7 @@ import (
 // is about the copies of its members is documented nowhere, so a match of one is only assumed.
 func targetGroupDenies(k *Known) (seen sight) {
 	k.pairs(func(source, target *cloud.Interface, from, to netip.Addr) {
-		if target.Unguarded {
+		if target.Unsecured {
 			return
 		}
 		if !k.Path.Groups.Read {
@@ -131,8 +131,9 @@ func (k *Known) groupSteps(i *cloud.Interface, direction cloud.Direction, packet
 		rules := slices.DeleteFunc(slices.Clone(group.Rules), func(r cloud.GroupRule) bool {
 			return r.Disabled || r.Direction != direction && (r.Unreadable == "" || r.Direction != "")
 		})
+		surelyAllows := func(r cloud.GroupRule) int { return number(r.Allow && r.Unreadable == "") }
 		slices.SortStableFunc(rules, func(a, b cloud.GroupRule) int {
-			return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(number(a.Allow), number(b.Allow)))
+			return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(surelyAllows(a), surelyAllows(b)))
 		})
 		for _, r := range rules {
 			steps = append(steps, k.groupStep(i, group, r, packets, peer))

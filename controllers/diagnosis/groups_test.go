@@ -89,7 +89,7 @@ func TestTheTargetsGroupsKeepOutWhatNoRuleAllowsAndWhatOneDenies(t *testing.T) {
 				"the target 10.0.0.1 has no security group, so that nothing lets UDP 4789 in from 10.0.0.11 and 10.0.0.12",
 				"give it a security group that allows UDP 4789 from 10.0.0.11/32 and 10.0.0.12/32"}},
 		},
-		"without port security no group judges": {edit: func(w *way) { w.rules(groupOfTarget); w.Target.Unguarded = true }},
+		"without port security no group judges": {edit: func(w *way) { w.rules(groupOfTarget); w.Target.Unsecured = true }},
 		"each source may be kept out by another rule": {
 			edit: func(w *way) {
 				w.rules(groupOfTarget, later, with(deny("aaaaaaaa-1", "udp", 4789, "10.0.0.11/32"), func(r *cloud.GroupRule) { r.Priority = 2 }),
@@ -260,6 +260,12 @@ func TestWhatCantBeReadOfTheTargetsGroupsIsNotJudged(t *testing.T) {
 	looks(t, map[string]look{
 		"a rule": {
 			edit:    func(w *way) { w.rules(groupOfTarget, broken) },
+			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in security group "target" can't be read: action`},
+		},
+		"a rule of the same number as one that allows, as it may deny": {
+			edit: func(w *way) {
+				w.rules(groupOfTarget, allow("1", "", 0, ""), with(broken, func(r *cloud.GroupRule) { r.Priority = 1 }))
+			},
 			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in security group "target" can't be read: action`},
 		},
 		"not a rule that one comes before": {edit: func(w *way) { w.rules(groupOfTarget, broken, allow("1", "", 0, "")) }},

@@ -25,7 +25,7 @@ func sourceGroupDenies(k *Known) (seen sight) {
 	}
 	for i := range k.Path.Sources {
 		source := &k.Path.Sources[i]
-		if source.Unguarded || len(source.SecurityGroups) == 0 || !slices.Contains(k.sources(), source.ID) {
+		if source.Unsecured || len(source.SecurityGroups) == 0 || !slices.Contains(k.sources(), source.ID) {
 			continue
 		}
 		k.holdsBack(source, &seen, guard{

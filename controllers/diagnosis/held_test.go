@@ -119,7 +119,7 @@ func TestTheSourcesGroupsHoldBackWhatTheySurelyLetNothingPassOf(t *testing.T) {
 			}, nil,
 		},
 		"not without a group that is listed": {func(w *way) { w.Sources[0].SecurityGroups = []string{"sg-9"} }, nil},
-		"not without port security":          {func(w *way) { w.rules(groupOfSources); w.Sources[0].Unguarded = true }, nil},
+		"not without port security":          {func(w *way) { w.rules(groupOfSources); w.Sources[0].Unsecured = true }, nil},
 		"not by a rule for other addresses than the source's": {
 			func(w *way) {
 				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "", "10.0.0.12/32", 1234))
@@ -130,7 +130,7 @@ func TestTheSourcesGroupsHoldBackWhatTheySurelyLetNothingPassOf(t *testing.T) {
 			func(w *way) {
 				r := filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234)
 				r.Accept = false
-				w.filter(r)
+				w.filter(r, filterRule(cloud.Egress, 1, cloud.TCP, "", "", 443))
 				w.rules(groupOfSources, outwards("1"))
 			}, nil,
 		},

@@ -36,7 +36,7 @@ func (k *Known) refusedBy(f v1alpha1.Finding) v1alpha1.Finding {
 	for _, h := range found {
 		texts = append(texts, h.text)
 	}
-	f.Message = listedBy(texts, "; ") + "; the cloud says: " + f.Message
+	f.Message = fewBy(texts, "; ") + "; the cloud says: " + f.Message
 	return f
 }
 
@@ -111,6 +111,37 @@ func (k *Known) otherRoles() (found []holding) {
 	return found
 }
 
+// freeVNI completes what is said of a shared VNI by the sources that both sessions have, and by a
+// number that no session to the target has.
+func (k *Known) freeVNI(f v1alpha1.Finding) v1alpha1.Finding {
+	if k.Path == nil || k.Session.Status.VNI == nil {
+		return f
+	}
+	target, vni := k.Path.Session.TargetID, int(*k.Session.Status.VNI)
+	taken := map[int]bool{vni: true}
+	var both []string
+	for _, o := range k.Path.with(func(o Other) bool { return o.TargetID == target }) {
+		taken[o.VNI] = true
+		for _, id := range k.sources() {
+			if name := k.nameOf(id); o.VNI == vni && slices.Contains(o.Sources, id) && !slices.Contains(both, name) {
+				both = append(both, name)
+			}
+		}
+	}
+	if len(both) > 0 {
+		f.Message += "; both have the source " + few(both) + ", so that nothing at all in a copy of it tells whose it is"
+	}
+	free := 1
+	for taken[free] {
+		free++
+	}
+	f.Remedy = fmt.Sprintf("set spec.vni to %d, which no session to %s has, or leave it out to have one allocated", free, k.nameOf(target))
+	if k.Session.Spec.VNI == nil {
+		f.Remedy = fmt.Sprintf("give the other session another VNI, or set spec.vni to %d, which no session to %s has", free, k.nameOf(target))
+	}
+	return f
+}
+
 // with are the other sessions of which something is so, those that are tried first before others.
 func (p *Path) with(so func(Other) bool) []Other {
 	all := slices.DeleteFunc(slices.Clone(p.Others), func(o Other) bool { return !so(o) })
@@ -129,5 +160,5 @@ func (k *Known) namesOf(all []Other) string {
 	if len(names) == 1 && len(all) > 1 {
 		return fmt.Sprintf("%d sessions that may not be named here", len(all))
 	}
-	return listed(names)
+	return few(names)
 }

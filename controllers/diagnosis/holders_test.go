@@ -87,3 +87,23 @@ func TestASourceThatIsToBeAddedIsRefusedByThoseThatHaveIt(t *testing.T) {
 	same(t, "what is found", []string{"Warning QuotaExceeded (source id-c): id-c is a source of 3 sessions already, and the cloud takes no more: " +
 		"session default/a, session default/b, session default/c; the cloud says: no. Do: delete one of these sessions, or take id-c out of one: session default/a, session default/b, session default/c"}, shown(found))
 }
+
+func TestASharedVNIIsSaidWithTheSourcesOfBothAndAFreeNumber(t *testing.T) {
+	path := pathOf("Ingress 1 All * > *")
+	first, second := to(other("a", 900), "id-t"), to(of(other("b", 901), "id-x"), "id-t")
+	second.VNI, first.VNI = 1, 7
+	path.Others = []diagnosis.Other{first, second, other("elsewhere", 902)}
+	shared := func(explicit bool) func(*world) {
+		return func(w *world) {
+			w.shared = "another has VNI 7"
+			if explicit {
+				w.session.Spec.VNI = new(int32(7))
+			}
+		}
+	}
+	const said = "Warning SharedVNI (VNI 7): another has VNI 7; both have the source 10.0.0.10, 10.0.0.11, so that nothing at all in a copy of it tells whose it is. Do: "
+	same(t, "where the spec names it", []string{said + "set spec.vni to 2, which no session to 10.0.0.1 has, or leave it out to have one allocated"},
+		shown(judged(path, shared(true), v1alpha1.ReasonSharedVNI)))
+	same(t, "where it was allocated", []string{said + "give the other session another VNI, or set spec.vni to 2, which no session to 10.0.0.1 has"},
+		shown(judged(path, shared(false), v1alpha1.ReasonSharedVNI)))
+}

@@ -50,7 +50,7 @@ func filterMatchesNothing(k *Known) []v1alpha1.Finding {
 	if len(dead) == len(view.sources) {
 		f.Severity = v1alpha1.SeverityError
 		why, remedy := view.why(dead)
-		f.Message, f.Remedy = fmt.Sprintf("%s accepts no packet of %s: %s", filterName(k), listed(addressesOfAll(dead)), why), remedy
+		f.Message, f.Remedy = fmt.Sprintf("%s accepts no packet of %s: %s", filterName(k), few(addressesOfAll(dead)), why), remedy
 		return []v1alpha1.Finding{f}
 	}
 	var all []v1alpha1.Finding
@@ -166,7 +166,7 @@ func (v view) why(of []cloud.Interface) (message, remedy string) {
 			remedy = cause.remedy
 		}
 	}
-	return listedBy(texts, "; "), remedy
+	return fewBy(texts, "; "), remedy
 }
 
 // filterName is how messages call the session's filter.
@@ -191,10 +191,10 @@ func addressesOfAll(all []cloud.Interface) []string {
 	return out
 }
 
-// listed joins texts of which not more than a few are worth reading.
-func listed(texts []string) string { return listedBy(texts, ", ") }
+// few joins texts of which not more than a few are worth reading.
+func few(texts []string) string { return fewBy(texts, ", ") }
 
-func listedBy(texts []string, separator string) string {
+func fewBy(texts []string, separator string) string {
 	const most = 3
 	if more := len(texts) - most; more > 0 {
 		return strings.Join(texts[:most], separator) + fmt.Sprintf(" and %d more", more)

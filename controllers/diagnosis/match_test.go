@@ -55,7 +55,7 @@ func rules(texts ...string) []cloud.Rule {
 
 // port is an interface of the cloud, which carries nothing for others.
 func port(id string, addresses ...string) cloud.Interface {
-	i := cloud.Interface{ID: "id-" + id, OwnAddressesOnly: true}
+	i := cloud.Interface{ID: "id-" + id, DeviceID: "server-" + id, OwnAddressesOnly: true}
 	for _, a := range addresses {
 		i.Addresses = append(i.Addresses, netip.MustParseAddr(a))
 	}

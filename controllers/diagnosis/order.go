@@ -99,6 +99,28 @@ func lossOf(source cloud.Interface, own packets, earlier []Other) loss {
 	return l
 }
 
+// orderDoubts are what decides about packets of the sources before they are copied, and could not
+// be judged: rules of the filter, or sessions that are tried before this one.
+func orderDoubts(k *Known) (doubts []doubt) {
+	if k.Path == nil {
+		return nil
+	}
+	if f := k.Path.Filter; f != nil {
+		if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
+			doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
+		} else if all, _ := accepted(f.Rules); all.unknown {
+			doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
+		}
+	}
+	for _, o := range k.Path.earlier() {
+		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })
+		if shares && (o.Filter == nil || slices.ContainsFunc(o.Filter.Rules, unreadable)) {
+			doubts = append(doubts, doubt{says: o.Name + " is tried before this one, and which packets it decides about can't be told from its filter"})
+		}
+	}
+	return doubts
+}
+
 func unreadable(r cloud.Rule) bool { return r.Unreadable != "" }
 
 // findingsOf are the findings: one where all sources lose the same, else one for each source that
@@ -111,7 +133,7 @@ func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
 		return l.whole == losses[0].whole && slices.EqualFunc(l.takers, losses[0].takers, sameTaker)
 	}
 	if len(losses) == len(p.Sources) && !slices.ContainsFunc(losses, func(l loss) bool { return !same(l) }) {
-		f := p.lost(losses[0], listed(addressesOfAll(p.Sources)))
+		f := p.lost(losses[0], few(addressesOfAll(p.Sources)))
 		f.Subject = losses[0].takers[0].session.Name
 		if all {
 			f.Severity = v1alpha1.SeverityError
@@ -147,7 +169,7 @@ func (p *Path) lost(l loss, of string) v1alpha1.Finding {
 		by = append(by, p.says(t))
 	}
 	f.Message = fmt.Sprintf("%s of the packets of %s that this session's filter accepts are decided before it: %s; each packet is copied once at most",
-		what, of, listedBy(by, "; "))
+		what, of, fewBy(by, "; "))
 	f.Remedy = p.goBefore(l.takers)
 	return f
 }

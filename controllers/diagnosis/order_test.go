@@ -95,6 +95,35 @@ func TestWhatCopiesSayGoesBeforeTheOrderOfSessions(t *testing.T) {
 	same(t, "while some packets may be lost", 1, len(aboutOrder(path, come(5, 5))))
 }
 
+func TestWhatDecidesEarlierAndCantBeReadLeavesThePathUndecided(t *testing.T) {
+	unread := other("odd", 120, "Ingress 1 UDP * > *")
+	unread.Filter.Rules[0].Unreadable = "protocol"
+	unlisted := other("odd", 120)
+	unlisted.Filter = nil
+	for name, c := range map[string]struct {
+		edit func(*diagnosis.Path)
+		want string
+	}{
+		"nothing":                      {func(*diagnosis.Path) {}, ""},
+		"a rule of an earlier one":     {func(p *diagnosis.Path) { p.Others = []diagnosis.Other{unread} }, "session default/odd is tried before this one, and which packets it decides about can't be told from its filter"},
+		"the filter of an earlier one": {func(p *diagnosis.Path) { p.Others = []diagnosis.Other{unlisted} }, "session default/odd is tried before this one, and which packets it decides about can't be told from its filter"},
+		"a rule of a session that has no source of this one": {func(p *diagnosis.Path) { p.Others = []diagnosis.Other{of(unread, "id-c")} }, ""},
+		"a rule of its own filter":                           {func(p *diagnosis.Path) { p.Filter.Rules[0].Unreadable = "protocol" }, "rule Ingress 1 of filter \"ok\" can't be read by this version: protocol"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay()
+			w.known.Session.Spec.FilterRef.Name = "ok"
+			w.Session.Priority = 500
+			c.edit(w.Path)
+			v := diagnosis.JudgePath(w.known)
+			same(t, "whether it is in doubt", c.want != "", v.Status == "Unknown" && v.Reason == v1alpha1.ReasonNotJudged)
+			if c.want != "" {
+				same(t, "what is said", c.want, v.Message)
+			}
+		})
+	}
+}
+
 func TestWhereSeveralShareAnAccountNothingOfAnotherSessionIsSaid(t *testing.T) {
 	path := pathOf("Ingress 1 TCP * > *")
 	path.Private = true

@@ -249,6 +249,9 @@ func matched(rules []cloud.Rule) ([]packets, bool) {
 // accepted is what a filter copies.
 func accepted(rules []cloud.Rule) (all packets, known bool) {
 	decided, known := matched(rules)
+	if !known {
+		return packets{unknown: true}, false
+	}
 	for i, of := range decided {
 		if rules[i].Accept {
 			all.boxes = append(all.boxes, of.boxes...) // what rules decide does not overlap

@@ -130,11 +130,11 @@ func (w *way) one() {
 // finding is what a test compares of one.
 type finding struct{ severity, reason, subject, message, remedy string }
 
-// found are the findings, but for what is said of the traffic.
+// found are the findings about the way.
 func (w *way) found() []finding {
 	var out []finding
 	for _, f := range diagnosis.Findings(w.known) {
-		if !slices.Contains([]string{v1alpha1.ReasonNoPackets, v1alpha1.ReasonPacketsObserved, v1alpha1.ReasonDisabled, v1alpha1.ReasonSuspended}, f.Reason) {
+		if aboutWay(f) {
 			out = append(out, finding{string(f.Severity), f.Reason, f.Subject, f.Message, f.Remedy})
 		}
 	}

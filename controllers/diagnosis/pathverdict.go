@@ -27,7 +27,7 @@ func JudgePath(k *Known) Verdict {
 		}
 	}
 	seen, refuted := k.seenAndRefuted()
-	if v, is := inDoubt(seen.doubts); is {
+	if v, is := inDoubt(append(seen.doubts, orderDoubts(k)...)); is {
 		return v
 	}
 	return Verdict{
@@ -45,9 +45,6 @@ func notLookedAt(k *Known) (Verdict, bool) {
 		return v, true
 	case why != "":
 		v.Reason, v.Message = v1alpha1.ReasonDisabled, why
-		return v, true
-	case k.Path != nil && len(k.sources()) == 0:
-		v.Reason, v.Message = v1alpha1.ReasonDisabled, cmp.Or(k.off(), "no source of the spec is in the cloud: there is nothing to copy from")
 		return v, true
 	case k.Path != nil:
 		return v, false

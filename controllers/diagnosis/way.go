@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ func (k *Known) noCopiesWanted() string {
 		return "spec.suspend is true: what the cloud copies now is not known"
 	case spec.Enabled != nil && !*spec.Enabled, len(spec.Sources) == 0:
 		return k.off()
+	case k.Path != nil && len(k.sources()) == 0:
+		return cmp.Or(k.off(), "no source of the spec is in the cloud: there is nothing to copy from")
 	default:
 		return ""
 	}

@@ -1,6 +1,8 @@
 // Package inventory shares reads of the cloud. One paged list of sessions and one of
 // filters (with their rules) per account and interval serve every object of that
-// account, so that a resync of a thousand objects costs two lists.
+// account, so that a resync of a thousand objects costs two lists. So do one of all
+// interfaces, where many are asked for, and one of each kind of thing in the network that
+// tells why copies don't come.
 //
 // What this process writes is noted here too, so that a list that began before a
 // write never hides it. The manager starts with an empty inventory and reconciles
@@ -41,6 +43,7 @@ type account struct {
 	addresses  *memo[netip.Addr, []cloud.Interface]
 	quota      *memo[struct{}, cloud.Quota]
 	network    network
+	resolving  resolving
 }
 
 // New returns an empty inventory.
@@ -155,15 +158,27 @@ func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bo
 	return i.account(a).sessions.notedSince(id, since)
 }
 
-// Interface returns an elastic network interface as read at or after notBefore.
+// Interface returns an elastic network interface as read at or after notBefore: by itself, or
+// where many are asked for in a list of all. That it is absent is never a list's word.
 func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
 	defer i.trim()
+	if list, ok := i.listFor(ctx, c, id, notBefore); ok {
+		if found, ok := list.one(id); ok {
+			return found, nil
+		}
+	}
 	return i.account(c.Account()).interfaces.get(ctx, c, id, notBefore, c.GetInterface)
 }
 
-// InterfacesAt returns the interfaces that have an address, as read at or after notBefore.
+// InterfacesAt returns the interfaces that have an address, as read at or after notBefore. It reads
+// as Interface does; that there are none or several is never a list's word.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
 	defer i.trim()
+	if list, ok := i.listFor(ctx, c, address, notBefore); ok {
+		if found, ok := list.at(address); ok {
+			return []cloud.Interface{found}, nil
+		}
+	}
 	return i.account(c.Account()).addresses.get(ctx, c, address, notBefore, c.FindInterfaces)
 }
 

@@ -13,7 +13,7 @@ type whole struct{}
 // network is what is kept of an account's network. What is returned of it is shared: nobody
 // changes it.
 type network struct {
-	interfaces     *shared[whole, map[string]cloud.Interface]
+	interfaces     *shared[whole, interfaceList]
 	securityGroups *shared[whole, map[string]cloud.SecurityGroup]
 	addressGroups  *shared[whole, map[string]cloud.AddressGroup]
 	acls           *shared[whole, []cloud.NetworkACL]
@@ -36,7 +36,7 @@ type keeper interface {
 
 func newNetwork(clock cloud.Clock) network {
 	return network{
-		interfaces:     newShared[whole](clock, sizeOfMap[cloud.Interface]),
+		interfaces:     newShared[whole](clock, interfaceList.size),
 		securityGroups: newShared[whole](clock, sizeOfMap[cloud.SecurityGroup]),
 		addressGroups:  newShared[whole](clock, sizeOfMap[cloud.AddressGroup]),
 		acls:           newShared[whole](clock, sizeOfList[cloud.NetworkACL]),
@@ -93,8 +93,8 @@ func listed[T any](list func(context.Context) ([]T, error)) func(context.Context
 // until notBefore passes it.
 func (i *Inventory) Interfaces(ctx context.Context, c cloud.Client, notBefore time.Time) (map[string]cloud.Interface, error) {
 	defer i.trim()
-	return i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore,
-		byID(c.ListInterfaces, func(one cloud.Interface) string { return one.ID }))
+	all, err := i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
+	return all.byID, err
 }
 
 // SecurityGroups returns every security group of the account by its ID, with its rules.

@@ -14,7 +14,14 @@ import (
 )
 
 func (r *reader) ListInterfaces(ctx context.Context) ([]cloud.Interface, error) {
-	return []cloud.Interface{{ID: "a"}}, r.call(ctx, "ListInterfaces")
+	seen := r.interfaces
+	if seen == nil {
+		seen = []cloud.Interface{{ID: "a"}}
+	}
+	if err := r.call(ctx, "ListInterfaces"); err != nil {
+		return nil, err
+	}
+	return seen, r.unlisted
 }
 
 func (r *reader) ListSecurityGroups(ctx context.Context) ([]cloud.SecurityGroup, error) {

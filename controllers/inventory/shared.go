@@ -65,7 +65,7 @@ func (s *shared[K, V]) get(ctx context.Context, reader cloud.Client, key K, notB
 	cached := func() (answered[V], bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !e.began.IsZero() && !e.began.Before(notBefore) && s.authorized[reader] {
+		if s.serves(e, reader, notBefore) {
 			return answered[V]{value: e.value}, true
 		}
 		if f, failed := e.failures[reader]; failed && f.serves(notBefore, came, s.clock()) {
@@ -95,6 +95,23 @@ func (s *shared[K, V]) get(ctx context.Context, reader cloud.Client, key K, notB
 		return got.value, err
 	}
 	return got.value, got.err
+}
+
+// have returns the result of a read that began at or after notBefore, if there is one that this
+// client may have. The cloud is not asked.
+func (s *shared[K, V]) have(reader cloud.Client, key K, notBefore time.Time) (value V, ok bool) {
+	e := s.entry(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.serves(e, reader, notBefore) {
+		return value, false
+	}
+	return e.value, true
+}
+
+// serves reports whether what is kept serves a client. The caller holds the mutex.
+func (s *shared[K, V]) serves(e *sharedEntry[V], reader cloud.Client, notBefore time.Time) bool {
+	return !e.began.IsZero() && !e.began.Before(notBefore) && s.authorized[reader]
 }
 
 // failed keeps how a read failed. Who is refused is served nothing any more of what others read,

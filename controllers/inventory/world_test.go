@@ -25,6 +25,9 @@ type reader struct {
 	filters  []cloud.Filter
 	sessions []cloud.Session
 	groups   []cloud.SecurityGroup
+	// interfaces are those of a list; unlisted is why there is none.
+	interfaces []cloud.Interface
+	unlisted   error
 
 	mu    sync.Mutex
 	calls map[string]int

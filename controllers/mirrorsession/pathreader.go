@@ -153,8 +153,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], get func(context.Context, cloud.Client, time.Time) (T, error)) diagnosis.Answer[T] {
 	if !r.silent {
 		value, err := get(ctx, r.Cloud, r.since)
-		switch cloud.ClassOf(err) {
-		case cloud.ClassPermission, cloud.ClassUnsupported:
+		if class := cloud.ClassOf(err); class == cloud.ClassPermission || class == cloud.ClassUnsupported {
 			return diagnosis.Answer[T]{Missing: &diagnosis.Missing{Action: cloud.ActionOf(err), Says: err.Error()}}
 		}
 		if err == nil {

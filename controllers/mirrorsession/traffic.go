@@ -21,9 +21,9 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, and
-// what stands in the way, with an event of each change. It asks the cloud nothing: the way is judged
-// by what was read of it last.
+// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, whether
+// something takes them, and what stands in the way, with an event of each change. It asks the cloud
+// nothing: the way is judged by what was read of it last.
 func (s *scope) Observe(ctx context.Context) time.Duration {
 	now := s.Clock()
 	status.Traffic(s.session, now)

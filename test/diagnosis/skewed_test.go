@@ -15,6 +15,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/controllers/verifier/agent"
+	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/lease"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 	"vpcmirror.io/operator/test/env"
@@ -73,7 +74,7 @@ func runSkewed(node string) error {
 	clock := func() time.Time { return time.Now().Add(skew) }
 	if err := mgr.Add(agent.New(agent.Options{
 		Node: node, Port: vxlan.Port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
-		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Clock: clock, Log: logr.Discard(),
+		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Observe: consumer.Observe, Clock: clock, Log: logr.Discard(),
 	})); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const (
 // playLoad sends copies from a namespace of its own, past the simulated switch, to eth0
 // of ecs-target. They are like those of the walkthrough.
 func playLoad(t *testing.T, w *world) {
-	p := pair{namespace: "load", vni: 90}
+	p := pair{namespace: "load", vni: 90, untaken: true} // it would want its share of the CPU
 	w.makePair(t, p)
 	idle := w.measure(t)
 	w.watchPods(t, "idle", idle, func() { w.quiet(t, loadDuration) })

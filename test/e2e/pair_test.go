@@ -21,6 +21,8 @@ import (
 type pair struct {
 	namespace string
 	vni       uint32
+	// untaken is whether nothing on ecs-target takes the copies.
+	untaken bool
 }
 
 func (p pair) key() client.ObjectKey {
@@ -130,7 +132,7 @@ func (w *world) waitReady(t *testing.T, p pair) {
 
 // waitCapturing waits until the verifier of ecs-target counts the session, in its present
 // epoch: it has said so in its entry, and the kernel has a packet socket that is bound to an interface there
-// (packet(7): the column Iface of /proc/net/packet).
+// (packet(7): the column Iface of /proc/net/packet). From then on a program takes the copies.
 func (w *world) waitCapturing(t *testing.T, p pair) {
 	t.Helper()
 	until(t, patience, "the verifier of ecs-target counts "+p.namespace, func(ctx context.Context) error {
@@ -150,6 +152,9 @@ func (w *world) waitCapturing(t *testing.T, p pair) {
 		}
 		return w.boundSocket()
 	})
+	if !p.untaken {
+		w.takes(t, ecsTarget)
+	}
 }
 
 func (w *world) boundSocket() error {

@@ -334,6 +334,7 @@ func playNewTarget(t *testing.T, w *world) {
 	if counts, err := at.Read(); err != nil || counts[copies] != 0 {
 		t.Errorf("%d copies came to the new target though its group is closed, so nothing is proved (%v)", counts[copies], err)
 	}
+	w.takes(t, ecsTest)
 	before := w.mustSession(t, p).Status.Traffic.Packets
 	w.letIn(t, scenario.WalkthroughTestGroup, "udp", vxlanPort, source.String())
 	opened := time.Now()

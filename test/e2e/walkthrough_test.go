@@ -68,6 +68,7 @@ func (w *world) walk(t *testing.T) {
 	w.waitCondition(t, p, v1alpha1.ConditionTrafficObserved, "True", v1alpha1.ReasonPacketsObserved)
 	w.checkLastPacket(t, p)
 	w.checkOthersSilent(t, p)
+	w.checkNothingFound(t, p)
 	w.checked(t, "%d copies: kernel of ecs-source = kernel of ecs-target = verifier pod of ecs-target; bytes, unexpected and drops too", counted)
 }
 

@@ -38,6 +38,8 @@ type world struct {
 	overlay string // the kustomize folder that is applied
 	by      string // kustomize, Helm, or empty: who has installed it now
 	report  *report
+	// taken are the nodes on which a program takes the copies.
+	taken map[string]bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -45,7 +47,7 @@ func newWorld(t *testing.T) *world {
 	images := archives(t)
 	l, err := lab.Up(t.Context(), lab.Options{Wait: labWait, Progress: t.Output()})
 	skipUnlessAble(t, err)
-	w := &world{Lab: l, report: newReport(t)}
+	w := &world{Lab: l, report: newReport(t), taken: map[string]bool{}}
 	t.Cleanup(func() {
 		if err := l.Down(); err != nil {
 			t.Error(err)

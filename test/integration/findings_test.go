@@ -82,7 +82,7 @@ func TestKubectlGetSaysWhy(t *testing.T) {
 	found(w, session, v1alpha1.ReasonNoVerifier)
 	names, row := columns(t, w, session)
 	harness.Same(t, "the columns", []string{
-		"NAME", "READY", "TRAFFIC", "TARGET", "PACKETS", "LAST-SEEN", "WHY", "AGE", "(VNI)", "(PRIORITY)", "(ID)", "(MESSAGE)",
+		"NAME", "READY", "PATH", "TRAFFIC", "TARGET", "PACKETS", "LAST-SEEN", "WHY", "AGE", "(VNI)", "(PRIORITY)", "(ID)", "(MESSAGE)",
 	}, names)
 	harness.Same(t, "WHY and MESSAGE", []string{"NoVerifier", "no verifier has reported from the host that owns the target 192.168.0.164: run one there"},
 		[]string{row["WHY"], row["(MESSAGE)"]})

@@ -75,7 +75,15 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 			Conditions: []metav1.Condition{
 				synced(1, "the cloud copies from 192.168.0.230 to 192.168.0.164 with VNI 1"),
 				{
+					Type: v1alpha1.ConditionPathClear, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonClear,
+					Message: "nothing that was read stands in the way of the copies to 192.168.0.164", ObservedGeneration: 1,
+				},
+				{
 					Type: v1alpha1.ConditionTrafficObserved, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNoVerifier,
+					Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", ObservedGeneration: 1,
+				},
+				{
+					Type: v1alpha1.ConditionConsumerReady, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNoVerifier,
 					Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", ObservedGeneration: 1,
 				},
 			},

@@ -55,11 +55,11 @@ func setRule(w *harness.World, in bool) {
 }
 
 // standStill lets so much time pass that copies are missed, and the verifier write once more.
-func standStill(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) v1alpha1.Verification {
+func standStill(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
 	t.Helper()
 	w.Clock.Advance(30 * time.Second)
 	e.ObservedAt = metav1.NewMicroTime(e.ObservedAt.Add(30 * time.Second))
-	return write(t, w, s, e)
+	write(t, w, s, e)
 }
 
 func TestAGroupThatIsClosedUnderTrafficIsNamedByItselfAndClearedWhenCopiesComeAgain(t *testing.T) {
@@ -209,7 +209,7 @@ func TestWhatStandsAboutTheWayStaysWhileTheCloudDoesNotAnswer(t *testing.T) {
 	id := w.Fault(fault.Fault{Kind: fault.Error, Status: 503})
 	second := w.Start(patient)
 	second.Reconciled(w, session)
-	e = standStill(t, w, session, e)
+	standStill(t, w, session, e)
 	harness.Because(w, session, v1alpha1.ReasonCloudUnavailable)
 	harness.Same(t, "the condition", said, *meta.FindStatusCondition(session.Status.Conditions, v1alpha1.ConditionPathClear))
 	if !slices.ContainsFunc(session.Status.Findings, func(f v1alpha1.Finding) bool { return f.Reason == finding.Reason && f.Since.Equal(&finding.Since) }) {

@@ -80,7 +80,7 @@ func setKey(item map[string]any, i int) {
 }
 
 // mostBytes is far below what etcd takes: a watch sends the whole object with each change.
-const mostBytes = 256 << 10
+const mostBytes = 288 << 10
 
 func TestAFullSessionStaysBelowItsBound(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,129 @@
+package inventory
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// Single interfaces are served from the list of all once many are asked for: a steady state with
+// thousands of them then costs a few pages and not a call for each.
+const (
+	// fewInterfaces are how many different ones are read one by one, in a window.
+	fewInterfaces = 8
+	// askedWindow is how long what was asked counts. A window is followed by one in which it still does.
+	askedWindow = 10 * time.Minute
+	// settledAge is how old an answer may be where nothing has changed. Whoever wants a newer one
+	// asks for a few interfaces of one object, for which the list would be far more.
+	settledAge = 45 * time.Second
+)
+
+// interfaceList is what a list of all interfaces tells.
+type interfaceList struct {
+	byID      map[string]cloud.Interface
+	byAddress map[netip.Addr][]string // IDs
+	// odd is true where an interface was not understood, which may have any address.
+	odd bool
+}
+
+// readInterfaceList makes a read of all interfaces one of such a list.
+func readInterfaceList(list func(context.Context) ([]cloud.Interface, error)) func(context.Context, whole) (interfaceList, error) {
+	return func(ctx context.Context, _ whole) (interfaceList, error) {
+		all, err := list(ctx)
+		if err != nil {
+			return interfaceList{}, err
+		}
+		made := interfaceList{byID: make(map[string]cloud.Interface, len(all)), byAddress: make(map[netip.Addr][]string, len(all))}
+		for _, one := range all {
+			made.byID[one.ID] = one
+			made.odd = made.odd || one.Unreadable != ""
+			for _, address := range one.Addresses {
+				made.byAddress[address] = append(made.byAddress[address], one.ID)
+			}
+		}
+		return made, nil
+	}
+}
+
+// size is about what the list holds of memory.
+func (l interfaceList) size() int64 { return sizeOfMap(l.byID) + 100*int64(len(l.byAddress)) }
+
+// one gives an interface that the list surely shows.
+func (l interfaceList) one(id string) (cloud.Interface, bool) {
+	found, ok := l.byID[id]
+	return found, ok && found.Unreadable == ""
+}
+
+// at gives the one interface that has an address. None and several are left to a read of their
+// own: an interface that is replaced while the pages are read is in none of them, or twice.
+func (l interfaceList) at(address netip.Addr) (cloud.Interface, bool) {
+	ids := l.byAddress[address.Unmap()]
+	if l.odd || len(ids) != 1 {
+		return cloud.Interface{}, false
+	}
+	return l.one(ids[0])
+}
+
+// resolving notes which interfaces of an account are asked for one by one.
+type resolving struct {
+	mu          sync.Mutex
+	since       time.Time    // when the present window began
+	asked       map[any]bool // in it, and no more than matter
+	manyBefore  bool         // whether there were many in the window before
+	lastListing map[cloud.Client]time.Time
+}
+
+// many notes that an interface is asked for, by its ID or its address, and reports whether there
+// are many.
+func (r *resolving) many(key any, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if passed := now.Sub(r.since); passed >= askedWindow {
+		r.manyBefore = passed < 2*askedWindow && len(r.asked) > fewInterfaces
+		r.since, r.asked = now, map[any]bool{}
+	}
+	if len(r.asked) <= fewInterfaces {
+		r.asked[key] = true
+	}
+	return r.manyBefore || len(r.asked) > fewInterfaces
+}
+
+// mayList reports whether the client may read the list for somebody who wants an answer that is not
+// older: a list that has failed, or was too large to be kept, is not read for each of many.
+func (r *resolving) mayList(c cloud.Client, notBefore time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, listed := r.lastListing[c]
+	return !listed || last.Before(notBefore)
+}
+
+func (r *resolving) listed(c cloud.Client, began time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lastListing == nil || len(r.lastListing) >= maxAuthorized {
+		r.lastListing = map[cloud.Client]time.Time{}
+	}
+	r.lastListing[c] = began
+}
+
+// listFor gives a list of all interfaces from which one is served that is asked for by its ID or
+// its address; false when it is to be read by itself.
+func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, notBefore time.Time) (interfaceList, bool) {
+	now, a := i.clock(), i.account(c.Account())
+	if !a.resolving.many(key, now) {
+		return interfaceList{}, false
+	}
+	lists := a.network.interfaces
+	if list, ok := lists.have(c, whole{}, notBefore); ok {
+		return list, true
+	}
+	if now.Sub(notBefore) < settledAge || !a.resolving.mayList(c, notBefore) {
+		return interfaceList{}, false
+	}
+	list, err := lists.get(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
+	a.resolving.listed(c, now)
+	return list, err == nil
+}

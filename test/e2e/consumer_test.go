@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/capture"
+)
+
+// takes lets a program take the copies on a node until the test ends, as the tcpdump of the
+// cloud's guide does: a mirror that nobody listens to is one that is not well. It holds no port, and
+// is no process in the node, so that it survives the death of that.
+func (w *world) takes(t *testing.T, node string) {
+	t.Helper()
+	if w.taken[node] {
+		return
+	}
+	var ring *capture.Ring
+	err := w.InNode(node, func() error {
+		nic, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		ring, err = capture.OpenRing(nic.Index, vxlanPort, capture.RingOptions{})
+		return err
+	})
+	if err != nil {
+		t.Fatalf("taking the copies on %s: %v", node, err)
+	}
+	w.taken[node] = true
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			block, err := ring.Next(time.Second)
+			if err != nil {
+				return // it was stopped, or its interface is gone
+			}
+			if block != nil {
+				block.Release()
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		ring.Stop()
+		<-done
+		delete(w.taken, node)
+		if err := ring.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// checkNothingFound waits until the status says that something takes the copies, and that nothing
+// stands in their way.
+func (w *world) checkNothingFound(t *testing.T, p pair) {
+	t.Helper()
+	until(t, patience, "ConsumerReady is True, and nothing is found", func(ctx context.Context) error {
+		s, err := w.session(ctx, p)
+		if err == nil && len(s.Status.Findings) > 0 {
+			err = fmt.Errorf("findings are %+v", s.Status.Findings)
+		}
+		if err != nil {
+			return err
+		}
+		return conditionIs(s, v1alpha1.ConditionConsumerReady, "True", v1alpha1.ReasonConsumerSeen)
+	})
+	w.checked(t, "ConsumerReady is True for a program on ecs-target that reads eth0, and status.findings is empty")
+}
