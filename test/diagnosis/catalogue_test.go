@@ -24,8 +24,23 @@ const (
 	patience = 2
 )
 
-// reached is the sum that is reached: less is a step back.
-const reached = 30
+// short are the rows that are not told fully, with the points that they reach; every other row
+// has all. A row is taken out of here when it is mended, and never put in.
+var short = map[string]int{
+	"source-group-closed": 0, "source-group-out": 0, "acl-source": 0, "acl-source-closed": 0,
+	"vni-shared": half, "vni-foreign": half,
+	"source-deleted": half, "source-replaced": half, "source-server-replaced": half, "source-one-deleted": 0,
+	"right-create": half, "right-add": half, "right-ports": half,
+	"verifier-rights": half,
+}
+
+// reached are the points of a row: less is a step back.
+func reached(row string) int {
+	if points, is := short[row]; is {
+		return points
+	}
+	return right
+}
 
 // catalogue are all rows.
 func catalogue() []cause {
@@ -49,9 +64,15 @@ func TestTheSessionItselfSaysWhyNoCopiesCome(t *testing.T) {
 	sum := 0
 	for _, r := range results {
 		sum += r.points
-	}
-	if sum < reached && len(results) == len(catalogue()) {
-		t.Errorf("the sum is %d, and was %d", sum, reached)
+		switch want := reached(r.cause.id); {
+		case r.points < want:
+			t.Errorf("%s (%s): %d points, it had %d: it lacks %s; said was %s", r.cause.id, r.cause.name, r.points, want, r.lacks, r.said)
+		case r.points > want:
+			t.Logf("%s has %d points now: take it out of short", r.cause.id, r.points)
+		}
+		if r.before != "" {
+			t.Errorf("%s: while copies flowed it said: %s", r.cause.id, r.before)
+		}
 	}
 	t.Logf("Result: %d of %d points over %d causes", sum, right*len(results), len(results))
 }
