@@ -24,7 +24,7 @@ type flow struct {
 }
 
 // flows are those that matter at an end of the session.
-func (c *comparison) flows(e endpoint) []flow {
+func (c *comparison) flows(e endChange) []flow {
 	if e.is == nil {
 		return nil
 	}

@@ -33,14 +33,16 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
-	path, traffic := diagnosis.JudgePath(known), diagnosis.Judge(known)
+	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
 	status.PathClear(s.session, path.Status, path.Reason, path.Message)
 	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
+	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
 	if said := said(s.session); said != memo.said { // else the status could not be stored
 		s.announceVerdict(v1alpha1.ConditionPathClear, "Judge", path)
 		s.announceVerdict(v1alpha1.ConditionTrafficObserved, "Verify", traffic)
+		s.announceConsumer(consumer)
 		s.announceFindings()
 		memo.said = said
 	}
@@ -219,13 +221,13 @@ func eventType(severity v1alpha1.Severity) string {
 // said is what events were made of, in short.
 func said(s *v1alpha1.MirrorSession) string {
 	var b strings.Builder
-	for _, condition := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved} {
-		if c := meta.FindStatusCondition(s.Status.Conditions, condition); c != nil {
-			fmt.Fprintf(&b, "; %s %s", c.Status, c.Reason)
+	for _, kind := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
+		if c := meta.FindStatusCondition(s.Status.Conditions, kind); c != nil {
+			fmt.Fprintf(&b, "%s %s; ", c.Status, c.Reason)
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
