@@ -189,7 +189,9 @@ type refusing struct {
 	refuses *atomic.Bool
 }
 
-func (c refusing) Status() client.SubResourceWriter { return refusingStatus{c.Client.Status(), c.refuses} }
+func (c refusing) Status() client.SubResourceWriter {
+	return refusingStatus{c.Client.Status(), c.refuses}
+}
 
 type refusingStatus struct {
 	client.SubResourceWriter
