@@ -163,8 +163,10 @@ func (s *scope) overdue() map[string]bool {
 func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verdict) {
 	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, condition)
 	switch {
-	case was == nil && (verdict.Status == metav1.ConditionUnknown || verdict.Reason == v1alpha1.ReasonClear):
+	case was == nil && verdict.Status == metav1.ConditionUnknown:
 		return // of a new session it says nothing that Ready does not
+	case verdict.Reason == v1alpha1.ReasonClear && (was == nil || was.Reason == v1alpha1.ReasonNotJudged):
+		return // nothing was in the way
 	case was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status:
 		return
 	}

@@ -75,7 +75,15 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 			Conditions: []metav1.Condition{
 				synced(1, "the cloud copies from 192.168.0.230 to 192.168.0.164 with VNI 1"),
 				{
+					Type: v1alpha1.ConditionPathClear, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonClear,
+					Message: "nothing that was read stands in the way of the copies to 192.168.0.164", ObservedGeneration: 1,
+				},
+				{
 					Type: v1alpha1.ConditionTrafficObserved, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNoVerifier,
+					Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", ObservedGeneration: 1,
+				},
+				{
+					Type: v1alpha1.ConditionConsumerReady, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNoVerifier,
 					Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", ObservedGeneration: 1,
 				},
 			},
@@ -95,6 +103,10 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 		Findings: []v1alpha1.Finding{{
 			Reason: v1alpha1.ReasonNoVerifier, Severity: v1alpha1.SeverityInfo, DecidedBy: v1alpha1.DecidedByNode, Subject: "target 192.168.0.164",
 			Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", Remedy: v1alpha1.Remedy(v1alpha1.ReasonNoVerifier),
+		}},
+		Changes: []v1alpha1.Change{{
+			At: session.Status.Changes[0].At, By: v1alpha1.ChangedByOperator,
+			What: "the session " + session.Status.Sessions[0].ID + " was made, with the VNI 1 and the priority 10000",
 		}},
 	}, session.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorSessionStatus{}, "EpochBasis"), cmpopts.IgnoreFields(v1alpha1.Finding{}, "Since"))
 	sinceIsSet(t, session)
