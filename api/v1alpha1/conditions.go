@@ -294,8 +294,8 @@ const (
 	// ReasonFilterMatchesNothing: no rule of the filter can accept a packet of a source.
 	// Remedy: correct the filter as the message says: direction, addresses, family or ports.
 	ReasonFilterMatchesNothing = "FilterMatchesNothing"
-	// ReasonRuleMatchesNothing: a rule of the filter can accept no packet of any source, or a
-	// rule before it takes all that it could.
+	// ReasonRuleMatchesNothing: a rule of the filter can accept no packet of any source, while others
+	// do: a rule before it rejects all that it could, or its ends are swapped.
 	// Remedy: correct the rule as the message says, or remove it.
 	ReasonRuleMatchesNothing = "RuleMatchesNothing"
 	// ReasonTakenEarlier: another session is tried before this one and copies packets that this one
@@ -308,6 +308,10 @@ const (
 	// Remedy: give this session a smaller spec.priority than the other's, or narrow the other's
 	// filter.
 	ReasonRejectedEarlier = "RejectedEarlier"
+	// ReasonChangedInCloud: somebody has changed the filter or the session in the cloud, so that not
+	// what the spec says is copied.
+	// Remedy: none is needed, it is put back as the spec has it; see who changes it in the cloud.
+	ReasonChangedInCloud = "ChangedInCloud"
 	// ReasonSwitchedOff: the session is switched off in the cloud, although the spec does not say so.
 	// Remedy: none is needed, it is switched on again; see who does that in the cloud.
 	ReasonSwitchedOff = "SwitchedOff"
@@ -335,9 +339,10 @@ const (
 	// ReasonNoCopies: no copies arrived lately whose way on the node could be followed.
 	// Remedy: see PathClear and TrafficObserved.
 	ReasonNoCopies = "NoCopies"
-	// ReasonNotObserved: the verifier could not look at the node's sockets and devices; the
-	// message has the kernel's words.
-	// Remedy: let the verifier's pod use the host's network and read /proc/net.
+	// ReasonNotObserved: the verifier could not look at the node's sockets and devices, and the
+	// message has the kernel's words; or it has not looked yet.
+	// Remedy: wait for some seconds; else let the verifier's pod use the host's network and read
+	// /proc/net, in the manager's version.
 	ReasonNotObserved = "NotObserved"
 	// ReasonOutOfSight: what could take the copies is where the verifier does not see it, such as
 	// a pod behind a redirected port.

@@ -286,6 +286,9 @@ type Consumer struct {
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Remedy string `json:"remedy,omitempty"`
+	// partial says of False that some of the copies are taken all the same.
+	// +optional
+	Partial bool `json:"partial,omitempty"`
 }
 
 // ChangedBy says who made a change.
@@ -323,7 +326,8 @@ type Severity string
 
 // Severities, the worst first.
 const (
-	// SeverityError: no copy that the filter accepts arrives, or none can.
+	// SeverityError: no copy that the filter accepts arrives, or none can, or nothing on the
+	// target's node takes them.
 	SeverityError Severity = "Error"
 	// SeverityWarning: copies arrive, but not all, not whole, or not only those of the
 	// session; or what is counted can't be trusted.

@@ -22,6 +22,7 @@ import (
 	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/verifier/agent"
 	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/lease"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -99,7 +100,7 @@ func run(ctx context.Context, o options) error {
 	}
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
-		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Clock: time.Now, Log: log.Log,
+		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Observe: consumer.Observe, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)

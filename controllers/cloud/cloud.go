@@ -150,8 +150,11 @@ type Interface struct {
 	// Addresses are all private addresses, the primary one first.
 	Addresses []netip.Addr
 	// MAC is in lower case with colons.
-	MAC            string
+	MAC string
+	// SecurityGroups are IDs, in the order in which the groups are tried.
 	SecurityGroups []string
+	// Unguarded is true where port security is switched off: no security group judges then.
+	Unguarded bool
 	// DeviceID is the server's ID; empty when the interface is attached to nothing.
 	DeviceID string
 	// SubnetID is empty where the region's API does not return it.
@@ -160,8 +163,17 @@ type Interface struct {
 	Status string
 	// AdminDown is true when somebody has switched the interface off.
 	AdminDown bool
+	// Unsecured is true where port security is off: its security groups decide nothing then.
+	Unsecured bool
+	// OwnAddressesOnly is true when the cloud says that it lets through nothing from and for addresses
+	// that the interface does not have: it is checked, and no others are allowed.
+	OwnAddressesOnly bool
 	// Flavor is the server's, such as c7t.large.2; empty where the region's API does not say.
 	Flavor string
+	// Unreadable names a field that this version can't understand, empty when all is understood.
+	// Only ListInterfaces gives such an interface: it keeps one odd interface from hiding every
+	// other one. Whoever asks for one interface gets an error.
+	Unreadable string
 }
 
 // Quota is what the account may have. A negative number means that the cloud does
@@ -190,6 +202,9 @@ type Quota struct {
 type Client interface {
 	// Account returns where this client works. It asks nobody.
 	Account() Account
+
+	// Network reads what lies between the sources and the target.
+	Network
 
 	// ListFilters returns every filter of the account with its rules. It MUST be
 	// complete, or an error: a page that failed is never an empty page.

@@ -46,6 +46,9 @@ type Error struct {
 	Code string
 	// HTTPStatus is 0 when there was no answer.
 	HTTPStatus int
+	// Action is the right that the call needs, such as vpc:securityGroupRules:list: as the
+	// cloud's sentence names it, else as its documents do; empty when that is not known.
+	Action string
 	// RequestID lets the cloud's support find the call; empty without an answer. It is new
 	// at each attempt, so it is no part of Error.
 	RequestID string
@@ -88,6 +91,15 @@ func (e *Error) Unwrap() error { return e.Cause }
 func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
+	}
+	return ""
+}
+
+// ActionOf returns the right that is missing when the cloud refused a call for that, such as
+// vpc:securityGroupRules:list. It is empty for every other error, and where it is not known.
+func ActionOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok && e.Class == ClassPermission {
+		return e.Action
 	}
 	return ""
 }

@@ -8,7 +8,9 @@ import (
 // Network reads what lies between the sources and the target of a mirror. All of it is read to
 // tell why copies don't come; nothing that the operator makes depends on it but interfaces. A right
 // that is missing gives ClassPermission, and a call that the region lacks ClassUnsupported: that
-// is an answer, and MUST NOT be taken for an empty list. Every list MUST be complete, or an error.
+// is an answer, and MUST NOT be taken for an empty list; ActionOf names the right. Every list MUST
+// be complete, or an error; one object that can't be understood MUST NOT hide the others, and bears
+// what was not understood as Unreadable.
 type Network interface {
 	// ListInterfaces returns every elastic network interface of the account.
 	ListInterfaces(ctx context.Context) ([]Interface, error)
@@ -33,8 +35,9 @@ type Network interface {
 }
 
 // SecurityGroup decides what enters and leaves the interfaces that have it. What no rule of any
-// of an interface's groups allows is denied; of the rules of all of them the one with the smallest
-// priority number decides, and of equal ones a denial.
+// of an interface's groups allows is denied. The groups are tried in the order in which the
+// interface has them; in a group the matching rule with the smallest priority number decides, and of
+// equal ones a denial.
 type SecurityGroup struct {
 	ID, Name string
 	Rules    []GroupRule
@@ -85,6 +88,8 @@ type NetworkACL struct {
 	Subnets []string
 	// Ingress and Egress are tried in their order; nil where the rules were not read.
 	Ingress, Egress []ACLRule
+	// Unreadable names a field that this version can't understand, empty when all is understood.
+	Unreadable string
 }
 
 // ACLRule is a rule of a network ACL.
@@ -130,6 +135,9 @@ type Route struct {
 	Destination netip.Prefix
 	// NextHop is the ID of what the type says.
 	NextHop string
+	// Unreadable names a field that this version can't understand, empty when all is understood.
+	// A destination that can't be read is the zero value.
+	Unreadable string
 }
 
 // Server is a machine.

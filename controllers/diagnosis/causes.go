@@ -33,7 +33,7 @@ func notReady(k *Known) []v1alpha1.Finding {
 	case v1alpha1.ReasonSuspended, v1alpha1.ReasonNoSources, v1alpha1.ReasonSourceIsTarget:
 		f.DecidedBy = v1alpha1.DecidedBySpec
 	}
-	return []v1alpha1.Finding{f}
+	return []v1alpha1.Finding{k.refusedBy(f)}
 }
 
 // unobserved: TrafficObserved is not True. What has findings of its own, with a subject each,

@@ -9,11 +9,12 @@ import (
 // maxFindings is the bound of status.findings.
 const maxFindings = 16
 
-// causes are all that is looked for; of what is equally bad the first is said first.
-var causes = []func(*Known) []v1alpha1.Finding{
-	notReady, unobserved, captureFailed, verifierLost, booksDontBalance, verifierBehind, sourceSilent,
+// causes are all that is looked for; of what is equally bad the first is said first: why no copies
+// come before that none do.
+var causes = slices.Concat(pathCauses, filterCauses, []func(*Known) []v1alpha1.Finding{
+	notReady, unobserved, nobodyTakes, captureFailed, verifierLost, booksDontBalance, verifierBehind, sourceSilent,
 	sharedVNI, captureDrops, payloadTruncated, unexpectedPackets, foreignSource, unreadableCopies, clockAhead,
-}
+})
 
 // Findings are what stands in the way of the copies, or of believing what is counted, the
 // worst first. There is one at least where Ready or TrafficObserved is not True, and none when

@@ -40,6 +40,10 @@ type Movement struct {
 	accepted time.Time
 	// sources are the same for each source, by interface.
 	sources map[string]time.Time
+	// came is when this process saw in this epoch that a copy was counted, and cameFrom the same of
+	// each source; neither is there before it has.
+	came     time.Time
+	cameFrom map[string]time.Time
 	// recent is when something was seen last that happens now and then.
 	recent map[cause]time.Time
 	// cut is how many packets came cut, by source; that of all has no name.
@@ -86,7 +90,8 @@ func (m Movement) Next(k *Known) Movement {
 	now := k.Now
 	next := Movement{
 		begun: true, epoch: k.Session.Status.Epoch, judged: k.judged(), accepted: m.accepted,
-		entries: map[string]entry{}, sources: map[string]time.Time{}, recent: map[cause]time.Time{}, cut: map[string]share{},
+		entries: map[string]entry{}, sources: map[string]time.Time{}, cameFrom: map[string]time.Time{},
+		recent: map[cause]time.Time{}, cut: map[string]share{},
 	}
 	anew := !m.begun || m.epoch != next.epoch
 	next.keep(m, anew, now)
@@ -118,6 +123,8 @@ func (m *Movement) keep(before Movement, anew bool, now time.Time) {
 		}
 	}
 	if !anew {
+		m.came = before.came
+		maps.Copy(m.cameFrom, before.cameFrom)
 		maps.Copy(m.cut, before.cut)
 	}
 }
@@ -157,7 +164,7 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 // moved notes what an entry's counts say that is new.
 func (m *Movement) moved(node string, ever, nowEver, was, is v1alpha1.Counts, now time.Time) {
 	if is.Packets > was.Packets {
-		m.accepted = now
+		m.accepted, m.came = now, now
 	}
 	if nowEver.Dropped > ever.Dropped {
 		m.recent[cause{v1alpha1.ReasonCaptureDrops, node}] = now
@@ -182,7 +189,7 @@ func (m *Movement) movedFrom(is, was v1alpha1.SourceCounts, undecided int64, now
 		return
 	}
 	if is.Packets > 0 && is.Packets != was.Packets { // one that was away begins anew
-		m.sources[is.InterfaceID] = now
+		m.sources[is.InterfaceID], m.cameFrom[is.InterfaceID] = now, now
 	}
 	m.cutMore(is.InterfaceID, max(is.Packets+is.Unexpected-was.Packets-was.Unexpected, 0)+undecided, max(is.Truncated-was.Truncated, 0), now)
 }
@@ -308,6 +315,9 @@ func Next(k *Known) time.Duration {
 		if k.overdue() { // nobody says when it is not any more
 			at(k.Now.Add(renewalPoll))
 		}
+	}
+	for _, source := range k.refutedSources() { // until no copies of it were counted for so long
+		at(k.lastCame(source).Add(k.CountsDelay))
 	}
 	if !k.inLine() {
 		return soonest

@@ -3,7 +3,9 @@ package diagnosis
 import (
 	"time"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 // Path is what the cloud said, when it was read, of the way of the copies: what is to be copied,
@@ -22,8 +24,13 @@ type Path struct {
 	Gone []string
 	// Successors are interfaces that now have an address of one that is gone, by the ID of that.
 	Successors map[string]cloud.Interface
-	// Others are the other sessions that have a source or the target in common with this one.
+	// Wanted is what the specs ask for, as far as that is known.
+	Wanted Wanted
+	// Others are the other sessions that have a source or the target in common with this one, in
+	// whichever role, as it is or as it is wanted.
 	Others []Other
+	// Quota is what the account may have, nil where that was not read.
+	Quota *cloud.Quota
 	// Private is true with credentials that serve several tenants: nothing of other namespaces, and
 	// nothing that is not vpcmirror's, may be named then.
 	Private bool
@@ -40,6 +47,14 @@ type Path struct {
 	Flavors Answer[map[string]cloud.Flavor]
 	// Interfaces are all of the account, by ID: who is a member of a security group.
 	Interfaces Answer[map[string]cloud.Interface]
+}
+
+// Wanted is what the specs ask of the cloud.
+type Wanted struct {
+	// Session is nil while something that it refers to can't be resolved.
+	Session *plan.WantedSession
+	// Filter is that of the MirrorFilter that spec.filterRef names, nil where there is none.
+	Filter *plan.WantedFilter
 }
 
 // Other is another session in the cloud.
@@ -68,3 +83,7 @@ type Missing struct {
 	// Says is why else, in the cloud's words.
 	Says string
 }
+
+// pathCauses look at the way of the copies: what was read of it, and what that lets nothing pass.
+// [filterCauses] look at what is to be copied. By both [JudgePath] judges.
+var pathCauses = []func(*Known) []v1alpha1.Finding{onTheWay}

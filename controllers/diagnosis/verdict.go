@@ -134,10 +134,8 @@ func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	if after == 0 || !k.judged() || k.silent() || len(k.Session.Status.Sources) < 2 {
 		return nil
 	}
-	for _, e := range k.counters() {
-		if len(e.Sources) == 0 && k.inEpoch(e).Packets > 0 {
-			return nil
-		}
+	if !k.sourcesTold() {
+		return nil
 	}
 	var silent []v1alpha1.ResolvedInterface
 	for _, source := range k.Session.Status.Sources {

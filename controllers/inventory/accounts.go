@@ -76,7 +76,11 @@ func (a *accounts) trim(now time.Time) {
 
 // size is about what the account holds of memory.
 func (a *account) size() int64 {
-	return a.filters.size() + a.sessions.size() + a.interfaces.size() + a.addresses.size() + a.quota.size()
+	size := a.filters.size() + a.sessions.size() + a.interfaces.size() + a.addresses.size() + a.quota.size()
+	for _, k := range a.network.all() {
+		size += k.size()
+	}
+	return size
 }
 
 // drop forgets all but what was noted a short time ago, and reports whether nothing is left.
@@ -84,21 +88,11 @@ func (a *account) drop(now time.Time) (empty bool) {
 	a.interfaces.drop()
 	a.addresses.drop()
 	a.quota.drop()
+	for _, k := range a.network.all() {
+		k.drop()
+	}
 	filters, sessions := a.filters.drop(now), a.sessions.drop(now)
 	return filters && sessions
-}
-
-// sizeOfFilter and sizeOfSession are about what one holds of memory.
-func sizeOfFilter(f cloud.Filter) int64 {
-	size := 200 + len(f.Name) + len(f.Description)
-	for i := range f.Rules {
-		size += 260 + len(f.Rules[i].Description) + len(f.Rules[i].Unreadable)
-	}
-	return int64(size)
-}
-
-func sizeOfSession(s cloud.Session) int64 {
-	return int64(400 + len(s.Name) + len(s.Description) + 56*len(s.Sources))
 }
 
 // sizeOfMemoized is about what the answer about one thing holds.

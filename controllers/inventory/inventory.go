@@ -40,6 +40,7 @@ type account struct {
 	interfaces *memo[string, cloud.Interface]
 	addresses  *memo[netip.Addr, []cloud.Interface]
 	quota      *memo[struct{}, cloud.Quota]
+	network    network
 }
 
 // New returns an empty inventory.
@@ -76,11 +77,12 @@ func (i *Inventory) noting(a cloud.Account, note func(*account)) {
 func (i *Inventory) locked(a cloud.Account) *account {
 	got := i.accounts.get(a, func() *account {
 		return &account{
-			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, sizeOfFilter),
-			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, sizeOfSession),
+			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, cloud.Filter.Size),
+			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, cloud.Session.Size),
 			interfaces: newMemo[string, cloud.Interface](i.clock),
 			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
 			quota:      newMemo[struct{}, cloud.Quota](i.clock),
+			network:    newNetwork(i.clock),
 		}
 	})
 	return got

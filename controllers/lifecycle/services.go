@@ -88,6 +88,9 @@ type Scope struct {
 	WasSynced bool
 	// Cloud is nil until Connect has found the credentials.
 	Cloud cloud.Client
+	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where
+	// that is later than the steady state asks for; zero for no such reason.
+	NotBefore time.Time
 }
 
 // NewScope begins a reconcile of an object that was just read.
@@ -121,13 +124,13 @@ func (s *Scope) Event(kind, reason, action, format string, args ...any) {
 }
 
 // FreshSince is how old an answer of the cloud may be: any age up to the resync interval
-// in the steady state, none when the spec changed, the last reconcile failed, or somebody
-// asks.
+// in the steady state unless NotBefore says otherwise, none when the spec changed, the last
+// reconcile failed, or somebody asks.
 func (s *Scope) FreshSince() time.Time {
 	if !s.steady() {
 		return s.Clock()
 	}
-	return s.Clock().Add(-s.Resync)
+	return later(s.Clock().Add(-s.Resync), s.NotBefore)
 }
 
 // steady reports whether the shared lists may serve this reconcile.

@@ -52,6 +52,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 			"switched the session %s off, because spec.sources is empty", have.ID)
 		have.Enabled = false
 	}
+	s.have = have
 	s.epoch(have)
 	return s.orSurplus(ctx, part, lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the session %s is switched off in the cloud", remedy, have.ID))
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,6 +62,17 @@ type scope struct {
 	compared bool
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
+
+	// began is when the reconcile began to ask the cloud.
+	began time.Time
+	// have is the session as the cloud was seen to have it last, nil for none, and chosen are the
+	// numbers that it is to have.
+	have   *cloud.Session
+	chosen plan.Numbers
+	// seen are the interfaces that the cloud has shown in this reconcile, by ID.
+	seen map[string]cloud.Interface
+	// pathAgain is when the way of the copies can be read that could not be now, zero where it was.
+	pathAgain time.Time
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorsessions,verbs=get;list;watch;patch
@@ -84,7 +96,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}}
+	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}}
 	result, err := s.Scope.Reconcile(ctx, s)
 	if unfolded == nil || err != nil {
 		return result, err
@@ -96,10 +108,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{}, unfolded
 }
 
-// Sync observes the cloud's session, resolves what the spec refers to, chooses numbers,
+// Sync brings the cloud's session in line with the spec, and then reads whether copies can get to
+// the target.
+func (s *scope) Sync(ctx context.Context) error {
+	s.expectCopies(ctx)
+	err := s.bring(ctx)
+	s.readPath(ctx, err)
+	return err
+}
+
+// bring observes the cloud's session, resolves what the spec refers to, chooses numbers,
 // makes the session where there is none, and mends what differs. What can't be resolved
 // holds up nothing else: it is reported when all the rest is done.
-func (s *scope) Sync(ctx context.Context) error {
+func (s *scope) bring(ctx context.Context) error {
 	s.readFilter(ctx)
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
@@ -109,6 +130,7 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.have = have
 	unresolved, err := s.resolve(ctx, have)
 	s.observed(part, have)
 	if err != nil {
@@ -119,6 +141,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		return err
 	}
 	interim, taken := s.holding(&numbers, have)
+	s.chosen = numbers
 	if taken != nil && have == nil {
 		if lost := s.session.Part(1); lost != nil {
 			lost.Priority = 0 // it has left that, so whoever waits for it is woken
@@ -160,7 +183,7 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 			if err := part.Delete(ctx); err != nil {
 				return err
 			}
-			have = nil
+			have, s.have = nil, nil
 		}
 	}
 	if have == nil {

@@ -15,6 +15,9 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
+// allFields lets values be compared whose fields nobody else sees.
+var allFields = cmp.AllowUnexported(needs{})
+
 func same[T any](t *testing.T, what string, want, got T, options ...cmp.Option) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, options...); diff != "" {

@@ -30,6 +30,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 		// VNI and priority stay as they were chosen: a drift that was not mended must not
 		// become what is wanted.
 		Progress: func(have cloud.Session) {
+			s.have = &have
 			s.show(have)
 			s.epoch(&have)
 			if stored := s.session.Part(first); stored != nil {
@@ -59,6 +60,7 @@ func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 
 // record puts what the cloud has into the status.
 func (s *scope) record(have cloud.Session) {
+	s.have = &have
 	vni := int32(have.VNI)
 	s.session.Status.VNI = &vni
 	s.show(have)

@@ -42,7 +42,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 		}
 		s.filterID = have.FilterID
 	}
-	since := s.FreshSince()
+	since := s.interfacesSince(ctx)
 	if s.target, err = s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since); err != nil {
 		if err := note(err); err != nil {
 			return nil, err
@@ -168,12 +168,14 @@ func (s *scope) keptSource(ctx context.Context, selector v1alpha1.InterfaceSelec
 		return nil, nil
 	}
 	before := s.session.Status.Sources[i]
-	_, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
+	is, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
 		return nil, nil
 	case err != nil && lifecycle.Diagnose(err) == nil:
 		return nil, fmt.Errorf("read the interface %s: %w", before.InterfaceID, err)
+	case err == nil:
+		s.seen[is.ID] = is
 	}
 	// As the status has it, by which the next reconcile knows what the source stood for.
 	return new(fromStatus(before)), nil
@@ -269,7 +271,16 @@ func (s *scope) show(have cloud.Session) {
 	}
 }
 
+// interfaceOf finds what a field of the spec names, and notes it as seen.
 func (s *scope) interfaceOf(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
+	found, err := s.findInterface(ctx, field, selector, since)
+	if err == nil {
+		s.seen[found.ID] = found
+	}
+	return found, err
+}
+
+func (s *scope) findInterface(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
 	switch {
 	case selector.Address != nil:
 		return s.interfaceAt(ctx, field, *selector.Address, since)

@@ -16,33 +16,53 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// Observe sums up what the verifiers saw, and says whether copies arrive and what stands in
-// the way, with an event of each change.
+// Observe sums up what the verifiers saw, and says whether copies arrive, whether they can, and
+// what stands in the way, with an event of each change. It asks the cloud nothing: the way is judged
+// by what was read of it last.
 func (s *scope) Observe(ctx context.Context) time.Duration {
 	now := s.Clock()
 	status.Traffic(s.session, now)
 	memo := s.reconciler.observed.of(s.session)
-	known := &diagnosis.Known{
-		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Overdue: s.overdue(), Now: now,
-		SharedVNI: s.sharedVNI(), CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
-	}
-	known.FilterChanging = s.filterChanges(ctx)
+	known := s.known(ctx, now)
+	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
-	verdict := diagnosis.Judge(known)
-	status.TrafficObserved(s.session, verdict.Status, verdict.Reason, verdict.Message)
+	path, traffic := diagnosis.JudgePath(known), diagnosis.Judge(known)
+	status.PathClear(s.session, path.Status, path.Reason, path.Message)
+	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
+	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
 	if said := said(s.session); said != memo.said { // else the status could not be stored
-		s.announceTraffic(verdict)
+		s.announceVerdict(v1alpha1.ConditionPathClear, "Judge", path)
+		s.announceVerdict(v1alpha1.ConditionTrafficObserved, "Verify", traffic)
 		s.announceFindings()
 		memo.said = said
 	}
 	s.reconciler.observed.keep(s.session, memo)
-	return diagnosis.Next(known)
+	return soonest(diagnosis.Next(known), memo.edges.next(now), s.pathAgain.Sub(now))
+}
+
+// soonest is the shortest of the times that are not over, 0 when none is to come.
+func soonest(all ...time.Duration) (first time.Duration) {
+	for _, in := range all {
+		if in > 0 && in != never && (first == 0 || in < first) {
+			first = in
+		}
+	}
+	return first
+}
+
+// known is what is known of the session without the cloud.
+func (s *scope) known(ctx context.Context, now time.Time) *diagnosis.Known {
+	return &diagnosis.Known{
+		Session: s.session, Reported: &s.storedSession().Status, Lost: s.lost(), Overdue: s.overdue(), Now: now,
+		CountsDelay: s.reconciler.countsDelay(ctx, now, s.session),
+	}
 }
 
 // filterChanges reports whether the filter is there, but not in line with its spec.
@@ -136,13 +156,16 @@ func (s *scope) overdue() map[string]bool {
 	return overdue
 }
 
-// announceTraffic makes an event when TrafficObserved has another reason than before.
-func (s *scope) announceTraffic(verdict diagnosis.Verdict) {
-	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, v1alpha1.ConditionTrafficObserved)
-	if was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status || was == nil && verdict.Status == metav1.ConditionUnknown {
+// announceVerdict makes an event when a condition has another reason than before.
+func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verdict) {
+	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, condition)
+	switch {
+	case was == nil && (verdict.Status == metav1.ConditionUnknown || verdict.Reason == v1alpha1.ReasonClear):
 		return // of a new session it says nothing that Ready does not
+	case was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status:
+		return
 	}
-	s.Event(eventType(verdict.Severity), verdict.Reason, "Verify", "%s", verdict.Message)
+	s.Event(eventType(verdict.Severity), verdict.Reason, action, "%s", verdict.Message)
 }
 
 // announceFindings makes an event of each finding that has come, become worse, or gone.
@@ -195,8 +218,10 @@ func eventType(severity v1alpha1.Severity) string {
 // said is what events were made of, in short.
 func said(s *v1alpha1.MirrorSession) string {
 	var b strings.Builder
-	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); c != nil {
-		fmt.Fprintf(&b, "%s %s", c.Status, c.Reason)
+	for _, condition := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved} {
+		if c := meta.FindStatusCondition(s.Status.Conditions, condition); c != nil {
+			fmt.Fprintf(&b, "; %s %s", c.Status, c.Reason)
+		}
 	}
 	for _, f := range s.Status.Findings {
 		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
@@ -209,12 +234,15 @@ func said(s *v1alpha1.MirrorSession) string {
 type observations struct {
 	once     sync.Once
 	sessions *lru.Cache // an observation by types.NamespacedName
+	requests *lru.Cache // a request by types.UID
 
 	mu sync.Mutex
 	// counted is when sessions were counted last.
 	counted time.Time
 	all     int
 	ofNode  map[string]int
+	// pauses are those of accounts that gave no answer when the way of copies was read.
+	pauses map[cloud.Account]pause
 }
 
 // observation is of the session with the UID alone.
@@ -223,13 +251,19 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and
+	// generation and epoch are the session's that it is about.
+	path              *diagnosis.Path
+	generation, epoch int64
+	// edges say when that is to be read anew.
+	edges edges
 }
 
 // remembered is of how many sessions at most; beyond that silence is measured anew.
 const remembered = 20000
 
 func (o *observations) cache() *lru.Cache {
-	o.once.Do(func() { o.sessions = lru.New(remembered) })
+	o.once.Do(func() { o.sessions, o.requests = lru.New(remembered), lru.New(remembered) })
 	return o.sessions
 }
 
@@ -247,3 +281,29 @@ func (o *observations) keep(s *v1alpha1.MirrorSession, now observation) {
 }
 
 func (o *observations) forget(key types.NamespacedName) { o.cache().Remove(key) }
+
+// request is that somebody asks for a comparison with the cloud, and when that came.
+type request struct {
+	value string
+	came  time.Time
+}
+
+// requested notes when what a session asks for came first.
+func (o *observations) requested(s *v1alpha1.MirrorSession, now time.Time) {
+	o.cache()
+	value := s.Annotations[v1alpha1.ReconcileRequestedAnnotation]
+	if was, known := o.requests.Get(s.UID); known && was.(request).value == value { // nothing else is stored
+		return
+	}
+	o.requests.Add(s.UID, request{value, now})
+}
+
+// requestedAt is when that came, if it was seen to come.
+func (o *observations) requestedAt(s *v1alpha1.MirrorSession) (time.Time, bool) {
+	o.cache()
+	was, known := o.requests.Get(s.UID)
+	if known && was.(request).value == s.Annotations[v1alpha1.ReconcileRequestedAnnotation] { // nothing else is stored
+		return was.(request).came, true
+	}
+	return time.Time{}, false
+}

@@ -15,19 +15,29 @@ func Traffic(s *v1alpha1.MirrorSession, now time.Time) {
 	s.Status.Traffic = SumTraffic(&s.Status, now)
 }
 
-// TrafficObserved sets the condition. It must come after the conditions about the cloud: its
-// observedGeneration is that of the spec only when the cloud matches that spec, so that
-// whoever waits for the condition after an edit does not take an answer about what was before.
+// TrafficObserved sets the condition, see [observed].
 func TrafficObserved(s *v1alpha1.MirrorSession, value metav1.ConditionStatus, reason, message string) {
+	observed(s, v1alpha1.ConditionTrafficObserved, value, reason, message)
+}
+
+// PathClear sets the condition, see [observed].
+func PathClear(s *v1alpha1.MirrorSession, value metav1.ConditionStatus, reason, message string) {
+	observed(s, v1alpha1.ConditionPathClear, value, reason, message)
+}
+
+// observed sets a condition about the copies. It must come after the conditions about the cloud:
+// its observedGeneration is that of the spec only when the cloud matches that spec, so that
+// whoever waits for the condition after an edit does not take an answer about what was before.
+func observed(s *v1alpha1.MirrorSession, condition string, value metav1.ConditionStatus, reason, message string) {
 	generation := int64(0)
-	if was := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved); was != nil {
+	if was := meta.FindStatusCondition(s.Status.Conditions, condition); was != nil {
 		generation = was.ObservedGeneration
 	}
 	if inEffect(s) {
 		generation = s.Generation
 	}
 	meta.SetStatusCondition(&s.Status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionTrafficObserved, Status: value, ObservedGeneration: generation, Reason: reason, Message: message,
+		Type: condition, Status: value, ObservedGeneration: generation, Reason: reason, Message: message,
 	})
 }
 

@@ -91,12 +91,8 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `lease`, `read`",
-		may: []string{"api", "controllers/verifier/consumer"}, tests: []string{"test/..."},
-	},
-	{
-		name: "controllers/verifier/consumer", does: "what on this host takes the copies, or why nothing does: reads of the kernel, and a pure verdict",
-		tests: []string{"controllers/verifier", "test/..."},
+			"`agent`, `consumer`, `lease`, `read`",
+		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
 		name: "cmd/internal", does: "what both programs do alike when they start: flags, log, the way to the API server",

@@ -21,6 +21,7 @@ func TestInterfacesAreFound(t *testing.T) {
 		ID: scenario.WalkthroughSource, VPCID: scenario.WalkthroughVPC,
 		Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.230")}, MAC: "fa:16:3e:7e:d6:bc",
 		SecurityGroups: []string{scenario.WalkthroughSourceGroup}, DeviceID: "5a1f0c7e-0000-4000-8000-0000000000c1",
+		SubnetID: "5a1f0c7e-0000-4000-8000-000000000011", Status: "ACTIVE", OwnAddressesOnly: true, Flavor: "c7t.large.2",
 	}
 	for name, region := range map[string]struct {
 		old bool
@@ -31,7 +32,7 @@ func TestInterfacesAreFound(t *testing.T) {
 			if region.old {
 				add(t, s, fault.NotPublished("ListPorts"))
 				add(t, s, fault.NotPublished("ShowPort"))
-				want.VPCID = ""
+				want.VPCID, want.Flavor = "", ""
 			}
 			c := connect(t, fast, credentialsOf(s))
 			ctx := t.Context()

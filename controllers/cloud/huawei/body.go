@@ -37,9 +37,6 @@ var (
 // SDK's copy of that, and what the SDK makes of it.
 func heldWhileRead(bytes, objects int) int64 { return 3*int64(bytes) + 600*int64(objects) }
 
-// heldInList is about what the objects of an answer hold as our types.
-func heldInList(bytes, objects int) int64 { return int64(bytes) + 300*int64(objects) }
-
 // readBody reads an answer to its end, within the bounds and as there is room.
 func readBody(ctx context.Context, resp *http.Response, hold *holding) (body []byte, objects int, err error) {
 	if resp.ContentLength > maxBody {

@@ -114,11 +114,13 @@ type caller struct {
 	transport http.RoundTripper
 	account   cloud.Account // whose limiter is used
 	endpoint  string
+	service   string // whose the endpoint is, in a word
 	keys      *basic.Credentials
 	secrets   *secretsBox
 	shared    bool // see cloud.Credentials
-	// proven is true once the cloud has answered a call with success.
-	proven atomic.Bool
+	// proven is true once the cloud has answered a call with success. Callers with the same keys
+	// share it.
+	proven *atomic.Bool
 }
 
 // secretsBox keeps the scrubber behind a pointer, for the same reason.
@@ -129,12 +131,6 @@ type secretsBox struct{ secrets }
 // must make exactly one request, and must return an error when the answer does not
 // hold what it needs.
 func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) error {
-	_, err := c.ask(ctx, op, k, send)
-	return err
-}
-
-// ask is do, and returns about what of memory the objects of the answer hold.
-func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) (size int64, err error) {
 	f := c.factory
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
 	defer cancel()
@@ -145,7 +141,7 @@ func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcH
 	if err != nil {
 		err = notSent(op, err)
 		f.metrics.observe(op, err, 0)
-		return 0, err
+		return err
 	}
 	started := time.Now()
 	hold := &holding{room: f.answers, endpoint: c.endpoint, free: smallAnswer}
@@ -156,7 +152,7 @@ func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcH
 	}
 	err = guarded(send, c.connect(answer))
 	if answer.fenced != nil {
-		return 0, fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
+		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
 	}
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
@@ -164,7 +160,7 @@ func (c *caller) ask(ctx context.Context, op string, k kind, send func(*core.HcH
 		f.limiters.reserve(limited{account: c.account}, started) // it was one of the account's, too
 	}
 	f.metrics.observe(op, err, time.Since(started))
-	return heldInList(len(answer.body), answer.objects), err
+	return err
 }
 
 // limited is whose calls this client's are counted with.
@@ -172,7 +168,7 @@ func (c *caller) limited() limited {
 	if c.proven.Load() {
 		return limited{account: c.account}
 	}
-	return limited{account: c.account, unproven: c}
+	return limited{account: c.account, unproven: c.proven}
 }
 
 // open is the fence of what needs none.

@@ -3,6 +3,7 @@ package huawei
 import (
 	"sync"
 
+	ecsregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/region"
 	iamregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/region"
 	vpcregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/region"
 
@@ -59,6 +60,22 @@ func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
 		return "", invalid(configure, "projectID is missing, and no identity service is known for region %q: %s", c.Region, remedy)
 	}
 	return baseURL("iamEndpoint", usual)
+}
+
+// ecsEndpoint gives the base URL of the ECS service, empty where none is known: that of the
+// region in the SDK's table beside the table's VPC API, and else the origin of the VPC API
+// itself. So keys are sent to no server beside the usual ones and those that were named.
+func ecsEndpoint(c cloud.Credentials, vpc string) (string, error) {
+	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
+		return vpc, nil
+	}
+	tables.Lock()
+	defer tables.Unlock()
+	known, err := ecsregion.SafeValueOf(c.Region)
+	if err != nil || known == nil || len(known.Endpoints) == 0 {
+		return "", nil
+	}
+	return baseURL("endpoint", known.Endpoints[0])
 }
 
 // baseURL checks an endpoint, and gives its one spelling. A path is refused, because the

@@ -145,6 +145,9 @@ func (c *caller) explained(op string, k kind, answer *call, cause error) *cloud.
 		f := readFault(answer.body)
 		e.Code, e.RequestID = f.code, f.requestID
 		e.Class = classify(answer.status, f.code, f.message)
+		if e.Class == cloud.ClassPermission && answer.status == http.StatusForbidden {
+			e.Action = actionFor(op, f.message)
+		}
 		if c.shared {
 			f.message = discreet(e.Class, f.message, answer.request)
 		}
@@ -182,7 +185,7 @@ func (c *caller) refusal(e *cloud.Error, f fault, answer *call) string {
 		}
 		return hint
 	case e.Class == cloud.ClassUnsupported && answer.status == http.StatusNotFound:
-		return "the region's API does not have this call, or the endpoint " + c.endpoint + " is not that of the VPC service"
+		return "the region's API does not have this call, or the endpoint " + c.endpoint + " is not that of the " + c.service + " service"
 	case answer.status == http.StatusBadRequest && e.Class == cloud.ClassPermission:
 		return "the project does not belong to these keys: check projectID (the cloud says: " + explanation + ")"
 	case explanation != "":
@@ -206,8 +209,8 @@ func (c *caller) misread(answer *call, cause error) string {
 	if own, ok := errors.AsType[*unreadableError](cause); ok {
 		return c.secrets.scrub(own.Error())
 	}
-	return fmt.Sprintf("the answer can't be read (%s, %d bytes): check that the endpoint %s is that of the VPC service",
-		contentType(answer.header), len(answer.body), c.endpoint)
+	return fmt.Sprintf("the answer can't be read (%s, %d bytes): check that the endpoint %s is that of the %s service",
+		contentType(answer.header), len(answer.body), c.endpoint, c.service)
 }
 
 func statusText(status int) string {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
@@ -21,7 +22,8 @@ const (
 	DefaultCallsPerSecond = 5
 	DefaultBurst          = 10
 	// MaxDeadline is the longest a call may take, below the margin of the leader lease.
-	MaxDeadline     = 4 * time.Second
+	MaxDeadline = 4 * time.Second
+	// DefaultPageSize is that of the lists of filters and sessions.
 	DefaultPageSize = 200
 	// DefaultListDeadline is enough for 20000 objects, the cloud's limit, at the default
 	// rate of calls, and less than a reconcile may take.
@@ -44,7 +46,7 @@ type Options struct {
 	// UserAgent is added to the SDK's; empty means vpcmirror.
 	UserAgent string
 	// PageSize is how many objects a page of a list holds, at most MaxPageSize; 0 or
-	// less means DefaultPageSize.
+	// less means for each kind of object as many as fit well.
 	PageSize int
 	// Registerer takes the metrics; nil leaves them unregistered. A name that is
 	// taken by somebody else's collector is a mistake of the program and panics.
@@ -68,7 +70,7 @@ type Options struct {
 type Factory struct {
 	deadline       time.Duration
 	userAgent      string
-	pageSize       int32
+	pageSize       int32 // 0 for what fits
 	fence          func() error
 	transports     *transports
 	limiters       *limiters
@@ -94,16 +96,13 @@ func NewFactory(o Options) *Factory {
 	if o.UserAgent == "" {
 		o.UserAgent = "vpcmirror"
 	}
-	if o.PageSize <= 0 {
-		o.PageSize = DefaultPageSize
-	}
 	if o.Fence == nil {
 		o.Fence = open
 	}
 	return &Factory{
 		deadline:     o.Deadline,
 		userAgent:    o.UserAgent,
-		pageSize:     int32(min(o.PageSize, MaxPageSize)), // bounded
+		pageSize:     int32(max(0, min(o.PageSize, MaxPageSize))), // bounded
 		fence:        o.Fence,
 		transports:   newTransports(o),
 		listDeadline: o.ListDeadline,
@@ -152,14 +151,18 @@ func (f *Factory) make(ctx context.Context, c cloud.Credentials) (*client, error
 		return nil, invalid(configure, "projectID must have 32 lower-case hexadecimal digits: the console shows it under My Credentials")
 	}
 	account := cloud.Account{Region: c.Region, ProjectID: project, Endpoint: endpoint}
-	caller, err := f.newCaller(c, account, endpoint)
+	caller, err := f.newCaller(c, account, endpoint, "VPC")
 	if err != nil {
 		return nil, err
 	}
-	return &client{caller: caller}, nil
+	ecs, err := ecsEndpoint(c, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &client{caller: caller, ecs: caller.at(ecs, "ECS")}, nil
 }
 
-func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint string) (*caller, error) {
+func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint, service string) (*caller, error) {
 	keys, err := basic.NewCredentialsBuilder().WithAk(c.AccessKey).WithSk(c.SecretKey).
 		WithSecurityToken(c.SecurityToken).WithProjectId(account.ProjectID).SafeBuild()
 	if err != nil {
@@ -174,10 +177,23 @@ func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint
 		transport: transport,
 		account:   account,
 		endpoint:  endpoint,
+		service:   service,
 		keys:      keys,
 		secrets:   &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
 		shared:    c.Shared,
+		proven:    new(atomic.Bool),
 	}, nil
+}
+
+// at is a caller with the same keys for another service of the account, nil without an endpoint.
+// Its calls are counted with the account's.
+func (c *caller) at(endpoint, service string) *caller {
+	if endpoint == "" {
+		return nil
+	}
+	other := *c
+	other.endpoint, other.service = endpoint, service
+	return &other
 }
 
 var (

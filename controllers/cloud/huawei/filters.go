@@ -12,8 +12,8 @@ import (
 
 // ListFilters returns every filter of the account with its rules.
 func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
-	limit := c.factory.pageSize
-	filters, err := readPages(ctx, c, "ListTrafficMirrorFilters", limit, filterOf,
+	limit := c.factory.page(DefaultPageSize)
+	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", limit, filterOf,
 		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
 			if err != nil {

@@ -46,22 +46,22 @@ func (c *client) GetInterface(ctx context.Context, id string) (cloud.Interface, 
 		return cloud.Interface{}, err
 	}
 	return withOldPorts(c, func() (found cloud.Interface, err error) {
-		err = c.vpc(ctx, op, read, func(v *vpc.VpcClient) error {
-			answer, err := v.ShowPort(&model.ShowPortRequest{PortId: id})
+		err = c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+			answer, err := ask[portAnswer](hc, &model.ShowPortRequest{PortId: id}, vpc.GenReqDefForShowPort())
 			if err != nil {
 				return err
 			}
-			found, err = interfaceOf(answer.Port)
+			found, err = wholeInterface(answer.Port)
 			return err
 		})
 		return found, err
 	}, func() (found cloud.Interface, err error) {
 		err = c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
-			answer, err := vpcold.NewVpcClient(hc).ShowPort(&modelold.ShowPortRequest{PortId: id})
+			answer, err := ask[portAnswer](hc, &modelold.ShowPortRequest{PortId: id}, vpcold.GenReqDefForShowPort())
 			if err != nil {
 				return err
 			}
-			found, err = oldInterfaceOf(answer.Port)
+			found, err = wholeInterface(answer.Port)
 			return err
 		})
 		return found, err
@@ -75,108 +75,139 @@ func (c *client) FindInterfaces(ctx context.Context, address netip.Addr) ([]clou
 		return nil, invalid("ListPorts", "%q is not an address of an interface", address)
 	}
 	address = address.Unmap()
-	query := []string{"ip_address=" + address.String()}
-	all, err := withOldPorts(c,
-		func() ([]cloud.Interface, error) { return c.listPorts(ctx, query) },
-		func() ([]cloud.Interface, error) { return c.listOldPorts(ctx, query) })
+	all, err := c.interfaces(ctx, &[]string{"ip_address=" + address.String()}, wholeInterface)
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(i cloud.Interface) bool { return !slices.Contains(i.Addresses, address) })
-	return unique(all, func(i cloud.Interface) string { return i.ID }), nil
+	return all, nil
 }
 
-// portsRequest is the SDK's request for a list of v3 ports with the marker, which the
-// SDK leaves out although the answer is paged.
+// ListInterfaces returns every interface of the account.
+func (c *client) ListInterfaces(ctx context.Context) ([]cloud.Interface, error) {
+	return c.interfaces(ctx, nil, interfaceOf)
+}
+
+// interfaces lists all interfaces, or those that a query selects.
+func (c *client) interfaces(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+	all, err := withOldPorts(c,
+		func() ([]cloud.Interface, error) { return c.listPorts(ctx, query, convert) },
+		func() ([]cloud.Interface, error) { return c.listOldPorts(ctx, query, convert) })
+	return unique(all, func(i cloud.Interface) string { return i.ID }), err
+}
+
+// portsRequest is the SDK's request for a list of v3 ports with the page, which the SDK leaves
+// out although the answer is paged.
 type portsRequest struct {
 	PrivateIps *[]string `json:"private_ips,omitempty"` // the SDK looks the field up by this name
+	Limit      *int32    `json:"limit,omitempty"`
 	Marker     *string   `json:"marker,omitempty"`
 }
 
 func portsCall() *def.HttpRequestDef {
 	call := vpc.GenReqDefForListPorts()
-	call.RequestFields = []*def.FieldDef{
-		def.NewFieldDef().WithName("PrivateIps").WithJsonTag("private_ips").WithLocationType(def.Query),
-		def.NewFieldDef().WithName("Marker").WithJsonTag("marker").WithLocationType(def.Query),
+	call.RequestFields = nil
+	for name, tag := range map[string]string{"PrivateIps": "private_ips", "Limit": "limit", "Marker": "marker"} {
+		call.RequestFields = append(call.RequestFields, def.NewFieldDef().WithName(name).WithJsonTag(tag).WithLocationType(def.Query))
 	}
 	return call
 }
 
-func (c *client) listPorts(ctx context.Context, query []string) ([]cloud.Interface, error) {
-	return readPages(ctx, c, "ListPorts", 0, interfaceOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]model.Port, *model.PageInfo, error) {
-			answer, err := hc.Sync(&portsRequest{PrivateIps: &query, Marker: marker}, portsCall())
+func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+	limit := c.factory.page(pageOfPorts)
+	return readPages(ctx, c.caller, "ListPorts", limit, convert,
+		func(hc *core.HcHttpClient, marker *string) (*[]port, *model.PageInfo, error) {
+			answer, err := ask[portsAnswer](hc, &portsRequest{PrivateIps: query, Limit: &limit, Marker: marker}, portsCall())
 			if err != nil {
 				return nil, nil, err
 			}
-			list, ok := answer.(*model.ListPortsResponse)
-			if !ok {
-				return nil, nil, empty("list")
-			}
-			return list.Ports, list.PageInfo, nil
+			return answer.Objects, answer.PageInfo, nil
 		})
 }
 
 // listOldPorts pages by the last ID, because these answers carry no marker.
-func (c *client) listOldPorts(ctx context.Context, query []string) ([]cloud.Interface, error) {
-	limit := c.factory.pageSize
-	return readPages(ctx, c, "ListPorts", limit, oldInterfaceOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]modelold.Port, *model.PageInfo, error) {
-			answer, err := vpcold.NewVpcClient(hc).ListPorts(&modelold.ListPortsRequest{FixedIps: &query, Limit: &limit, Marker: marker})
-			if err != nil || answer.Ports == nil {
+func (c *client) listOldPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+	limit := c.factory.page(pageOfPorts)
+	return readPages(ctx, c.caller, "ListPorts", limit, convert,
+		func(hc *core.HcHttpClient, marker *string) (*[]port, *model.PageInfo, error) {
+			answer, err := ask[portsAnswer](hc, &modelold.ListPortsRequest{FixedIps: query, Limit: &limit, Marker: marker}, vpcold.GenReqDefForListPorts())
+			if err != nil || answer.Objects == nil {
 				return nil, nil, err
 			}
-			var info model.PageInfo
-			if n := len(*answer.Ports); n >= int(limit) {
-				info.NextMarker = &(*answer.Ports)[n-1].Id
-			}
-			return answer.Ports, &info, nil
+			n := len(*answer.Objects)
+			return answer.Objects, afterLast(n, limit, func() string { return string((*answer.Objects)[n-1].ID) }), nil
 		})
 }
 
-func interfaceOf(m *model.Port) (cloud.Interface, error) {
+type portsAnswer struct {
+	Objects        *[]port         `json:"ports"`
+	PageInfo       *model.PageInfo `json:"page_info"`
+	HttpStatusCode int             `json:"-"` // the SDK sets the field by this name, here and below
+}
+
+type portAnswer struct {
+	Port           *port `json:"port"`
+	HttpStatusCode int   `json:"-"`
+}
+
+// port is an interface as v3 shows it, and as the older API does.
+type port struct {
+	ID                  loose   `json:"id"`
+	VPCID               loose   `json:"vpc_id"` // v3 only
+	VirsubnetID         loose   `json:"virsubnet_id"`
+	NetworkID           loose   `json:"network_id"` // the same in the older API
+	MAC                 loose   `json:"mac_address"`
+	PrivateIPs          []ipOf  `json:"private_ips"`
+	FixedIPs            []ipOf  `json:"fixed_ips"` // the same in the older API
+	SecurityGroups      []loose `json:"security_groups"`
+	DeviceID            loose   `json:"device_id"`
+	Status              loose   `json:"status"`
+	AdminStateUp        loose   `json:"admin_state_up"`
+	PortSecurityEnabled loose   `json:"port_security_enabled"`
+	Flavor              loose   `json:"ecs_flavor"` // v3 only
+	// AllowedPairs are further addresses that port security lets through, as they were sent.
+	AllowedPairs loose `json:"allowed_address_pairs"`
+}
+
+type ipOf struct {
+	Address loose `json:"ip_address"`
+}
+
+// wholeInterface reads an interface all of which must be understood: one with an unknown address
+// could be the one that is searched for.
+func wholeInterface(m *port) (cloud.Interface, error) {
 	if m == nil {
 		return cloud.Interface{}, empty("interface")
 	}
-	addresses := make([]string, 0, len(m.PrivateIps))
-	for _, ip := range m.PrivateIps {
-		addresses = append(addresses, ip.IpAddress)
+	i, err := interfaceOf(m)
+	if i.Unreadable != "" {
+		return cloud.Interface{}, unreadable("of interface %q can't be read: %s", shorten(i.ID), i.Unreadable)
 	}
-	return newInterface(cloud.Interface{ID: m.Id, VPCID: m.VpcId, SecurityGroups: m.SecurityGroups, DeviceID: m.DeviceId}, m.MacAddress, addresses)
+	return i, err
 }
 
-func oldInterfaceOf(m *modelold.Port) (cloud.Interface, error) {
-	if m == nil {
-		return cloud.Interface{}, empty("interface")
+func interfaceOf(m *port) (cloud.Interface, error) {
+	var odd oddities
+	i := cloud.Interface{
+		ID: string(m.ID), VPCID: string(m.VPCID), SubnetID: string(m.VirsubnetID.or(m.NetworkID)), DeviceID: string(m.DeviceID),
+		SecurityGroups: textsOf(m.SecurityGroups), Status: strings.ToUpper(string(m.Status)), Flavor: string(m.Flavor),
+		AdminDown:        !odd.switchedOn("admin_state_up", m.AdminStateUp),
+		Unsecured:        !odd.switchedOn("port_security_enabled", m.PortSecurityEnabled),
+		OwnAddressesOnly: strings.EqualFold(string(m.PortSecurityEnabled), "true") && m.AllowedPairs == "[]",
 	}
-	addresses := make([]string, 0, len(m.FixedIps))
-	for _, ip := range m.FixedIps {
-		if ip.IpAddress != nil {
-			addresses = append(addresses, *ip.IpAddress)
+	odd.unless(uuidPattern.MatchString(i.ID), "id", m.ID)
+	if m.MAC != "" {
+		mac, err := net.ParseMAC(string(m.MAC))
+		odd.unless(err == nil, "mac_address", m.MAC)
+		i.MAC = mac.String()
+	}
+	for _, ip := range slices.Concat(m.PrivateIPs, m.FixedIPs) {
+		address, err := netip.ParseAddr(string(ip.Address))
+		odd.unless(err == nil, "ip_address", ip.Address)
+		if err == nil {
+			i.Addresses = append(i.Addresses, address.Unmap())
 		}
 	}
-	return newInterface(cloud.Interface{ID: m.Id, SecurityGroups: m.SecurityGroups, DeviceID: m.DeviceId}, m.MacAddress, addresses)
-}
-
-// newInterface adds the fields that have to be parsed. One that can't be is an error:
-// an interface with an unknown address could be the one that is searched for.
-func newInterface(i cloud.Interface, mac string, addresses []string) (cloud.Interface, error) {
-	if !uuidPattern.MatchString(i.ID) {
-		return cloud.Interface{}, unreadable("the answer holds an interface whose ID %q is no UUID", shorten(i.ID))
-	}
-	if mac = strings.TrimSpace(mac); mac != "" {
-		parsed, err := net.ParseMAC(mac)
-		if err != nil {
-			return cloud.Interface{}, unreadable("interface %s has a MAC address %q that can't be read", i.ID, shorten(mac))
-		}
-		i.MAC = parsed.String()
-	}
-	for _, a := range addresses {
-		address, err := netip.ParseAddr(strings.TrimSpace(a))
-		if err != nil {
-			return cloud.Interface{}, unreadable("interface %s has an address %q that can't be read", i.ID, shorten(a))
-		}
-		i.Addresses = append(i.Addresses, address.Unmap())
-	}
+	i.Unreadable = odd.String()
 	return i, nil
 }

@@ -3,6 +3,7 @@ package huawei
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -27,8 +28,8 @@ type limiters struct {
 // limited is whose calls are counted together.
 type limited struct {
 	account cloud.Account
-	// unproven is the one client whose key the cloud has not accepted yet, nil for all others.
-	unproven *caller
+	// unproven is that of the one client whose key the cloud has not accepted yet, nil for all others.
+	unproven *atomic.Bool
 }
 
 func newLimiters(perSecond float64, burst int) *limiters {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,7 +112,7 @@ func TestTheLimiterOfAnAccount(t *testing.T) {
 func TestAKeyThatTheCloudHasNotAcceptedUsesUpNothingOfItsAccountsCalls(t *testing.T) {
 	l := newLimiters(0.001, 2)
 	account := cloud.Account{ProjectID: "victim"}
-	madeUp, honest := &caller{account: account}, &caller{account: account}
+	madeUp, honest := &caller{account: account, proven: new(atomic.Bool)}, &caller{account: account, proven: new(atomic.Bool)}
 	for range 2 {
 		if _, err := l.wait(t.Context(), madeUp.limited(), time.Second); err != nil {
 			t.Fatal(err)

@@ -43,7 +43,7 @@ func (f *Factory) findProject(ctx context.Context, c cloud.Credentials, vpc stri
 	if err != nil {
 		return "", err
 	}
-	caller, err := f.newCaller(c, cloud.Account{Region: c.Region, Endpoint: endpoint}, endpoint)
+	caller, err := f.newCaller(c, cloud.Account{Region: c.Region, Endpoint: endpoint}, endpoint, "identity")
 	if err != nil {
 		return "", err
 	}

@@ -14,8 +14,8 @@ import (
 
 // ListSessions returns every session of the account.
 func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
-	limit := c.factory.pageSize
-	sessions, err := readPages(ctx, c, "ListTrafficMirrorSessions", limit, sessionOf,
+	limit := c.factory.page(DefaultPageSize)
+	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", limit, sessionOf,
 		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
 			if err != nil {

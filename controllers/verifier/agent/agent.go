@@ -18,6 +18,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/consumer"
 )
 
 // Options of an Agent. All are needed.
@@ -37,6 +38,8 @@ type Options struct {
 	Interfaces func() ([]Interface, error)
 	// Open opens a ring on an interface of this host, see OpenRing.
 	Open func(local Interface, port uint16) (*capture.Ring, error)
+	// Observe says what on this host could take the copies, see consumer.Observe.
+	Observe func(port uint16) *consumer.Observation
 	// Clock returns the time.
 	Clock func() time.Time
 	Log   logr.Logger
@@ -59,6 +62,8 @@ type Agent struct {
 	// sessions is how many the cluster has.
 	sessions int
 	writes   writes
+	// observed is the last observation of the host, nil before the first.
+	observed *observation
 	// finalSnapshots are the counts at the end, nil before.
 	finalSnapshots map[*capturer]*snapshot
 }
@@ -129,10 +134,11 @@ func (a *Agent) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var flushing sync.WaitGroup
-	flushing.Go(func() { a.flushUntilDone(ctx) })
+	var others sync.WaitGroup
+	others.Go(func() { a.flushUntilDone(ctx) })
+	others.Go(func() { a.observeUntilDone(ctx) })
 	a.reconcileUntilDone(ctx)
-	flushing.Wait()
+	others.Wait()
 	a.end(context.WithoutCancel(ctx))
 	return nil
 }
@@ -231,7 +237,7 @@ func (a *Agent) flushUntilDone(ctx context.Context) {
 	}
 }
 
-// end ends the captures and writes what was counted last. Both other goroutines have ended:
+// end ends the captures and writes what was counted last. All other goroutines have ended:
 // no capturer comes or goes any more.
 func (a *Agent) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)

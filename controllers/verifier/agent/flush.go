@@ -141,8 +141,9 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	defer a.mu.Unlock()
 	now := a.snapshots()[t.capturer]
 	t.enter(a.Node, read, now) // no entry is of another epoch than its session
-	observation := t.observe(a.Node, now)
 	stored := report.StoredIn(read, a.Node)
+	t.inheritConsumer(stored.Own, now, a.Clock())
+	observation := t.observe(a.Node, now)
 	t.ledger.Merge(stored)
 	totals := t.ledger.Totals()
 	entry = totals.Entry(observation)

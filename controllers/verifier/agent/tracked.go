@@ -9,6 +9,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
@@ -40,6 +41,11 @@ type tracked struct {
 	shared, loggedShared string
 	concealed            bool
 
+	// consumer is what is told of who takes the copies, basis from where on they are followed,
+	// nil while they are not.
+	consumer consumer.Standing
+	basis    *basis
+
 	// past is for metrics alone.
 	past   past
 	ledger *report.Ledger
@@ -64,6 +70,8 @@ func (t *tracked) observe(node string, s *snapshot) report.Observation {
 		o.ForeignSender, o.Imbalance = counts.ForeignSender, s.off
 		if s.problem != "" {
 			o.Message = s.problem
+		} else {
+			o.Consumer = t.toldConsumer()
 		}
 	}
 	t.ledger.Record(o.At, counted)
@@ -120,6 +128,7 @@ func (t *tracked) ended() bool {
 func (t *tracked) leave() {
 	t.ledger.Close(report.Totals{Tallies: v1alpha1.Tallies{Counts: v1alpha1.Counts{Dropped: int64(t.dropped(new(t.capturer.snapshot())))}}})
 	t.lastInterface, t.capturer, t.shared = t.capturer.local.Name, nil, ""
+	t.forgetConsumer()
 }
 
 // track begins to count a session with a capturer, or goes on with what has changed of it.

@@ -24,6 +24,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
@@ -110,6 +111,12 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 				return err
 			})
 			return ring, err
+		},
+		Observe: func(port uint16) (o *consumer.Observation) {
+			if err := inside(pair, func() error { o = consumer.Observe(port); return nil }); err != nil {
+				w.t.Error(err)
+			}
+			return o
 		},
 	})}
 	w.t.Cleanup(func() {
@@ -307,13 +314,13 @@ func (w *world) stored(s *v1alpha1.MirrorSession) *v1alpha1.MirrorSession {
 	return &got
 }
 
-// expectEntries fails the test unless the session has exactly these entries, times and lines of
-// packets apart.
+// expectEntries fails the test unless the session has exactly these entries, times, lines of
+// packets and what is said of the consumer apart.
 func (w *world) expectEntries(s *v1alpha1.MirrorSession, want ...v1alpha1.Verification) {
 	w.t.Helper()
 	got := w.stored(s).Status.Verification
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(v1alpha1.Verification{},
-		"ObservedAt", "StartedAt", "FirstPacketAt", "LastPacketAt", "LastPacket"), cmpopts.IgnoreFields(v1alpha1.SourceCounts{}, "LastPacketAt")); diff != "" {
+		"ObservedAt", "StartedAt", "FirstPacketAt", "LastPacketAt", "LastPacket", "Consumer"), cmpopts.IgnoreFields(v1alpha1.SourceCounts{}, "LastPacketAt")); diff != "" {
 		w.t.Errorf("entries of %s (-want +got):\n%s", s.Name, diff)
 	}
 }

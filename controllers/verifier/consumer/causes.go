@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // sniffed: a capture program of another process has a packet socket on the interface. It
@@ -79,8 +81,10 @@ func overflows(f *facts) *Verdict {
 		}
 		if lost := s.Drops - old.Drops; lost > f.copies/100 {
 			name := socketName(s)
-			return dropped(name, fmt.Sprintf("%s on %s has no room: its receive buffer overflowed by %d datagrams while %s came", name, f.Node, lost, f.counts()),
+			v := dropped(name, fmt.Sprintf("%s on %s has no room: its receive buffer overflowed by %d datagrams while %s came", name, f.Node, lost, f.counts()),
 				"give the IDS more CPU, or a larger receive buffer (SO_RCVBUF, sysctl net.core.rmem_max); if it has stopped, restart it")
+			v.Partial = lost < f.copies
+			return v
 		}
 	}
 	return nil
@@ -117,7 +121,7 @@ func deviceDown(f *facts) *Verdict {
 		}
 		name := deviceName(d)
 		return &Verdict{
-			Status: metav1.ConditionFalse, Reason: ReasonConsumerDown, Consumer: name,
+			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonConsumerDown, Consumer: name,
 			Message: fmt.Sprintf("%s is there on %s, but down", name, f.Node),
 			Remedy:  fmt.Sprintf("ip link set %s up", printable(d.Name)),
 		}
@@ -146,7 +150,7 @@ func deviceOfAnotherVNI(f *facts) *Verdict {
 		return nil
 	}
 	v := &Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: names[0],
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWrongVNI, Consumer: names[0],
 		Message: fmt.Sprintf("on %s %s; nothing listens for VNI %d, with which %s came",
 			f.Node, few(names, "has the port", "have the port"), f.VNI, f.counts()),
 	}
@@ -177,7 +181,7 @@ func nobodyListens(f *facts) *Verdict {
 		return nil
 	}
 	return &Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonNobodyListens,
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens,
 		Message: fmt.Sprintf("on %s no socket, vxlan device or packet socket but vpcmirror's takes UDP %d at %s: "+
 			"the kernel refused %d datagrams with \"port unreachable\"%s%s",
 			f.Node, f.Port, f.Address, min(refused, f.copies), f.within(), f.nearMiss()),
@@ -268,20 +272,20 @@ func forwarded(f *facts) *Verdict {
 func (f *facts) undecided() Verdict {
 	for _, part := range []Part{PartCounters, PartSockets, PartLinks, PartPacketSockets} {
 		if why, missing := f.after.gap(part); missing {
-			return *f.unknown(ReasonNotObserved, fmt.Sprintf("what takes copies on %s can't be told: %s could not be read: %s",
+			return *f.unknown(v1alpha1.ReasonNotObserved, fmt.Sprintf("what takes copies on %s can't be told: %s could not be read: %s",
 				f.Node, part, why),
 				"look at the verifier's log on "+f.Node)
 		}
 	}
 	if f.copies == 0 {
-		return *f.unknown(ReasonNoCopies, fmt.Sprintf("no copy came%s, and no consumer is seen at %s%s",
+		return *f.unknown(v1alpha1.ReasonNoCopies, fmt.Sprintf("no copy came%s, and no consumer is seen at %s%s",
 			f.within(), f.where(), f.nearMiss()), f.start())
 	}
 	if !f.counted {
-		return *f.unknown(ReasonNotDecided, fmt.Sprintf("no consumer is seen at %s; what the kernel does with copies shows at the next look",
+		return *f.unknown(v1alpha1.ReasonNotDecided, fmt.Sprintf("no consumer is seen at %s; what the kernel does with copies shows at the next look",
 			f.where()), "wait for it")
 	}
-	return *f.unknown(ReasonNotDecided, fmt.Sprintf("%s came%s to %s, and the counters of the kernel don't show where they went%s",
+	return *f.unknown(v1alpha1.ReasonNotDecided, fmt.Sprintf("%s came%s to %s, and the counters of the kernel don't show where they went%s",
 		f.counts(), f.within(), f.where(), f.nearMiss()),
 		f.start())
 }

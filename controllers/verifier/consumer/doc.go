@@ -29,5 +29,5 @@
 // memory without a bound, panics on an attribute that is shorter than expected, and does
 // not know the ring of a packet socket, while a parser over bytes can be fuzzed.
 //
-// It may import nothing of ours.
+// It may import api.
 package consumer

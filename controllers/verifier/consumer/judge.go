@@ -6,6 +6,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // Place is where the copies of a session arrive.
@@ -37,41 +39,13 @@ type Arrived struct {
 // until its block is handed over, and those that came before must not be counted.
 const Settle = 250 * time.Millisecond
 
-// Reason is the reason of a verdict, in the form of a condition's.
-type Reason string
-
-// Reasons of True and False.
-const (
-	// ReasonConsumerSeen: something takes the copies, the message names it.
-	ReasonConsumerSeen Reason = "ConsumerSeen"
-	// ReasonNobodyListens: the kernel refuses the copies, because no program or device
-	// listens on their port and address.
-	ReasonNobodyListens Reason = "NobodyListens"
-	// ReasonWrongVNI: the vxlan devices that listen on the port are for other VNIs.
-	ReasonWrongVNI Reason = "WrongVNI"
-	// ReasonConsumerDown: the vxlan device for the VNI is there and is down.
-	ReasonConsumerDown Reason = "ConsumerDown"
-	// ReasonDroppedOnNode: the copies reach the host's interface, and the host throws
-	// them away before a consumer has them.
-	ReasonDroppedOnNode Reason = "DroppedOnNode"
-)
-
-// Reasons of Unknown.
-const (
-	// ReasonNoCopies: none came between the observations, and no consumer is seen.
-	ReasonNoCopies Reason = "NoCopies"
-	// ReasonNotObserved: something that decides could not be read.
-	ReasonNotObserved Reason = "NotObserved"
-	// ReasonOutOfSight: somebody whom the verifier can't see may take the copies.
-	ReasonOutOfSight Reason = "OutOfSight"
-	// ReasonNotDecided: nothing decides.
-	ReasonNotDecided Reason = "NotDecided"
-)
-
 // Verdict says whether something takes the copies.
 type Verdict struct {
 	Status metav1.ConditionStatus
-	Reason Reason
+	// Reason is one of the reasons of ConsumerReady in package api.
+	Reason string
+	// Partial says of False that some of the copies are taken all the same.
+	Partial bool
 	// Consumer is who takes them or is meant to, empty for nobody.
 	Consumer string
 	// Message is one sentence; Remedy, empty with True, is what to do.
@@ -94,17 +68,17 @@ func Judge(at Place, before, after *Observation, arrived Arrived) Verdict {
 // where packet sockets could not be read, or one of them may be a DHCP client's as well.
 // Where a consumer is known that does not get its copies, it stays.
 func (f *facts) doubted(v Verdict) Verdict {
-	if v.Status != metav1.ConditionFalse || (v.Consumer != "" && v.Reason != ReasonWrongVNI) {
+	if v.Status != metav1.ConditionFalse || (v.Consumer != "" && v.Reason != v1alpha1.ReasonWrongVNI) {
 		return v
 	}
 	for _, part := range []Part{PartPacketSockets, PartOwnSockets} {
 		if why, missing := f.after.gap(part); missing {
-			return *f.unknown(ReasonNotObserved, fmt.Sprintf("%s; but whether an IDS has a packet socket on %s can't be told, %s could not be read: %s",
+			return *f.unknown(v1alpha1.ReasonNotObserved, fmt.Sprintf("%s; but whether an IDS has a packet socket on %s can't be told, %s could not be read: %s",
 				v.Message, f.Node, part, why), v.Remedy)
 		}
 	}
 	if s := f.suspect(); s != nil {
-		return *f.unknown(ReasonOutOfSight, fmt.Sprintf("%s; but a %s may be an IDS, or a DHCP client", v.Message, f.packetSocketName(s)),
+		return *f.unknown(v1alpha1.ReasonOutOfSight, fmt.Sprintf("%s; but a %s may be an IDS, or a DHCP client", v.Message, f.packetSocketName(s)),
 			fmt.Sprintf("see whose it is (ss -0 -p on %s); if it is no IDS: %s", f.Node, v.Remedy))
 	}
 	return v

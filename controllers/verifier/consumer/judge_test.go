@@ -9,6 +9,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // target is the place of the tests that need no kernel.
@@ -71,30 +73,30 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 	}{
 		{
 			name: "nobody listens", before: quiet(), after: later(quiet(), refuse), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: refused674, Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: refused674, Remedy: startIDS},
 		},
 		{
 			name: "a single copy that was refused is enough where nobody listens", before: quiet(),
 			after: later(quiet(), func(o *Observation) { o.IPv4.NoPorts = 1 }), arrived: Arrived{Session: 1},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: strings.Replace(refused674, "674", "1", 1), Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: strings.Replace(refused674, "674", "1", 1), Remedy: startIDS},
 		},
 		{
 			name: "no copy came, so that the open door of a pod is not excluded", before: quiet(), after: later(quiet(), nil),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNoCopies, Message: "no copy came within 1m0s, and no consumer is seen at tgt (eth5)", Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNoCopies, Message: "no copy came within 1m0s, and no consumer is seen at tgt (eth5)", Remedy: startIDS},
 		},
 		{
 			name: "the first look", after: quiet(), arrived: Arrived{Session: 3},
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotDecided,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotDecided,
 				Message: "no consumer is seen at tgt (eth5); what the kernel does with copies shows at the next look", Remedy: "wait for it"},
 		},
 		{
 			name: "a socket at the first look", after: withSocket,
-			want: Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
+			want: Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
 				Message: "a UDP socket on 0.0.0.0:4789 (user 1000, inode 7) is open on tgt"},
 		},
 		{
 			name: "an IDS that started meanwhile", before: quiet(), after: later(withSocket, refuse), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
+			want: Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
 				Message: "a UDP socket on 0.0.0.0:4789 (user 1000, inode 7) is open on tgt"},
 		},
 		{
@@ -104,23 +106,23 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.Devices[0].Up = false
 			}),
 			after: later(withDevice, refuse), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "vxlan device mirror0 (VNI 1)", Message: "vxlan device mirror0 (VNI 1) takes the copies on tgt"},
+			want: Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "vxlan device mirror0 (VNI 1)", Message: "vxlan device mirror0 (VNI 1) takes the copies on tgt"},
 		},
 		{
 			name: "refusals at another address of the host don't accuse a socket", before: withSocket, after: later(withSocket, refuse), arrived: Arrived{Session: 100, Others: 674},
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotDecided,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotDecided,
 				Message: "100 copies came within 1m0s to tgt (eth5), and the counters of the kernel don't show where they went; " +
 					"but UDP socket on 0.0.0.0:4789 (user 1000, inode 7) is bound to another interface, or takes IPv6 alone", Remedy: startIDS},
 		},
 		{
 			name: "counters that were begun anew decide nothing", before: later(quiet(), refuse), after: quiet(), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotDecided,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotDecided,
 				Message: "no consumer is seen at tgt (eth5); what the kernel does with copies shows at the next look", Remedy: "wait for it"},
 		},
 		{
 			name: "counters that can't be read are named", before: quiet(), arrived: Arrived{Session: 674},
 			after: later(quiet(), func(o *Observation) { o.Gaps = []Gap{{PartCounters, "permission denied"}} }),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotObserved,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotObserved,
 				Message: "what takes copies on tgt can't be told: the counters of IP and UDP could not be read: permission denied", Remedy: "look at the verifier's log on tgt"},
 		},
 		{
@@ -129,7 +131,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				refuse(o)
 				o.Gaps = []Gap{{PartPacketSockets, "permission denied"}}
 			}),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotObserved,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotObserved,
 				Message: refused674 + "; but whether an IDS has a packet socket on tgt can't be told, the packet sockets could not be read: permission denied", Remedy: startIDS},
 		},
 		{
@@ -139,7 +141,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.PacketSockets = []PacketSocket{{Type: 3, Protocol: 3, Interface: 5, Running: true, Ring: true, Inode: 3}}
 				o.Gaps = []Gap{{PartOwnSockets, "permission denied"}}
 			}),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonNotObserved,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotObserved,
 				Message: refused674 + "; but whether an IDS has a packet socket on tgt can't be told, this process's own sockets could not be read: permission denied", Remedy: startIDS},
 		},
 		{
@@ -148,7 +150,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.Links = []Link{{Index: 5, Name: "eth5", Up: true, Master: 6}, {Index: 6, Name: "br0", Up: true, Kind: "bridge"}}
 				o.PacketSockets = []PacketSocket{{Type: 3, Protocol: 3, Interface: 6, Running: true, Fanout: true, UID: 4, Inode: 3}}
 			}),
-			want: Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "packet socket on br0 (user 4, inode 3)",
+			want: Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "packet socket on br0 (user 4, inode 3)",
 				Message: "a packet socket on br0 (user 4, inode 3) reads what arrives at tgt (eth5)"},
 		},
 		{
@@ -159,7 +161,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 					{Type: 3, Protocol: 3, Interface: 1, Running: true, Ring: true, Inode: 3}, {Type: 3, Protocol: 3, Interface: 5, Ring: true, Inode: 4},
 				}
 			}),
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: refused674 + "; but packet socket on eth5 (user 0, inode 4) is not running", Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: refused674 + "; but packet socket on eth5 (user 0, inode 4) is not running", Remedy: startIDS},
 		},
 		{
 			name: "masters that go round in circles", before: quiet(), arrived: Arrived{Session: 674},
@@ -168,12 +170,12 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.Links = []Link{{Index: 5, Name: "eth5", Master: 6}, {Index: 6, Name: "br0", Master: 5}}
 				o.PacketSockets = []PacketSocket{{Type: 3, Protocol: 3, Interface: 8, Running: true, Ring: true}}
 			}),
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: refused674, Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: refused674, Remedy: startIDS},
 		},
 		{
 			name: "an overlay's device of another VNI, and a pod behind a host port", before: withOverlay,
 			after: later(withOverlay, func(o *Observation) { o.IPv4.Receives, o.IPv4.Forwarded = 674, 674 }), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight,
 				Message: "674 copies came within 1m0s to tgt (eth5), and no socket of this host got them: the host forwarded 674 packets, and they may be among these, as with the host port of a pod",
 				Remedy:  "if nothing takes them there: " + startIDS},
 		},
@@ -185,7 +187,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 			after: later(with(func(o *Observation) {
 				o.Devices = []Device{{Index: 9, Name: "vx", Up: true, External: true, VNIFilter: true, Port: 4789}}
 			}), func(o *Observation) { o.IPv4.Datagrams = 674 }), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: "vxlan device vx (the VNIs of a list)",
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWrongVNI, Consumer: "vxlan device vx (the VNIs of a list)",
 				Message: "on tgt vxlan device vx (the VNIs of a list) has the port; nothing listens for VNI 1, with which 674 copies came", Remedy: "bridge vni add dev vx vni 1"},
 		},
 		{
@@ -196,14 +198,14 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 			after: later(with(func(o *Observation) {
 				o.Devices = []Device{{Index: 9, Name: "vx", Up: true, VNI: 1, Port: 4789, Elsewhere: true}}
 			}), refuse), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: refused674, Remedy: startIDS},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: refused674, Remedy: startIDS},
 		},
 		{
 			name: "a bridge that Open vSwitch is", before: quiet(), arrived: Arrived{Session: 674},
 			after: later(quiet(), func(o *Observation) {
 				o.Links = []Link{{Index: 5, Name: "eth5", Master: 6}, {Index: 6, Name: "ovs-system", Kind: "openvswitch"}}
 			}),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight, Remedy: "if nothing takes them there: " + startIDS,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight, Remedy: "if nothing takes them there: " + startIDS,
 				Message: "674 copies came within 1m0s to tgt (eth5), and no socket of this host got them: eth5 is a port of openvswitch ovs-system, which may pass them on"},
 		},
 		{
@@ -212,7 +214,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				drop(o)
 				o.PacketSockets = []PacketSocket{{Type: 3, Protocol: 3, Interface: 5, Running: true, Inode: 3}}
 			}),
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight,
 				Message: "674 copies came within 1m0s to tgt (eth5), and the host threw them away: 674 packets came in and were neither delivered nor forwarded, " +
 					"as when a firewall of this host drops them; nothing listens behind that; but a packet socket on eth5 (user 0, inode 3) may be an IDS, or a DHCP client",
 				Remedy: "see whose it is (ss -0 -p on tgt); if it is no IDS: accept UDP 4789 at eth5 in the host's firewall " +
@@ -225,7 +227,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.IPv4.Receives += 5000
 				o.IPv4.Delivers, o.IPv4.Datagrams = 5000, 5000
 			}), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
 				Message: "674 copies came within 1m0s to tgt (eth5), and the host threw them away: 674 packets came in and were neither delivered nor forwarded, " +
 					"as when a firewall of this host drops them; vxlan device mirror0 (VNI 1) waits for them",
 				Remedy: "accept UDP 4789 at eth5 in the host's firewall (nft list ruleset, iptables-save, or a network policy for hosts)"},
@@ -235,7 +237,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 			after: later(withDevice, func(o *Observation) {
 				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Datagrams = 674, 674, 674
 			}), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
 				Message: "vxlan device mirror0 (VNI 1) has the port on tgt, but took only 0 of 674 copies and threw the others away: Linux refuses VXLAN headers " +
 					"with reserved bits set, which mirrors number their packets with, and inner frames that bear the device's own address",
 				Remedy: "make mirror0 anew with reserved_bits of which the copies use none (Linux 6.14 or later), or take the copies with an IDS that reads eth5 itself"},
@@ -246,7 +248,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.Devices[0].Received = 9000
 				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Forwarded, o.IPv4.Datagrams = 9674, 9000, 674, 9000
 			}), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight,
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight,
 				Message: "674 copies came within 1m0s to tgt (eth5), and no socket of this host got them: the host forwarded 674 packets, and they may be among these, as with the host port of a pod",
 				Remedy:  "if nothing takes them there: " + startIDS},
 		},
@@ -256,7 +258,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.Devices[0].Received = 9000
 				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Datagrams = 9674, 9674, 9674
 			}), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: "vxlan device vxlan.calico (VNI 4096)",
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWrongVNI, Consumer: "vxlan device vxlan.calico (VNI 4096)",
 				Message: "on tgt vxlan device vxlan.calico (VNI 4096) has the port; nothing listens for VNI 1, with which 674 copies came",
 				Remedy:  command + "; or, if vxlan.calico is meant for this mirror, set spec.vni of the session to 4096"},
 		},
@@ -265,7 +267,7 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 				o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.Errors, o.IPv4.Checksum = 674, 674, 674, 674
 			}),
 			arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: "UDP socket on 0.0.0.0:4789 (user 1000, inode 7)",
 				Message: "674 copies came within 1m0s to tgt (eth5), and the host threw them away: 674 datagrams have a wrong UDP checksum; " +
 					"UDP socket on 0.0.0.0:4789 (user 1000, inode 7) waits for them",
 				Remedy: "take the copies with an IDS that reads eth5 itself; if the card checks checksums: ethtool -K eth5 rx off"},
@@ -273,14 +275,14 @@ func TestAVerdictSaysWhatTakesTheCopiesOrWhyNothingDoes(t *testing.T) {
 		{
 			name: "the other family", at: Place{Node: "tgt", Interface: "eth5", Index: 5, Address: netip.MustParseAddr("2001:db8::5"), Port: 4789, VNI: 1},
 			before: withSocket, after: later(withSocket, func(o *Observation) { o.IPv6.NoPorts = 674 }), arrived: Arrived{Session: 674},
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens,
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens,
 				Message: strings.Replace(refused674, "192.168.0.164", "2001:db8::5", 1) + "; but UDP socket on 0.0.0.0:4789 (user 1000, inode 7) is bound to another address",
 				Remedy:  "start the IDS on tgt (eth5), or: ip link add mirror0 type vxlan id 1 dev eth5 local 2001:db8::5 dstport 4789 && ip link set mirror0 up"},
 		},
 		{
 			name: "a name that a terminal would obey", before: quiet(), arrived: Arrived{Session: 674},
 			after: later(with(func(o *Observation) { o.Devices = []Device{{Index: 9, Name: "\x1b[2Jx", VNI: 1, Port: 4789}} }), refuse),
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonConsumerDown, Consumer: `vxlan device "\x1b[2Jx" (VNI 1)`,
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonConsumerDown, Consumer: `vxlan device "\x1b[2Jx" (VNI 1)`,
 				Message: `vxlan device "\x1b[2Jx" (VNI 1) is there on tgt, but down`, Remedy: `ip link set "\x1b[2Jx" up`},
 		},
 	} {
@@ -359,7 +361,7 @@ func TestCopiesThatAreRefusedAreNeverCalledTaken(t *testing.T) {
 			o.IPv4.Receives, o.IPv4.Delivers, o.IPv4.NoPorts = copies, copies, copies
 			drawNoise(t, &o.IPv4)
 		})
-		if v := Judge(target, quiet(), after, Arrived{Session: copies}); v.Reason != ReasonNobodyListens {
+		if v := Judge(target, quiet(), after, Arrived{Session: copies}); v.Reason != v1alpha1.ReasonNobodyListens {
 			t.Fatalf("%+v", v)
 		}
 	})
@@ -410,10 +412,10 @@ func drawObservation(t *rapid.T) *Observation {
 }
 
 func TestEveryVerdictIsWholeWhateverTheHostSays(t *testing.T) {
-	allowed := map[metav1.ConditionStatus]map[Reason]bool{
-		metav1.ConditionTrue:    {ReasonConsumerSeen: true},
-		metav1.ConditionFalse:   {ReasonNobodyListens: true, ReasonWrongVNI: true, ReasonConsumerDown: true, ReasonDroppedOnNode: true},
-		metav1.ConditionUnknown: {ReasonNoCopies: true, ReasonNotObserved: true, ReasonOutOfSight: true, ReasonNotDecided: true},
+	allowed := map[metav1.ConditionStatus]map[string]bool{
+		metav1.ConditionTrue:    {v1alpha1.ReasonConsumerSeen: true},
+		metav1.ConditionFalse:   {v1alpha1.ReasonNobodyListens: true, v1alpha1.ReasonWrongVNI: true, v1alpha1.ReasonConsumerDown: true, v1alpha1.ReasonDroppedOnNode: true},
+		metav1.ConditionUnknown: {v1alpha1.ReasonNoCopies: true, v1alpha1.ReasonNotObserved: true, v1alpha1.ReasonOutOfSight: true, v1alpha1.ReasonNotDecided: true},
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := drawObservation(t), drawObservation(t)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/test/env/need"
 )
@@ -173,14 +174,14 @@ func TestASocketThatReadsIsTheConsumer(t *testing.T) {
 		h := newHost(t)
 		inode := h.bind(t, address)
 		name := fmt.Sprintf("UDP socket on %s (user 0, inode %d)", address, inode)
-		h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: name, Message: "a " + name + " is open on tgt"})
+		h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: name, Message: "a " + name + " is open on tgt"})
 	}
 }
 
 func TestNobodyListensWhenTheKernelRefusesTheCopies(t *testing.T) {
 	h := newHost(t)
 	_, before, after := h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonNobodyListens,
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens,
 		Message: `on tgt no socket, vxlan device or packet socket but vpcmirror's takes UDP 4789 at 192.168.0.164: the kernel refused 20 datagrams with "port unreachable"`,
 		Remedy:  "start the IDS on tgt (right), or: ip link add mirror0 type vxlan id 1 dev right dstport 4789 && ip link set mirror0 up",
 	})
@@ -200,7 +201,7 @@ func TestASocketForAnotherAddressIsNoConsumerButNamed(t *testing.T) {
 	})
 	h.bind(t, "127.0.0.1:4789")
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: "; but UDP socket on 127.0.0.1:4789…is bound to another address",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: "; but UDP socket on 127.0.0.1:4789…is bound to another address",
 	})
 }
 
@@ -215,7 +216,7 @@ func TestASocketBoundToAnotherInterfaceIsNoConsumerButNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: "; but UDP socket on 0.0.0.0:4789…is bound to another interface, or takes IPv6 alone",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: "; but UDP socket on 0.0.0.0:4789…is bound to another interface, or takes IPv6 alone",
 	})
 }
 
@@ -227,7 +228,7 @@ func TestASocketThatNobodyReadsOverflows(t *testing.T) {
 	}
 	name := fmt.Sprintf("UDP socket on 0.0.0.0:4789 (user 0, inode %d)", inodeOf(t, conn))
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: name,
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: name,
 		Message: "its receive buffer overflowed by … datagrams while 20 copies came", Remedy: "SO_RCVBUF",
 	})
 }
@@ -240,7 +241,7 @@ func TestAVXLANDeviceOfTheVNIIsTheConsumer(t *testing.T) {
 		h := newHost(t)
 		link.Name = "mirror0"
 		h.addVXLAN(t, link, true)
-		_, before, after := h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: name, Message: name + " takes the copies on tgt"})
+		_, before, after := h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: name, Message: name + " takes the copies on tgt"})
 		if received := after.Devices[0].Received - before.Devices[0].Received; received != 20 {
 			t.Errorf("%s received %d", name, received)
 		}
@@ -251,7 +252,7 @@ func TestAVXLANDeviceOfAnotherVNIIsNamed(t *testing.T) {
 	h := newHost(t)
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "mirror0"}, VxlanId: 42, Port: 4789}, true)
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: "vxlan device mirror0 (VNI 42)",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWrongVNI, Consumer: "vxlan device mirror0 (VNI 42)",
 		Message: "on tgt vxlan device mirror0 (VNI 42) has the port; nothing listens for VNI 1, with which 20 copies came",
 		Remedy: "ip link add mirror1 type vxlan id 1 dev right dstport 4789 && ip link set mirror1 up; " +
 			"or, if mirror0 is meant for this mirror, set spec.vni of the session to 42",
@@ -261,9 +262,9 @@ func TestAVXLANDeviceOfAnotherVNIIsNamed(t *testing.T) {
 func TestTheRemedyForAnotherVNIWorks(t *testing.T) {
 	h := newHost(t)
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "mirror0"}, VxlanId: 42, Port: 4789}, true)
-	v, _, _ := h.judge(t, Verdict{Status: metav1.ConditionFalse, Reason: ReasonWrongVNI, Consumer: "vxlan device mirror0 (VNI 42)"})
+	v, _, _ := h.judge(t, Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonWrongVNI, Consumer: "vxlan device mirror0 (VNI 42)"})
 	h.run(t, strings.Split(v.Remedy, ";")[0])
-	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "vxlan device mirror1 (VNI 1)"})
+	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "vxlan device mirror1 (VNI 1)"})
 }
 
 func TestTheRemedyForNobodyWorks(t *testing.T) {
@@ -271,11 +272,11 @@ func TestTheRemedyForNobodyWorks(t *testing.T) {
 	// Linux gives a device port 8472 when none is named.
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "ids"}, VxlanId: 1, Port: 8472}, true)
 	v, _, _ := h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonNobodyListens, Message: "; but vxlan device ids (VNI 1) listens on UDP 8472", Remedy: "ip link del ids && ",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens, Message: "; but vxlan device ids (VNI 1) listens on UDP 8472", Remedy: "ip link del ids && ",
 	})
 	_, commands, _ := strings.Cut(v.Remedy, "or: ")
 	h.run(t, commands)
-	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "vxlan device ids (VNI 1)"})
+	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "vxlan device ids (VNI 1)"})
 }
 
 // run does what a remedy says.
@@ -294,11 +295,11 @@ func TestAVXLANDeviceThatIsDownIsNamed(t *testing.T) {
 	h := newHost(t)
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "mirror0"}, VxlanId: 1, Port: 4789}, false)
 	v, _, _ := h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonConsumerDown, Consumer: "vxlan device mirror0 (VNI 1)",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonConsumerDown, Consumer: "vxlan device mirror0 (VNI 1)",
 		Message: "vxlan device mirror0 (VNI 1) is there on tgt, but down", Remedy: "ip link set mirror0 up",
 	})
 	h.run(t, v.Remedy)
-	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: "vxlan device mirror0 (VNI 1)"})
+	h.judge(t, Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: "vxlan device mirror0 (VNI 1)"})
 }
 
 // Mirrors number their packets in the reserved bits, which a vxlan device refuses.
@@ -306,7 +307,7 @@ func TestCopiesWithReservedBitsAreDroppedByAVXLANDevice(t *testing.T) {
 	h := newHost(t)
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "mirror0"}, VxlanId: 1, Port: 4789}, true)
 	h.judgeOf(t, []byte{0xff, 0x01, 0xd1, 0xf2, 0, 0, 1, 0}, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)",
 		Message: "took only 0 of 20 copies and threw the others away: Linux refuses VXLAN headers with reserved bits set", Remedy: "reserved_bits",
 	})
 }
@@ -326,7 +327,7 @@ func TestReversePathFilteringIsNamed(t *testing.T) {
 		return os.WriteFile("/proc/sys/net/ipv4/conf/right/rp_filter", []byte("1"), 0)
 	})
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: name,
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: name,
 		Message: "20 copies came within 1s to tgt (right), and the host threw them away: reverse path filtering (rp_filter) refused 20 packets…" + name + " waits for them",
 		Remedy:  "sysctl -w net.ipv4.conf.right.rp_filter=2",
 	})
@@ -337,7 +338,7 @@ func TestAFirewallIsNamed(t *testing.T) {
 		h := newHost(t)
 		h.nft(t, "table ip filter { chain c { type filter hook "+hook+" priority 0; udp dport 4789 drop; } }")
 		h.judge(t, Verdict{
-			Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode,
+			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode,
 			Message: "20 packets came in and were neither delivered nor forwarded, as when a firewall of this host drops them; nothing listens behind that",
 			Remedy:  "accept UDP 4789 at right in the host's firewall (nft list ruleset, iptables-save, or a network policy for hosts); then start the IDS",
 		})
@@ -349,7 +350,7 @@ func TestAFirewallBeforeAConsumerIsNamed(t *testing.T) {
 	h.addVXLAN(t, &netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "mirror0"}, VxlanId: 1, Port: 4789}, true)
 	h.nft(t, "table ip filter { chain c { type filter hook input priority 0; udp dport 4789 drop; } }")
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)", Message: "a firewall…vxlan device mirror0 (VNI 1) waits for them",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: "vxlan device mirror0 (VNI 1)", Message: "a firewall…vxlan device mirror0 (VNI 1) waits for them",
 	})
 }
 
@@ -357,7 +358,7 @@ func TestATableBeforeIPIsNamed(t *testing.T) {
 	h := newHost(t)
 	h.nft(t, "table netdev filter { chain c { type filter hook ingress device right priority 0; udp dport 4789 drop; } }")
 	h.judge(t, Verdict{
-		Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Message: "they do not come as far as the host's IP layer", Remedy: "nft list ruleset",
+		Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Message: "they do not come as far as the host's IP layer", Remedy: "nft list ruleset",
 	})
 }
 
@@ -373,7 +374,7 @@ func TestAnAddressThatTheHostDoesNotHaveIsNamed(t *testing.T) {
 		})
 		h.bind(t, "0.0.0.0:4789")
 		want := Verdict{
-			Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Message: "no interface of this host has the address 192.168.0.164", Remedy: "ip addr add 192.168.0.164/32 dev right",
+			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Message: "no interface of this host has the address 192.168.0.164", Remedy: "ip addr add 192.168.0.164/32 dev right",
 		}
 		for _, s := range h.observe(t).Sockets {
 			want.Consumer = socketName(&s)
@@ -393,7 +394,7 @@ func TestCopiesThatAreForwardedMayHaveAConsumer(t *testing.T) {
 		)
 	})
 	h.nft(t, "table ip nat { chain c { type nat hook prerouting priority -100; udp dport 4789 dnat to 192.168.0.77; } }")
-	h.judge(t, Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight, Message: "the host forwarded…as with the host port of a pod"})
+	h.judge(t, Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight, Message: "the host forwarded…as with the host port of a pod"})
 }
 
 func TestTrafficControlMayRedirectTheCopies(t *testing.T) {
@@ -407,7 +408,7 @@ func TestTrafficControlMayRedirectTheCopies(t *testing.T) {
 	})
 	// It stands for a rule of traffic control, of which a kernel may have none.
 	h.nft(t, "table netdev filter { chain c { type filter hook ingress device right priority 0; udp dport 4789 drop; } }")
-	h.judge(t, Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight, Message: "right has traffic control rules"})
+	h.judge(t, Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight, Message: "right has traffic control rules"})
 }
 
 func TestAnIDSWithAPacketSocketIsTheConsumer(t *testing.T) {
@@ -426,7 +427,7 @@ func TestAnIDSWithAPacketSocketIsTheConsumer(t *testing.T) {
 	})
 	inode := h.foreign(t, func(s *PacketSocket) bool { return s.Ring })
 	h.judge(t, Verdict{
-		Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: fmt.Sprintf("packet socket on right (user 0, inode %d)", inode),
+		Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: fmt.Sprintf("packet socket on right (user 0, inode %d)", inode),
 		Message: "reads what arrives at tgt (right)",
 	})
 }
@@ -495,13 +496,13 @@ func TestPacketSocketsOfOthersAreConsumersOnlyWhereTheyCapture(t *testing.T) {
 		want               Verdict
 	}{
 		{name: "a plain one on all interfaces", kind: unix.SOCK_RAW, protocol: unix.ETH_P_ALL, everywhere: true,
-			want: Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Message: "packet socket on all interfaces"}},
+			want: Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Message: "packet socket on all interfaces"}},
 		{name: "a plain one on the interface, as dhclient has", kind: unix.SOCK_RAW, protocol: unix.ETH_P_ALL,
-			want: Verdict{Status: metav1.ConditionUnknown, Reason: ReasonOutOfSight, Message: `refused 20 datagrams…may be an IDS, or a DHCP client`, Remedy: "ss -0 -p"}},
+			want: Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonOutOfSight, Message: `refused 20 datagrams…may be an IDS, or a DHCP client`, Remedy: "ss -0 -p"}},
 		{name: "one of networkd's DHCP", kind: unix.SOCK_DGRAM, protocol: unix.ETH_P_IP,
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens}},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens}},
 		{name: "one for LLDP", kind: unix.SOCK_RAW, protocol: unix.ETH_P_LLDP,
-			want: Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens}},
+			want: Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens}},
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			h := newHost(t)
@@ -529,7 +530,7 @@ func TestOurOwnPacketSocketIsNoConsumer(t *testing.T) {
 	if found := h.observe(t).PacketSockets; len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
-	h.judge(t, Verdict{Status: metav1.ConditionFalse, Reason: ReasonNobodyListens})
+	h.judge(t, Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNobodyListens})
 }
 
 // The pod is root with CAP_NET_RAW alone, which this does not even need.

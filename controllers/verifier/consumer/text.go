@@ -8,16 +8,18 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
 )
 
 // seen is the verdict that something takes the copies.
 func seen(consumer, message string) *Verdict {
-	return &Verdict{Status: metav1.ConditionTrue, Reason: ReasonConsumerSeen, Consumer: consumer, Message: message}
+	return &Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Consumer: consumer, Message: message}
 }
 
 // dropped is the verdict that the host throws copies away.
 func dropped(consumer, message, remedy string) *Verdict {
-	return &Verdict{Status: metav1.ConditionFalse, Reason: ReasonDroppedOnNode, Consumer: consumer, Message: message, Remedy: remedy}
+	return &Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonDroppedOnNode, Consumer: consumer, Message: message, Remedy: remedy}
 }
 
 // droppedOnTheWay is the verdict that copies are thrown away before they come to a socket.
@@ -38,13 +40,13 @@ func (f *facts) droppedOnTheWay(how, remedy string) *Verdict {
 	return dropped(consumer, fmt.Sprintf("%s came%s to %s, and the host threw them away: %s; %s", f.counts(), f.within(), f.where(), how, behind), remedy)
 }
 
-func (f *facts) unknown(reason Reason, message, remedy string) *Verdict {
+func (f *facts) unknown(reason string, message, remedy string) *Verdict {
 	return &Verdict{Status: metav1.ConditionUnknown, Reason: reason, Message: message, Remedy: remedy}
 }
 
 // outOfSight is the verdict that somebody else may take the copies.
 func (f *facts) outOfSight(how string) *Verdict {
-	return f.unknown(ReasonOutOfSight, fmt.Sprintf("%s came%s to %s, and no socket of this host got them: %s", f.counts(), f.within(), f.where(), how),
+	return f.unknown(v1alpha1.ReasonOutOfSight, fmt.Sprintf("%s came%s to %s, and no socket of this host got them: %s", f.counts(), f.within(), f.where(), how),
 		"if nothing takes them there: "+f.start())
 }
 

@@ -11,8 +11,8 @@ import (
 const (
 	// Level is the shortest time between two writes for one session that only move
 	// numbers. It is also the shortest time between two writes because the epoch has changed,
-	// and between two because something else has that can change again and again: message,
-	// interface, the other claimants, sources, rules.
+	// between two because the consumer has, and between two because something else has that can
+	// change again and again: message, interface, the other claimants, sources, rules.
 	Level = v1alpha1.ReportInterval
 	// Silence is after how long without a packet a stream counts as silent; its last
 	// counts are then written at once.
@@ -50,14 +50,15 @@ type Pace struct {
 	// last entry was written, or somewhat later.
 	from time.Time
 	// silence is when an entry was last written because of silence, epoch when one of another
-	// epoch was, and change when one that differed in more than numbers.
-	silence, epoch, change time.Time
+	// epoch was, consumer when one with another verdict about the consumer was, and change when
+	// one that differed in more than numbers.
+	silence, epoch, consumer, change time.Time
 }
 
 // Due returns how urgent a write of the entry is: an edge when it is the first one, when a
 // kind of packet comes for the first time, or for the first time in an epoch, when drops
-// begin, when the epoch, message, interface, other claimants, sources or rules change, and
-// when a stream falls silent; else numbers, when the interval has passed and there is
+// begin, when the epoch, the verdict about the consumer, message, interface, other claimants,
+// sources or rules change, and when a stream falls silent; else numbers, when the interval has passed and there is
 // something new. Asking changes nothing.
 func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
 	switch {
@@ -68,6 +69,7 @@ func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Dur
 	case began(p.written.Counts, entry.Counts),
 		p.written.Epoch == entry.Epoch && began(inEpoch(&p.written), inEpoch(&entry)),
 		p.written.Epoch != entry.Epoch && now.Sub(p.epoch) >= Level,
+		otherConsumer(&p.written, &entry) && now.Sub(p.consumer) >= Level,
 		p.changed(entry) && now.Sub(p.change) >= Level,
 		p.silent(now, entry):
 		return Edge
@@ -86,6 +88,9 @@ func (p *Pace) Written(now time.Time, entry v1alpha1.Verification, interval time
 	if !p.at.IsZero() && p.written.Epoch != entry.Epoch {
 		p.epoch = now
 	}
+	if otherConsumer(&p.written, &entry) {
+		p.consumer = now
+	}
 	if p.silent(now, entry) {
 		p.silence = now
 	}
@@ -101,7 +106,7 @@ func (p *Pace) Last() time.Time { return p.at }
 // differs only in when it was observed does not.
 func (p *Pace) Differs(entry v1alpha1.Verification) bool {
 	was := &p.written
-	return p.at.IsZero() || p.changed(entry) || was.ForeignSender != entry.ForeignSender || was.Imbalance != entry.Imbalance ||
+	return p.at.IsZero() || p.changed(entry) || otherConsumer(was, &entry) || was.ForeignSender != entry.ForeignSender || was.Imbalance != entry.Imbalance ||
 		!v1alpha1.TalliesOf(was).Equal(v1alpha1.TalliesOf(&entry))
 }
 
@@ -111,6 +116,15 @@ func (p *Pace) changed(entry v1alpha1.Verification) bool {
 	was := &p.written
 	return was.Message != entry.Message || was.Shared != entry.Shared || was.Interface != entry.Interface || was.Ended != entry.Ended ||
 		(was.Imbalance == 0) != (entry.Imbalance == 0) || !sameLists(was, &entry)
+}
+
+// otherConsumer reports whether two entries say different things about what takes the copies.
+// The names and numbers in the texts go with the next write.
+func otherConsumer(a, b *v1alpha1.Verification) bool {
+	if a.Consumer == nil || b.Consumer == nil {
+		return a.Consumer != b.Consumer
+	}
+	return a.Consumer.Status != b.Consumer.Status || a.Consumer.Reason != b.Consumer.Reason
 }
 
 // sameLists reports whether two entries have counts of the same sources and rules.

@@ -75,6 +75,15 @@ func TestWhenAnEntryIsWorthAWrite(t *testing.T) {
 			counts(func(e *v1alpha1.Verification) { e.Packets++; e.InEpoch = &v1alpha1.Counts{Packets: 2} }), time.Second, 5000, report.Nothing},
 		{"another interface is written at once", counts(nil),
 			counts(func(e *v1alpha1.Verification) { e.Interface = "eth1" }), 20 * time.Second, 5000, report.Edge},
+		{"what takes the copies is written at once when it was looked at first", counts(nil), counts(consumed("False", "NobodyListens")), time.Second, 5000, report.Edge},
+		{"another verdict about that is written at once", counts(consumed("Unknown", "NoCopies")), counts(consumed("False", "NobodyListens")), 20 * time.Second, 5000, report.Edge},
+		{"one that changes again soon waits", counts(consumed("True", "ConsumerSeen")), counts(consumed("False", "NobodyListens")), 10 * time.Second, 1, report.Nothing},
+		{"that nobody looks any more is written", counts(consumed("True", "ConsumerSeen")), counts(nil), 20 * time.Second, 5000, report.Edge},
+		{"its numbers and names alone are not worth a write", counts(consumed("False", "NobodyListens")),
+			counts(func(e *v1alpha1.Verification) {
+				consumed("False", "NobodyListens")(e)
+				e.Consumer.Message = "the kernel refused 7"
+			}), time.Hour, 1, report.Nothing},
 	} {
 		t.Run(c.name, func(t *testing.T) { expectUrgency(t, c.was, c.is, c.after, c.sessions, c.want) })
 	}
@@ -96,6 +105,25 @@ func TestWhenAnEntryIsWorthAWrite(t *testing.T) {
 			t.Errorf("got urgency %d, want an edge", got)
 		}
 	})
+}
+
+// consumed is an entry's verdict about what takes the copies.
+func consumed(status metav1.ConditionStatus, reason string) func(*v1alpha1.Verification) {
+	return func(e *v1alpha1.Verification) {
+		e.Consumer = &v1alpha1.Consumer{Status: status, Reason: reason, Message: "the kernel refused 6"}
+	}
+}
+
+func TestTheFirstVerdictAboutTheConsumerDoesNotWaitForTheFirstEntry(t *testing.T) {
+	var p report.Pace
+	p.Written(noon, counts(nil), report.Level)
+	p.Written(noon.Add(time.Second), counts(consumed("Unknown", "NoCopies")), report.Level)
+	if got := p.Due(noon.Add(report.Level), counts(consumed("False", "NobodyListens")), report.Level); got == report.Edge {
+		t.Error("the second verdict is written sooner than an interval after the first")
+	}
+	if got := p.Due(noon.Add(report.Level+time.Second), counts(consumed("False", "NobodyListens")), report.Level); got != report.Edge {
+		t.Errorf("the second verdict has urgency %d", got)
+	}
 }
 
 func expectUrgency(t *testing.T, was, is v1alpha1.Verification, after time.Duration, sessions int, want report.Urgency) {

@@ -125,6 +125,8 @@ type Observation struct {
 	Imbalance int64
 	// Ended says that it counts the session no more.
 	Ended bool
+	// Consumer says what takes the copies, nil while that was not looked at.
+	Consumer *v1alpha1.Consumer
 }
 
 // Entry is the status entry, except the line of the last packet, which costs more than
@@ -134,7 +136,7 @@ func (t Totals) Entry(o Observation) v1alpha1.Verification {
 	e := v1alpha1.Verification{
 		Counts:        in.Counts,
 		Node:          o.Node,
-		Interface:     v1alpha1.FitASCII(o.Interface, maxInterface),
+		Interface:     v1alpha1.FitASCII(o.Interface, MaxInterface),
 		ObservedAt:    micro(o.At),
 		StartedAt:     optional(o.Started),
 		FirstPacketAt: optional(t.First),
@@ -145,6 +147,7 @@ func (t Totals) Entry(o Observation) v1alpha1.Verification {
 		Message:       v1alpha1.FitASCII(o.Message, maxText),
 		Shared:        v1alpha1.FitASCII(o.Shared, maxText),
 		Ended:         o.Ended,
+		Consumer:      fitted(o.Consumer),
 	}
 	if o.Concealed {
 		return e
@@ -158,6 +161,18 @@ func (t Totals) Entry(o Observation) v1alpha1.Verification {
 	}
 	e.Rules = in.Rules[:min(len(in.Rules), maxRules)]
 	return e
+}
+
+// fitted is a consumer within its bounds. Its texts name what programs and people of the node
+// have called things.
+func fitted(c *v1alpha1.Consumer) *v1alpha1.Consumer {
+	if c == nil {
+		return nil
+	}
+	return &v1alpha1.Consumer{
+		Status: c.Status, Reason: v1alpha1.FitASCII(c.Reason, maxReason), Partial: c.Partial,
+		Message: v1alpha1.FitASCII(c.Message, maxText), Remedy: v1alpha1.FitASCII(c.Remedy, maxText),
+	}
 }
 
 // micro cuts a time to what the API server keeps of a MicroTime, so that what is read
@@ -179,10 +194,12 @@ func optional(t time.Time) *metav1.MicroTime {
 const (
 	// MaxInterfaceID is that of a source's interface.
 	MaxInterfaceID = 64
+	// MaxInterface is that of the node's own.
+	MaxInterface = 64
 
-	maxInterface = 64
-	maxAddress   = 45
-	maxText      = 512
-	maxSources   = 10
-	maxRules     = 20
+	maxAddress = 45
+	maxReason  = 64
+	maxText    = 512
+	maxSources = 10
+	maxRules   = 20
 )

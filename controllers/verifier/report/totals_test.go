@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 
@@ -144,6 +145,10 @@ func TestWhateverWasSeenTheAPIServerTakesTheEntry(t *testing.T) {
 		entry := totals.Entry(report.Observation{
 			Node: "node-1", Interface: texts.Draw(t, "interface"), Message: strings.Repeat(texts.Draw(t, "message"), long), At: noon, Started: noon,
 			ForeignSender: netip.MustParseAddr("fe80::1").WithZone(texts.Draw(t, "zone")), Imbalance: stored.Imbalance,
+			Consumer: &v1alpha1.Consumer{
+				Status: metav1.ConditionFalse, Reason: strings.Repeat(texts.Draw(t, "reason"), long),
+				Message: strings.Repeat(texts.Draw(t, "said"), long), Remedy: strings.Repeat(texts.Draw(t, "remedy"), long),
+			},
 		})
 		entry.LastPacket = totals.LastPacket(4789)
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&entry)

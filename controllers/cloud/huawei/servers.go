@@ -1,0 +1,131 @@
+package huawei
+
+import (
+	"context"
+	"strings"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
+	ecs "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2"
+	ecsmodel "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/model"
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
+
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+type serversAnswer struct {
+	Objects        *[]server `json:"servers"`
+	Count          *int      `json:"count"`
+	HttpStatusCode int       `json:"-"`
+}
+
+type server struct {
+	ID         loose `json:"id"`
+	Name       loose `json:"name"`
+	Status     loose `json:"status"`
+	PowerState loose `json:"OS-EXT-STS:power_state"`
+	Flavor     struct {
+		ID   loose `json:"id"`
+		Name loose `json:"name"`
+	} `json:"flavor"`
+}
+
+// ListServers returns every server of the account. Its pages go by the last ID, and their answers
+// count all servers: the list ends where nothing more comes, and must then hold as many.
+func (c *client) ListServers(ctx context.Context) ([]cloud.Server, error) {
+	const op = "ListServersDetails"
+	caller, err := c.ecsService(op)
+	if err != nil {
+		return nil, err
+	}
+	limit := c.factory.page(pageOfServers)
+	read, counted := 0, 0
+	all, err := readPages(ctx, caller, op, limit, serverOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]server, *model.PageInfo, error) {
+			answer, err := ask[serversAnswer](hc, &ecsmodel.ListServersDetailsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListServersDetails())
+			if err != nil || answer.Objects == nil {
+				return nil, nil, err
+			}
+			n := len(*answer.Objects)
+			read += n
+			if answer.Count != nil {
+				counted = *answer.Count
+			}
+			info := afterLast(n, limit, func() string { return string((*answer.Objects)[n-1].ID) })
+			if n > 0 && read < counted { // the cloud made the page shorter
+				info.NextMarker = new(string((*answer.Objects)[n-1].ID))
+			}
+			return answer.Objects, info, nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	all = unique(all, func(s cloud.Server) string { return s.ID })
+	if len(all) < counted {
+		return nil, listError(op, "the list of servers ended before it held as many as the cloud counts")
+	}
+	return all, nil
+}
+
+// powerRunning is the power state of a server that runs.
+const powerRunning = "1"
+
+func serverOf(m *server) (cloud.Server, error) {
+	s := cloud.Server{
+		ID: string(m.ID), Name: string(m.Name), Status: strings.ToUpper(string(m.Status)), Flavor: string(m.Flavor.ID.or(m.Flavor.Name)),
+	}
+	s.Running = m.PowerState == powerRunning || m.PowerState == "" && s.Status == "ACTIVE"
+	return s, nil
+}
+
+type flavorsAnswer struct {
+	Objects        *[]flavor `json:"flavors"`
+	HttpStatusCode int       `json:"-"`
+}
+
+type flavor struct {
+	ID    loose `json:"id"`
+	Name  loose `json:"name"`
+	Specs struct {
+		Mirroring loose `json:"network_interface:traffic_mirroring_supported"`
+	} `json:"os_extra_specs"`
+}
+
+// ListFlavors returns every flavor of the region. It pages by the last ID, because these answers
+// carry no marker.
+func (c *client) ListFlavors(ctx context.Context) ([]cloud.Flavor, error) {
+	const op = "ListFlavors"
+	caller, err := c.ecsService(op)
+	if err != nil {
+		return nil, err
+	}
+	limit := c.factory.page(pageOfFlavors)
+	all, err := readPages(ctx, caller, op, limit, flavorOf,
+		func(hc *core.HcHttpClient, marker *string) (*[]flavor, *model.PageInfo, error) {
+			answer, err := ask[flavorsAnswer](hc, &ecsmodel.ListFlavorsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListFlavors())
+			if err != nil || answer.Objects == nil {
+				return nil, nil, err
+			}
+			n := len(*answer.Objects)
+			return answer.Objects, afterLast(n, limit, func() string { return string((*answer.Objects)[n-1].ID) }), nil
+		})
+	return unique(all, func(f cloud.Flavor) string { return f.Name }), err
+}
+
+func flavorOf(m *flavor) (cloud.Flavor, error) {
+	f := cloud.Flavor{Name: string(m.ID.or(m.Name))}
+	if says := string(m.Specs.Mirroring); strings.EqualFold(says, "true") || strings.EqualFold(says, "false") {
+		f.Mirrors = new(strings.EqualFold(says, "true"))
+	}
+	return f, nil
+}
+
+// ecsService gives the caller of the ECS service.
+func (c *client) ecsService(op string) (*caller, error) {
+	if c.ecs == nil {
+		return nil, &cloud.Error{
+			Class: cloud.ClassUnsupported, Op: op, Unsent: true,
+			Message: "the ECS service of region " + c.account.Region + " is not known to this version",
+		}
+	}
+	return c.ecs, nil
+}

@@ -1,0 +1,213 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+// firstOfClients is the first port from which a host opens connections by itself (Linux,
+// net.ipv4.ip_local_port_range; other systems begin later).
+const firstOfClients = 32768
+
+// sourceGroupDenies: the groups of a source let nothing pass that a rule of the filter accepts, and
+// "packets that a security group or network ACL of the mirror source drops are not mirrored" (user
+// guide, constraints). Only where that is sure: groups are stateful, and answers to what they
+// allow pass.
+func sourceGroupDenies(k *Known) (seen sight) {
+	if !k.Path.Groups.Read {
+		return seen
+	}
+	for i := range k.Path.Sources {
+		source := &k.Path.Sources[i]
+		if source.Unguarded || len(source.SecurityGroups) == 0 || !slices.Contains(k.sources(), source.ID) {
+			continue
+		}
+		k.holdsBack(source, &seen, guard{
+			reason: v1alpha1.ReasonSourceGroupDenies,
+			called: k.groupsCalled(source) + " of " + k.nameOf(source.ID),
+			in:     k.firstGroup(source),
+			steps: func(_ cloud.Rule, d cloud.Direction, t traffic) []step {
+				return k.groupSteps(source, d, t, nil)
+			},
+		})
+	}
+	return seen
+}
+
+// sourceACLDenies: the same of the network ACL of a source's subnet. It does not judge what stays
+// inside of the subnet, so nothing is said of rules whose peers may be there.
+func sourceACLDenies(k *Known) (seen sight) {
+	if !k.Path.ACLs.Read || !k.Path.Interfaces.Read {
+		return seen
+	}
+	for i := range k.Path.Sources {
+		source := &k.Path.Sources[i]
+		acl := k.aclOf(source.SubnetID)
+		if acl == nil || source.SubnetID == "" || !slices.Contains(k.sources(), source.ID) || acl.Enabled && (acl.Ingress == nil || acl.Egress == nil) {
+			continue
+		}
+		off := ""
+		if !acl.Enabled {
+			off = ", which is switched off,"
+		}
+		k.holdsBack(source, &seen, guard{
+			reason: v1alpha1.ReasonNetworkACLDenies,
+			called: fmt.Sprintf("%s of the subnet of %s%s", k.aclCalled(acl), k.nameOf(source.ID), off),
+			in:     k.aclCalled(acl),
+			steps: func(r cloud.Rule, d cloud.Direction, t traffic) []step {
+				if k.inSubnet(source.SubnetID, peerOf(r)) {
+					return []step{{fit: some, allow: true}}
+				}
+				return k.aclSteps(acl, d, t)
+			},
+		})
+	}
+	return seen
+}
+
+func peerOf(r cloud.Rule) netip.Prefix {
+	if r.Direction == cloud.Ingress {
+		return r.Source
+	}
+	return r.Destination
+}
+
+// inSubnet reports whether some of the addresses may be in a subnet, by the interfaces there. The
+// zero value means any address.
+func (k *Known) inSubnet(subnet string, addresses netip.Prefix) bool {
+	if !addresses.IsValid() {
+		return true
+	}
+	for _, i := range k.Path.Interfaces.Value {
+		if i.SubnetID == subnet && slices.ContainsFunc(i.Addresses, addresses.Contains) {
+			return true
+		}
+	}
+	return false
+}
+
+// guard is who may hold back packets at a source.
+type guard struct {
+	reason string
+	// called is how a message calls it, and in where a rule is to be added.
+	called, in string
+	// steps are its rules as the traffic of a filter's rule meets them.
+	steps func(r cloud.Rule, d cloud.Direction, t traffic) []step
+}
+
+// holdsBack looks at each rule of the filter that may accept packets of a source.
+func (k *Known) holdsBack(source *cloud.Interface, seen *sight, g guard) {
+	accepting, sure := k.accepting(source)
+	held := slices.DeleteFunc(slices.Clone(accepting), func(r cloud.Rule) bool { return !k.isHeldBack(source, r, g) })
+	if len(held) == 0 {
+		return
+	}
+	first := held[0]
+	verb, way := "in", "inbound"
+	if first.Direction == cloud.Egress {
+		verb, way = "out", "outbound"
+	}
+	more := ""
+	if n := len(held) - 1; n > 0 {
+		more = fmt.Sprintf(", nor those of %d more of its rules", n)
+	}
+	t, _ := trafficOf(source, first)
+	peer := "any address"
+	if p := peerOf(first); p.IsValid() {
+		peer = p.String()
+	}
+	seen.stop(obstacle{
+		reason: g.reason, source: source.ID, partly: !sure || len(held) < len(accepting),
+		message: plain("%s lets %s no packet that the filter's %s rule %d is to copy (%s)%s; what is held back there is never copied",
+			g.called, verb, strings.ToLower(string(first.Direction)), first.Priority, plan.Describe(first.RuleSpec), more),
+		remedy: plain("allow %s %s%s %s %s in %s, or mirror something else", way, first.Protocol, portOf(t.destinationPorts),
+			map[string]string{"in": "from", "out": "to"}[verb], peer, g.in),
+	})
+}
+
+func portOf(r cloud.PortRange) string {
+	if r == (cloud.PortRange{}) {
+		return ""
+	}
+	return " " + portsText([]cloud.PortRange{r})
+}
+
+// accepting are the rules of the filter that may accept a packet of a source by its addresses, and
+// whether these are all.
+func (k *Known) accepting(source *cloud.Interface) (accepting []cloud.Rule, all bool) {
+	if k.Path.Filter == nil {
+		return nil, false
+	}
+	all = true
+	for _, r := range plan.InOrder(k.Path.Filter.Rules) {
+		if r.Unreadable != "" {
+			all = false
+			continue
+		}
+		if _, may := trafficOf(source, r); r.Accept && may {
+			accepting = append(accepting, r)
+		}
+	}
+	return accepting, all
+}
+
+// trafficOf is what a rule of the filter accepts at a source, and whether that is anything.
+func trafficOf(source *cloud.Interface, r cloud.Rule) (traffic, bool) {
+	t := traffic{
+		ipv6: r.IPv6, source: r.Source, destination: r.Destination, sourcePorts: r.SourcePorts, destinationPorts: r.DestinationPorts,
+		protocol: map[cloud.Protocol]int{
+			cloud.TCP: protoTCP, cloud.UDP: protoUDP, cloud.ICMP: protoICMP, cloud.ICMPv6: protoICMPv6, cloud.All: allProtocols,
+		}[r.Protocol],
+	}
+	local := &t.destination
+	if r.Direction == cloud.Egress {
+		local = &t.source
+	}
+	mine := slices.DeleteFunc(slices.Clone(source.Addresses), func(a netip.Addr) bool {
+		return a.Is6() != r.IPv6 || local.IsValid() && !local.Contains(a)
+	})
+	if len(mine) == 1 {
+		*local = netip.PrefixFrom(mine[0], mine[0].BitLen())
+	}
+	return t, len(mine) > 0
+}
+
+// answers is the traffic to which this one would be the answers.
+func (t traffic) answers() traffic {
+	t.source, t.destination = t.destination, t.source
+	t.sourcePorts, t.destinationPorts = t.destinationPorts, t.sourcePorts
+	return t
+}
+
+// isHeldBack reports whether no packet that a rule of the filter accepts passes the guard: none
+// that opens a flow, and none that answers one.
+func (k *Known) isHeldBack(source *cloud.Interface, r cloud.Rule, g guard) bool {
+	t, _ := trafficOf(source, r)
+	other := cloud.Egress
+	if r.Direction == cloud.Egress {
+		other = cloud.Ingress
+	}
+	return heldBack(g.steps(r, r.Direction, t)) && (k.noAnswers(r) || heldBack(g.steps(r, other, t.answers())))
+}
+
+// noAnswers reports whether the packets of a rule are surely no answers: they go to ports from which
+// no host opens connections. With UDP some do (NTP, IKE, SIP), so that is sure only as long as
+// nothing came.
+func (k *Known) noAnswers(r cloud.Rule) bool {
+	to, from := r.DestinationPorts, r.SourcePorts
+	if to == (cloud.PortRange{}) || to.High >= firstOfClients || from != (cloud.PortRange{}) && from.Low < 1024 {
+		return false
+	}
+	return r.Protocol == cloud.TCP || r.Protocol == cloud.UDP && !k.anyCame()
+}
+
+// anyCame reports whether a copy that the filter accepts was counted since the last change.
+func (k *Known) anyCame() bool {
+	return slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return k.inEpoch(e).Packets > 0 })
+}

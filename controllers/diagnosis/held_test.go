@@ -1,0 +1,188 @@
+package diagnosis_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// filterRule is an accepting one.
+func filterRule(direction cloud.Direction, priority int, protocol cloud.Protocol, source, destination string, port uint16) cloud.Rule {
+	r := cloud.Rule{ID: "rule-f", RuleSpec: cloud.RuleSpec{
+		Direction: direction, Priority: priority, Accept: true, Protocol: protocol, DestinationPorts: cloud.PortRange{Low: port, High: port},
+	}}
+	if source != "" {
+		r.Source = netip.MustParsePrefix(source)
+	}
+	if destination != "" {
+		r.Destination = netip.MustParsePrefix(destination)
+	}
+	return r
+}
+
+func (w *way) filter(rules ...cloud.Rule) { w.Filter.Rules = rules }
+
+const neverCopied = "; what is held back there is never copied"
+
+func TestTheSourcesGroupsHoldBackWhatTheySurelyLetNothingPassOf(t *testing.T) {
+	held := func(severity, said string) []finding {
+		return []finding{{severity, "SourceGroupDenies", "source 10.0.0.11", `security group "sources" of 10.0.0.11 ` + said + neverCopied, ""}}
+	}
+	const ingress = "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 TCP from anywhere to anywhere port 1234)"
+	egressDenied := cloud.GroupRule{ID: "3", Direction: cloud.Egress, Priority: 1}
+	udp := filterRule(cloud.Ingress, 1, cloud.UDP, "", "", 1234)
+	for name, c := range map[string]struct {
+		edit func(*way)
+		want []finding
+	}{
+		"nothing where a rule lets it in":            {func(*way) {}, nil},
+		"requests that no rule lets in":              {func(w *way) { w.rules(groupOfSources, outwards("1")) }, held("Error", ingress)},
+		"requests that a rule denies before another": {func(w *way) { w.rules(groupOfSources, deny("1", "tcp", 0, ""), allow("2", "", 0, ""), outwards("3")) }, held("Error", ingress)},
+		"not where a rule lets in some of the peers": {func(w *way) { w.rules(groupOfSources, allow("1", "", 0, "10.9.0.0/16"), outwards("2")) }, nil},
+		"not where a denial is for some of the peers": {func(w *way) {
+			w.rules(groupOfSources, deny("1", "", 0, "10.9.0.0/16"), allow("2", "", 0, ""), outwards("3"))
+		}, nil},
+		"requests from peers that no rule lets in": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.8.0.0/16", "", 1234))
+				w.rules(groupOfSources, allow("1", "", 0, "10.9.0.0/16"), outwards("2"))
+			},
+			held("Error", "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 TCP from 10.8.0.0/16 to anywhere port 1234)"),
+		},
+		"not what may be an answer: to a port of clients": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 40000))
+				w.rules(groupOfSources, outwards("1"))
+			}, nil,
+		},
+		"not what may be an answer: from a port of servers": {
+			func(w *way) {
+				r := filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234)
+				r.SourcePorts = cloud.PortRange{Low: 443, High: 443}
+				w.filter(r)
+				w.rules(groupOfSources, outwards("1"))
+			}, nil,
+		},
+		"what would be an answer, where nothing goes out either": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.All, "", "", 0))
+				w.rules(groupOfSources, egressDenied)
+			},
+			held("Error", "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 All from anywhere to anywhere)"),
+		},
+		"UDP, as long as nothing came": {
+			func(w *way) { w.filter(udp); w.rules(groupOfSources, outwards("1")) },
+			held("Error", "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 UDP from anywhere to anywhere port 1234)"),
+		},
+		"not UDP once something came, as it may be an answer": {
+			func(w *way) {
+				w.filter(udp)
+				w.rules(groupOfSources, outwards("1"))
+				w.known.Session.Status.Verification[0].InEpoch = &v1alpha1.Counts{Packets: 1}
+			}, nil,
+		},
+		"what is sent": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Egress, 1, cloud.TCP, "", "10.8.0.0/16", 443))
+				w.rules(groupOfSources, allow("1", "tcp", 1234, ""))
+			},
+			held("Error", "lets out no packet that the filter's egress rule 1 is to copy (Accept IPv4 TCP from anywhere to 10.8.0.0/16 port 443)"),
+		},
+		"some rules of the filter, which is said as a part": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234), filterRule(cloud.Ingress, 2, cloud.TCP, "", "", 80))
+				w.rules(groupOfSources, allow("1", "tcp", 80, ""), outwards("2"))
+			}, held("Warning", ingress),
+		},
+		"several rules of the filter": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234), filterRule(cloud.Ingress, 2, cloud.TCP, "", "", 80))
+				w.rules(groupOfSources, outwards("2"))
+			}, held("Error", ingress+", nor those of 1 more of its rules"),
+		},
+		"not by a rule that can't be read": {
+			func(w *way) {
+				w.rules(groupOfSources, with(allow("1", "", 0, ""), func(r *cloud.GroupRule) { r.Unreadable = "action" }), outwards("2"))
+			}, nil,
+		},
+		"not where a rule for members may let some in": {
+			func(w *way) {
+				w.rules(groupOfSources, with(allow("1", "", 0, ""), func(r *cloud.GroupRule) { r.RemoteGroupID = groupOfTarget }), outwards("2"))
+			}, nil,
+		},
+		"not where who is a member is not known": {
+			func(w *way) {
+				w.Interfaces.Read = false
+				w.rules(groupOfSources, with(allow("1", "", 0, ""), func(r *cloud.GroupRule) { r.RemoteGroupID = "sg-9" }), outwards("2"))
+			}, nil,
+		},
+		"not without a group that is listed": {func(w *way) { w.Sources[0].SecurityGroups = []string{"sg-9"} }, nil},
+		"not without port security":          {func(w *way) { w.rules(groupOfSources); w.Sources[0].Unguarded = true }, nil},
+		"not by a rule for other addresses than the source's": {
+			func(w *way) {
+				w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "", "10.0.0.12/32", 1234))
+				w.rules(groupOfSources, outwards("1"))
+			}, nil,
+		},
+		"not by a rule that rejects": {
+			func(w *way) {
+				r := filterRule(cloud.Ingress, 1, cloud.TCP, "", "", 1234)
+				r.Accept = false
+				w.filter(r)
+				w.rules(groupOfSources, outwards("1"))
+			}, nil,
+		},
+		"not without a filter": {func(w *way) { w.Path.Filter = nil; w.rules(groupOfSources) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay()
+			w.one()
+			c.edit(w)
+			got := w.found()
+			for i := range got {
+				got[i].remedy = ""
+			}
+			same(t, "the findings", c.want, got, cmpFinding)
+		})
+	}
+}
+
+func TestWhatTheSourcesGroupHoldsBackIsMendedThere(t *testing.T) {
+	w := newWay()
+	w.rules(groupOfSources, outwards("1"))
+	w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.8.0.0/16", "", 1234))
+	same(t, "the remedy", `allow inbound TCP 1234 from 10.8.0.0/16 in security group "sources", or mirror something else`, w.found()[0].remedy)
+}
+
+func TestTheNetworkACLOfASourceHoldsBackWhatItSurelyLetsNothingPassOf(t *testing.T) {
+	acl := func(w *way, enabled bool, ingress ...cloud.ACLRule) {
+		w.one()
+		w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.8.0.0/16", "", 1234))
+		w.ACLs.Value = []cloud.NetworkACL{{
+			ID: "acl-1", Name: "strict", Enabled: enabled, Subnets: []string{subnetID}, Ingress: append([]cloud.ACLRule{}, ingress...), Egress: []cloud.ACLRule{},
+		}}
+	}
+	const lets = "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 TCP from 10.8.0.0/16 to anywhere port 1234)" + neverCopied
+	const remedy = `allow inbound TCP 1234 from 10.8.0.0/16 in network ACL "strict", or mirror something else`
+	looks(t, map[string]look{
+		"without a rule": {
+			edit:  func(w *way) { acl(w, true) },
+			found: []finding{{"Error", "NetworkACLDenies", "source 10.0.0.11", `network ACL "strict" of the subnet of 10.0.0.11 ` + lets, remedy}},
+		},
+		"one that is switched off": {
+			edit: func(w *way) { acl(w, false, cloud.ACLRule{Allow: true}) },
+			found: []finding{{"Error", "NetworkACLDenies", "source 10.0.0.11",
+				`network ACL "strict" of the subnet of 10.0.0.11, which is switched off, ` + lets, remedy}},
+		},
+		"not where a rule allows some": {edit: func(w *way) {
+			acl(w, true, cloud.ACLRule{Allow: true, Protocol: "tcp", Source: netip.MustParsePrefix("10.8.4.0/24")})
+		}},
+		"not what may come from inside of the subnet": {
+			edit: func(w *way) { acl(w, true); w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.0.0.0/16", "", 1234)) },
+		},
+		"not where the peers are not known": {edit: func(w *way) { acl(w, true); w.Interfaces.Read = false }},
+		"not by rules that were not read":   {edit: func(w *way) { acl(w, true); w.ACLs.Value[0].Ingress = nil }},
+	})
+}

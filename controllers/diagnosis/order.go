@@ -1,0 +1,183 @@
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+)
+
+// takenEarlier: sessions that are tried before this one decide about packets that its filter
+// accepts: about all, or some, of each source. By all sessions with a source in common and their
+// filters: the smallest session priority is tried first, a packet is copied once at most, and a rule
+// that rejects it keeps it from all later sessions (user guide, "Traffic Mirroring": matching of
+// mirror sessions).
+func takenEarlier(k *Known) []v1alpha1.Finding {
+	if k.Path == nil || k.noCopiesWanted() != "" || k.Path.Filter == nil {
+		return nil
+	}
+	own, known := accepted(k.Path.Filter.Rules)
+	if !known || own.none() {
+		return nil
+	}
+	earlier := k.Path.earlier()
+	var losses []loss
+	wholly := 0
+	for _, source := range k.Path.Sources {
+		l := lossOf(source, own, earlier)
+		if l.whole && k.copying(source.ID) || len(l.takers) == 0 {
+			continue
+		}
+		if l.whole {
+			wholly++
+		}
+		losses = append(losses, l)
+	}
+	return k.Path.findingsOf(losses, wholly == len(k.Path.Sources))
+}
+
+// earlier are the sessions that are tried before this one, in their order.
+func (p *Path) earlier() []Other {
+	var all []Other
+	for _, o := range p.Others {
+		if o.Enabled && o.Priority < p.Session.Priority {
+			all = append(all, o)
+		}
+	}
+	slices.SortStableFunc(all, inTurn)
+	return all
+}
+
+// inTurn orders sessions as they are tried.
+func inTurn(a, b Other) int { return cmp.Or(a.Priority-b.Priority, cmp.Compare(a.ID, b.ID)) }
+
+// loss is what earlier sessions decide of the packets of a source that a filter accepts.
+type loss struct {
+	source cloud.Interface
+	// whole is whether nothing is left.
+	whole  bool
+	takers []taker
+}
+
+// taker is a rule of an earlier session that decides about some of the packets.
+type taker struct {
+	session Other
+	rule    cloud.RuleSpec
+}
+
+// lossOf goes through the rules of the earlier sessions as the cloud does. Of a session whose filter
+// is not known, or has a rule that can't be read, nothing is said.
+func lossOf(source cloud.Interface, own packets, earlier []Other) loss {
+	by := carrierOf(source)
+	l, left := loss{source: source}, by.carries(own)
+	if !left.some() {
+		return l // that the filter matches nothing is said apart
+	}
+	for _, session := range earlier {
+		if session.Filter == nil || !slices.Contains(session.Sources, source.ID) || slices.ContainsFunc(session.Filter.Rules, unreadable) {
+			continue
+		}
+		for _, i := range inOrder(session.Filter.Rules) {
+			rule := session.Filter.Rules[i].RuleSpec
+			whole, some := boxOf(rule)
+			if !some {
+				continue
+			}
+			taken, rest := left.split(whole)
+			if rest.unknown {
+				return loss{source: source}
+			}
+			if by.carries(taken).some() {
+				l.takers = append(l.takers, taker{session, rule})
+			}
+			left = by.carries(rest)
+		}
+	}
+	l.whole = left.none()
+	return l
+}
+
+func unreadable(r cloud.Rule) bool { return r.Unreadable != "" }
+
+// findingsOf are the findings: one where all sources lose the same, else one for each source that
+// loses something.
+func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
+	if len(losses) == 0 {
+		return nil
+	}
+	same := func(l loss) bool {
+		return l.whole == losses[0].whole && slices.EqualFunc(l.takers, losses[0].takers, sameTaker)
+	}
+	if len(losses) == len(p.Sources) && !slices.ContainsFunc(losses, func(l loss) bool { return !same(l) }) {
+		f := p.lost(losses[0], listed(addressesOfAll(p.Sources)))
+		f.Subject = losses[0].takers[0].session.Name
+		if all {
+			f.Severity = v1alpha1.SeverityError
+		}
+		return []v1alpha1.Finding{f}
+	}
+	var findings []v1alpha1.Finding
+	for _, l := range losses {
+		f := p.lost(l, addressOf(l.source))
+		f.Subject = sourceSubject(l.source)
+		if all {
+			f.Severity = v1alpha1.SeverityError
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func sameTaker(a, b taker) bool { return a.session.ID == b.session.ID && a.rule == b.rule }
+
+// lost is the finding of a loss.
+func (p *Path) lost(l loss, of string) v1alpha1.Finding {
+	f := warning(v1alpha1.DecidedByRead, v1alpha1.ReasonTakenEarlier, "", "")
+	if !l.takers[0].rule.Accept {
+		f.Reason = v1alpha1.ReasonRejectedEarlier
+	}
+	what := "some"
+	if l.whole {
+		what = "all"
+	}
+	var by []string
+	for _, t := range l.takers {
+		by = append(by, p.says(t))
+	}
+	f.Message = fmt.Sprintf("%s of the packets of %s that this session's filter accepts are decided before it: %s; each packet is copied once at most",
+		what, of, listedBy(by, "; "))
+	f.Remedy = p.goBefore(l.takers)
+	return f
+}
+
+// says what a rule of another session does.
+func (p *Path) says(t taker) string {
+	verb := "rejects"
+	if t.rule.Accept {
+		verb = "copies"
+	}
+	if p.Private {
+		return t.session.Name + ", which is tried before this one, " + verb + " them"
+	}
+	return fmt.Sprintf("%s (priority %d, this one's is %d) %s %s, by its %s", t.session.Name, t.session.Priority, p.Session.Priority, verb, matches(t.rule), ruleName(t.rule))
+}
+
+// goBefore is how the packets come to this session.
+func (p *Path) goBefore(takers []taker) string {
+	first := takers[0].session
+	for _, t := range takers {
+		if t.session.Priority < first.Priority {
+			first = t.session
+		}
+	}
+	switch {
+	case p.Private:
+		return "give this session a smaller spec.priority, or mirror something else"
+	case first.Priority <= 1:
+		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, p.Session.Priority)
+	default:
+		return fmt.Sprintf("give this session a spec.priority below %d, so that it gets the packets that both are to copy, or narrow the filter of %s", first.Priority, first.Name)
+	}
+}

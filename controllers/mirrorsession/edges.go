@@ -1,0 +1,98 @@
+package mirrorsession
+
+import (
+	"time"
+
+	"vpcmirror.io/operator/controllers/diagnosis"
+)
+
+const (
+	// edgeAge is how much older than an edge an answer of the cloud may be that serves it. Copies are
+	// missed only after they did not come for longer, so whatever stopped them was there before.
+	// And as any answer that young serves, the edges of an account ask no more often.
+	edgeAge = 10 * time.Second
+	// firstRepeat is after how long the cloud is asked again while copies don't come. Each time
+	// after that takes twice as long.
+	firstRepeat = 20 * time.Second
+)
+
+// edges are the moments at which the counts of a session give reason to ask the cloud what has
+// changed: copies have stopped, or don't come, or come again. It is a value that a process keeps
+// for each session. The zero value has seen nothing.
+type edges struct {
+	// streams are what is awaited, by the interface of the source; all together have no name.
+	streams map[string]stream
+	// resumed is when to ask because copies come again that were said to be kept out, zero for not.
+	resumed time.Time
+}
+
+// stream is what is awaited from one source, or from all.
+type stream struct {
+	// moved is when its count moved last.
+	moved time.Time
+	// due is when to ask the cloud if it does not move, zero for not at all.
+	due time.Time
+	// repeat is how long after that to ask again.
+	repeat time.Duration
+	// missed is true once the cloud was asked, because it stood still.
+	missed bool
+}
+
+// track takes in what is awaited now. blocked is whether something was said to be in the way.
+func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) edges {
+	next := edges{streams: make(map[string]stream, len(awaited)), resumed: e.resumed}
+	for _, a := range awaited {
+		was, known := e.streams[a.Source]
+		switch {
+		case known && was.moved.Equal(a.Since) && was.missed:
+			next.streams[a.Source] = was
+			continue
+		case known && was.missed && blocked && next.resumed.IsZero():
+			// An answer of before may say what is over by now.
+			next.resumed = now.Add(edgeAge)
+		}
+		next.streams[a.Source] = stream{moved: a.Since, due: a.Since.Add(a.Within), repeat: firstRepeat}
+	}
+	if len(awaited) == 0 {
+		next.resumed = time.Time{}
+	}
+	return next
+}
+
+// due reports whether the cloud is to be asked now.
+func (e edges) due(now time.Time) bool { return e.next(now) == 0 }
+
+// asked notes that the cloud is asked now. Beyond most the copies that don't come are left to
+// the comparison that comes so often anyway.
+func (e edges) asked(now time.Time, most time.Duration) edges {
+	next := edges{streams: make(map[string]stream, len(e.streams))}
+	for source, s := range e.streams {
+		if !s.due.IsZero() && !now.Before(s.due) {
+			s.missed, s.due = true, time.Time{}
+			if s.repeat < most {
+				s.due = now.Add(s.repeat)
+			}
+			s.repeat *= 2
+		}
+		next.streams[source] = s
+	}
+	return next
+}
+
+// never is longer than anything waits.
+const never = time.Duration(1<<63 - 1)
+
+// next is after how long the cloud is to be asked, never when nothing is awaited.
+func (e edges) next(now time.Time) time.Duration {
+	soonest := never
+	at := func(due time.Time) {
+		if !due.IsZero() {
+			soonest = min(soonest, max(due.Sub(now), 0))
+		}
+	}
+	at(e.resumed)
+	for _, s := range e.streams {
+		at(s.due)
+	}
+	return soonest
+}

@@ -1,0 +1,110 @@
+package mirrorsession
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vpcmirror.io/operator/controllers/diagnosis"
+)
+
+// asks lets time pass and returns when the cloud was asked, counted from the beginning.
+// moves says when the count of each source has moved by then.
+func asks(t *testing.T, until, resync time.Duration, blocked bool, moves func(after time.Duration) []diagnosis.Awaited) (at []time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	var e edges
+	for after := time.Duration(0); after <= until; {
+		now := time.Now()
+		e = e.track(now, moves(after), blocked)
+		if e.due(now) {
+			at = append(at, after)
+			e = e.asked(now, resync)
+		}
+		time.Sleep(min(max(e.next(time.Now()), time.Millisecond), time.Second))
+		after = time.Since(begin)
+	}
+	return at
+}
+
+// seconds are so many of them.
+func seconds(all ...int) (out []time.Duration) {
+	for _, s := range all {
+		out = append(out, time.Duration(s)*time.Second)
+	}
+	return out
+}
+
+func TestTheCloudIsAskedOnceWhenCopiesStopAndThenEverLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		got := asks(t, 20*time.Minute, 10*time.Minute, false, func(after time.Duration) []diagnosis.Awaited {
+			last := min(after.Truncate(time.Second), 50*time.Second) // when the last copy came
+			return []diagnosis.Awaited{{Since: begin.Add(last), Within: 22 * time.Second}}
+		})
+		same(t, "asked at", seconds(72, 92, 132, 212, 372, 692), got)
+	})
+}
+
+func TestWhileCopiesComeNobodyIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		got := asks(t, time.Hour, 10*time.Minute, true, func(after time.Duration) []diagnosis.Awaited {
+			return []diagnosis.Awaited{{Since: begin.Add(after.Truncate(15 * time.Second)), Within: 22 * time.Second}}
+		})
+		same(t, "asked at", nil, got)
+	})
+}
+
+func TestOneSourceOfWhichNothingComesIsAskedForToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		got := asks(t, 5*time.Minute, time.Minute, false, func(after time.Duration) []diagnosis.Awaited {
+			return []diagnosis.Awaited{
+				{Since: begin.Add(after.Truncate(time.Second)), Within: 22 * time.Second},
+				{Source: "a", Since: begin.Add(after.Truncate(time.Second)), Within: 22 * time.Second},
+				{Source: "b", Since: begin, Within: 22 * time.Second},
+			}
+		})
+		same(t, "asked at", seconds(22, 42, 82), got)
+	})
+}
+
+func TestCopiesThatComeAgainAreAnEdgeWhereSomethingWasSaidToBeInTheWay(t *testing.T) {
+	for blocked, want := range map[bool][]time.Duration{true: seconds(22, 42, 60), false: seconds(22, 42)} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			got := asks(t, 5*time.Minute, 10*time.Minute, blocked, func(after time.Duration) []diagnosis.Awaited {
+				last := time.Duration(0)
+				if after >= 50*time.Second {
+					last = after.Truncate(time.Second)
+				}
+				return []diagnosis.Awaited{{Since: begin.Add(last), Within: 22 * time.Second}}
+			})
+			same(t, "asked at", want, got)
+		})
+	}
+}
+
+func TestWhereNothingIsAwaitedNobodyIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		got := asks(t, time.Hour, 10*time.Minute, true, func(after time.Duration) []diagnosis.Awaited {
+			if after >= 30*time.Second {
+				return nil // switched off, for example
+			}
+			return []diagnosis.Awaited{{Since: begin, Within: 22 * time.Second}}
+		})
+		same(t, "asked at", seconds(22), got)
+	})
+}
+
+func TestAFrequentComparisonLeavesNothingToBeAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		got := asks(t, time.Hour, 10*time.Second, false, func(time.Duration) []diagnosis.Awaited {
+			return []diagnosis.Awaited{{Since: begin, Within: 22 * time.Second}}
+		})
+		same(t, "asked at", seconds(22), got)
+	})
+}

@@ -1,0 +1,164 @@
+package mirrorsession
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+const (
+	// changedAge is how old an answer may be that a changed spec is judged by.
+	changedAge = 30 * time.Second
+	// holdOff is for how long an account is not read for the way of copies after it gave no
+	// answer to that.
+	holdOff = 20 * time.Second
+)
+
+// expectCopies looks whether the counts are an edge, so that whatever this reconcile reads of the
+// cloud must be of now.
+func (s *scope) expectCopies(ctx context.Context) {
+	s.began = s.Clock()
+	memo := s.reconciler.observed.of(s.session)
+	known := s.known(ctx, s.began)
+	known.Movement = memo.movement.Next(known)
+	memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
+	if memo.edges.due(s.began) {
+		memo.edges = memo.edges.asked(s.began, s.Resync)
+		s.NotBefore = s.began.Add(-edgeAge)
+	}
+	s.reconciler.observed.keep(s.session, memo)
+}
+
+// pathBlocked reports whether something is said to be in the way.
+func pathBlocked(s *v1alpha1.MirrorSession) bool {
+	return meta.IsStatusConditionFalse(s.Status.Conditions, v1alpha1.ConditionPathClear)
+}
+
+// readPath reads of the cloud what decides whether copies can get to the target, after all else
+// was done, and however that ended. That it can't be read changes nothing: what was said stays.
+func (s *scope) readPath(ctx context.Context, outcome error) {
+	account := s.Cloud.Account()
+	memo := s.reconciler.observed.of(s.session)
+	if ctx.Err() != nil || !answers(outcome) {
+		return
+	}
+	if until := s.reconciler.observed.heldOff(account); until.After(s.began) {
+		s.pathAgain = until
+		return
+	}
+	r := &pathReader{scope: s, since: s.pathSince(memo), before: memo.path}
+	if r.before == nil {
+		r.before = &diagnosis.Path{}
+	}
+	path := r.read(ctx)
+	s.pathAgain = s.reconciler.observed.answered(account, s.began, s.Resync, r.failed == nil)
+	if path == nil {
+		return
+	}
+	memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
+	s.reconciler.observed.keep(s.session, memo)
+}
+
+// answers reports whether the cloud would answer a read, by how a reconcile ended.
+func answers(outcome error) bool {
+	if outcome == nil {
+		return true
+	}
+	switch cloud.ClassOf(outcome) {
+	case cloud.ClassServer, cloud.ClassThrottled, cloud.ClassAuthentication:
+		return false
+	default:
+		return lifecycle.Diagnose(outcome) != nil // else it is the API server that does not
+	}
+}
+
+// pathSince is how old the answers may be: as old as all others in the steady state, of now on
+// request and at an edge, and rather new when the spec or what is in the cloud has changed.
+func (s *scope) pathSince(memo observation) time.Time {
+	changed := memo.generation != s.session.Generation || memo.epoch != s.session.Status.Epoch
+	if memo.path == nil { // this process has just begun
+		said := meta.FindStatusCondition(s.storedSession().Status.Conditions, v1alpha1.ConditionPathClear)
+		changed = said == nil || said.ObservedGeneration != s.session.Generation
+	}
+	switch {
+	case lifecycle.ReconcileRequested(s.session):
+		if came, seen := s.reconciler.observed.requestedAt(s.session); seen {
+			return came
+		}
+		return s.began
+	case !s.NotBefore.IsZero():
+		return s.NotBefore
+	case changed:
+		return s.began.Add(-changedAge)
+	default:
+		return s.began.Add(-s.Resync)
+	}
+}
+
+// interfacesSince is how old an answer about a single interface may be. An edge asks for one list
+// that all sessions share; only where that lacks an interface is each asked for anew.
+func (s *scope) interfacesSince(ctx context.Context) time.Time {
+	since := s.FreshSince()
+	if s.NotBefore.IsZero() || !since.Equal(s.NotBefore) {
+		return since
+	}
+	all, err := s.Inventory.Interfaces(ctx, s.Cloud, s.NotBefore)
+	for _, r := range resolvedOf(s.session) {
+		if _, there := all[r.InterfaceID]; err == nil && !there {
+			return since
+		}
+	}
+	return s.began.Add(-s.Resync)
+}
+
+// wakeFilter lets the MirrorFilter be reconciled where the cloud's list shows that its filter is
+// not what its spec wants: that same list serves it.
+func (s *scope) wakeFilter(all []cloud.Filter) {
+	f := s.filter
+	if f == nil || !status.IsSynced(f) || f.Spec.Suspend || !f.DeletionTimestamp.IsZero() {
+		return
+	}
+	want, err := plan.FilterFrom(f, s.Mark(f, 1))
+	if err != nil {
+		return // which its own conditions say
+	}
+	have := find(all, f.Status.ID, func(f cloud.Filter) string { return f.ID })
+	if have == nil || len(plan.DiffFilter(want, *have).Changes) > 0 {
+		s.Filters.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(f)})
+	}
+}
+
+// find is the one of a list that has the ID, nil for none.
+func find[T any](all []T, id string, idOf func(T) string) *T {
+	if i := slices.IndexFunc(all, func(one T) bool { return idOf(one) == id }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// mirrored is the session as the cloud has it, or as it would be made, without an ID then.
+func (s *scope) mirrored() cloud.Session {
+	if s.have != nil {
+		return *s.have
+	}
+	n, spec := s.chosen, s.session.Spec
+	if n.Priority == 0 && spec.Priority != nil {
+		n.Priority = int(*spec.Priority)
+	}
+	if n.VNI == 0 && spec.VNI != nil {
+		n.VNI = int(*spec.VNI)
+	}
+	want := s.want(n)
+	return cloud.Session{SessionSpec: want.SessionSpec, Sources: want.Sources}
+}

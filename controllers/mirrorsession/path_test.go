@@ -1,0 +1,102 @@
+package mirrorsession
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/lifecycle"
+)
+
+func TestHowOldAnAnswerAboutTheWayMayBe(t *testing.T) {
+	const resync = 10 * time.Minute
+	began := time.Now()
+	read := observation{path: &diagnosis.Path{}, generation: 2, epoch: 3}
+	said := func(generation int64) func(*v1alpha1.MirrorSession) {
+		return func(s *v1alpha1.MirrorSession) {
+			s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionPathClear, ObservedGeneration: generation}}
+		}
+	}
+	epoch := func(number int64) func(*v1alpha1.MirrorSession) {
+		return func(s *v1alpha1.MirrorSession) { s.Status.Epoch = number }
+	}
+	requested := func(s *v1alpha1.MirrorSession) {
+		s.Annotations = map[string]string{v1alpha1.ReconcileRequestedAnnotation: "now"}
+	}
+	for name, c := range map[string]struct {
+		memo      observation
+		session   *v1alpha1.MirrorSession
+		notBefore time.Duration
+		want      time.Duration
+	}{
+		"in the steady state":                   {read, session(epoch(3)), 0, resync},
+		"after the spec has changed":            {observation{path: read.path, generation: 1, epoch: 3}, session(epoch(3)), 0, 30 * time.Second},
+		"after the cloud has changed":           {read, session(epoch(4)), 0, 30 * time.Second},
+		"of a new session":                      {observation{}, session(), 0, 30 * time.Second},
+		"after a restart":                       {observation{}, session(said(2), epoch(3)), 0, resync},
+		"after a restart with another spec":     {observation{}, session(said(1), epoch(3)), 0, 30 * time.Second},
+		"at an edge":                            {read, session(epoch(3)), 10 * time.Second, 10 * time.Second},
+		"on request, whatever else is the case": {read, session(epoch(4), requested), 10 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			services := lifecycle.New(lifecycle.Options{Clock: func() time.Time { return began }, Resync: resync})
+			s := &scope{Scope: services.NewScope(c.session), reconciler: &Reconciler{}, session: c.session, began: began}
+			if c.notBefore > 0 {
+				s.NotBefore = began.Add(-c.notBefore)
+			}
+			same(t, "the age", c.want, began.Sub(s.pathSince(c.memo)))
+		})
+	}
+}
+
+// Whoever asks for many sessions at once gets them by few lists.
+func TestARequestIsServedByAnyAnswerThatBeganAfterItCame(t *testing.T) {
+	came := time.Now()
+	asked := session(func(s *v1alpha1.MirrorSession) {
+		s.Annotations = map[string]string{v1alpha1.ReconcileRequestedAnnotation: "now"}
+	})
+	r := &Reconciler{}
+	r.observed.requested(asked, came)
+	r.observed.requested(asked, came.Add(time.Second)) // another change of the same object
+	services := lifecycle.New(lifecycle.Options{Clock: time.Now, Resync: time.Hour})
+	s := &scope{Scope: services.NewScope(asked), reconciler: r, session: asked, began: came.Add(5 * time.Second)}
+	same(t, "since", came, s.pathSince(observation{}))
+	asked.Annotations[v1alpha1.ReconcileRequestedAnnotation] = "again"
+	same(t, "since, of a request that was not seen to come", s.began, s.pathSince(observation{}))
+}
+
+func TestTheWayIsNotReadOfACloudThatDoesNotAnswer(t *testing.T) {
+	failed := func(class cloud.Class) error { return fmt.Errorf("find it: %w", &cloud.Error{Class: class}) }
+	for name, c := range map[string]struct {
+		outcome error
+		want    bool
+	}{
+		"all is well":                 {nil, true},
+		"what the spec names is gone": {lifecycle.Wait(v1alpha1.ReasonInterfaceNotFound, "gone"), true},
+		"the cloud refuses":           {failed(cloud.ClassInvalid), true},
+		"a right is missing":          {failed(cloud.ClassPermission), true},
+		"a quota is used up":          {failed(cloud.ClassQuota), true},
+		"the cloud is away":           {failed(cloud.ClassServer), false},
+		"the cloud is asked too much": {failed(cloud.ClassThrottled), false},
+		"the key is wrong":            {failed(cloud.ClassAuthentication), false},
+		"the API server is away":      {errors.New("no route to host"), false},
+	} {
+		t.Run(name, func(t *testing.T) { same(t, "asked", c.want, answers(c.outcome)) })
+	}
+}
+
+func TestASessionOfTheCloudIsCalledByItsObject(t *testing.T) {
+	names := map[string]string{"u": "default/c04"}
+	for want, description := range map[string]string{
+		"MirrorSession default/c04 (id)": "[vpcmirror 1a2b3c4d/u]",
+		"the session id (theirs)":        "[vpcmirror 00000000/u]",
+	} {
+		same(t, "the name", want, nameOf(cloud.Session{ID: "id", SessionSpec: cloud.SessionSpec{Name: "theirs", Description: description}}, "1a2b3c4d", names))
+	}
+}

@@ -1,0 +1,239 @@
+package mirrorsession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/plan"
+)
+
+// pathReader reads the way of a session's copies, from answers that began at or after since.
+type pathReader struct {
+	*scope
+	since time.Time
+	// before is what was read the last time: where the cloud gives no answer that serves.
+	before *diagnosis.Path
+	// failed is why the cloud gave none, nil when it gave all.
+	failed error
+	// silent is true once it gave none at all: then nothing more is asked.
+	silent bool
+}
+
+// read returns nil where sessions and filters can't be read: without them nothing can be said.
+func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
+	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session)}
+	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
+	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
+	if !sessions.Read || !filters.Read {
+		return nil
+	}
+	if r.since.After(r.began.Add(-r.Resync)) {
+		r.wakeFilter(filters.Value)
+	}
+	p.Filter = find(filters.Value, p.Session.FilterID, func(f cloud.Filter) string { return f.ID })
+	p.Others = r.others(ctx, p, sessions.Value, filters.Value)
+	r.readInterfaces(ctx, p)
+	r.readWay(ctx, p)
+	if r.failed != nil && !r.before.At.IsZero() && r.before.At.Before(p.At) {
+		p.At = r.before.At
+	}
+	return p
+}
+
+// readInterfaces reads those that the session names. Where an edge asks, or what the session has
+// could not be resolved, one list says what there is.
+func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
+	ids := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
+	listed := r.listed(ctx, ids)
+	for i, id := range ids {
+		is, there := r.seen[id]
+		if id != "" && listed.Read && (!there || r.edge()) {
+			if is, there = listed.Value[id]; !there {
+				p.Gone = append(p.Gone, id)
+			}
+		}
+		switch {
+		case !there:
+		case i == len(ids)-1:
+			p.Target = &is
+		default:
+			p.Sources = append(p.Sources, is)
+		}
+	}
+	if len(p.Gone) > 0 {
+		p.Interfaces, p.Successors = listed, r.successors(p.Gone, listed.Value)
+	}
+}
+
+// listed is the list of all interfaces, as far as it is needed for some.
+func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[map[string]cloud.Interface] {
+	unseen := slices.ContainsFunc(ids, func(id string) bool { _, seen := r.seen[id]; return !seen && id != "" })
+	if !unseen && !r.edge() {
+		return diagnosis.Answer[map[string]cloud.Interface]{}
+	}
+	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (map[string]cloud.Interface, error) {
+		if latest := r.began.Add(-changedAge); unseen && since.Before(latest) {
+			since = latest // what could not be resolved may be gone since a while ago
+		}
+		return r.Inventory.Interfaces(ctx, c, since)
+	})
+}
+
+// edge reports whether answers of now are asked for, whatever was read of single interfaces.
+func (r *pathReader) edge() bool { return !r.NotBefore.IsZero() }
+
+// successors are the interfaces that have an address of one that is gone, by the ID of that.
+func (r *pathReader) successors(gone []string, all map[string]cloud.Interface) map[string]cloud.Interface {
+	found := map[string]cloud.Interface{}
+	for _, id := range gone {
+		addresses := r.kept(id).Addresses
+		for _, is := range all {
+			if slices.ContainsFunc(is.Addresses, func(a netip.Addr) bool { return slices.Contains(addresses, a) }) {
+				found[id] = is
+			}
+		}
+	}
+	return found
+}
+
+// readWay reads what lies between.
+func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
+	n, in, was := needsOf(p), r.Inventory, r.before
+	if n.groups {
+		p.Groups = ask(ctx, r, was.Groups, in.SecurityGroups)
+	}
+	if n.acls {
+		p.ACLs = ask(ctx, r, was.ACLs, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.NetworkACL, error) {
+			all, err := in.NetworkACLs(ctx, c, since)
+			return contents(ctx, c, since, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
+		})
+	}
+	if n.network {
+		p.Peerings = ask(ctx, r, was.Peerings, in.Peerings)
+		p.Peerings.Value = peeringsOn(p, p.Peerings.Value)
+		p.RouteTables = ask(ctx, r, was.RouteTables, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.RouteTable, error) {
+			all, err := in.RouteTables(ctx, c, since)
+			return contents(ctx, c, since, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
+		})
+	}
+	if n.servers {
+		p.Servers = ask(ctx, r, was.Servers, in.Servers)
+		p.Servers.Value = only(p.Servers.Value, serversOf(p))
+	}
+	if n.flavors {
+		p.Flavors = ask(ctx, r, was.Flavors, in.Flavors)
+		p.Flavors.Value = only(p.Flavors.Value, flavorsOf(p))
+	}
+	if named := namedGroups(p); len(named) > 0 && !p.Interfaces.Read {
+		p.Interfaces = ask(ctx, r, was.Interfaces, in.Interfaces)
+	}
+	p.Groups.Value = only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p)))
+	if named := namedAddressGroups(p); len(named) > 0 {
+		p.AddressGroups = ask(ctx, r, was.AddressGroups, in.AddressGroups)
+		p.AddressGroups.Value = only(p.AddressGroups.Value, named)
+	}
+}
+
+// ask gives the cloud's answer. A refusal is one. Where there is none the last one serves, and
+// without that it is missing.
+func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], get func(context.Context, cloud.Client, time.Time) (T, error)) diagnosis.Answer[T] {
+	if !r.silent {
+		value, err := get(ctx, r.Cloud, r.since)
+		switch cloud.ClassOf(err) {
+		case cloud.ClassPermission, cloud.ClassUnsupported:
+			return diagnosis.Answer[T]{Missing: &diagnosis.Missing{Action: cloud.ActionOf(err), Says: err.Error()}}
+		}
+		if err == nil {
+			return diagnosis.Answer[T]{Value: value, Read: true}
+		}
+		r.failed, r.silent = err, noAnswer(err)
+	}
+	if before.Read {
+		return before
+	}
+	return diagnosis.Answer[T]{Missing: &diagnosis.Missing{Says: r.failed.Error()}}
+}
+
+// noAnswer reports whether another read would have none either.
+func noAnswer(err error) bool {
+	e, ok := errors.AsType[*cloud.Error](err)
+	return !ok || e.HTTPStatus == 0 || e.Class != cloud.ClassServer
+}
+
+// contents reads what a list does not show of the ones that are needed. One that has gone meanwhile
+// is left out.
+func contents[T any](ctx context.Context, c cloud.Client, since time.Time, listed []T, err error, id func(T) string,
+	get func(context.Context, cloud.Client, string, time.Time) (T, error),
+) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	var all []T
+	for _, one := range listed {
+		full, err := get(ctx, c, id(one), since)
+		switch {
+		case cloud.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("read %s: %w", id(one), err)
+		default:
+			all = append(all, full)
+		}
+	}
+	return all, nil
+}
+
+// others are the other sessions of the cloud that have an interface in common with this one.
+func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []cloud.Session, filters []cloud.Filter) (others []diagnosis.Other) {
+	own := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
+	var names map[string]string
+	for _, other := range sessions {
+		shares := slices.Contains(own, other.TargetID) || slices.ContainsFunc(other.Sources, func(id string) bool { return slices.Contains(own, id) })
+		if other.ID == p.Session.ID || !shares {
+			continue
+		}
+		name := "another session"
+		if !p.Private {
+			if names == nil {
+				names = r.names(ctx)
+			}
+			name = nameOf(other, r.Cluster, names)
+		}
+		others = append(others, diagnosis.Other{
+			Session: other, Name: name, Filter: find(filters, other.FilterID, func(f cloud.Filter) string { return f.ID }),
+		})
+	}
+	return others
+}
+
+// names are those of this cluster's sessions, by UID.
+func (r *pathReader) names(ctx context.Context) map[string]string {
+	names := map[string]string{}
+	var all v1alpha1.MirrorSessionList
+	// The cache answers this, and its own objects are only read; it fails only when it stops.
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return names
+	}
+	for i := range all.Items {
+		names[string(all.Items[i].UID)] = all.Items[i].Namespace + "/" + all.Items[i].Name
+	}
+	return names
+}
+
+// nameOf is how a message calls a session of the cloud.
+func nameOf(s cloud.Session, cluster string, names map[string]string) string {
+	text := fmt.Sprintf("the session %s (%s)", s.ID, s.Name)
+	if mark, marked := plan.MarkOf(s.Description); marked && mark.Cluster == cluster && names[mark.UID] != "" {
+		return "MirrorSession " + names[mark.UID] + " (" + s.ID + ")"
+	}
+	return text
+}
