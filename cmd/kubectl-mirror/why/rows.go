@@ -25,6 +25,7 @@ const (
 // stages are the rows of the findings that don't belong to that of what decided them.
 var stages = map[string]string{
 	v1alpha1.ReasonSwitchedOff:          cloud,
+	v1alpha1.ReasonChangedInCloud:       cloud,
 	v1alpha1.ReasonSourceGroupDenies:    source,
 	v1alpha1.ReasonFlavorUnsupported:    source,
 	v1alpha1.ReasonFilterMatchesNothing: source,
