@@ -22,6 +22,10 @@ type Credentials struct {
 	// IAMEndpoint is the base URL of the identity service, asked for the project
 	// when ProjectID is empty; empty for the region's usual one.
 	IAMEndpoint string
+	// ECSEndpoint is the base URL of the ECS service, which tells of servers and flavors; empty
+	// for the region's usual one beside the usual Endpoint, and for Endpoint itself beside any
+	// other.
+	ECSEndpoint string
 	// CABundle has certificates in PEM form of authorities that are trusted beside the
 	// system's; empty for none.
 	CABundle string
@@ -46,8 +50,8 @@ func hide(secret string) string {
 
 // String shows the credentials without their secrets.
 func (c Credentials) String() string {
-	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s region:%s projectID:%s endpoint:%s iamEndpoint:%s}",
-		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint)
+	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s region:%s projectID:%s endpoint:%s iamEndpoint:%s ecsEndpoint:%s}",
+		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint)
 }
 
 // GoString is String, so that %#v shows no secret either.

@@ -20,7 +20,9 @@ type fingerprintSum [sha256.Size]byte
 // no two different contents give the same input.
 func fingerprint(c cloud.Credentials) fingerprintSum {
 	h := sha256.New()
-	for _, field := range []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.CABundle} {
+	for _, field := range []string{
+		c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.CABundle,
+	} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(field))))
 		h.Write([]byte(field))
 	}

@@ -3,14 +3,15 @@ package credentials
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
 // Endpoints says to which servers the credentials of a Secret may lead.
 type Endpoints struct {
-	// Allowed are the origins that the administrator allows, for the VPC API and for the
-	// identity service, as ParseOrigins gives them.
+	// Allowed are the origins that the administrator allows, for the VPC API, the identity
+	// service and the ECS service, as ParseOrigins gives them.
 	Allowed []string
 	// Usual gives the origins of a region that need no permission, empty where there is
 	// none; nil knows no region.
@@ -49,6 +50,21 @@ func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
 		return &Error{Reason: EndpointNotAllowed, Cause: err, Message: refusal(endpoint.key, endpoint.usual, c.Region, origin, err)}
 	}
 	return nil
+}
+
+// findECS sets the origin of the ECS service beside a VPC API that is not the region's usual one:
+// that of the same name but for ecs in place of vpc, where the administrator allows it. Nobody
+// names it: it is asked only to tell why copies don't come.
+func (e Endpoints) findECS(c *cloud.Credentials) {
+	c.ECSEndpoint = ""
+	scheme, host, _ := strings.Cut(c.Endpoint, "://")
+	rest, beginsWithVPC := strings.CutPrefix(host, "vpc.")
+	if usual, _ := e.usual(c.Region); !beginsWithVPC || c.Endpoint == usual {
+		return
+	}
+	if ecs := scheme + "://ecs." + rest; slices.Contains(e.Allowed, ecs) {
+		c.ECSEndpoint = ecs
+	}
 }
 
 // servers names the servers that are asked with these credentials: the VPC API, and the

@@ -113,3 +113,26 @@ func TestTheRefusalOfAnEndpointNamesTheWaysOut(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+func TestTheECSServiceIsAskedWhereTheAdministratorAllowsIt(t *testing.T) {
+	rules := Endpoints{Allowed: []string{"https://vpc.own.example", "https://ecs.own.example", "http://ecs.here", "https://ecs.here"}, Usual: regions}
+	for name, c := range map[string]struct{ endpoint, want string }{
+		"beside the usual VPC API the adapter knows it":      {"", ""},
+		"also where the Secret names that one":               {"https://vpc.here", ""},
+		"beside another VPC API, where the list has it":      {"https://vpc.own.example", "https://ecs.own.example"},
+		"but not at a host that the list lacks":              {"https://vpc.other.example", ""},
+		"nor by another scheme":                              {"http://vpc.own.example", ""},
+		"nor at another port":                                {"https://vpc.own.example:8443", ""},
+		"nor where the VPC API's name does not begin so":     {"https://own.example", ""},
+		"and not where it only begins like vpc":              {"https://vpcs.own.example", ""},
+		"the usual name by http is not the usual VPC API":    {"http://vpc.here", "http://ecs.here"},
+		"and what somebody put there before is not believed": {"https://own.example", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := cloud.Credentials{Region: "here", Endpoint: c.endpoint, ECSEndpoint: "https://evil.example"}
+			if rules.findECS(&got); got.ECSEndpoint != c.want {
+				t.Errorf("got %q, want %q", got.ECSEndpoint, c.want)
+			}
+		})
+	}
+}

@@ -73,6 +73,7 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
 		return nil, err
 	}
+	p.rules.Endpoints.findECS(&c)
 	if err := admit(p.rules.Endpoints.servers(c)); err != nil {
 		return nil, err
 	}

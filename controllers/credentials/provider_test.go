@@ -149,7 +149,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 
 // raw shows all fields, which Credentials hides when printed.
 func raw(c cloud.Credentials) []string {
-	return []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.CABundle}
+	return []string{c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.CABundle}
 }
 
 func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
@@ -309,8 +309,11 @@ func TestNoTwoContentsShareAFingerprint(t *testing.T) {
 		// Few letters, so that moving one from a field into the next is common.
 		field := rapid.StringMatching(`[ab]{0,3}`)
 		draw := func(name string) cloud.Credentials {
-			f := rapid.SliceOfN(field, 8, 8).Draw(t, name)
-			return cloud.Credentials{AccessKey: f[0], SecretKey: f[1], SecurityToken: f[2], Region: f[3], ProjectID: f[4], Endpoint: f[5], IAMEndpoint: f[6], CABundle: f[7]}
+			f := rapid.SliceOfN(field, 9, 9).Draw(t, name)
+			return cloud.Credentials{
+				AccessKey: f[0], SecretKey: f[1], SecurityToken: f[2], Region: f[3], ProjectID: f[4], Endpoint: f[5], IAMEndpoint: f[6], ECSEndpoint: f[7],
+				CABundle: f[8],
+			}
 		}
 		a, b := draw("a"), draw("b")
 		if (a == b) != (fingerprint(a) == fingerprint(b)) {
@@ -325,7 +328,7 @@ func TestTheOperatorsCredentialsComeFromItsEnvironment(t *testing.T) {
 		"VPCMIRROR_REGION": "cn-north-4", "VPCMIRROR_ENDPOINT": "http://vpc", "VPCMIRROR_IAM_ENDPOINT": "http://iam",
 	}
 	got, err := FromEnvironment(func(name string) string { return all[name] })
-	want := []string{"ak", "sk", "token", "cn-north-4", project, "http://vpc", "http://iam", ""}
+	want := []string{"ak", "sk", "token", "cn-north-4", project, "http://vpc", "http://iam", "", ""}
 	if diff := cmp.Diff(want, raw(got)); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

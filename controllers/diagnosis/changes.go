@@ -65,24 +65,37 @@ func AtOnce(seen time.Time, found []v1alpha1.Change) []v1alpha1.Change {
 	return out
 }
 
-// WithChanges puts new changes before those that a status has: the newest first, of one moment
-// the operator's first, as it answers to the others. One that is there already is not said again.
+// Joined is what one party changed at one moment as one change of its own, which is none of none.
+func Joined(by v1alpha1.ChangedBy, all []v1alpha1.Change) []v1alpha1.Change {
+	if len(all) == 0 {
+		return nil
+	}
+	texts := make([]string, 0, len(all))
+	for _, c := range all {
+		texts = append(texts, c.What)
+	}
+	return []v1alpha1.Change{{At: all[0].At, By: by, What: v1alpha1.Fit(strings.Join(texts, "; "), maxChange)}}
+}
+
+// WithChanges puts new changes before those that a status has: the newest first. Of new ones of one
+// moment the operator's come first, as it answers to the others. One that is there already is not
+// said again.
 func WithChanges(told, more []v1alpha1.Change) []v1alpha1.Change {
 	if len(more) == 0 {
 		return told
 	}
-	all := slices.Clone(told)
+	var all []v1alpha1.Change
 	for _, change := range more {
 		same := func(o v1alpha1.Change) bool {
 			return o.By == change.By && o.What == change.What && o.At.Time.Equal(change.At.Time)
 		}
-		if !slices.ContainsFunc(all, same) {
+		if !slices.ContainsFunc(told, same) && !slices.ContainsFunc(all, same) {
 			all = append(all, change)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b v1alpha1.Change) int {
-		return cmp.Or(b.At.Time.Compare(a.At.Time), changeOrder(a.By)-changeOrder(b.By))
-	})
+	slices.SortStableFunc(all, func(a, b v1alpha1.Change) int { return changeOrder(a.By) - changeOrder(b.By) })
+	all = append(all, told...)
+	slices.SortStableFunc(all, func(a, b v1alpha1.Change) int { return b.At.Time.Compare(a.At.Time) })
 	return all[:min(len(all), maxChanges)]
 }
 

@@ -24,7 +24,7 @@ type flow struct {
 }
 
 // flows are those that matter at an end of the session.
-func (c *comparison) flows(e end) []flow {
+func (c *comparison) flows(e endpoint) []flow {
 	if e.is == nil {
 		return nil
 	}

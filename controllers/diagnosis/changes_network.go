@@ -13,8 +13,8 @@ import (
 	"vpcmirror.io/operator/controllers/plan"
 )
 
-// end is an interface that the session names, as it was and as it is.
-type end struct {
+// endpoint is an interface that the session names, as it was and as it is.
+type endpoint struct {
 	role     string
 	was, is  *cloud.Interface
 	isTarget bool
@@ -22,10 +22,10 @@ type end struct {
 
 // ends are those that are the session's at both times, the target first. What the session names
 // anew is told of the session.
-func (c *comparison) ends() []end {
-	var out []end
+func (c *comparison) ends() []endpoint {
+	var out []endpoint
 	add := func(role, id string, isTarget bool) {
-		out = append(out, end{role, c.before.interfaceByID(id), c.now.interfaceByID(id), isTarget})
+		out = append(out, endpoint{role, c.before.interfaceByID(id), c.now.interfaceByID(id), isTarget})
 	}
 	if c.before.Session.TargetID == c.now.Session.TargetID {
 		add("the target", c.now.Session.TargetID, true)
@@ -309,7 +309,7 @@ func (c *comparison) crossesSubnets(target cloud.Interface) bool {
 	return slices.ContainsFunc(c.now.Sources, func(i cloud.Interface) bool { return i.SubnetID != target.SubnetID })
 }
 
-func (c *comparison) aclOf(e end) {
+func (c *comparison) aclOf(e endpoint) {
 	subnet := e.is.SubnetID
 	was, is := aclFor(c.before.ACLs.Value, subnet), aclFor(c.now.ACLs.Value, subnet)
 	name := fmt.Sprintf("%s %s", e.role, c.called(e.is.ID))
@@ -345,7 +345,7 @@ func (c *comparison) acl(a *cloud.NetworkACL) string {
 	return "the network ACL " + cmp.Or(a.Name, a.ID)
 }
 
-func (c *comparison) aclRules(was, is *cloud.NetworkACL, e end) {
+func (c *comparison) aclRules(was, is *cloud.NetworkACL, e endpoint) {
 	flows := c.flows(e)
 	for _, list := range []struct {
 		direction cloud.Direction

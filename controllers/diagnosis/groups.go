@@ -113,7 +113,7 @@ func (k *Known) groupsCalled(i *cloud.Interface) string {
 	for _, id := range i.SecurityGroups {
 		names = append(names, k.groupCalled(id))
 	}
-	return listed(names)
+	return inWords(names)
 }
 
 // groupSteps are the rules of an interface's groups as some traffic meets them, in the order in

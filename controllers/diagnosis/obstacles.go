@@ -244,7 +244,7 @@ func (s *sentences) add(text around, name string) {
 func (s *sentences) String() string {
 	said := make([]string, 0, len(s.texts))
 	for _, text := range s.texts {
-		said = append(said, text.before+listed(s.names[text])+text.after)
+		said = append(said, text.before+inWords(s.names[text])+text.after)
 	}
 	return strings.Join(said, "; ")
 }
@@ -262,8 +262,8 @@ func (k *Known) source(id string) *cloud.Interface {
 	return nil
 }
 
-// listed reads like: a, b and c.
-func listed(names []string) string {
+// inWords reads like: a, b and c.
+func inWords(names []string) string {
 	if n := len(names) - 1; n > 0 {
 		return strings.Join(names[:n], ", ") + " and " + names[n]
 	}

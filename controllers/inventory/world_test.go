@@ -24,6 +24,7 @@ type reader struct {
 	failure  error
 	filters  []cloud.Filter
 	sessions []cloud.Session
+	groups   []cloud.SecurityGroup
 
 	mu    sync.Mutex
 	calls map[string]int

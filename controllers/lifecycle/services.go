@@ -56,6 +56,8 @@ type Services struct {
 	Expectations *Expectations
 	// Filters and Sessions are what the objects of each kind share.
 	Filters, Sessions Lane
+	// FilterChanges are what changed of the filters.
+	FilterChanges FilterChanges
 
 	clients *clientMemo
 	secrets *secretGuard

@@ -20,6 +20,7 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 		return diff.Changes, func(ctx context.Context) error {
 			// The limit matters for the order alone, so what does not differ need not ask.
 			steps, gap := diff.Steps(s.ruleLimit(ctx))
+			s.begins(want, have)
 			if !announced {
 				s.announce(diff.Changes, gap)
 				announced = true

@@ -1,8 +1,9 @@
 // Package mirrorfilter reconciles MirrorFilters: it makes the cloud's filter and rules
 // match the spec and shows in the status how far it is.
 //
-// It may import api, controllers/cloud, controllers/credentials, controllers/inventory,
-// controllers/lifecycle, controllers/liveness, controllers/plan and controllers/status.
+// It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
+// controllers/inventory, controllers/lifecycle, controllers/liveness, controllers/plan and
+// controllers/status.
 package mirrorfilter
 
 import (
@@ -31,6 +32,8 @@ import (
 // Reconciler makes cloud filters match MirrorFilters.
 type Reconciler struct {
 	*lifecycle.Services
+
+	edits edits
 }
 
 // scope is one reconcile of one filter.
@@ -38,6 +41,13 @@ type scope struct {
 	*lifecycle.Scope
 	// filter is Object by its type.
 	filter *v1alpha1.MirrorFilter
+	// changing is what the cloud had when this reconcile began to change it, nil while it has not.
+	changing *cloud.Filter
+	// making is true while the filter is made: that is no change of what it was.
+	making bool
+	// edited is true when the spec is another one than the last reconcile's, and nobody knows
+	// what that was.
+	edited bool
 }
 
 // +kubebuilder:rbac:groups=vpcmirror.io,resources=mirrorfilters,verbs=get;list;watch;patch
@@ -55,6 +65,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{Scope: r.NewScope(filter), filter: filter}
+	if filter.DeletionTimestamp.IsZero() {
+		s.edit(&r.edits)
+	}
 	return s.Scope.Reconcile(ctx, s)
 }
 
@@ -69,6 +82,7 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	lost := s.filter.Status.ID
 	if have == nil {
 		// Its rules come one by one: a filter is made without any.
 		created, err := part.Create(ctx, func(ctx context.Context) (cloud.Filter, error) {
@@ -78,11 +92,13 @@ func (s *scope) Sync(ctx context.Context) error {
 			return err
 		}
 		s.Event(corev1.EventTypeNormal, "Created", "Create", "created the filter %s in the cloud", created.ID)
+		s.made(lost, len(want.Rules))
 		have = &created
 	}
 	if err := part.Converge(ctx, *have, s.mend(want)); err != nil {
 		return err
 	}
+	s.changed(asCloud(want, have.ID))
 	return part.Surplus(ctx)
 }
 

@@ -17,8 +17,11 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 		Scope: s.Scope, Number: 1, Collection: s.collection(), Name: plan.NameOf(s.filter, &s.filter.Spec.CloudSpec),
 		StoredID: func() string { return st.ID },
 		Record:   s.record,
-		Progress: s.record,
-		Epoch:    s.epoch,
+		Progress: func(have cloud.Filter) {
+			s.changed(have)
+			s.record(have)
+		},
+		Epoch: s.epoch,
 	}
 }
 

@@ -15,7 +15,11 @@ import (
 // create makes the cloud's session.
 func (s *scope) create(ctx context.Context, part *lifecycle.Part[cloud.Session], want plan.WantedSession) (cloud.Session, error) {
 	have, err := part.Create(ctx, func(ctx context.Context) (cloud.Session, error) {
-		return s.Cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
+		created, err := s.Cloud.CreateSession(ctx, want.SessionSpec, want.Sources)
+		if err == nil {
+			s.made(created)
+		}
+		return created, err
 	})
 	if err != nil {
 		return have, err
@@ -41,6 +45,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
 	}
 	if have.Enabled {
+		s.changes.changing = new(*have)
 		if err := part.Foresee(ctx, *have); err != nil {
 			return err
 		}
@@ -51,6 +56,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 		s.Event(corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
 			"switched the session %s off, because spec.sources is empty", have.ID)
 		have.Enabled = false
+		s.changed(*have)
 	}
 	s.have = have
 	s.epoch(have)
@@ -64,6 +70,7 @@ func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Ses
 		diff := plan.DiffSession(want, have)
 		return diff.Changes, func(ctx context.Context) error {
 			s.announce(have, diff.Changes, n, interim)
+			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
 				if err := do(ctx, s.Cloud, have.ID, step); err != nil {

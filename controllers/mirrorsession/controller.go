@@ -60,6 +60,7 @@ type scope struct {
 	// known once they were compared.
 	sameVNI  *cloud.Session
 	compared bool
+	changes  changes
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
 
@@ -97,7 +98,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
 	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}}
+	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
+	s.rememberChanges()
 	if unfolded == nil || err != nil {
 		return result, err
 	}
@@ -172,6 +175,7 @@ func (s *scope) orSurplus(ctx context.Context, part *lifecycle.Part[cloud.Sessio
 // apply makes the cloud's session what the spec asks for; have is nil where there is none.
 func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
 	want := s.want(numbers)
+	s.changes.want = &want
 	if have != nil && plan.MustReplace(want, *have) {
 		now, err := part.Confirm(ctx, *have)
 		if err != nil {
@@ -183,6 +187,7 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 			if err := part.Delete(ctx); err != nil {
 				return err
 			}
+			s.replaced(now.ID)
 			have, s.have = nil, nil
 		}
 	}
@@ -193,7 +198,11 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 		}
 		have = &created
 	}
-	return part.Converge(ctx, *have, s.mend(want, numbers, interim))
+	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
+		return err
+	}
+	s.changed(asCloud(want, have.ID))
+	return nil
 }
 
 // storedSession is the session with the status that the API server has.

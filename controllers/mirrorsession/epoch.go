@@ -14,6 +14,7 @@ import (
 func (s *scope) observed(part *lifecycle.Part[cloud.Session], have *cloud.Session) {
 	switch {
 	case have == nil:
+		s.vanished()
 		s.epoch(nil)
 	case part.Confirmed():
 		s.show(*have)

@@ -24,12 +24,14 @@ func (s *scope) part() *lifecycle.Part[cloud.Session] {
 		},
 		Record: s.record,
 		Epoch: func(have cloud.Session) bool {
+			s.begins(have) // before that is stored
 			s.epoch(&have)
 			return s.session.Status.Epoch != s.storedSession().Status.Epoch // it may have begun when have was found
 		},
 		// VNI and priority stay as they were chosen: a drift that was not mended must not
 		// become what is wanted.
 		Progress: func(have cloud.Session) {
+			s.changed(have)
 			s.have = &have
 			s.show(have)
 			s.epoch(&have)

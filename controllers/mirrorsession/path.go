@@ -66,6 +66,7 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 	if path == nil {
 		return
 	}
+	s.tellPath(&memo.changes, path)
 	memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
 	s.reconciler.observed.keep(s.session, memo)
 }

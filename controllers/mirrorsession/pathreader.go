@@ -29,9 +29,13 @@ type pathReader struct {
 	silent bool
 }
 
-// read returns nil where sessions and filters can't be read: without them nothing can be said.
+// read returns nil where there is no way yet, as what the spec names could not be found, or where
+// sessions and filters can't be read: without them nothing can be said.
 func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session)}
+	if len(p.Session.Sources) == 0 {
+		return nil
+	}
 	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
 	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
 	if !sessions.Read || !filters.Read {

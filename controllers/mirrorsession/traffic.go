@@ -30,16 +30,19 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
+	s.followFilter(&memo.changes)
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
-	path, traffic := diagnosis.JudgePath(known), diagnosis.Judge(known)
+	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
 	status.PathClear(s.session, path.Status, path.Reason, path.Message)
 	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
+	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
 	if said := said(s.session); said != memo.said { // else the status could not be stored
 		s.announceVerdict(v1alpha1.ConditionPathClear, "Judge", path)
 		s.announceVerdict(v1alpha1.ConditionTrafficObserved, "Verify", traffic)
+		s.announceConsumer(consumer)
 		s.announceFindings()
 		memo.said = said
 	}
@@ -160,8 +163,10 @@ func (s *scope) overdue() map[string]bool {
 func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verdict) {
 	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, condition)
 	switch {
-	case was == nil && (verdict.Status == metav1.ConditionUnknown || verdict.Reason == v1alpha1.ReasonClear):
+	case was == nil && verdict.Status == metav1.ConditionUnknown:
 		return // of a new session it says nothing that Ready does not
+	case verdict.Reason == v1alpha1.ReasonClear && (was == nil || was.Reason == v1alpha1.ReasonNotJudged):
+		return // nothing was in the way
 	case was != nil && was.Reason == verdict.Reason && was.Status == verdict.Status:
 		return
 	}
@@ -218,13 +223,13 @@ func eventType(severity v1alpha1.Severity) string {
 // said is what events were made of, in short.
 func said(s *v1alpha1.MirrorSession) string {
 	var b strings.Builder
-	for _, condition := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved} {
-		if c := meta.FindStatusCondition(s.Status.Conditions, condition); c != nil {
-			fmt.Fprintf(&b, "; %s %s", c.Status, c.Reason)
+	for _, kind := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
+		if c := meta.FindStatusCondition(s.Status.Conditions, kind); c != nil {
+			fmt.Fprintf(&b, "%s %s; ", c.Status, c.Reason)
 		}
 	}
 	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "; %s %s %s", f.Severity, f.Reason, f.Subject)
+		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
 	}
 	return b.String()
 }
@@ -251,6 +256,8 @@ type observation struct {
 	movement diagnosis.Movement
 	// said is what the last events were made of.
 	said string
+	// changes are what status.changes is made from.
+	changes changeMemo
 	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and
 	// generation and epoch are the session's that it is about.
 	path              *diagnosis.Path

@@ -66,13 +66,13 @@ func verificationChanged() predicate.Predicate {
 }
 
 // filterMatters passes the changes of a filter that matter to a session: its ID, its epoch, its
-// account, whether it is ready, and that it goes.
+// account, whether it is ready, that an edit was seen, and that it goes.
 func filterMatters() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
 		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
-			before.Status.EpochBasis != after.Status.EpochBasis ||
+			before.Status.EpochBasis != after.Status.EpochBasis || before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			status.IsSynced(before) != status.IsSynced(after) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
 			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))

@@ -83,7 +83,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
-		may: append([]string{"controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",

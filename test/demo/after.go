@@ -58,6 +58,9 @@ func (d *demo) measureIdle(ctx context.Context) error {
 
 // askKubectl shows what a user sees.
 func (d *demo) askKubectl(ctx context.Context) error {
+	if err := d.consumed(ctx); err != nil {
+		return err
+	}
 	out, err := d.runKubectl(ctx, "get", "mirf,mirs", "-o", "wide")
 	if err != nil {
 		return err

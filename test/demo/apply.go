@@ -79,7 +79,7 @@ func (d *demo) apply(ctx context.Context) error {
 		return err
 	}
 	d.say("the verifier of %s looks for copies at %s", ecsTarget.name, device)
-	return nil
+	return d.startIDS()
 }
 
 // captures reports whether a packet socket beside our own is bound to an interface of

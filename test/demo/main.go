@@ -112,6 +112,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if name == "forward" {
 		return forward(ctx, args, stderr)
 	}
+	if name == "ids" {
+		return ids(ctx, args, stderr)
+	}
 	if name == "help" || name == "-h" || name == "--help" {
 		flags.SetOutput(stdout)
 		fmt.Fprint(stdout, help)

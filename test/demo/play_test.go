@@ -272,7 +272,7 @@ func TestDownRemovesWhatAKilledDemoLeft(t *testing.T) {
 			t.Fatalf("the %s ended together with the demo, so this test shows nothing", r.Name)
 		}
 	}
-	if code, said := p.do("down"); code != 0 || !strings.Contains(said, "Taken down: verifier, forwarder, manager, cloudsim, Kubernetes") {
+	if code, said := p.do("down"); code != 0 || !strings.Contains(said, "Taken down: ids, verifier, forwarder, manager, cloudsim, Kubernetes") {
 		t.Errorf("exit code %d: %s", code, said)
 	}
 	p.nothingLeft(records)

@@ -28,6 +28,7 @@ func largest(node string) v1alpha1.Verification {
 	e := v1alpha1.Verification{
 		Counts: counts, Node: node, Interface: text[:64], ObservedAt: at, StartedAt: &at, FirstPacketAt: &at, LastPacketAt: &at, LastPacket: text,
 		Epoch: 1<<63 - 1, InEpoch: &counts, ForeignSender: text[:45], Imbalance: -most, Message: text, Shared: text,
+		Consumer: &v1alpha1.Consumer{Status: metav1.ConditionUnknown, Reason: text[:64], Message: text, Remedy: text, Partial: true},
 	}
 	for n := range 10 {
 		e.Sources = append(e.Sources, v1alpha1.SourceCounts{

@@ -182,6 +182,10 @@ func TestAVerifierWritesTheEntryOfItsOwnNodeAlone(t *testing.T) {
 	cluster := installed(t)
 	s := reported(t, cluster)
 	inForce(t, cluster, s)
+	consumer := v1alpha1.Consumer{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, Message: "a socket"}
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionConsumerReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConsumerSeen, LastTransitionTime: metav1.Now(),
+	}
 	fresh := v1alpha1.Verification{Node: "node-c", Interface: "eth0", ObservedAt: s.Status.Verification[0].ObservedAt}
 	for name, c := range map[string]struct {
 		node string
@@ -189,6 +193,9 @@ func TestAVerifierWritesTheEntryOfItsOwnNodeAlone(t *testing.T) {
 		want string // empty when it is taken
 	}{
 		"its own counts":               {"node-a", operation{"replace", "/status/verification/0/packets", 5}, ""},
+		"what takes the copies there":  {"node-a", operation{"add", "/status/verification/0/consumer", consumer}, ""},
+		"what does on another":         {"node-a", operation{"add", "/status/verification/1/consumer", consumer}, another},
+		"that the consumer is ready":   {"node-a", operation{"add", "/status/conditions", []metav1.Condition{condition}}, more},
 		"its first entry":              {"node-c", operation{"add", "/status/verification/-", fresh}, ""},
 		"the end of its own entry":     {"node-a", operation{"remove", "/status/verification/0", nil}, ""},
 		"another's counts":             {"node-a", operation{"replace", "/status/verification/1/packets", 9}, another},
@@ -391,6 +398,9 @@ func TestWhatANodeWritesIsPrintableAndWithinBounds(t *testing.T) {
 		"a second line":                  {"message", "a\nb", "should match"},
 		"an escape sequence as a source": {"sources", []map[string]any{{"interfaceID": "a\x1b[31m", "packets": 1, "bytes": 1}}, "should match"},
 		"an escape sequence as a sender": {"foreignSender", "a\x1b[31m", "should match"},
+		"an escape sequence of a device": {"consumer", map[string]any{"status": "True", "reason": "R", "message": "a\x1b[31m"}, "should match"},
+		"a remedy of 513 characters":     {"consumer", map[string]any{"status": "True", "reason": "R", "message": "m", "remedy": strings.Repeat("a", 513)}, "may not be more than 512"},
+		"a consumer that is perhaps":     {"consumer", map[string]any{"status": "Perhaps", "reason": "R", "message": "m"}, "supported values"},
 		"a line of 513 characters":       {"lastPacket", strings.Repeat("a", 513), "may not be more than 512"},
 		"a time of 100 kB":               {"lastPacketAt", "2026-01-02T12:00:00." + strings.Repeat("0", 100_000) + "Z", "may not be more than 27"},
 		// The manager could read no session any more, nor could any verifier.

@@ -123,6 +123,43 @@ func TestWithoutARightTheWayIsUnknownAndTheActionNamedWhileAllElseWorks(t *testi
 	w.Gone(filter)
 }
 
+func TestWhatIsWrongInTheCloudIsSeenAtOnceOnRequest(t *testing.T) {
+	t.Parallel()
+	for reason, c := range map[string]struct {
+		edit  func(*state.World)
+		words []string
+	}{
+		v1alpha1.ReasonServerStopped: {func(world *state.World) {
+			server := world.Servers["5a1f0c7e-0000-4000-8000-0000000000c1"]
+			server.Stopped = true
+			world.Servers[server.ID] = server
+		}, []string{"ecs-source"}},
+		v1alpha1.ReasonInterfaceGone: {func(world *state.World) { delete(world.Ports, scenario.WalkthroughTarget) }, []string{scenario.WalkthroughTarget}},
+		v1alpha1.ReasonInterfaceDetached: {func(world *state.World) {
+			port := world.Ports[scenario.WalkthroughTarget]
+			port.ServerID = ""
+			world.Ports[port.ID] = port
+		}, []string{"192.168.0.164"}},
+		v1alpha1.ReasonFlavorUnsupported: {func(world *state.World) {
+			flavor := world.Flavors["c7t.large.2"]
+			flavor.Mirroring = false
+			world.Flavors[flavor.Name] = flavor
+		}, []string{"c7t.large.2"}},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start(patient)
+			_, session := w.Pair("wrong")
+			pathClear(w, session, v1alpha1.ReasonClear)
+			w.Edit(c.edit)
+			harness.ReconcileNow(w, session)
+			said := pathClear(w, session, reason, c.words...)
+			harness.Same(t, "the status", metav1.ConditionFalse, said.Status)
+		})
+	}
+}
+
 func TestOneSourceOfTwoThatIsKeptOutMakesThePathFalseInPart(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)

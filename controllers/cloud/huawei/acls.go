@@ -116,7 +116,7 @@ func aclRuleOf(m *firewallRule) cloud.ACLRule {
 		ID: string(m.ID), Name: string(m.Name),
 		Allow:                   odd.allows("action", m.Action),
 		IPv6:                    odd.ethertypeOf("ip_version", m.IPVersion),
-		Protocol:                odd.protocolIn("protocol", m.Protocol),
+		Protocol:                odd.protocolIn(m.Protocol),
 		Source:                  odd.prefixIn("source_ip_address", m.SourceIPAddress),
 		Destination:             odd.prefixIn("destination_ip_address", m.DestinationIPAddress),
 		SourceAddressGroup:      string(m.SourceAddressGroupID),

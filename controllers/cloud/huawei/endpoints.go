@@ -62,10 +62,13 @@ func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
 	return baseURL("iamEndpoint", usual)
 }
 
-// ecsEndpoint gives the base URL of the ECS service, empty where none is known: that of the
-// region in the SDK's table beside the table's VPC API, and else the origin of the VPC API
-// itself. So keys are sent to no server beside the usual ones and those that were named.
+// ecsEndpoint gives the base URL of the ECS service, empty where none is known: the one named;
+// beside the region's VPC API in the SDK's table that of the table; and beside any other VPC API
+// that one's own origin. So keys are sent to no server but the usual ones and those that were named.
 func ecsEndpoint(c cloud.Credentials, vpc string) (string, error) {
+	if c.ECSEndpoint != "" {
+		return baseURL("ecsEndpoint", c.ECSEndpoint)
+	}
 	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
 		return vpc, nil
 	}
@@ -75,7 +78,7 @@ func ecsEndpoint(c cloud.Credentials, vpc string) (string, error) {
 	if err != nil || known == nil || len(known.Endpoints) == 0 {
 		return "", nil
 	}
-	return baseURL("endpoint", known.Endpoints[0])
+	return baseURL("ecsEndpoint", known.Endpoints[0])
 }
 
 // baseURL checks an endpoint, and gives its one spelling. A path is refused, because the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/cloud/huawei"
+	"vpcmirror.io/operator/test/cloudsim/sim"
 )
 
 // nobody is a network on which every request is a mistake of the test.
@@ -141,5 +143,72 @@ func TestTwoFactoriesMayShareARegistry(t *testing.T) {
 	o.Registerer = prometheus.NewRegistry()
 	for range 2 {
 		ok(t, serve(t, o, answer(204, "")).DeleteSession(t.Context(), someID))
+	}
+}
+
+// hosts notes whom it is asked to send something to, and answers with nothing.
+type hosts struct{ asked []string }
+
+func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.asked = append(h.asked, r.URL.Scheme+"://"+r.URL.Host)
+	return nil, errors.New("no way")
+}
+
+func TestTheECSServiceIsAskedAtTheRegionsOwnEndpointOrAtTheOneThatWasNamed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*cloud.Credentials)
+		want   []string
+	}{
+		"beside the region's VPC API at that of the SDK's table": {func(c *cloud.Credentials) { c.Endpoint = "" },
+			[]string{"https://ecs.cn-north-4.myhuaweicloud.com"}},
+		"also where that was named": {func(c *cloud.Credentials) { c.Endpoint = "https://VPC.cn-north-4.myhuaweicloud.com/" },
+			[]string{"https://ecs.cn-north-4.myhuaweicloud.com"}},
+		"beside another VPC API at that one": {func(c *cloud.Credentials) { c.Endpoint = "http://10.0.0.1:8600" },
+			[]string{"http://10.0.0.1:8600"}},
+		"where it was named": {func(c *cloud.Credentials) {
+			c.Endpoint, c.ECSEndpoint = "https://vpc.own.example", "https://ecs.own.example/"
+		},
+			[]string{"https://ecs.own.example"}},
+		"nowhere, where the table lacks it": {func(c *cloud.Credentials) { c.Endpoint, c.Region = "", "ru-northwest-2" }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, o, c := &hosts{}, fast, good()
+			o.Transport = h
+			tc.change(&c)
+			client := connect(t, o, c)
+			for what, err := range map[string]error{
+				"servers": func() error { _, err := client.ListServers(t.Context()); return err }(),
+				"flavors": func() error { _, err := client.ListFlavors(t.Context()); return err }(),
+			} {
+				if class := cloud.ClassOf(err); (class == cloud.ClassUnsupported) != (tc.want == nil) {
+					t.Errorf("%s give %v", what, err)
+				}
+			}
+			if got := slices.Compact(h.asked); !slices.Equal(got, tc.want) {
+				t.Errorf("it asked %v, want %v", got, tc.want)
+			}
+		})
+	}
+	t.Run("and a name that is none is the user's mistake", func(t *testing.T) {
+		c := good()
+		c.ECSEndpoint = "ecs"
+		if _, err := huawei.NewFactory(fast).New(t.Context(), c); cloud.ClassOf(err) != cloud.ClassInvalid || !strings.Contains(err.Error(), "ecsEndpoint must be a URL") {
+			t.Errorf("got %v, want Invalid", err)
+		}
+	})
+}
+
+func TestCallsOfTheECSServiceCountWithTheAccountsOthers(t *testing.T) {
+	s := sim.ForTest(t)
+	c := connect(t, huawei.Options{CallsPerSecond: 0.001, Burst: 2, PageSize: 1000}, credentialsOf(s))
+	must[[]cloud.Peering](t)(c.ListPeerings(t.Context()))
+	must[[]cloud.Flavor](t)(c.ListFlavors(t.Context()))
+	for what, call := range map[string]func(context.Context) error{
+		"of the ECS service": func(ctx context.Context) error { _, err := c.ListFlavors(ctx); return err },
+		"of the VPC service": func(ctx context.Context) error { _, err := c.ListPeerings(ctx); return err },
+	} {
+		if err := call(t.Context()); cloud.ClassOf(err) != cloud.ClassThrottled || !cloud.IsUnsent(err) {
+			t.Errorf("one more call %s gives %v, want that the limit is used up", what, err)
+		}
 	}
 }

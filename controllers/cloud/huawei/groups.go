@@ -105,7 +105,7 @@ func groupRuleOf(m *groupRule) (ruleOfGroup, error) {
 	var odd oddities
 	rule := cloud.GroupRule{
 		ID:                   string(m.ID),
-		Protocol:             odd.protocolIn("protocol", m.Protocol),
+		Protocol:             odd.protocolIn(m.Protocol),
 		Remote:               odd.prefixIn("remote_ip_prefix", m.RemoteIPPrefix),
 		RemoteGroupID:        string(m.RemoteGroupID),
 		RemoteAddressGroupID: string(m.RemoteAddressGroupID),

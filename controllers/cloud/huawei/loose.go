@@ -81,7 +81,7 @@ var (
 )
 
 // protocolIn reads the protocol of a rule of a group or an ACL: a name or a number.
-func (o *oddities) protocolIn(field string, value loose) string {
+func (o *oddities) protocolIn(value loose) string {
 	s := strings.ToLower(string(value))
 	if anything(s) || s == "-1" {
 		return ""
@@ -101,7 +101,7 @@ func (o *oddities) protocolIn(field string, value loose) string {
 			return name
 		}
 	}
-	o.unless(false, field, value)
+	o.unless(false, "protocol", value)
 	return s
 }
 
