@@ -200,7 +200,7 @@ func (d *demo) askWhyTaken(ctx context.Context) error {
 	if err := d.untilTraffic(ctx, metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved); err != nil {
 		return err
 	}
-	if d.report.Why.Well, err = d.untilWhy(ctx, exitCause, "COPIES ARRIVE"); err != nil {
+	if d.report.Why.Well, err = d.untilWhy(ctx, 0, "COPIES ARRIVE"); err != nil {
 		return err
 	}
 	return chatter.stop()
