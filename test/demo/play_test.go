@@ -53,7 +53,7 @@ func buildPrograms() (string, error) {
 		return "", err
 	}
 	for name, pkg := range map[string]string{
-		"manager": "cmd/manager", "verifier": "cmd/verifier", "cloudsim": "test/cloudsim", "demo-play": "test/demo",
+		"manager": "cmd/manager", "verifier": "cmd/verifier", "kubectl-mirror": "cmd/kubectl-mirror", "cloudsim": "test/cloudsim", "demo-play": "test/demo",
 	} {
 		command := exec.Command("go", "build", "-o", filepath.Join(folder, name), "./"+pkg)
 		command.Dir = "../.."
