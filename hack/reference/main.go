@@ -4,6 +4,7 @@
 //
 //	reference DEFINITIONS PACKAGE    such as: reference config/crd/bases api/v1alpha1
 //	reference --remedies PACKAGE     the remedies as Go, for that package
+//	reference --causes CATALOGUE PACKAGE    the causes of the catalogue and the reasons, in Markdown
 //
 // It fails when a reason has no meaning or no remedy. hack/generate calls it.
 //
@@ -25,6 +26,13 @@ import (
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "--remedies" {
 		if err := writeRemedies(os.Stdout, os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "reference:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) == 4 && os.Args[1] == "--causes" {
+		if err := writeCauses(os.Stdout, os.Args[2], os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, "reference:", err)
 			os.Exit(1)
 		}

@@ -1,0 +1,66 @@
+package diagnosis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// teardown is what has to be undone however the tests end, the last first: programs end with us
+// by themselves, namespaces don't.
+var teardown struct {
+	sync.Mutex
+	steps []func() error
+}
+
+// later notes what has to be undone at the end.
+func later(undo func() error) {
+	teardown.Lock()
+	defer teardown.Unlock()
+	teardown.steps = append(teardown.steps, undo)
+}
+
+func tearDown() (code int) {
+	teardown.Lock()
+	defer teardown.Unlock()
+	for _, undo := range slices.Backward(teardown.steps) {
+		if err := undo(); err != nil {
+			fmt.Fprintln(os.Stderr, "taking the world down:", err)
+			code = 1
+		}
+	}
+	teardown.steps = nil
+	return code
+}
+
+// TestMain takes the world down after the tests, and also when somebody interrupts them. It is
+// a verifier in place of that where the environment says so.
+func TestMain(m *testing.M) {
+	klog.SetLogger(logr.Discard())
+	ctrllog.SetLogger(logr.Discard())
+	if node := os.Getenv(skewedNode); node != "" {
+		os.Exit(skewedVerifier(node))
+	}
+	if program := os.Getenv(unprivileged); program != "" {
+		fmt.Fprintln(os.Stderr, becomeUnprivileged(program))
+		os.Exit(1)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		tearDown()
+		os.Exit(130)
+	})
+	code := m.Run()
+	code = max(code, tearDown())
+	_ = stop // not called: its end would be taken for an interrupt
+	os.Exit(code)
+}
