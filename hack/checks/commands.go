@@ -24,11 +24,15 @@ type program struct {
 var programs = []program{
 	{names: []string{"manager"}, folder: "cmd/manager", more: []string{"kubeconfig"}}, // controller-runtime declares it
 	{names: []string{"verifier"}, folder: "cmd/verifier", more: []string{"version"}},
+	{names: []string{"kubectl-mirror"}, folder: "cmd/kubectl-mirror", more: ofKubectl},
 	{names: []string{"cloudsim"}, folder: "test/cloudsim"},
 	{names: []string{"demo-play"}, folder: "test/demo"},
 	{names: []string{"lab", "lab-program"}, folder: "test/e2e/cmd/lab"},
 	{names: []string{"bench"}, folder: "test/bench"},
 }
+
+// ofKubectl are flags of kubectl that its plugin has from a library.
+var ofKubectl = []string{"namespace", "context", "kubeconfig", "as", "request-timeout"}
 
 // vocabulary is what a command in a document can name.
 type vocabulary struct {
@@ -204,11 +208,21 @@ func (v vocabulary) problems(root, line string) []string {
 	return found
 }
 
-// ofCommand looks at one command. A flag alone can be of any program.
-func (v vocabulary) ofCommand(words []string) []string {
+// ofProgram leaves out what stands before the program of a command. What kubectl runs as a
+// plugin is a program of its own.
+func ofProgram(words []string) []string {
 	for len(words) > 0 && (words[0] == "sudo" || words[0] == "env" || assignment.MatchString(words[0]) || strings.HasPrefix(words[0], `"`)) {
 		words = words[1:]
 	}
+	if len(words) > 1 && words[0] == "kubectl" && words[1] == "mirror" {
+		return append([]string{"kubectl-mirror"}, words[2:]...)
+	}
+	return words
+}
+
+// ofCommand looks at one command. A flag alone can be of any program.
+func (v vocabulary) ofCommand(words []string) []string {
+	words = ofProgram(words)
 	if len(words) == 0 {
 		return nil
 	}

@@ -97,6 +97,11 @@ func TestDocuments(t *testing.T) {
 			},
 		},
 		{
+			name:  "a flag of a plugin of kubectl has to be declared",
+			files: map[string]string{"README.md": "`kubectl mirror why x --context=c` `kubectl mirror why --loud && kubectl get x --loud`\n"},
+			want:  []string{"README.md:1: kubectl-mirror has no flag --loud"},
+		},
+		{
 			name:  "what is YAML is no command",
 			files: map[string]string{"README.md": "```yaml\nextraArgs: [--what=5m]\n```\n"},
 		},

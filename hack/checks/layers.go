@@ -109,6 +109,10 @@ var layers = []layer{
 		may: []string{"api", "cmd/internal", "controllers/verifier"}, tests: []string{"test/..."},
 	},
 	{
+		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; it holds no credentials of the cloud",
+		may: []string{"api"}, tests: []string{"test/..."},
+	},
+	{
 		name: "test/cloudsim", does: "the simulated cloud, API and data plane: it shares no line with what it tests",
 		tests: []string{"test/env/need"},
 	},

@@ -28,10 +28,7 @@ var (
 // last line end.
 func (d *demo) runKubectl(ctx context.Context, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, d.kubectl, args...)
-	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + d.path("home"), "KUBECACHEDIR=" + d.path("kube/cache"),
-		"KUBECONFIG=" + filepath.Join(d.path("kube"), "admin.kubeconfig"),
-	}
+	command.Env = d.kubectlEnvironment()
 	var out, complaints bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaints
 	if err := command.Run(); err != nil {

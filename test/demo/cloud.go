@@ -146,7 +146,7 @@ func (c *cloud) rules(ctx context.Context) ([]cloudRule, error) {
 	return out.List, err
 }
 
-// opening is a rule of a security group that lets something in.
+// opening is a rule of a security group that lets something in, or keeps it out by its action.
 type opening struct {
 	Group     string `json:"security_group_id"`
 	Direction string `json:"direction"`
@@ -154,14 +154,28 @@ type opening struct {
 	Protocol  string `json:"protocol"`
 	Ports     string `json:"multiport"`
 	From      string `json:"remote_ip_prefix"`
+	Action    string `json:"action,omitempty"`
+	Priority  int    `json:"priority,omitempty"`
 }
 
 // open lets IPv4 packets of one server in, and returns the rule's ID.
 func (c *cloud) open(ctx context.Context, group, protocol string, port int, from server) (string, error) {
-	body := map[string]any{"security_group_rule": opening{
+	return c.addRule(ctx, opening{
 		Group: group, Direction: "ingress", EtherType: "IPv4", Protocol: protocol,
 		Ports: fmt.Sprint(port), From: from.address.String() + "/32",
-	}}
+	})
+}
+
+// deny keeps out IPv4 packets of one server whatever else lets them in, and returns the rule's ID.
+func (c *cloud) deny(ctx context.Context, group, protocol string, port int, from server) (string, error) {
+	return c.addRule(ctx, opening{
+		Group: group, Direction: "ingress", EtherType: "IPv4", Protocol: protocol,
+		Ports: fmt.Sprint(port), From: from.address.String() + "/32", Action: "deny", Priority: 1,
+	})
+}
+
+func (c *cloud) addRule(ctx context.Context, rule opening) (string, error) {
+	body := map[string]any{"security_group_rule": rule}
 	var out struct {
 		Rule struct {
 			ID string `json:"id"`

@@ -33,6 +33,9 @@
 //	               remedy, secondsUntilSilent (from the closing on), secondsUntilTrue (from
 //	               the opening on), sourceKernel and targetKernel (packets and copies while
 //	               it was closed), kubectl (what `kubectl get mirs` printed then); only with run
+//	why            what `kubectl mirror why` printed: closed (while a rule denied the copies),
+//	               broader (while another session took the packets), well (afterwards);
+//	               secondsUntilClosed, secondsUntilBroader; only with run
 //	forgeries[]    false copies: id, what, sent, targetKernel, countedAs, ok; only with run
 //	processes[]    name, residentMiB, limitMiB, cpuPercent (of one core, idle)
 //	kubectl        what `kubectl get mirf,mirs -o wide` printed
@@ -98,7 +101,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo-play", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.folder, "folder", "bin/demo", "`folder` for everything that is written")
-	flags.StringVar(&o.programs, "programs", "bin", "`folder` with manager, verifier and cloudsim")
+	flags.StringVar(&o.programs, "programs", "bin", "`folder` with manager, verifier, kubectl-mirror and cloudsim")
 	flags.IntVar(&o.cloudPort, "cloud-port", defaultCloudPort, "TCP `port` of the simulated cloud on 127.0.0.1")
 	flags.StringVar(&o.prefix, "namespace-prefix", "cloudsim-", "`prefix` of the hosts' network namespaces")
 	flags.Usage = func() { fmt.Fprint(stderr, help); flags.PrintDefaults() }

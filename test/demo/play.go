@@ -45,6 +45,8 @@ func (d *demo) story() []step {
 	return append(steps,
 		step{"silent", "Close UDP 4789 again, and ask nobody but the status", d.fallSilent, []string{"manager", "verifier", "cloudsim"}},
 		step{"heard", "Put the rule back", d.heardAgain, []string{"manager", "verifier", "cloudsim"}},
+		step{"why", "Deny the copies at ecs-target, and ask kubectl mirror why", d.askWhyClosed, []string{"manager", "verifier", "cloudsim"}},
+		step{"broader", "Put a broader session before ours, and ask again", d.askWhyTaken, []string{"manager", "verifier", "cloudsim"}},
 		step{"forgeries", "Send false copies, which the verifier must not fall for", d.sendForgeries, []string{"verifier"}},
 		step{"delete", "Delete session and filter", d.deleteObjects, []string{"manager"}},
 	)

@@ -11,11 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/dataplane/netns"
@@ -48,7 +53,7 @@ func buildPrograms() (string, error) {
 		return "", err
 	}
 	for name, pkg := range map[string]string{
-		"manager": "cmd/manager", "verifier": "cmd/verifier", "cloudsim": "test/cloudsim", "demo-play": "test/demo",
+		"manager": "cmd/manager", "verifier": "cmd/verifier", "kubectl-mirror": "cmd/kubectl-mirror", "cloudsim": "test/cloudsim", "demo-play": "test/demo",
 	} {
 		command := exec.Command("go", "build", "-o", filepath.Join(folder, name), "./"+pkg)
 		command.Dir = "../.."
@@ -276,6 +281,60 @@ func TestDownRemovesWhatAKilledDemoLeft(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, said)
 	}
 	p.nothingLeft(records)
+}
+
+func TestAVerifierThatIsKilledInAWorldThatIsUpIsSaidToBeLost(t *testing.T) {
+	p := newPlaying(t)
+	p.begin("up")
+	if code := p.end(); code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, p.out.String())
+	}
+	for _, r := range p.running() {
+		if r.Name == "verifier" {
+			if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	api := p.api()
+	tick, late := time.NewTicker(time.Second), time.After(deadline) // the lease holds for 40 s
+	defer tick.Stop()
+	for {
+		var sessions v1alpha1.MirrorSessionList
+		if err := api.List(t.Context(), &sessions); err != nil {
+			t.Fatal(err)
+		}
+		lost := func(s v1alpha1.MirrorSession) bool {
+			c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+			return c != nil && c.Reason == v1alpha1.ReasonVerifierLost
+		}
+		if slices.ContainsFunc(sessions.Items, lost) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("the verifier was killed, and no session says so: %+v", sessions.Items)
+		}
+	}
+}
+
+// api is a client of the demo's API server with the administrator's rights.
+func (p *playing) api() client.Client {
+	p.t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(p.folder, "kube", "admin.kubeconfig"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	scheme, err := env.Scheme()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	api, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return api
 }
 
 func TestATakenPortIsSaidBeforeAnythingIsStarted(t *testing.T) {

@@ -28,7 +28,7 @@ func (d *demo) checkMachine(context.Context) error {
 		return err
 	}
 	d.kubectl = filepath.Join(assets, "kubectl")
-	for _, name := range []string{"manager", "verifier", "cloudsim"} {
+	for _, name := range []string{"manager", "verifier", "kubectl-mirror", "cloudsim"} {
 		if _, err := os.Stat(filepath.Join(d.programs, name)); err != nil {
 			return fmt.Errorf("%s is not in %s: run make build", name, d.shown(d.programs))
 		}

@@ -27,6 +27,7 @@ type report struct {
 	Processes   []usage      `json:"processes"`
 	Kubectl     string       `json:"kubectl"`
 	Silence     *silence     `json:"silence,omitempty"`
+	Why         *answers     `json:"why,omitempty"`
 	CloudEmpty  bool         `json:"cloudEmpty"`
 	TookDown    bool         `json:"tookDown"`
 }

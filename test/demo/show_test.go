@@ -123,6 +123,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	r.say("a > b")
 	r.end(time.Second, errors.New("it failed"))
 	r.Rows, r.Sources, r.Rules, r.Silence = []row{{}}, []sourcePart{{}}, []rulePart{{}}, &silence{}
+	r.Why = &answers{}
 	r.Copy, r.Verifier, r.CaptureFile = &copyFacts{}, &counted{}, &fileFacts{}
 	r.Forgeries, r.Processes = []forgery{{}}, []usage{{}}
 	r.finish(2500*time.Millisecond, errors.New("apply: it failed"))
@@ -145,13 +146,13 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 	for _, list := range []string{"steps", "rows", "sources", "rules", "forgeries", "processes"} {
 		names[list] = keys(got[list].([]any)[0].(map[string]any))
 	}
-	for _, object := range []string{"copy", "verifier", "captureFile", "silence"} {
+	for _, object := range []string{"copy", "verifier", "captureFile", "silence", "why"} {
 		names[object] = keys(got[object].(map[string]any))
 	}
 	want := map[string][]string{
 		"": {
 			"captureFile", "cloudEmpty", "command", "copy", "failure", "forgeries", "kubectl", "ok", "processes", "rows", "rules",
-			"seconds", "silence", "sources", "startedAt", "steps", "tookDown", "verifier",
+			"seconds", "silence", "sources", "startedAt", "steps", "tookDown", "verifier", "why",
 		},
 		"steps":     {"failure", "id", "ok", "seconds", "shown", "title"},
 		"rows":      {"expectedCopies", "id", "ok", "sent", "sourceKernel", "targetKernel", "verifier"},
@@ -165,6 +166,7 @@ func TestTheReportKeepsItsFieldNames(t *testing.T) {
 		"captureFile": {"bytes", "packets"},
 		"sources":     {"address", "bytes", "interfaceID", "packets", "truncated", "unexpected"},
 		"rules":       {"direction", "packets", "priority"},
+		"why":         {"broader", "closed", "secondsUntilBroader", "secondsUntilClosed", "well"},
 		"silence": {
 			"kubectl", "message", "reason", "remedy", "secondsUntilSilent", "secondsUntilTrue", "sourceKernel", "targetKernel",
 		},

@@ -57,27 +57,28 @@ func (d *demo) fallSilent(ctx context.Context) error {
 	since := time.Now()
 	d.say("the rule for UDP 4789 is deleted from ecs-target's security group; ecs-test goes on talking")
 	var told *v1alpha1.MirrorSession
-	err = d.until(ctx, "the status says by itself that the session is silent", func(ctx context.Context) (err error) {
+	var worst v1alpha1.Finding
+	err = d.until(ctx, "the status says by itself that the session is silent, and why", func(ctx context.Context) (err error) {
 		if _, told, err = d.entry(ctx); err != nil {
 			return err
 		}
-		return observed(told, metav1.ConditionFalse, v1alpha1.ReasonSilent)
+		if err = observed(told, metav1.ConditionFalse, v1alpha1.ReasonSilent); err != nil {
+			return err
+		}
+		worst, err = worstFinding(told, v1alpha1.ReasonTargetGroupDenies)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	took := time.Since(since)
-	worst, err := worstFinding(told, v1alpha1.ReasonSilent)
-	if err != nil {
-		return err
-	}
 	d.say("%.0f s later the status says by itself: %s", took.Seconds(), worst.Message)
 	d.say("what to do: %s", worst.Remedy)
-	printed, err := d.lookAtColumns(ctx, map[string]string{"TRAFFIC": "False", "WHY": v1alpha1.ReasonSilent})
+	printed, err := d.lookAtColumns(ctx, map[string]string{"TRAFFIC": "False", "WHY": v1alpha1.ReasonTargetGroupDenies})
 	if err != nil {
 		return err
 	}
-	if err := d.warned(ctx, v1alpha1.ReasonSilent); err != nil {
+	if err := d.warned(ctx, v1alpha1.ReasonTargetGroupDenies); err != nil {
 		return err
 	}
 	err = q.chatter.pause(func() (err error) {

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,6 +28,8 @@ const (
 	// insideServer is where the verifier reaches the API server: loopback of its own
 	// network namespace, which nobody else uses.
 	insideServer = "127.0.0.1:6443"
+	// systemNamespace is the installation's: the verifier keeps its lease there.
+	systemNamespace = "vpcmirror-system"
 )
 
 func (d *demo) survives() bool { return d.command == "up" }
@@ -78,8 +83,24 @@ func (d *demo) startKubernetes(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}); err != nil {
+		return fmt.Errorf("making the namespace %s: %w", systemNamespace, err)
+	}
 	d.say("the roles of manager and verifier are those of config/rbac")
 	return nil
+}
+
+// addUser makes a user who may do what an installation lets a program do: it has the program's
+// ClusterRole, and the Role for the namespace in which the verifiers' leases are.
+func (d *demo) addUser(ctx context.Context, program string) (kubeconfig string, err error) {
+	rules, err := env.GrantedBy("Role", program+".yaml")
+	if err != nil {
+		return "", err
+	}
+	name := "vpcmirror-" + program
+	return env.AddUser(ctx, d.path("kube"), env.User{
+		Name: name, ClusterRoles: []string{name}, Within: map[string][]rbacv1.PolicyRule{systemNamespace: rules},
+	})
 }
 
 func (d *demo) startCloud(ctx context.Context) error {
@@ -105,7 +126,7 @@ func (d *demo) startCloud(ctx context.Context) error {
 }
 
 func (d *demo) startManager(ctx context.Context) error {
-	kubeconfig, err := env.AddUser(ctx, d.path("kube"), env.User{Name: "vpcmirror-manager", ClusterRoles: []string{"vpcmirror-manager"}})
+	kubeconfig, err := d.addUser(ctx, "manager")
 	if err != nil {
 		return err
 	}
@@ -115,7 +136,7 @@ func (d *demo) startManager(ctx context.Context) error {
 	}
 	d.manager, err = d.start("manager", filepath.Join(d.programs, "manager"), "",
 		"--kubeconfig", kubeconfig, "--health-probe-bind-address", health, "--metrics-bind-address", "0", "--log-encoding", "text",
-		"--allowed-endpoints", d.cloud.endpoint)
+		"--allowed-endpoints", d.cloud.endpoint, "--verifier-namespace", systemNamespace)
 	if err != nil {
 		return err
 	}
@@ -146,7 +167,7 @@ func askHealth(ctx context.Context, address string) error {
 // and nothing of this machine's network, so a forwarder gives it the way to the API
 // server.
 func (d *demo) startVerifier(ctx context.Context) error {
-	outside, err := env.AddUser(ctx, d.path("kube"), env.User{Name: "vpcmirror-verifier", ClusterRoles: []string{"vpcmirror-verifier"}})
+	outside, err := d.addUser(ctx, "verifier")
 	if err != nil {
 		return err
 	}
@@ -175,11 +196,11 @@ func (d *demo) startVerifier(ctx context.Context) error {
 		return err
 	}
 	d.verifier, err = d.start("verifier", filepath.Join(d.programs, "verifier"), d.namespace(ecsTarget),
-		"run", "--kubeconfig", inside, "--node-name", ecsTarget.name, "--log-encoding", "text")
+		"run", "--kubeconfig", inside, "--node-name", ecsTarget.name, "--lease-namespace", systemNamespace, "--log-encoding", "text")
 	if err != nil {
 		return err
 	}
-	d.say("process %d in %s, as the user vpcmirror-verifier: it may read filters and sessions and patch the sessions' status", d.verifier.PID, d.namespace(ecsTarget))
+	d.say("process %d in %s, as the user vpcmirror-verifier: it may read filters and sessions, patch the sessions' status, and renew its lease", d.verifier.PID, d.namespace(ecsTarget))
 	d.say("it reaches the API server at https://%s there, which a forwarder carries to %s", insideServer, server)
 	return nil
 }

@@ -2,6 +2,7 @@ package env
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,13 +18,22 @@ import (
 // config/rbac. A user who has them may do what an installation lets the product do.
 func Granted(t testing.TB, kind, file string) []rbacv1.PolicyRule {
 	t.Helper()
-	root, err := checkout.Root()
+	rules, err := GrantedBy(kind, file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rules
+}
+
+// GrantedBy is Granted for what is no test.
+func GrantedBy(kind, file string) ([]rbacv1.PolicyRule, error) {
+	root, err := checkout.Root()
+	if err != nil {
+		return nil, err
+	}
 	content, err := os.Open(filepath.Join(root, "config", "rbac", file))
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("reading a role: %w", err)
 	}
 	defer content.Close()
 	documents := yaml.NewYAMLOrJSONDecoder(content, 4096)
@@ -31,11 +41,11 @@ func Granted(t testing.TB, kind, file string) []rbacv1.PolicyRule {
 		var role rbacv1.ClusterRole // a Role has nothing that this has not
 		switch err := documents.Decode(&role); {
 		case errors.Is(err, io.EOF):
-			t.Fatalf("config/rbac/%s has no %s", file, kind)
+			return nil, fmt.Errorf("config/rbac/%s has no %s", file, kind)
 		case err != nil:
-			t.Fatal(err)
+			return nil, fmt.Errorf("reading config/rbac/%s: %w", file, err)
 		case role.Kind == kind:
-			return role.Rules
+			return role.Rules, nil
 		}
 	}
 }

@@ -189,7 +189,9 @@ type refusing struct {
 	refuses *atomic.Bool
 }
 
-func (c refusing) Status() client.SubResourceWriter { return refusingStatus{c.Client.Status(), c.refuses} }
+func (c refusing) Status() client.SubResourceWriter {
+	return refusingStatus{c.Client.Status(), c.refuses}
+}
 
 type refusingStatus struct {
 	client.SubResourceWriter
@@ -218,4 +220,27 @@ func TestWhatCouldNotBeStoredIsSaidOnceWhenItCan(t *testing.T) {
 	harness.Ready(w, session)
 	tells(w, session, "Operator: the packet length of the session <session 1> was changed from 1460 to 96",
 		"Spec: spec.packetLength was changed from 1460 to 96", made)
+}
+
+func TestThatCopiesStoppedAndWhatChangedThenStandTogether(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start(patient)
+	_, session := w.Pair("closable")
+	e := write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 1, Bytes: 72}, time.Second, 2*time.Second))
+	pathClear(w, session, v1alpha1.ReasonClear)
+	e.Packets++
+	e.InEpoch = new(e.Counts)
+	write(t, w, session, e)
+	setRule(w, false)
+	closed := w.Clock.Now().Truncate(time.Second)
+	const gone = "Cloud: a rule (ingress udp 4789 from 192.168.0.230/32) is gone from sg-target"
+	tells(w, session, gone, made) // by itself, when the copies are missed
+	pathClear(w, session, v1alpha1.ReasonTargetGroupDenies)
+	if at := session.Status.Changes[0].At.Time; at.Before(closed) || at.Sub(closed) > 40*time.Second {
+		t.Errorf("the rule was taken away at %s, and the change is of %s", closed, at)
+	}
+	setRule(w, true)
+	harness.ReconcileNow(w, session)
+	tells(w, session, strings.Replace(gone, "is gone from", "was added to", 1), gone, made)
 }

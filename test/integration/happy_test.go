@@ -104,6 +104,10 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 			Reason: v1alpha1.ReasonNoVerifier, Severity: v1alpha1.SeverityInfo, DecidedBy: v1alpha1.DecidedByNode, Subject: "target 192.168.0.164",
 			Message: "no verifier has reported from the host that owns the target 192.168.0.164: run one there", Remedy: v1alpha1.Remedy(v1alpha1.ReasonNoVerifier),
 		}},
+		Changes: []v1alpha1.Change{{
+			At: session.Status.Changes[0].At, By: v1alpha1.ChangedByOperator,
+			What: "the session " + session.Status.Sessions[0].ID + " was made, with the VNI 1 and the priority 10000",
+		}},
 	}, session.Status, noTimes, cmpopts.IgnoreFields(v1alpha1.MirrorSessionStatus{}, "EpochBasis"), cmpopts.IgnoreFields(v1alpha1.Finding{}, "Since"))
 	sinceIsSet(t, session)
 	w.EventSays(filter, "Created", filter.Status.ID)
