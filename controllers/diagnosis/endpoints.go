@@ -177,11 +177,11 @@ func flavorUnsupported(k *Known) (seen sight) {
 	return seen
 }
 
-// switchedOff: the session is off in the cloud, although the spec does not say so. By the cloud's
-// session.
+// switchedOff: the session is off in the cloud, although the spec does not say so, nor has the
+// operator switched it off. By the cloud's session.
 func switchedOff(k *Known) (seen sight) {
 	session := k.Path.Session
-	if session.ID == "" || session.Enabled || k.off() != "" {
+	if session.ID == "" || session.Enabled || k.Path.Idle || k.off() != "" {
 		return seen
 	}
 	called := fmt.Sprintf("session %q (%s)", session.Name, short(session.ID))

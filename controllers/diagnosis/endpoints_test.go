@@ -166,6 +166,20 @@ func TestASessionThatIsOffInTheCloudIsNamed(t *testing.T) {
 			edit:    func(w *way) { w.Session.Enabled, w.known.Session.Spec.Enabled = false, new(false) },
 			verdict: said{"Unknown", "Disabled", "spec.enabled is false: the cloud makes no copies"},
 		},
+		"not where we have switched it off, as none of its sources is there": {
+			edit: func(w *way) {
+				w.one()
+				w.gone("id-a")
+				w.Session.Enabled, w.Idle = false, true
+			},
+			found: []finding{{"Error", "InterfaceGone", "source 10.0.0.11", "the source 10.0.0.11 (interface id-a) is deleted in the cloud",
+				"name the interface that took its place, by its ID, or by address or nodeName, which follow"}},
+		},
+		"not where we have switched it off, and nothing else is known": {edit: func(w *way) { w.Session.Enabled, w.Idle = false, true }},
+		"not where the spec is not in the cloud": {
+			edit:    func(w *way) { w.Session.Enabled, w.known.Session.Spec.Suspend = false, true },
+			verdict: said{"Unknown", "Suspended", "spec.suspend is true: what the cloud copies now is not known"},
+		},
 		"not where it is not made yet": {edit: func(w *way) { w.Session.Enabled, w.Session.ID = false, "" }},
 	})
 }

@@ -17,6 +17,8 @@ type Path struct {
 	// the cloud does not list that.
 	Session cloud.Session
 	Filter  *cloud.Filter
+	// Idle is whether the operator keeps the session switched off, as none of the spec's sources is there.
+	Idle bool
 	// Target and Sources are the interfaces that the session names, without those in Gone.
 	Target  *cloud.Interface
 	Sources []cloud.Interface

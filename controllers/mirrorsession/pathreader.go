@@ -32,7 +32,7 @@ type pathReader struct {
 // read returns nil where there is no way yet, as what the spec names could not be found, or where
 // sessions and filters can't be read: without them nothing can be said.
 func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
-	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session)}
+	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session), Idle: r.noSource}
 	if len(p.Session.Sources) == 0 {
 		return nil
 	}
