@@ -132,10 +132,12 @@ func (k *Known) copying(source string) bool {
 
 // lastCame is when this process saw last that a copy of a source was counted, zero where it did not.
 // Where nobody tells the sources apart, a copy of any is one of each.
-func (k *Known) lastCame(source string) time.Time {
+func (k *Known) lastCame(source string) time.Time { return k.Movement.lastCame(k, source) }
+
+func (m *Movement) lastCame(k *Known, source string) time.Time {
 	told := slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return len(e.Sources) > 0 })
-	if at, is := k.Movement.cameFrom[source]; is || told && len(k.sources()) > 1 {
+	if at, is := m.cameFrom[source]; is || told && len(k.sources()) > 1 {
 		return at
 	}
-	return k.Movement.came
+	return m.came
 }
