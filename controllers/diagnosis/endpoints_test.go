@@ -2,6 +2,7 @@ package diagnosis_test
 
 import (
 	"testing"
+	"time"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -46,6 +47,27 @@ func TestAnInterfaceThatIsNotThereOrDoesNotWorkIsNamed(t *testing.T) {
 			found: []finding{{"Warning", "InterfaceReplaced", "source 10.0.0.11",
 				"the source 10.0.0.11 (interface id-a) is deleted in the cloud, and another one has its address now",
 				"name the new interface, or use address or nodeName, which follow by themselves"}},
+		},
+		"a source that is deleted, and taken off the session since": {
+			func(w *way) {
+				w.Former = []cloud.Interface{nic("z", "10.0.0.99")}
+				w.later(time.Second, 0)
+				w.later(time.Second, 1)
+			},
+			[]finding{{"Warning", "InterfaceGone", "source 10.0.0.99", "the source 10.0.0.99 (interface id-z) is deleted in the cloud",
+				"name the interface that took its place, by its ID, or by address or nodeName, which follow"}},
+			said{"False", "InterfaceGone", "1 of 3 sources: the source 10.0.0.99 (interface id-z) is deleted in the cloud"},
+		},
+		"a source that is replaced, and taken off the session since, beside one that copies": {
+			edit: func(w *way) {
+				w.one()
+				w.Former, w.Successors = []cloud.Interface{nic("z", "10.0.0.99")}, map[string]cloud.Interface{"id-z": {ID: "id-new"}}
+				w.later(time.Second, 0)
+				w.later(time.Second, 1)
+			},
+			found: []finding{{"Warning", "InterfaceReplaced", "source 10.0.0.99",
+				"the source 10.0.0.99 (interface id-z) is deleted in the cloud, and interface id-new has its address now",
+				"name interface id-new in its place, or use address or nodeName, which follow by themselves"}},
 		},
 		"the target that is deleted": {
 			edit: func(w *way) { w.gone("id-t") },

@@ -70,7 +70,7 @@ func (k *Known) pairs(look func(source, target *cloud.Interface, from, to netip.
 // nameOf is how people know an interface: its primary address, or its ID.
 func (k *Known) nameOf(id string) string {
 	if k.Path != nil {
-		for _, i := range append(slices.Clone(k.Path.Sources), deref(k.Path.Target)...) {
+		for _, i := range slices.Concat(k.Path.Sources, deref(k.Path.Target), k.Path.Former) {
 			if i.ID == id && len(i.Addresses) > 0 {
 				return i.Addresses[0].String()
 			}

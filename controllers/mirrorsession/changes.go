@@ -106,7 +106,7 @@ func (s *scope) begins(have cloud.Session) {
 	want := asCloud(*s.changes.want, have.ID)
 	switch {
 	case s.WasSynced:
-		s.tell(s.difference(want, have))
+		s.tell(s.difference(asLeft(s.storedSession(), want), have))
 	case s.changes.edited:
 		if asks := s.difference(have, want); len(asks) > 0 {
 			s.tellAs(v1alpha1.ChangedBySpec, []string{"the spec was edited: " + diagnosis.Joined(v1alpha1.ChangedBySpec, asks)[0].What})
@@ -120,6 +120,20 @@ func (s *scope) changed(now cloud.Session) {
 		s.tell(diagnosis.Joined(v1alpha1.ChangedByOperator, s.difference(*was, now)))
 	}
 	s.changes.changing = nil
+}
+
+// asLeft is a wanted session as the operator left it in the cloud, in line with the same spec: what
+// that names may stand for other interfaces now, or for none.
+func asLeft(s *v1alpha1.MirrorSession, want cloud.Session) cloud.Session {
+	if s.Status.Target != nil {
+		want.TargetID = s.Status.Target.InterfaceID
+	}
+	want.Sources = nil
+	for _, r := range s.Status.Sources {
+		want.Sources = append(want.Sources, r.InterfaceID)
+	}
+	want.Enabled = s.Spec.Enabled == nil || *s.Spec.Enabled
+	return want
 }
 
 // asCloud is a wanted session as the cloud has it.
