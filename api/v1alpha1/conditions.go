@@ -213,7 +213,8 @@ const (
 	// there is a route.
 	ReasonNoPackets = "NoPackets"
 	// ReasonNoVerifier: no verifier runs on the host that owns the target.
-	// Remedy: let the verifier's DaemonSet reach that node, or run a verifier on that host.
+	// Remedy: let the verifier's DaemonSet reach that node, or run a verifier on that host; if a
+	// pod is there, its log says why it does not start: CAP_NET_RAW, the host's network.
 	ReasonNoVerifier = "NoVerifier"
 	// ReasonVerifierLost: the verifier of the target's node has not renewed its lease for
 	// 40 seconds; the counts are as of its last report.

@@ -39,7 +39,7 @@ var remedies = map[string]string{
 	ReasonForeignSource:         "another session to this target may have the same VNI: give one of them another",
 	ReasonUndecided:             "raise spec.packetLength, and look at lastPacket in status.verification",
 	ReasonNoPackets:             "ask whether there is traffic that the filter accepts (Ingress is what a source receives); whether the target's security group allows UDP 4789 from the sources' addresses; whether a network ACL is in the way; and between VPCs whether there is a route",
-	ReasonNoVerifier:            "let the verifier's DaemonSet reach that node, or run a verifier on that host",
+	ReasonNoVerifier:            "let the verifier's DaemonSet reach that node, or run a verifier on that host; if a pod is there, its log says why it does not start: CAP_NET_RAW, the host's network",
 	ReasonVerifierLost:          "look at its pod, and whether it reaches the API server",
 	ReasonNotReady:              "look at the Ready condition",
 	ReasonDisabled:              "set spec.enabled to true, or name a source that is in the cloud",

@@ -189,13 +189,24 @@ func (w *hop) astray(r leads) *obstacle {
 		o.message = plain("a route of %s%s%s, which decides about %s, leads elsewhere and not over %s", called, of, name, address, over)
 		o.remedy = plain("correct it, or add a route to %s over %s", single(r.to), over)
 	case !w.overPeering(r.route):
-		o.message = plain("in %s%s%s the route to %s, which decides about %s, leads to %s %s and not over %s",
-			called, of, name, r.route.Destination, address, r.route.Type, r.route.NextHop, over)
+		o.message = plain("in %s%s%s the route to %s, which decides about %s, leads to %s and not over %s",
+			called, of, name, r.route.Destination, address, k.hopCalled(r.route), over)
 		o.remedy = plain("add a route to %s over %s to %s, or correct that one", single(r.to), over, called)
 	default:
 		return nil
 	}
 	return &o
+}
+
+// hopCalled is where a route leads.
+func (k *Known) hopCalled(r *cloud.Route) string {
+	name := ""
+	for _, p := range k.Path.Peerings.Value {
+		if strings.EqualFold(r.Type, routePeering) && p.ID == r.NextHop {
+			name = p.Name
+		}
+	}
+	return k.called(r.Type, name, r.NextHop)
 }
 
 // overPeering reports whether a route leads over an active peering of the two VPCs.

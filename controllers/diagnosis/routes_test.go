@@ -64,6 +64,16 @@ func TestBetweenVPCsThereMustBeAPeeringAndRoutesOnBothSides(t *testing.T) {
 			found: noRoute(`in route table "ours" of the subnet of 10.0.0.11 the route to 10.0.0.0/30, which decides about 10.0.0.1, leads to nat nat-1 and not over peering "joins"`,
 				`add a route to 10.0.0.1/32 over peering "joins" to route table "ours", or correct that one`),
 		},
+		"a route over another peering, by its name where it has one": {
+			edit: func(w *way) {
+				joined(w)
+				w.one()
+				w.Peerings.Value = append(w.Peerings.Value, cloud.Peering{ID: "peering-9", Name: "elsewhere", Status: "ACTIVE", RequesterVPC: vpcID, AccepterVPC: "vpc-3"})
+				ours(w, route("peering", "10.0.0.0/30", "peering-9"))
+			},
+			found: noRoute(`in route table "ours" of the subnet of 10.0.0.11 the route to 10.0.0.0/30, which decides about 10.0.0.1, leads to peering "elsewhere" and not over peering "joins"`,
+				`add a route to 10.0.0.1/32 over peering "joins" to route table "ours", or correct that one`),
+		},
 		"a route over another peering": {
 			edit: func(w *way) { joined(w); w.one(); ours(w, route("peering", "10.0.0.0/30", "peering-9")) },
 			found: noRoute(`in route table "ours" of the subnet of 10.0.0.11 the route to 10.0.0.0/30, which decides about 10.0.0.1, leads to peering peering-9 and not over peering "joins"`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -100,6 +101,9 @@ func Diagnose(err error) *Problem {
 	}
 	p := classes[e.Class]
 	p.Message, p.Cause = err.Error(), err
+	if action := cloud.ActionOf(err); action != "" && !strings.Contains(p.Message, action) {
+		p.Message += " (the call needs the right " + action + ")"
+	}
 	switch {
 	case queued(err): // it will be its turn then
 		p.After, p.Within = e.RetryAfter, 0

@@ -49,6 +49,26 @@ func TestEveryClassOfACloudErrorHasItsMeaning(t *testing.T) {
 	}
 }
 
+func TestARightThatIsMissingIsNamed(t *testing.T) {
+	const action = "vpc:trafficMirrorSessions:create"
+	for name, c := range map[string]struct {
+		err  cloud.Error
+		want string
+	}{
+		"where the cloud does not name it": {
+			cloud.Error{Class: cloud.ClassPermission, Message: "no permission", Action: action}, "Create: no permission (the call needs the right " + action + ")",
+		},
+		"once where it does":                 {cloud.Error{Class: cloud.ClassPermission, Message: "lacks " + action, Action: action}, "Create: lacks " + action},
+		"not where nobody knows it":          {cloud.Error{Class: cloud.ClassPermission, Message: "no permission"}, "Create: no permission"},
+		"not where it is refused for others": {cloud.Error{Class: cloud.ClassInvalid, Message: "no", Action: action}, "Create: no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.err.Op = "Create"
+			same(t, "the message", "make it: "+c.want, Diagnose(fmt.Errorf("make it: %w", &c.err)).Message)
+		})
+	}
+}
+
 func TestOtherErrorsHaveTheirMeaning(t *testing.T) {
 	missing := &credentials.Error{Reason: credentials.NotFound, Message: "Secret a/b does not exist"}
 	invalid := &credentials.Error{Reason: credentials.Invalid, Message: "the region is missing"}

@@ -2,8 +2,8 @@
 // to, makes the cloud's session match, and sums up what the verifiers saw.
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
-// controllers/inventory, controllers/lifecycle, controllers/liveness, controllers/plan and
-// controllers/status.
+// controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
+// controllers/plan and controllers/status.
 package mirrorsession
 
 import (
@@ -60,7 +60,9 @@ type scope struct {
 	// known once they were compared.
 	sameVNI  *cloud.Session
 	compared bool
-	changes  changes
+	// sameVNICalled is how messages call that session.
+	sameVNICalled string
+	changes       changes
 	// leftover has the IDs of sessions in the cloud whose objects are gone, see noteLeftover.
 	leftover map[string]bool
 
@@ -259,7 +261,7 @@ func (s *scope) sharesVNI() string {
 	if other == nil {
 		return ""
 	}
-	message := s.other(other.ID) + " to this target has too: their copies can't be told apart, so "
+	message := s.sameVNICalled + " to this target has too: their copies can't be told apart, so "
 	if s.leftover[other.ID] {
 		return message + "one has to go: " + leftOver
 	}

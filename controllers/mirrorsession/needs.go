@@ -89,6 +89,14 @@ func namedGroups(p *diagnosis.Path) []string {
 	return slices.DeleteFunc(slices.Compact(named), func(id string) bool { return id == "" })
 }
 
+// membersDecide reports whether it matters which interfaces there are: those of a security group that
+// a rule names, and those of a source's subnet that has an ACL, which does not judge what stays inside.
+func membersDecide(p *diagnosis.Path) bool {
+	return len(namedGroups(p)) > 0 || slices.ContainsFunc(p.Sources, func(i cloud.Interface) bool {
+		return i.SubnetID != "" && slices.ContainsFunc(p.ACLs.Value, func(acl cloud.NetworkACL) bool { return slices.Contains(acl.Subnets, i.SubnetID) })
+	})
+}
+
 // namedAddressGroups are the address groups that rules on the way name.
 func namedAddressGroups(p *diagnosis.Path) []string {
 	var named []string

@@ -57,6 +57,28 @@ func TestRulesOfTheGroupsOnTheWayNameOtherGroupsAndAddressGroups(t *testing.T) {
 	same(t, "the address groups", []string{"list-1", "list-2"}, namedAddressGroups(p))
 }
 
+func TestTheInterfacesOfTheAccountAreAskedForOnlyWhereTheyDecide(t *testing.T) {
+	acl := func(subnet string) func(*diagnosis.Path) {
+		return func(p *diagnosis.Path) {
+			p.ACLs.Value = []cloud.NetworkACL{{ID: "acl", Subnets: []string{"x", subnet}}}
+		}
+	}
+	for name, c := range map[string]struct {
+		way  *diagnosis.Path
+		want bool
+	}{
+		"where no rule names members": {way(), false},
+		"where one does": {way(func(p *diagnosis.Path) {
+			p.Groups.Value = map[string]cloud.SecurityGroup{"group-t": {Rules: []cloud.GroupRule{{RemoteGroupID: "friends"}}}}
+		}), true},
+		"where the subnet of a source has an ACL": {way(acl("subnet")), true},
+		"not where only that of the target has":   {way(acl("far"), func(p *diagnosis.Path) { p.Target.SubnetID = "far" }), false},
+		"not where the subnets are not told":      {way(acl(""), func(p *diagnosis.Path) { p.Sources[0].SubnetID, p.Sources[1].SubnetID = "", "" }), false},
+	} {
+		t.Run(name, func(t *testing.T) { same(t, "asked for", c.want, membersDecide(c.way)) })
+	}
+}
+
 func TestOnlyTheContentsOfWhatTheSubnetsOnTheWayHaveAreRead(t *testing.T) {
 	p := way(func(p *diagnosis.Path) { p.Target.VPCID, p.Target.SubnetID = "other", "far" })
 	ids := func(tables []cloud.RouteTable) (out []string) {

@@ -100,7 +100,7 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 	other := n.SameVNI
 	s.compared = other == nil || other.VNI == n.VNI // else it is to get another VNI first
 	if other != nil && other.VNI == n.VNI {
-		s.sameVNI = other
+		s.sameVNI, s.sameVNICalled = other, s.called(ctx, *other)
 	}
 	for _, other := range []*cloud.Session{n.Holder, s.sameVNI} {
 		if err := s.noteLeftover(ctx, other); err != nil {
@@ -108,12 +108,8 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 		}
 	}
 	for _, other := range n.Preceded {
-		which := fmt.Sprintf("the session %s (%d)", other.ID, other.Priority)
-		if lifecycle.SharesAccount(s.session) {
-			which = "another session"
-		}
 		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
-			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", which, n.Priority)
+			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(ctx, other), n.Priority)
 	}
 	return n, nil
 }

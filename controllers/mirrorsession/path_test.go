@@ -93,6 +93,7 @@ func TestTheWayIsNotReadOfACloudThatDoesNotAnswer(t *testing.T) {
 
 func TestASessionOfTheCloudIsCalledByItsObject(t *testing.T) {
 	names := map[string]string{"u": "default/c04"}
+	same(t, "one without a name", "the session id", nameOf(cloud.Session{ID: "id"}, "1a2b3c4d", names))
 	for want, description := range map[string]string{
 		"MirrorSession default/c04 (id)": "[vpcmirror 1a2b3c4d/u]",
 		"the session id (theirs)":        "[vpcmirror 00000000/u]",

@@ -138,7 +138,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 		p.Flavors = ask(ctx, r, was.Flavors, in.Flavors)
 		p.Flavors.Value = only(p.Flavors.Value, flavorsOf(p))
 	}
-	if named := namedGroups(p); len(named) > 0 && !p.Interfaces.Read {
+	if membersDecide(p) && !p.Interfaces.Read {
 		p.Interfaces = ask(ctx, r, was.Interfaces, in.Interfaces)
 	}
 	p.Groups.Value = only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p)))
@@ -219,11 +219,11 @@ func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []c
 }
 
 // names are those of this cluster's sessions, by UID.
-func (r *pathReader) names(ctx context.Context) map[string]string {
+func (s *scope) names(ctx context.Context) map[string]string {
 	names := map[string]string{}
 	var all v1alpha1.MirrorSessionList
 	// The cache answers this, and its own objects are only read; it fails only when it stops.
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	if err := s.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return names
 	}
 	for i := range all.Items {
@@ -234,9 +234,11 @@ func (r *pathReader) names(ctx context.Context) map[string]string {
 
 // nameOf is how a message calls a session of the cloud.
 func nameOf(s cloud.Session, cluster string, names map[string]string) string {
-	text := fmt.Sprintf("the session %s (%s)", s.ID, s.Name)
 	if mark, marked := plan.MarkOf(s.Description); marked && mark.Cluster == cluster && names[mark.UID] != "" {
 		return "MirrorSession " + names[mark.UID] + " (" + s.ID + ")"
 	}
-	return text
+	if s.Name == "" {
+		return "the session " + s.ID
+	}
+	return fmt.Sprintf("the session %s (%s)", s.ID, s.Name)
 }

@@ -80,7 +80,7 @@ func TestOfTwoSessionsWithOneVNIAtATargetTheYoungerMoves(t *testing.T) {
 	harness.Same(t, "the VNI beside a younger session", vni, cloudSession(w, session).VNI)
 	harness.Until(w, session, "Ready says so", func(s *v1alpha1.MirrorSession) bool {
 		return s.Status.Conditions[0].Message == "the cloud copies from 192.168.0.230 to 192.168.0.164 with VNI 1, which the session "+someone+
-			" to this target has too: their copies can't be told apart, so give one of the two another VNI"
+			" (foreign) to this target has too: their copies can't be told apart, so give one of the two another VNI"
 	})
 	stranger(24 * time.Hour)
 	harness.Ready(w, session)
