@@ -27,7 +27,10 @@ type Path struct {
 	// Former are interfaces that the spec still names as sources and the session had: they are gone,
 	// and were taken off it.
 	Former []cloud.Interface
-	// Successors are interfaces that now have an address of one that is gone, by the ID of that.
+	// GoneFrom are the VPCs in which those of Gone and Former were when they were read last, by ID.
+	GoneFrom map[string]string
+	// Successors are interfaces that now have an address of one that is gone, in its VPC, by the ID
+	// of that.
 	Successors map[string]cloud.Interface
 	// Wanted is what the specs ask for, as far as that is known.
 	Wanted Wanted
