@@ -46,7 +46,7 @@ help: ## List the targets
 DEMO_FLAGS ?=
 
 .PHONY: demo
-demo: demo-able assets build ## Play the cloud guide's walkthrough on real packets (a minute; Linux, root)
+demo: demo-able assets build ## Play the cloud guide's walkthrough on real packets (three minutes; Linux, root)
 	@$(BIN)/demo-play run $(DEMO_FLAGS)
 
 .PHONY: demo-up

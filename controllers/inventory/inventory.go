@@ -159,27 +159,28 @@ func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bo
 }
 
 // Interface returns an elastic network interface as read at or after notBefore: by itself, or
-// where many are asked for in a list of all. That it is absent is never a list's word.
+// where many are asked for in a list of all. Of the two the newer one serves. That it is absent is
+// never a list's word.
 func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
 	defer i.trim()
-	if list, ok := i.listFor(ctx, c, id, notBefore); ok {
-		if found, ok := list.one(id); ok {
-			return found, nil
-		}
+	singles := i.account(c.Account()).interfaces
+	list := i.listFor(ctx, c, id, singles.began(c, id), notBefore)
+	if found, ok := list.one(id); ok {
+		return found, nil
 	}
-	return i.account(c.Account()).interfaces.get(ctx, c, id, notBefore, c.GetInterface)
+	return singles.get(ctx, c, id, list.atLeast(notBefore), c.GetInterface)
 }
 
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore. It reads
 // as Interface does; that there are none or several is never a list's word.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
 	defer i.trim()
-	if list, ok := i.listFor(ctx, c, address, notBefore); ok {
-		if found, ok := list.at(address); ok {
-			return []cloud.Interface{found}, nil
-		}
+	singles := i.account(c.Account()).addresses
+	list := i.listFor(ctx, c, address, singles.began(c, address), notBefore)
+	if found, ok := list.at(address); ok {
+		return []cloud.Interface{found}, nil
 	}
-	return i.account(c.Account()).addresses.get(ctx, c, address, notBefore, c.FindInterfaces)
+	return singles.get(ctx, c, address, list.atLeast(notBefore), c.FindInterfaces)
 }
 
 // Quota returns the account's limits as read at or after notBefore.

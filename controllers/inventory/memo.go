@@ -59,6 +59,18 @@ func (m *memo[K, V]) get(ctx context.Context, reader cloud.Client, key K, notBef
 	})
 }
 
+// began is when the call began whose result this client would be served for a key; zero where
+// there is none.
+func (m *memo[K, V]) began(reader cloud.Client, key K) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.entries[key]
+	if !ok || !m.authorized[reader] {
+		return time.Time{}
+	}
+	return e.began
+}
+
 // entry returns the entry of a key, an empty one where there is none yet.
 func (m *memo[K, V]) entry(key K) *memoEntry[V] {
 	m.mu.Lock()

@@ -109,21 +109,38 @@ func (r *resolving) listed(c cloud.Client, began time.Time) {
 	r.lastListing[c] = began
 }
 
-// listFor gives a list of all interfaces from which one is served that is asked for by its ID or
-// its address; false when it is to be read by itself.
-func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, notBefore time.Time) (interfaceList, bool) {
+// listing is a list of all interfaces that serves somebody who asks for one of them; it is empty
+// where that one is to be read by itself.
+type listing struct {
+	interfaceList
+	began time.Time
+}
+
+// atLeast is how new a read of one interface must be. What the list says other than what was read
+// of that one before, without being able to prove it, is to be confirmed by a later read.
+func (l listing) atLeast(notBefore time.Time) time.Time {
+	if l.began.After(notBefore) {
+		return l.began
+	}
+	return notBefore
+}
+
+// listFor gives the list that serves who asks for an interface by its ID or its address, of which
+// the last read by itself began at single: the newest answer serves, so that what was read of the
+// whole account is never followed by what was so before.
+func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, single, notBefore time.Time) listing {
 	now, a := i.clock(), i.account(c.Account())
-	if !a.resolving.many(key, now) {
-		return interfaceList{}, false
+	lists, many := a.network.interfaces, a.resolving.many(key, now)
+	list, kept := lists.have(c, whole{}, notBefore)
+	if !kept {
+		if !many || now.Sub(notBefore) < settledAge || !a.resolving.mayList(c, notBefore) {
+			return listing{}
+		}
+		list = lists.answer(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
+		a.resolving.listed(c, now)
 	}
-	lists := a.network.interfaces
-	if list, ok := lists.have(c, whole{}, notBefore); ok {
-		return list, true
+	if list.err != nil || !single.Before(list.began) {
+		return listing{}
 	}
-	if now.Sub(notBefore) < settledAge || !a.resolving.mayList(c, notBefore) {
-		return interfaceList{}, false
-	}
-	list, err := lists.get(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
-	a.resolving.listed(c, now)
-	return list, err == nil
+	return listing{interfaceList: list.value, began: list.began}
 }

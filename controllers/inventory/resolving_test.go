@@ -1,8 +1,10 @@
 package inventory_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -190,4 +192,93 @@ func TestAListThatIsRefusedOrTooLargeIsNotReadForEachOfManyInterfaces(t *testing
 			})
 		})
 	}
+}
+
+func TestOfAListAndAReadOfOneInterfaceTheNewerOneServes(t *testing.T) {
+	at := address(1)
+	for name, read := range map[string]func(context.Context, *inventory.Inventory, *reader, time.Time) (string, error){
+		"by its ID": func(ctx context.Context, i *inventory.Inventory, r *reader, notBefore time.Time) (string, error) {
+			one, err := i.Interface(ctx, r, "1", notBefore)
+			return one.Flavor, err
+		},
+		"by its address": func(ctx context.Context, i *inventory.Inventory, r *reader, notBefore time.Time) (string, error) {
+			all, err := i.InterfacesAt(ctx, r, at, notBefore)
+			if err != nil || len(all) != 1 {
+				return fmt.Sprint(all), err
+			}
+			return all[0].Flavor, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i, r := world()
+				began := time.Now()
+				is := func(when, want string, notBefore time.Time) {
+					t.Helper()
+					got, err := read(t.Context(), i, r, notBefore)
+					same(t, when+", the error", error(nil), err)
+					same(t, when, want, got)
+				}
+				r.single.Flavor = "first"
+				is("read by itself", "first", began)
+
+				pass(time.Minute)
+				r.interfaces = []cloud.Interface{{ID: "1", Addresses: []netip.Addr{at}, Flavor: "second"}}
+				if _, err := i.Interfaces(t.Context(), r, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				is("after a list of all", "second", began)
+
+				pass(time.Minute)
+				r.single.Flavor = "third"
+				is("read by itself after the list", "third", time.Now())
+				is("for somebody who takes any of the three", "third", began)
+				lists, singles := asked(r)
+				same(t, "lists and single reads", [2]int{1, 2}, [2]int{lists, singles})
+			})
+		})
+	}
+}
+
+func TestAnInterfaceThatALaterListLacksIsReadAgainOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		began := time.Now()
+		ask := func() {
+			t.Helper()
+			_, err := i.Interface(t.Context(), r, "1", began)
+			same(t, "the error by ID", error(nil), err)
+			_, err = i.InterfacesAt(t.Context(), r, address(1), began)
+			same(t, "the error by address", error(nil), err)
+		}
+		ask()
+		pass(time.Minute)
+		if _, err := i.Interfaces(t.Context(), r, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		ask()
+		ask()
+		lists, singles := asked(r)
+		same(t, "lists and single reads", [2]int{1, 4}, [2]int{lists, singles})
+	})
+}
+
+func TestAListThatShowsNothingNewIsKeptOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		list := func() map[string]cloud.Interface {
+			t.Helper()
+			r.interfaces = interfaces(20)
+			all, err := i.Interfaces(t.Context(), r, time.Now())
+			same(t, "the error", error(nil), err)
+			pass(time.Minute)
+			return all
+		}
+		first, second := list(), list()
+		lists, _ := asked(r)
+		same(t, "lists", 2, lists)
+		if reflect.ValueOf(first).Pointer() != reflect.ValueOf(second).Pointer() {
+			t.Error("who keeps the first keeps a copy of the second")
+		}
+	})
 }

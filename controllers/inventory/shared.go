@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"time"
 
@@ -52,21 +53,28 @@ func newShared[K comparable, V any](clock cloud.Clock, sizeOf func(V) int64) *sh
 	return &shared[K, V]{clock: clock, sizeOf: sizeOf, authorized: authorizedReaders{}, entries: map[K]*sharedEntry[V]{}}
 }
 
-// answered is a result that is kept, which can be an error.
+// answered is a result that is kept, which can be an error, and when its read began.
 type answered[V any] struct {
 	value V
+	began time.Time
 	err   error
 }
 
 // get returns the result of a read that began at or after notBefore. The cloud is asked when there
 // is none, or when this client has never made such a read with success.
 func (s *shared[K, V]) get(ctx context.Context, reader cloud.Client, key K, notBefore time.Time, read func(context.Context, K) (V, error)) (V, error) {
+	got := s.answer(ctx, reader, key, notBefore, read)
+	return got.value, got.err
+}
+
+// answer is get that also tells when the read began.
+func (s *shared[K, V]) answer(ctx context.Context, reader cloud.Client, key K, notBefore time.Time, read func(context.Context, K) (V, error)) answered[V] {
 	e, came := s.entry(key), s.clock()
 	cached := func() (answered[V], bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.serves(e, reader, notBefore) {
-			return answered[V]{value: e.value}, true
+			return answered[V]{value: e.value, began: e.began}, true
 		}
 		if f, failed := e.failures[reader]; failed && f.serves(notBefore, came, s.clock()) {
 			return answered[V]{err: f.err}, true
@@ -84,29 +92,32 @@ func (s *shared[K, V]) get(ctx context.Context, reader cloud.Client, key K, notB
 		}
 		s.authorized.add(reader)
 		delete(e.failures, reader)
-		bytes := s.sizeOf(value)
-		if s.entries[key] == e { // else it was dropped meanwhile
-			s.bytes += bytes - e.bytes
+		e.began = began
+		if !reflect.DeepEqual(e.value, value) { // else what somebody keeps of before would be a second copy
+			bytes := s.sizeOf(value)
+			if s.entries[key] == e { // else it was dropped meanwhile
+				s.bytes += bytes - e.bytes
+			}
+			e.value, e.bytes = value, bytes
 		}
-		e.value, e.bytes, e.began = value, bytes, began
-		return answered[V]{value: value}, nil
+		return answered[V]{value: e.value, began: began}, nil
 	})
 	if err != nil {
-		return got.value, err
+		return answered[V]{err: err}
 	}
-	return got.value, got.err
+	return got
 }
 
 // have returns the result of a read that began at or after notBefore, if there is one that this
 // client may have. The cloud is not asked.
-func (s *shared[K, V]) have(reader cloud.Client, key K, notBefore time.Time) (value V, ok bool) {
+func (s *shared[K, V]) have(reader cloud.Client, key K, notBefore time.Time) (got answered[V], ok bool) {
 	e := s.entry(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.serves(e, reader, notBefore) {
-		return value, false
+		return got, false
 	}
-	return e.value, true
+	return answered[V]{value: e.value, began: e.began}, true
 }
 
 // serves reports whether what is kept serves a client. The caller holds the mutex.

@@ -28,6 +28,8 @@ type reader struct {
 	// interfaces are those of a list; unlisted is why there is none.
 	interfaces []cloud.Interface
 	unlisted   error
+	// single is how an interface is that is read by itself, beside its ID.
+	single cloud.Interface
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -62,11 +64,15 @@ func (r *reader) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 }
 
 func (r *reader) GetInterface(ctx context.Context, id string) (cloud.Interface, error) {
-	return cloud.Interface{ID: id}, r.call(ctx, "GetInterface "+id)
+	one := r.single
+	one.ID = id
+	return one, r.call(ctx, "GetInterface "+id)
 }
 
 func (r *reader) FindInterfaces(ctx context.Context, address netip.Addr) ([]cloud.Interface, error) {
-	return []cloud.Interface{{ID: "at", Addresses: []netip.Addr{address}}}, r.call(ctx, "FindInterfaces")
+	one := r.single
+	one.ID, one.Addresses = "at", []netip.Addr{address}
+	return []cloud.Interface{one}, r.call(ctx, "FindInterfaces")
 }
 
 func (r *reader) GetQuota(ctx context.Context) (cloud.Quota, error) {

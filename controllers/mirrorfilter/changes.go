@@ -10,6 +10,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/diagnosis/history"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
@@ -76,21 +77,21 @@ func (s *scope) made(lost string, rules int) {
 	if lost == "" {
 		return
 	}
-	s.keep(v1alpha1.ChangedByCloud, diagnosis.Changed(&diagnosis.Path{Filter: &cloud.Filter{Name: s.filter.Name}}, &diagnosis.Path{}, s.Clock()))
+	s.keep(v1alpha1.ChangedByCloud, history.Changed(&diagnosis.Path{Filter: &cloud.Filter{Name: s.filter.Name}}, &diagnosis.Path{}, s.Clock()))
 	anew := v1alpha1.Change{What: fmt.Sprintf("the filter %q was made anew, with its rules (%d)", s.filter.Name, rules)}
-	s.keep(v1alpha1.ChangedByOperator, diagnosis.AtOnce(s.Clock(), []v1alpha1.Change{anew}))
+	s.keep(v1alpha1.ChangedByOperator, history.AtOnce(s.Clock(), []v1alpha1.Change{anew}))
 }
 
 // tell keeps for the sessions what differs between two states of the filter.
 func (s *scope) tell(by v1alpha1.ChangedBy, was, is cloud.Filter) {
 	was, is = numbered(was, s.filter.Name), numbered(is, s.filter.Name)
-	s.keep(by, diagnosis.Changed(&diagnosis.Path{Filter: &was}, &diagnosis.Path{Filter: &is}, s.Clock()))
+	s.keep(by, history.Changed(&diagnosis.Path{Filter: &was}, &diagnosis.Path{Filter: &is}, s.Clock()))
 }
 
 // keep adds changes to what the sessions are told. Those of one who knows what he wants are one.
 func (s *scope) keep(by v1alpha1.ChangedBy, changes []v1alpha1.Change) {
 	if by != v1alpha1.ChangedByCloud {
-		changes = diagnosis.Joined(by, changes)
+		changes = history.Joined(by, changes)
 	}
 	s.FilterChanges.Add(s.filter.UID, changes)
 }

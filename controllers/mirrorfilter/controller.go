@@ -2,8 +2,8 @@
 // match the spec and shows in the status how far it is.
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
-// controllers/inventory, controllers/lifecycle, controllers/liveness, controllers/plan and
-// controllers/status.
+// controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
+// controllers/plan and controllers/status.
 package mirrorfilter
 
 import (

@@ -10,6 +10,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/diagnosis/history"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
@@ -75,7 +76,7 @@ func (s *scope) rememberChanges() {
 // tell puts changes into the status. It does not store that.
 func (s *scope) tell(changes []v1alpha1.Change) {
 	s.changes.told = append(s.changes.told, changes...)
-	s.session.Status.Changes = diagnosis.WithChanges(s.session.Status.Changes, changes)
+	s.session.Status.Changes = history.WithChanges(s.session.Status.Changes, changes)
 }
 
 // tellAs puts what one who knows what he wants has changed into the status, as one change.
@@ -84,7 +85,7 @@ func (s *scope) tellAs(by v1alpha1.ChangedBy, texts []string) {
 	for _, text := range texts {
 		changes = append(changes, v1alpha1.Change{By: by, What: text})
 	}
-	s.tell(diagnosis.Joined(by, diagnosis.AtOnce(s.Clock(), changes)))
+	s.tell(history.Joined(by, history.AtOnce(s.Clock(), changes)))
 }
 
 // difference is what differs between two states of the session in the cloud.
@@ -93,7 +94,7 @@ func (s *scope) difference(was, is cloud.Session) []v1alpha1.Change {
 	for _, r := range s.storedSession().Status.Sources {
 		known = append(known, fromStatus(r))
 	}
-	return diagnosis.Changed(&diagnosis.Path{Session: was, Sources: known}, &diagnosis.Path{Session: is, Target: &s.target, Sources: known}, s.Clock())
+	return history.Changed(&diagnosis.Path{Session: was, Sources: known}, &diagnosis.Path{Session: is, Target: &s.target, Sources: known}, s.Clock())
 }
 
 // begins comes before the session is changed in the cloud, which has that for certain. What differs
@@ -106,34 +107,35 @@ func (s *scope) begins(have cloud.Session) {
 	want := asCloud(*s.changes.want, have.ID)
 	switch {
 	case s.WasSynced:
-		s.tell(s.difference(asLeft(s.storedSession(), want), have))
+		s.tell(s.difference(s.asRecorded(want), have))
 	case s.changes.edited:
 		if asks := s.difference(have, want); len(asks) > 0 {
-			s.tellAs(v1alpha1.ChangedBySpec, []string{"the spec was edited: " + diagnosis.Joined(v1alpha1.ChangedBySpec, asks)[0].What})
+			s.tellAs(v1alpha1.ChangedBySpec, []string{"the spec was edited: " + history.Joined(v1alpha1.ChangedBySpec, asks)[0].What})
 		}
 	}
+}
+
+// asRecorded is what is wanted, with the interfaces that the cloud's session had when it was last
+// looked at: what the spec names can stand for others by now, or for nothing, and nobody has changed
+// the session by that.
+func (s *scope) asRecorded(want cloud.Session) cloud.Session {
+	before := s.storedSession()
+	if part := before.Part(1); part != nil {
+		want.Sources = part.Sources
+	}
+	if target := before.Status.Target; target != nil {
+		want.TargetID = target.InterfaceID
+	}
+	want.Enabled = before.Spec.Enabled == nil || *before.Spec.Enabled // also where no source is there any more
+	return want
 }
 
 // changed tells what this reconcile changed in the cloud, which now has that.
 func (s *scope) changed(now cloud.Session) {
 	if was := s.changes.changing; was != nil {
-		s.tell(diagnosis.Joined(v1alpha1.ChangedByOperator, s.difference(*was, now)))
+		s.tell(history.Joined(v1alpha1.ChangedByOperator, s.difference(*was, now)))
 	}
 	s.changes.changing = nil
-}
-
-// asLeft is a wanted session as the operator left it in the cloud, in line with the same spec: what
-// that names may stand for other interfaces now, or for none.
-func asLeft(s *v1alpha1.MirrorSession, want cloud.Session) cloud.Session {
-	if s.Status.Target != nil {
-		want.TargetID = s.Status.Target.InterfaceID
-	}
-	want.Sources = nil
-	for _, r := range s.Status.Sources {
-		want.Sources = append(want.Sources, r.InterfaceID)
-	}
-	want.Enabled = s.Spec.Enabled == nil || *s.Spec.Enabled
-	return want
 }
 
 // asCloud is a wanted session as the cloud has it.
@@ -189,9 +191,9 @@ func (s *scope) tellPath(memo *changeMemo, now *diagnosis.Path) {
 		if s.filter == nil || !s.filter.Spec.Suspend {
 			was.Filter = now.Filter
 		}
-		s.tell(diagnosis.Changed(&was, now, s.Clock()))
+		s.tell(history.Changed(&was, now, s.Clock()))
 	}
-	memo.path = diagnosis.Baseline(memo.path, now)
+	memo.path = history.Baseline(memo.path, now)
 }
 
 // specChanges say how two specs differ in what decides about copies, or about whether the cloud is

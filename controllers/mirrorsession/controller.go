@@ -2,8 +2,8 @@
 // to, makes the cloud's session match, and sums up what the verifiers saw.
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
-// controllers/inventory, controllers/lifecycle, controllers/liveness, controllers/plan and
-// controllers/status.
+// controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
+// controllers/plan and controllers/status.
 package mirrorsession
 
 import (

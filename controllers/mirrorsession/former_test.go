@@ -52,15 +52,17 @@ func TestWhoHasAnAddressOfOneThatIsGoneIsItsSuccessor(t *testing.T) {
 }
 
 // What the spec names stands for something else: that was nobody's change of the session.
-func TestTheSessionIsComparedWithWhatTheOperatorLeft(t *testing.T) {
-	s := session(func(s *v1alpha1.MirrorSession) {
-		s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "a"}, {InterfaceID: "b"}}
-		s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
-	})
-	want := cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}}
-	left := asLeft(s, want)
-	same(t, "the sources", []string{"a", "b"}, left.Sources)
-	same(t, "the rest", cloud.SessionSpec{TargetID: "t", VNI: 7, Enabled: true}, left.SessionSpec)
-	s.Spec.Enabled = new(false)
-	same(t, "enabled, where the spec says no", false, asLeft(s, want).Enabled)
+func TestTheSessionIsComparedWithWhatItHadThoughNoSourceIsThereAnyMore(t *testing.T) {
+	recorded := func(edits ...func(*v1alpha1.MirrorSession)) cloud.Session {
+		stored := session(append(edits, func(s *v1alpha1.MirrorSession) {
+			s.Status.Sessions = []v1alpha1.CloudSession{{ID: "s", Sources: []string{"a", "b"}}}
+			s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
+		})...)
+		s := &scope{Scope: lifecycle.New(lifecycle.Options{}).NewScope(stored), session: stored, noSource: true}
+		return s.asRecorded(cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}})
+	}
+	have := recorded()
+	same(t, "the sources", []string{"a", "b"}, have.Sources)
+	same(t, "the rest", cloud.SessionSpec{TargetID: "t", VNI: 7, Enabled: true}, have.SessionSpec)
+	same(t, "enabled, where the spec says no", false, recorded(func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) }).Enabled)
 }

@@ -69,6 +69,10 @@ var layers = []layer{
 		may: []string{"api", "controllers/cloud", "controllers/plan"},
 	},
 	{
+		name: "controllers/diagnosis/history", does: "pure: what has changed of what decides about copies, in sentences for status.changes",
+		may: []string{"api", "controllers/cloud", "controllers/diagnosis", "controllers/plan"},
+	},
+	{
 		name: "controllers/status", does: "conditions, the sum of the verifiers' entries, the one writer of status",
 		may: []string{"api"}, tests: []string{"test/env"},
 	},
@@ -83,11 +87,11 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
-		may: append([]string{"controllers/diagnosis", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",
-		may: append([]string{"controllers/diagnosis", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +

@@ -15,6 +15,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
+	"vpcmirror.io/operator/test/demo/kernel"
 	"vpcmirror.io/operator/test/demo/wire"
 )
 
@@ -105,13 +106,48 @@ func (d *demo) untilTraffic(ctx context.Context, status metav1.ConditionStatus, 
 	})
 }
 
-// askWhyClosed has somebody deny the copies at the target while traffic goes on, and asks why
-// none come.
-func (d *demo) askWhyClosed(ctx context.Context) error {
+// conversing has ecs-test talk to ecs-source while look runs, and ends when every copy that came
+// meanwhile with the session's VNI is counted.
+func (d *demo) conversing(ctx context.Context, look func() error) error {
+	judge, err := kernel.Watch(d.namespace(ecsTarget), tableName+"-why", []kernel.Counter{{
+		Name: requests, Fields: []kernel.Field{kernel.Protocol(udp), kernel.DestinationPort(wire.Port), kernel.VNI(sessionVNI)},
+	}})
+	if err != nil {
+		return err
+	}
+	defer judge.Close()
+	before, _, err := d.entry(ctx)
+	if err != nil {
+		return err
+	}
 	chatter, err := d.chat(ctx, ecsTest, ecsSource, servicePort)
 	if err != nil {
 		return err
 	}
+	if err := look(); err != nil {
+		return err
+	}
+	if err := chatter.stop(); err != nil {
+		return err
+	}
+	if _, err := d.waitUntilQuiet(ctx); err != nil {
+		return err
+	}
+	came, err := judge.Read()
+	if err != nil {
+		return err
+	}
+	_, _, err = d.waitCounted(ctx, uint64(before.Packets)+came[requests])
+	return err
+}
+
+// askWhyClosed has somebody deny the copies at the target while traffic goes on, and asks why
+// none come.
+func (d *demo) askWhyClosed(ctx context.Context) error {
+	return d.conversing(ctx, func() error { return d.closeAndAsk(ctx) })
+}
+
+func (d *demo) closeAndAsk(ctx context.Context) error {
 	if err := d.untilCopied(ctx); err != nil {
 		return err
 	}
@@ -133,10 +169,7 @@ func (d *demo) askWhyClosed(ctx context.Context) error {
 		return err
 	}
 	d.say("%.0f s after the rule came; now it is deleted again", d.report.Why.SecondsUntilClosed)
-	if err := d.untilTraffic(ctx, metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved); err != nil {
-		return err
-	}
-	return chatter.stop()
+	return d.untilTraffic(ctx, metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved)
 }
 
 // exitCause is the exit code of `kubectl mirror why` where it has found a cause.
@@ -168,10 +201,10 @@ func (d *demo) askWhyTaken(ctx context.Context) error {
 	if err := d.makeRoom(ctx); err != nil {
 		return err
 	}
-	chatter, err := d.chat(ctx, ecsTest, ecsSource, servicePort)
-	if err != nil {
-		return err
-	}
+	return d.conversing(ctx, func() error { return d.takeAndAsk(ctx) })
+}
+
+func (d *demo) takeAndAsk(ctx context.Context) error {
 	if err := d.untilCopied(ctx); err != nil {
 		return err
 	}
@@ -200,10 +233,8 @@ func (d *demo) askWhyTaken(ctx context.Context) error {
 	if err := d.untilTraffic(ctx, metav1.ConditionTrue, v1alpha1.ReasonPacketsObserved); err != nil {
 		return err
 	}
-	if d.report.Why.Well, err = d.untilWhy(ctx, 0, "COPIES ARRIVE"); err != nil {
-		return err
-	}
-	return chatter.stop()
+	d.report.Why.Well, err = d.untilWhy(ctx, 0, "COPIES ARRIVE")
+	return err
 }
 
 // makeRoom gives our session another priority than the first, so that one can go before it.

@@ -24,8 +24,23 @@ const (
 	patience = 2
 )
 
-// reached is the sum that is reached: less is a step back.
-const reached = 30
+// short are the rows that are not told fully, with the points that they reach; every other row
+// has all. A row is taken out of here when it is mended, and never put in.
+var short = map[string]int{
+	"source-group-closed": 0, "source-group-out": 0, "acl-source": 0, "acl-source-closed": 0,
+	"vni-shared": half, "vni-foreign": half,
+	"source-deleted": half, "source-replaced": half, "source-server-replaced": half, "source-one-deleted": 0,
+	"right-create": half, "right-add": half, "right-ports": half,
+	"verifier-rights": half,
+}
+
+// reached are the points of a row: less is a step back.
+func reached(row string) int {
+	if points, is := short[row]; is {
+		return points
+	}
+	return right
+}
 
 // catalogue are all rows.
 func catalogue() []cause {
@@ -49,9 +64,15 @@ func TestTheSessionItselfSaysWhyNoCopiesCome(t *testing.T) {
 	sum := 0
 	for _, r := range results {
 		sum += r.points
-	}
-	if sum < reached && len(results) == len(catalogue()) {
-		t.Errorf("the sum is %d, and was %d", sum, reached)
+		switch want := reached(r.cause.id); {
+		case r.points < want:
+			t.Errorf("%s (%s): %d points, it had %d: it lacks %s; said was %s", r.cause.id, r.cause.name, r.points, want, r.lacks, r.said)
+		case r.points > want:
+			t.Logf("%s has %d points now: take it out of short", r.cause.id, r.points)
+		}
+		if r.before != "" {
+			t.Errorf("%s: while copies flowed it said: %s", r.cause.id, r.before)
+		}
 	}
 	t.Logf("Result: %d of %d points over %d causes", sum, right*len(results), len(results))
 }
@@ -142,34 +163,56 @@ func (w *world) sessions() map[string]v1alpha1.MirrorSession {
 	return all
 }
 
-// play injects every cause and looks until all is said, or it is too late: first those for which
-// the manager works, then those for which it does not.
+// play injects every cause and looks until all is said, or it is too late. What is broken from the
+// beginning comes after what breaks: that so many sessions are made at once is nothing that a
+// promise is given for. The manager goes away last.
 func (w *world) play(before map[string]string) []result {
 	w.t.Helper()
 	results := make([]result, len(w.sites))
 	for i, s := range w.sites {
 		results[i] = result{cause: s.cause, before: before[s.id], verdict: verdict{said: "nothing, as it was not looked at"}}
 	}
-	w.round(results, false)
-	if slices.ContainsFunc(w.sites, (*site).alone) {
-		w.must(w.leave())
-		w.round(results, true)
+	for _, now := range []turn{breaks, broken, alone} {
+		if !slices.ContainsFunc(w.sites, func(s *site) bool { return s.turn() == now }) {
+			continue
+		}
+		if now == alone {
+			w.must(w.leave())
+		}
+		w.round(results, now)
 	}
 	return results
 }
 
-// alone reports whether the row needs the manager away.
-func (s *site) alone() bool { return len(s.want.why) > 0 }
+// turn is when a row is played.
+type turn int
 
-// round plays the rows for which the manager is away, or the others.
-func (w *world) round(results []result, alone bool) {
+const (
+	breaks turn = iota // after copies flowed
+	broken             // from the beginning
+	alone              // with the manager away
+)
+
+func (s *site) turn() turn {
+	switch {
+	case len(s.want.why) > 0:
+		return alone
+	case s.flows:
+		return breaks
+	default:
+		return broken
+	}
+}
+
+// round plays the rows whose turn it is.
+func (w *world) round(results []result, now turn) {
 	w.t.Helper()
 	began := make([]atomic.Pointer[time.Time], len(w.sites))
 	// What is injected first is looked at while the others are injected.
 	var injecting sync.WaitGroup
 	injecting.Go(func() {
 		for i, s := range w.sites {
-			if s.alone() != alone {
+			if s.turn() != now {
 				continue
 			}
 			if err := s.begin(); err != nil {
@@ -183,7 +226,7 @@ func (w *world) round(results []result, alone bool) {
 		sessions := w.sessions()
 		open = false
 		for i, s := range w.sites {
-			if s.alone() != alone {
+			if s.turn() != now {
 				continue
 			}
 			at := began[i].Load()
@@ -194,7 +237,7 @@ func (w *world) round(results []result, alone bool) {
 			open = true
 			m := sessions[s.id]
 			v := judge(s.want, s.names(), &m)
-			if alone {
+			if now == alone {
 				v = judgeWhy(s.want, w.why(s.id))
 			}
 			if v.points > results[i].points || results[i].points == 0 {

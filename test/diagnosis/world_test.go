@@ -38,6 +38,8 @@ const (
 	// insideServer is where the verifiers reach the API server: loopback of their hosts.
 	insideServer = "127.0.0.1:6443"
 	peerHost     = "peer"
+	// worlds is how many runs a machine may have at once.
+	worlds = 8
 	// startDeadline is how long something may take that is no promise of the product.
 	startDeadline = 90 * time.Second
 )
@@ -120,7 +122,10 @@ func (w *world) startCloud(sc *scenario.Scenario, options ...sim.Option) {
 	w.cloud, err = sim.Start(context.Background(), sc, options...)
 	w.must(err)
 	later(w.cloud.Close)
-	w.lab, err = lab.Start(w.t.Context(), w.cloud, fmt.Sprintf("dg%d-", os.Getpid()), slog.New(slog.DiscardHandler))
+	// The first prefix that is free: what a killed run left with it is taken away then.
+	for n, inUse := 0, (*netns.InUseError)(nil); n == 0 || n < worlds && errors.As(err, &inUse); n++ {
+		w.lab, err = lab.Start(w.t.Context(), w.cloud, fmt.Sprintf("dg%d-", n), slog.New(slog.DiscardHandler))
+	}
 	var unavailable *netns.UnavailableError
 	if errors.As(err, &unavailable) {
 		need.Skip(w.t, fmt.Sprintf("hosts can't be made here: %v", unavailable))

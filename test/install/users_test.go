@@ -73,6 +73,45 @@ func TestKubernetesOwnRolesSeeAndEditFiltersAndSessions(t *testing.T) {
 	}
 }
 
+// By itself: what Kubernetes' own roles may do to leases differs from one version to the next.
+func TestWhoSeesSessionsMayReadTheLeaseOfTheLeadingManagerAndNoOther(t *testing.T) {
+	cluster := installed(t)
+	var role rbacv1.ClusterRole
+	if err := cluster.Client.Get(t.Context(), client.ObjectKey{Name: "vpcmirror-view"}, &role); err != nil {
+		t.Fatal(err)
+	}
+	const user = "somebody-who-views"
+	granted(t, cluster, user, role.Rules...)
+	may := func(verb, namespace, name string) error {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: verb, Group: "coordination.k8s.io", Resource: "leases", Namespace: namespace, Name: name,
+		}}}
+		if err := cluster.Client.Create(t.Context(), review); err != nil {
+			t.Fatal(err)
+		}
+		if !review.Status.Allowed {
+			return errors.New("it may not")
+		}
+		return nil
+	}
+	for verb, namespace := range map[string]string{"get": "vpcmirror-system", "list": ""} { // as kubectl mirror why asks
+		eventually(t, "it may "+verb+" the manager's lease", func(context.Context) error { return may(verb, namespace, "vpcmirror-manager") })
+	}
+	for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
+		if may(verb, "vpcmirror-system", "vpcmirror-verifier-node-1") == nil {
+			t.Errorf("it may %s the lease of a verifier", verb)
+		}
+		if may(verb, "vpcmirror-system", "") == nil {
+			t.Errorf("it may %s every lease", verb)
+		}
+	}
+	for _, verb := range []string{"watch", "update", "patch", "delete"} {
+		if may(verb, "vpcmirror-system", "vpcmirror-manager") == nil {
+			t.Errorf("it may %s the manager's lease", verb)
+		}
+	}
+}
+
 func TestTheRolesOfPeopleJoinNoOtherWhereThatIsNotWanted(t *testing.T) {
 	for _, name := range []string{"vpcmirror-view", "vpcmirror-edit"} {
 		role := find(t, rendered(t, "aggregateRoles: false"), "ClusterRole", name)

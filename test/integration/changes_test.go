@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -243,4 +244,27 @@ func TestThatCopiesStoppedAndWhatChangedThenStandTogether(t *testing.T) {
 	setRule(w, true)
 	harness.ReconcileNow(w, session)
 	tells(w, session, strings.Replace(gone, "is gone from", "was added to", 1), gone, made)
+}
+
+func TestASourceThatIsDeletedIsTakenOutByTheOperatorAndNobodyAddedIt(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start()
+	_, session := w.Pair("two-sources", func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources = []v1alpha1.SourceSelector{
+			{InterfaceSelector: v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughSource}},
+			{InterfaceSelector: v1alpha1.InterfaceSelector{InterfaceID: scenario.WalkthroughTest}},
+		}
+	})
+	tells(w, session, made)
+	w.Edit(func(world *state.World) { delete(world.Ports, scenario.WalkthroughTest) })
+	w.RequestReconcile(session)
+	harness.Until(w, session, "the source is taken out", func(s *v1alpha1.MirrorSession) bool {
+		return len(s.Status.Sessions) == 1 && len(s.Status.Sessions[0].Sources) == 1 && len(s.Status.Changes) > 1
+	})
+	for _, said := range told(session) {
+		if strings.Contains(said, "was added") {
+			t.Errorf("nobody added a source: %q", told(session))
+		}
+	}
 }

@@ -172,7 +172,11 @@ func TestASharedVNIIsTakenBackOnceTheCloudShowsNoOther(t *testing.T) {
 	w.Start(harness.WithTiming(lifecycle.DefaultTiming))
 	seven := func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(7)) }
 	_, other := w.Pair("other", seven)
-	_, session := w.Pair("own", seven)
+	filter := w.Filter("own", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(22)) }) // else the other takes its packets
+	w.Create(filter)
+	session := w.Session("own", filter.Name, seven)
+	w.Create(session)
+	harness.Ready(w, session)
 	found(w, session, v1alpha1.ReasonSharedVNI, v1alpha1.ReasonNoVerifier)
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
 		s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.ID("5a1f0c7e-0000-4000-8000-00000000dead"))...)
@@ -223,10 +227,19 @@ func TestASourceThatFallsSilentIsNamed(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	_, session := w.Pair("two", func(s *v1alpha1.MirrorSession) {
+	letIn(w, scenario.WalkthroughTest, "192.168.0.161/32")
+	filter := w.Filter("two", func(f *v1alpha1.MirrorFilter) {
+		other := harness.Rule(2)
+		other.Source, other.Destination = &v1alpha1.RulePeer{CIDR: "192.168.0.230/32"}, &v1alpha1.RulePeer{CIDR: "192.168.0.161/32"}
+		f.Spec.Rules = append(f.Spec.Rules, other)
+	})
+	w.Create(filter)
+	session := w.Session("two", filter.Name, func(s *v1alpha1.MirrorSession) {
 		s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughSource), harness.ID(scenario.WalkthroughTest))
 		s.Spec.SilenceAfter = &metav1.Duration{Duration: time.Hour}
 	})
+	w.Create(session)
+	harness.Ready(w, session)
 	from := func(one, other int64) {
 		e := entry("ecs-target", v1alpha1.Counts{Packets: one + other, Bytes: 72}, time.Second, 2*time.Second)
 		e.Sources = []v1alpha1.SourceCounts{{InterfaceID: scenario.WalkthroughSource, Packets: one}, {InterfaceID: scenario.WalkthroughTest, Packets: other}}

@@ -54,6 +54,14 @@ func setRule(w *harness.World, in bool) {
 	})
 }
 
+// letIn puts a rule into the target's security group that lets the copies of another source in. Its
+// ID is the source's, which no other rule has.
+func letIn(w *harness.World, source, cidr string) {
+	rule := state.FromScenario(w.Cloud.Scenario, time.Now()).GroupRules[scenario.WalkthroughVXLANRule]
+	rule.ID, rule.RemotePrefix = source, cidr
+	w.Edit(func(world *state.World) { world.GroupRules[rule.ID] = rule })
+}
+
 // standStill lets so much time pass that copies are missed, and the verifier write once more.
 func standStill(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, e v1alpha1.Verification) {
 	t.Helper()

@@ -175,20 +175,21 @@ func (a *Agent) watch(ctx context.Context) (unwatch func(), err error) {
 	return unwatch, nil
 }
 
-// matters is false for the updates that come again and again: the verifiers' own
-// entries, and the manager's sums of them and what it finds in these.
+// matters is true for the updates of what a session is counted by. It is false for those that come
+// again and again: the verifiers' own entries, and what the manager says of them and of the cloud.
 func matters(before, after any) bool {
 	was, ok1 := before.(*v1alpha1.MirrorSession)
 	is, ok2 := after.(*v1alpha1.MirrorSession)
 	if !ok1 || !ok2 {
 		return true
 	}
-	rest := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
-		status := s.Status
-		status.Verification, status.Traffic, status.Conditions, status.Findings = nil, nil, nil, nil
-		return status
+	counted := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
+		return v1alpha1.MirrorSessionStatus{
+			CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: s.Status.ObservedGeneration},
+			VNI:          s.Status.VNI, Sessions: s.Status.Sessions, Sources: s.Status.Sources, Target: s.Status.Target, Epoch: s.Status.Epoch,
+		}
 	}
-	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(rest(was), rest(is))
+	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(counted(was), counted(is))
 }
 
 // requestReconcile asks for a reconcile; several requests in a row become one.

@@ -161,6 +161,10 @@ func TestWhichUpdatesMatter(t *testing.T) {
 		{"a condition does not", func(s *v1alpha1.MirrorSession) { s.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, false},
 		{"another epoch does", func(s *v1alpha1.MirrorSession) { s.Status.Epoch++ }, true},
 		{"a finding does not", func(s *v1alpha1.MirrorSession) { s.Status.Findings = []v1alpha1.Finding{{Reason: "Silent"}} }, false},
+		{"that the manager has acted on another generation does", func(s *v1alpha1.MirrorSession) { s.Status.ObservedGeneration++ }, true},
+		{"a change that the manager lists does not", func(s *v1alpha1.MirrorSession) { s.Status.Changes = []v1alpha1.Change{{What: "a rule is gone"}} }, false},
+		{"that a request was handled does not", func(s *v1alpha1.MirrorSession) { s.Status.LastHandledReconcileAt = "now" }, false},
+		{"an account does not", func(s *v1alpha1.MirrorSession) { s.Status.Account = &v1alpha1.Account{} }, false},
 		{"a new version alone does not", func(s *v1alpha1.MirrorSession) { s.ResourceVersion = "2" }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

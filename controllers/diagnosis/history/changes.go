@@ -1,4 +1,4 @@
-package diagnosis
+package history
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
@@ -28,7 +29,7 @@ const (
 // What was not read at both times is not compared. What bears the mark of this cluster's operator is
 // the operator's, all else somebody's in the cloud; what the operator did to the session itself
 // is not told apart here, so whoever calls this gives the session as the operator left it.
-func Changed(before, now *Path, seen time.Time) []v1alpha1.Change {
+func Changed(before, now *diagnosis.Path, seen time.Time) []v1alpha1.Change {
 	if before == nil || now == nil {
 		return nil
 	}
@@ -50,7 +51,7 @@ func Changed(before, now *Path, seen time.Time) []v1alpha1.Change {
 func AtOnce(seen time.Time, found []v1alpha1.Change) []v1alpha1.Change {
 	var out []v1alpha1.Change
 	for _, change := range found {
-		change.At = since(seen)
+		change.At = metav1.NewTime(seen.Truncate(time.Second))
 		change.What = v1alpha1.Fit(strings.ReplaceAll(change.What, "\n", " "), maxChange)
 		same := func(o v1alpha1.Change) bool { return o.By == change.By && o.What == change.What }
 		if !slices.ContainsFunc(out, same) {
@@ -106,7 +107,7 @@ func changeOrder(by v1alpha1.ChangedBy) int {
 
 // Baseline is what the next look is compared with after this one: what was not read now stays as
 // it was read last.
-func Baseline(before, now *Path) *Path {
+func Baseline(before, now *diagnosis.Path) *diagnosis.Path {
 	if before == nil || now == nil {
 		return cmp.Or(now, before)
 	}
@@ -116,7 +117,7 @@ func Baseline(before, now *Path) *Path {
 	}
 	base.Sources = slices.Clone(now.Sources)
 	for _, source := range before.Sources {
-		if now.interfaceByID(source.ID) == nil {
+		if interfaceByID(now, source.ID) == nil {
 			base.Sources = append(base.Sources, source)
 		}
 	}
@@ -131,7 +132,7 @@ func Baseline(before, now *Path) *Path {
 	return &base
 }
 
-func keep[T any](now *Answer[T], before Answer[T]) {
+func keep[T any](now *diagnosis.Answer[T], before diagnosis.Answer[T]) {
 	if !now.Read {
 		*now = before
 	}
@@ -139,7 +140,7 @@ func keep[T any](now *Answer[T], before Answer[T]) {
 
 // comparison gathers what differs between two paths of one session.
 type comparison struct {
-	before, now *Path
+	before, now *diagnosis.Path
 	found       []v1alpha1.Change
 }
 
@@ -205,8 +206,8 @@ func missing(a, b []string) []string {
 
 // called is an interface by its first address, or by its ID where that is not known.
 func (c *comparison) called(id string) string {
-	for _, p := range []*Path{c.now, c.before} {
-		if i := p.interfaceByID(id); i != nil && len(i.Addresses) > 0 {
+	for _, p := range []*diagnosis.Path{c.now, c.before} {
+		if i := interfaceByID(p, id); i != nil && len(i.Addresses) > 0 {
 			return i.Addresses[0].String()
 		}
 	}
@@ -214,7 +215,7 @@ func (c *comparison) called(id string) string {
 }
 
 // interfaceByID is the target or a source, nil for none.
-func (p *Path) interfaceByID(id string) *cloud.Interface {
+func interfaceByID(p *diagnosis.Path, id string) *cloud.Interface {
 	if p.Target != nil && p.Target.ID == id {
 		return p.Target
 	}
@@ -328,4 +329,4 @@ func (k ruleKind[R]) after(r R) string {
 }
 
 // both reports whether a part was read at both times: nothing is known of the other.
-func wereRead[T any](before, now Answer[T]) bool { return before.Read && now.Read }
+func wereRead[T any](before, now diagnosis.Answer[T]) bool { return before.Read && now.Read }

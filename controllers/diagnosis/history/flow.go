@@ -1,4 +1,4 @@
-package diagnosis
+package history
 
 import (
 	"net/netip"
@@ -6,7 +6,11 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 )
+
+// vxlanPort is where copies go (RFC 7348 section 5).
+const vxlanPort = 4789
 
 // flow is a kind of packets that an interface receives or sends: copies at the target, and what
 // the filter accepts at a source. Which rules can be about them is told generously: a rule that
@@ -32,7 +36,7 @@ func (c *comparison) flows(e endpoint) []flow {
 		return c.mirrored()
 	}
 	var out []flow
-	for _, p := range []*Path{c.before, c.now} {
+	for _, p := range []*diagnosis.Path{c.before, c.now} {
 		for _, source := range p.Sources {
 			for _, a := range source.Addresses {
 				out = append(out, copiesFrom(a, e.is.Addresses))
@@ -57,7 +61,7 @@ func copiesFrom(source netip.Addr, target []netip.Addr) flow {
 // mirrored are the packets that the filter accepts, before or now.
 func (c *comparison) mirrored() []flow {
 	var out []flow
-	for _, p := range []*Path{c.before, c.now} {
+	for _, p := range []*diagnosis.Path{c.before, c.now} {
 		if p.Filter == nil {
 			continue
 		}
