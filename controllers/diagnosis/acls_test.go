@@ -2,9 +2,11 @@ package diagnosis_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 )
 
 // inbound is a rule of a network ACL that allows UDP 4789 from a prefix, or denies it.
@@ -106,4 +108,16 @@ func TestTheNetworkACLOfTheTargetsSubnetKeepsOutWhatNoRuleAllowsFirst(t *testing
 				"the cloud does not say in which subnets 10.0.0.1 and 10.0.0.12 are, so their network ACL is not known"},
 		},
 	})
+}
+
+// The copies leave the source's subnet before they enter the target's.
+func TestThatCopiesPassTheACLOfTheSourcesSubnetIsSaidToBeAssumed(t *testing.T) {
+	w := newWay()
+	guarded(w, inbound(true, ""))
+	out := inbound(false, "")
+	everything := cloud.ACLRule{ID: "all", Allow: true}
+	w.ACLs.Value = append(w.ACLs.Value, cloud.NetworkACL{ID: "acl-2", Name: "out", Enabled: true, Subnets: []string{subnetID}, Ingress: []cloud.ACLRule{everything}, Egress: []cloud.ACLRule{out, everything}})
+	if v := diagnosis.JudgePath(w.known); !strings.Contains(v.Message, `assuming that copies leave the subnet of 10.0.0.11 although network ACL "out" lets no UDP 4789 out`) {
+		t.Errorf("%s %s: %s", v.Status, v.Reason, v.Message)
+	}
 }

@@ -336,3 +336,14 @@ func TestTheNetworkACLOfASourceHoldsBackWhatItSurelyLetsNothingPassOf(t *testing
 		"not by rules that were not read":   {edit: func(w *way) { acl(w, true); w.ACLs.Value[0].Ingress = nil }},
 	})
 }
+
+// A source that is an NTP, IKE or SIP client sends from the port that it listens at: answers come in by what may go out.
+func TestAnswersOfProtocolsWithOnePortAtBothEndsMayPass(t *testing.T) {
+	for _, port := range []uint16{123, 500, 4500, 5060} {
+		w := newWay()
+		w.filter(filterRule(cloud.Ingress, 1, cloud.UDP, "", "", port))
+		if v := diagnosis.JudgePath(w.known); v.Status == "False" {
+			t.Errorf("UDP %d of a session that is quiet as yet: %s %s: %s", port, v.Severity, v.Reason, v.Message)
+		}
+	}
+}

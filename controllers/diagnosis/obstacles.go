@@ -19,7 +19,7 @@ const (
 // obstacles are the causes on the way: each looks at one thing.
 var obstacles = []func(*Known) sight{
 	switchedOff, notAnInterface, interfaceGone, interfaceDetached, serverStopped, interfaceDown, flavorUnsupported,
-	sourceGroupDenies, sourceACLDenies, noPath, targetACLDenies, targetGroupDenies,
+	sourceGroupDenies, sourceACLDenies, noPath, sourceACLAssumed, targetACLDenies, targetGroupDenies,
 }
 
 // sight is what a look at the way gave.
