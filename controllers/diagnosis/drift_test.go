@@ -109,6 +109,16 @@ func TestWhatSomebodyChangedInTheSessionIsSaid(t *testing.T) {
 	}
 }
 
+func TestWithSharedCredentialsAForeignFilterOrTargetInTheSessionIsNotNamed(t *testing.T) {
+	path := pathOf("Ingress 1 All * > *")
+	wants(path, "Ingress 1 All * > *")
+	path.Private, path.Session.FilterID, path.Session.TargetID = true, "foreign", "foreign"
+	path.Filter.ID, path.Filter.Name = "foreign", "foreign"
+	same(t, "what is found", []string{"Error ChangedInCloud (session): the session is not in the cloud as the spec has it: " +
+		"its filter is another one in place of f, its target is another one in place of id-t. " +
+		"Do: none is needed, it is put back as the spec has it; see who changes it in the cloud"}, aboutDrift(path, nil))
+}
+
 func TestWhatWasFoundOfTheFilterStaysWhileNobodyHasLooked(t *testing.T) {
 	w := newWorld()
 	w.look(0)
