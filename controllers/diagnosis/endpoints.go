@@ -64,18 +64,18 @@ func notAnInterface(k *Known) (seen sight) {
 }
 
 // interfaceGone: an interface that the session has is deleted, and maybe another one has its address.
-// The session keeps the ID of one that is gone (no document says what becomes of it), and shows
-// nothing. By the look-up of the interface, which surely did not find it.
+// The session keeps the ID of one that is gone (no document says what becomes of it) until the
+// operator takes it off, and shows nothing. By the look-up of the interface, which surely did not find it.
 func interfaceGone(k *Known) (seen sight) {
-	k.ends(func(id string, of end) {
+	look := func(id string, of end) {
 		called := of.called
 		if !strings.HasSuffix(called, id) {
-			called += " (interface " + id + ")"
+			called += withID(id)
 		}
 		successor, replaced := k.Path.Successors[id]
 		switch {
 		case k.source(id) != nil, of.source == "" && k.Path.Target != nil:
-		case !slices.Contains(k.Path.Gone, id):
+		case !slices.Contains(k.Path.Gone, id) && !k.isFormer(id):
 			seen.doubt(doubt{says: called + " could not be read"})
 		case replaced && k.Path.Private:
 			seen.stop(of.stands(v1alpha1.ReasonInterfaceReplaced,
@@ -87,9 +87,33 @@ func interfaceGone(k *Known) (seen sight) {
 		default:
 			seen.stop(of.stands(v1alpha1.ReasonInterfaceGone, plain("%s is deleted in the cloud", called), around{}))
 		}
-	})
+	}
+	k.ends(look)
+	for _, i := range k.Path.Former {
+		look(i.ID, end{source: i.ID, called: "the source " + k.nameOf(i.ID)})
+	}
 	return seen
 }
+
+// SaidGone is the source of an ID that a status says is gone, nil where it says that of none.
+func SaidGone(status *v1alpha1.MirrorSessionStatus, id string) *v1alpha1.ResolvedInterface {
+	for _, f := range status.Findings {
+		name, ofSource := strings.CutPrefix(f.Subject, "source ")
+		gone := f.Reason == v1alpha1.ReasonInterfaceGone || f.Reason == v1alpha1.ReasonInterfaceReplaced
+		if !gone || !ofSource || !strings.Contains(f.Message, withID(id)) && name != id {
+			continue
+		}
+		r := &v1alpha1.ResolvedInterface{InterfaceID: id}
+		if name != id {
+			r.Addresses = []string{name}
+		}
+		return r
+	}
+	return nil
+}
+
+// withID is how a message adds the ID of an interface to its address.
+func withID(id string) string { return " (interface " + id + ")" }
 
 // interfaceDetached: an interface is attached to nothing. "The mirror source must be attached to an
 // ECS" (user guide, constraints). By the port's device_id.
@@ -177,11 +201,11 @@ func flavorUnsupported(k *Known) (seen sight) {
 	return seen
 }
 
-// switchedOff: the session is off in the cloud, although the spec does not say so. By the cloud's
-// session.
+// switchedOff: the session is off in the cloud, although the spec does not say so, nor has the
+// operator switched it off. By the cloud's session.
 func switchedOff(k *Known) (seen sight) {
 	session := k.Path.Session
-	if session.ID == "" || session.Enabled || k.off() != "" {
+	if session.ID == "" || session.Enabled || k.Path.Idle || k.off() != "" {
 		return seen
 	}
 	called := fmt.Sprintf("session %q (%s)", session.Name, short(session.ID))

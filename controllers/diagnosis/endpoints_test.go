@@ -2,6 +2,7 @@ package diagnosis_test
 
 import (
 	"testing"
+	"time"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -46,6 +47,27 @@ func TestAnInterfaceThatIsNotThereOrDoesNotWorkIsNamed(t *testing.T) {
 			found: []finding{{"Warning", "InterfaceReplaced", "source 10.0.0.11",
 				"the source 10.0.0.11 (interface id-a) is deleted in the cloud, and another one has its address now",
 				"name the new interface, or use address or nodeName, which follow by themselves"}},
+		},
+		"a source that is deleted, and taken off the session since": {
+			func(w *way) {
+				w.Former = []cloud.Interface{nic("z", "10.0.0.99")}
+				w.later(time.Second, 0)
+				w.later(time.Second, 1)
+			},
+			[]finding{{"Warning", "InterfaceGone", "source 10.0.0.99", "the source 10.0.0.99 (interface id-z) is deleted in the cloud",
+				"name the interface that took its place, by its ID, or by address or nodeName, which follow"}},
+			said{"False", "InterfaceGone", "1 of 3 sources: the source 10.0.0.99 (interface id-z) is deleted in the cloud"},
+		},
+		"a source that is replaced, and taken off the session since, beside one that copies": {
+			edit: func(w *way) {
+				w.one()
+				w.Former, w.Successors = []cloud.Interface{nic("z", "10.0.0.99")}, map[string]cloud.Interface{"id-z": {ID: "id-new"}}
+				w.later(time.Second, 0)
+				w.later(time.Second, 1)
+			},
+			found: []finding{{"Warning", "InterfaceReplaced", "source 10.0.0.99",
+				"the source 10.0.0.99 (interface id-z) is deleted in the cloud, and interface id-new has its address now",
+				"name interface id-new in its place, or use address or nodeName, which follow by themselves"}},
 		},
 		"the target that is deleted": {
 			edit: func(w *way) { w.gone("id-t") },
@@ -165,6 +187,20 @@ func TestASessionThatIsOffInTheCloudIsNamed(t *testing.T) {
 		"not where the spec says so": {
 			edit:    func(w *way) { w.Session.Enabled, w.known.Session.Spec.Enabled = false, new(false) },
 			verdict: said{"Unknown", "Disabled", "spec.enabled is false: the cloud makes no copies"},
+		},
+		"not where we have switched it off, as none of its sources is there": {
+			edit: func(w *way) {
+				w.one()
+				w.gone("id-a")
+				w.Session.Enabled, w.Idle = false, true
+			},
+			found: []finding{{"Error", "InterfaceGone", "source 10.0.0.11", "the source 10.0.0.11 (interface id-a) is deleted in the cloud",
+				"name the interface that took its place, by its ID, or by address or nodeName, which follow"}},
+		},
+		"not where we have switched it off, and nothing else is known": {edit: func(w *way) { w.Session.Enabled, w.Idle = false, true }},
+		"not where the spec is not in the cloud": {
+			edit:    func(w *way) { w.Session.Enabled, w.known.Session.Spec.Suspend = false, true },
+			verdict: said{"Unknown", "Suspended", "spec.suspend is true: what the cloud copies now is not known"},
 		},
 		"not where it is not made yet": {edit: func(w *way) { w.Session.Enabled, w.Session.ID = false, "" }},
 	})

@@ -2,10 +2,13 @@ package diagnosis_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 )
 
 // filterRule is an accepting one.
@@ -154,6 +157,153 @@ func TestWhatTheSourcesGroupHoldsBackIsMendedThere(t *testing.T) {
 	w.rules(groupOfSources, outwards("1"))
 	w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.8.0.0/16", "", 1234))
 	same(t, "the remedy", `allow inbound TCP 1234 from 10.8.0.0/16 in security group "sources", or mirror something else`, w.found()[0].remedy)
+}
+
+// later looks again, when so many copies were counted in the epoch. What it finds is reported.
+func (w *way) later(by time.Duration, packets int64) {
+	w.known.Now = w.known.Now.Add(by)
+	e := &w.known.Session.Status.Verification[0]
+	e.Epoch = w.known.Session.Status.Epoch
+	e.InEpoch, e.Counts = &v1alpha1.Counts{Packets: packets}, v1alpha1.Counts{Packets: packets}
+	w.known.Movement = w.known.Movement.Next(w.known)
+	w.known.Reported.Findings = diagnosis.Findings(w.known)
+}
+
+// What may be an answer to what a source opened passes though nothing else does, so only what has
+// changed tells.
+func TestWhatIsLetThroughNoMoreIsSaidOnceTheCopiesStop(t *testing.T) {
+	shut := func(w *way) { w.rules(groupOfSources, outwards("1")) }
+	unlet := func(w *way) { w.rules(groupOfSources, allow("1", "", 0, ""), outwards("2")) }
+	acl := func(w *way) {
+		w.ACLs.Value = []cloud.NetworkACL{{
+			ID: "acl-1", Name: "strict", Enabled: true, Subnets: []string{subnetID}, Ingress: []cloud.ACLRule{}, Egress: []cloud.ACLRule{{Allow: true}},
+		}}
+	}
+	said := func(reason, words string) []finding {
+		return []finding{{"Warning", reason, "source 10.0.0.11", words + "; what is held back there is never copied", ""}}
+	}
+	in := "lets in no packet that the filter's ingress rule 1 is to copy (Accept IPv4 UDP from 10.8.0.0/16 to anywhere port 1234), " +
+		"unless it answers what the source has opened"
+	group := said("SourceGroupDenies", `security group "sources" of 10.0.0.11 `+in)
+	for name, c := range map[string]struct {
+		happens func(*way)
+		want    []finding
+	}{
+		"by a group":          {func(w *way) { w.later(time.Second, 1); shut(w); w.later(time.Minute, 1) }, group},
+		"by a network ACL":    {func(w *way) { w.later(time.Second, 1); acl(w); w.later(time.Minute, 1) }, said("NetworkACLDenies", `network ACL "strict" of the subnet of 10.0.0.11 `+in)},
+		"not while they come": {func(w *way) { w.later(time.Second, 1); shut(w); w.later(time.Second, 2) }, nil},
+		"though the last were counted after that": {
+			func(w *way) {
+				w.later(time.Second, 1)
+				shut(w)
+				w.later(time.Second, 2)
+				w.later(time.Second, 3)
+				w.later(time.Minute, 3)
+			}, group,
+		},
+		"not where copies came although it was so all the time: these are answers": {
+			func(w *way) { shut(w); w.later(time.Second, 0); w.later(time.Second, 1); w.later(time.Minute, 1) }, nil,
+		},
+		"not where copies went on coming: these are answers": {
+			func(w *way) {
+				w.later(time.Second, 1)
+				shut(w)
+				w.later(time.Second, 2)
+				w.later(time.Minute, 3)
+				w.later(time.Minute, 3)
+			}, nil,
+		},
+		"not by a manager that has not seen copies come": {
+			func(w *way) {
+				shut(w)
+				w.known.Movement = diagnosis.Movement{}
+				w.later(time.Second, 5)
+				w.later(time.Minute, 5)
+			}, nil,
+		},
+		"also by a manager that finds it said": {
+			func(w *way) {
+				w.later(time.Second, 1)
+				shut(w)
+				w.later(time.Minute, 1)
+				w.known.Movement = diagnosis.Movement{}
+				w.later(time.Minute, 1)
+			}, group,
+		},
+		"no more once it is let through": {
+			func(w *way) {
+				w.later(time.Second, 1)
+				shut(w)
+				w.later(time.Minute, 1)
+				unlet(w)
+				w.later(time.Minute, 1)
+			}, nil,
+		},
+		"anew where it is let through no more again": {
+			func(w *way) {
+				shut(w)
+				w.later(time.Second, 0)
+				w.later(time.Second, 1)
+				unlet(w)
+				w.later(time.Second, 2)
+				shut(w)
+				w.later(time.Minute, 2)
+			}, group,
+		},
+		"while nobody looked again": {
+			func(w *way) {
+				w.later(time.Second, 1)
+				shut(w)
+				w.later(time.Second, 1)
+				path := w.known.Path
+				w.known.Path = nil
+				w.later(time.Second, 1)
+				w.known.Path = path
+				w.later(time.Minute, 1)
+			}, group,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay()
+			w.one()
+			w.filter(filterRule(cloud.Ingress, 1, cloud.UDP, "10.8.0.0/16", "", 1234))
+			unlet(w)
+			w.later(time.Second, 0)
+			c.happens(w)
+			got := w.found()
+			for i := range got {
+				got[i].remedy = ""
+			}
+			same(t, "the findings", c.want, got, cmpFinding)
+		})
+	}
+}
+
+func TestWhatASourceMayNoLongerSendIsSaidOnceTheCopiesStop(t *testing.T) {
+	w := newWay()
+	w.one()
+	w.filter(filterRule(cloud.Egress, 1, cloud.UDP, "", "10.8.0.0/16", 1234))
+	w.later(time.Second, 0)
+	w.later(time.Second, 1)
+	w.rules(groupOfSources, allow("1", "", 0, ""))
+	w.later(time.Minute, 1)
+	found := w.found()
+	same(t, "what is found", 1, len(found))
+	same(t, "the message", `security group "sources" of 10.0.0.11 lets out no packet that the filter's egress rule 1 is to copy `+
+		`(Accept IPv4 UDP from anywhere to 10.8.0.0/16 port 1234), unless it answers what was opened to the source`+neverCopied, found[0].message)
+	same(t, "PathClear", "False", w.verdict().status)
+	other := w.known.Session.Status.Epoch + 1
+	w.known.Session.Status.Epoch = other
+	w.filter(filterRule(cloud.Egress, 1, cloud.TCP, "", "10.8.0.0/16", 40000)) // of which it is never sure
+	w.later(time.Second, 0)
+	same(t, "in the next epoch", []string{"SourceGroupDenies"}, reasonsOf(w.found()))
+}
+
+func reasonsOf(all []finding) (reasons []string) {
+	for _, f := range all {
+		reasons = append(reasons, f.reason)
+	}
+	return slices.Compact(reasons)
 }
 
 func TestTheNetworkACLOfASourceHoldsBackWhatItSurelyLetsNothingPassOf(t *testing.T) {

@@ -44,6 +44,8 @@ type Movement struct {
 	// each source; neither is there before it has.
 	came     time.Time
 	cameFrom map[string]time.Time
+	// holds are what is held back at the sources, by the way as it was read last.
+	holds map[hold]holdSince
 	// recent is when something was seen last that happens now and then.
 	recent map[cause]time.Time
 	// cut is how many packets came cut, by source; that of all has no name.
@@ -108,6 +110,11 @@ func (m Movement) Next(k *Known) Movement {
 	for _, e := range k.Session.Status.Verification {
 		next.see(k, m, e, now)
 	}
+	before := m.holds
+	if anew {
+		before = nil
+	}
+	next.hold(k, before, now)
 	if !m.begun {
 		next.goOn(k, now)
 	}

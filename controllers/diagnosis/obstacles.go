@@ -142,7 +142,7 @@ func (k *Known) refuted(o obstacle) bool {
 		return false
 	}
 	if o.source != "" {
-		return k.copying(o.source)
+		return !k.isFormer(o.source) && k.copying(o.source)
 	}
 	return slices.ContainsFunc(k.sources(), k.copying)
 }
@@ -183,7 +183,7 @@ func (k *Known) found(all []obstacle) []v1alpha1.Finding {
 			findings = append(findings, k.finding(shared, shared[0].about, severity))
 			left = slices.DeleteFunc(left, func(o obstacle) bool { return o.about != "" })
 		}
-		for _, source := range k.sources() {
+		for _, source := range k.named() {
 			own := slices.DeleteFunc(slices.Clone(left), func(o obstacle) bool { return o.source != source })
 			if len(own) > 0 {
 				findings = append(findings, k.finding(own, k.sourceAbout(source), severity))
@@ -251,6 +251,20 @@ func (s *sentences) String() string {
 
 // sources are the IDs of the interfaces that are to be copied from.
 func (k *Known) sources() []string { return k.Path.Session.Sources }
+
+// named are those, and those that the spec names beside them and that are gone.
+func (k *Known) named() []string {
+	all := slices.Clone(k.sources())
+	for _, i := range k.Path.Former {
+		all = append(all, i.ID)
+	}
+	return all
+}
+
+// isFormer reports whether an interface was a source, is gone, and was taken off the session.
+func (k *Known) isFormer(id string) bool {
+	return slices.ContainsFunc(k.Path.Former, func(i cloud.Interface) bool { return i.ID == id })
+}
 
 // source is an interface that is to be copied from, nil where it was not read.
 func (k *Known) source(id string) *cloud.Interface {

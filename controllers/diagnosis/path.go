@@ -17,11 +17,16 @@ type Path struct {
 	// the cloud does not list that.
 	Session cloud.Session
 	Filter  *cloud.Filter
+	// Idle is whether the operator keeps the session switched off, as none of the spec's sources is there.
+	Idle bool
 	// Target and Sources are the interfaces that the session names, without those in Gone.
 	Target  *cloud.Interface
 	Sources []cloud.Interface
 	// Gone are IDs of interfaces that the session names and the cloud surely does not have.
 	Gone []string
+	// Former are interfaces that the spec still names as sources and the session had: they are gone,
+	// and were taken off it.
+	Former []cloud.Interface
 	// Successors are interfaces that now have an address of one that is gone, by the ID of that.
 	Successors map[string]cloud.Interface
 	// Wanted is what the specs ask for, as far as that is known.

@@ -81,7 +81,7 @@ func serious(k *Known) []v1alpha1.Finding {
 
 // howMany says how many of several sources are concerned, where it is not all of them.
 func howMany(k *Known, found []v1alpha1.Finding) string {
-	sources := k.sources()
+	sources := k.named()
 	concerned := 0
 	for _, source := range sources {
 		if slices.ContainsFunc(found, func(f v1alpha1.Finding) bool { return f.Subject == k.sourceAbout(source) }) {

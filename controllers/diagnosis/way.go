@@ -70,7 +70,7 @@ func (k *Known) pairs(look func(source, target *cloud.Interface, from, to netip.
 // nameOf is how people know an interface: its primary address, or its ID.
 func (k *Known) nameOf(id string) string {
 	if k.Path != nil {
-		for _, i := range append(slices.Clone(k.Path.Sources), deref(k.Path.Target)...) {
+		for _, i := range slices.Concat(k.Path.Sources, deref(k.Path.Target), k.Path.Former) {
 			if i.ID == id && len(i.Addresses) > 0 {
 				return i.Addresses[0].String()
 			}
@@ -132,10 +132,12 @@ func (k *Known) copying(source string) bool {
 
 // lastCame is when this process saw last that a copy of a source was counted, zero where it did not.
 // Where nobody tells the sources apart, a copy of any is one of each.
-func (k *Known) lastCame(source string) time.Time {
+func (k *Known) lastCame(source string) time.Time { return k.Movement.lastCame(k, source) }
+
+func (m *Movement) lastCame(k *Known, source string) time.Time {
 	told := slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return len(e.Sources) > 0 })
-	if at, is := k.Movement.cameFrom[source]; is || told && len(k.sources()) > 1 {
+	if at, is := m.cameFrom[source]; is || told && len(k.sources()) > 1 {
 		return at
 	}
-	return k.Movement.came
+	return m.came
 }

@@ -113,26 +113,12 @@ func (s *scope) begins(have cloud.Session) {
 	want := asCloud(*s.changes.want, have.ID)
 	switch {
 	case s.WasSynced:
-		s.tell(s.difference(s.asRecorded(want), have))
+		s.tell(s.difference(asLeft(s.storedSession(), want), have))
 	case s.changes.edited:
 		if asks := s.difference(have, want); len(asks) > 0 {
 			s.tellAs(v1alpha1.ChangedBySpec, []string{"the spec was edited: " + history.Joined(v1alpha1.ChangedBySpec, asks)[0].What})
 		}
 	}
-}
-
-// asRecorded is what is wanted, with the interfaces that the cloud's session had when it was last
-// looked at: what the spec names can stand for others by now, or for nothing, and nobody has changed
-// the session by that.
-func (s *scope) asRecorded(want cloud.Session) cloud.Session {
-	before := s.storedSession()
-	if part := before.Part(1); part != nil {
-		want.Sources = part.Sources
-	}
-	if target := before.Status.Target; target != nil {
-		want.TargetID = target.InterfaceID
-	}
-	return want
 }
 
 // changed tells what this reconcile changed in the cloud, which now has that.
@@ -141,6 +127,19 @@ func (s *scope) changed(now cloud.Session) {
 		s.tell(history.Joined(v1alpha1.ChangedByOperator, s.difference(*was, now)))
 	}
 	s.changes.changing = nil
+}
+
+// asLeft is a wanted session as the operator left it in the cloud, in line with the same spec: what
+// that names may stand for other interfaces now, or for none.
+func asLeft(s *v1alpha1.MirrorSession, want cloud.Session) cloud.Session {
+	if s.Status.Target != nil {
+		want.TargetID = s.Status.Target.InterfaceID
+	}
+	if part := s.Part(1); part != nil {
+		want.Sources = part.Sources
+	}
+	want.Enabled = s.Spec.Enabled == nil || *s.Spec.Enabled
+	return want
 }
 
 // asCloud is a wanted session as the cloud has it.

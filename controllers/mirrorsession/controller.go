@@ -54,6 +54,8 @@ type scope struct {
 	// sourceNodes are, by interface, the nodes that the spec names: the status keeps them, so
 	// that the next reconcile knows what a source stood for whose node is gone.
 	sourceNodes map[string]string
+	// lostSources are the selectors of the spec's sources that stand for nothing in the cloud.
+	lostSources []v1alpha1.InterfaceSelector
 	// noSource is true when no source of the spec stands for anything in the cloud.
 	noSource bool
 	// sameVNI is another session in the cloud that shares target and VNI, nil for none; it is

@@ -57,7 +57,7 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 		s.pathAgain = until
 		return
 	}
-	r := &pathReader{scope: s, since: s.pathSince(memo), before: memo.path}
+	r := &pathReader{scope: s, since: s.pathSince(memo), before: memo.path, former: s.formerSources(memo.former)}
 	if r.before == nil {
 		r.before = &diagnosis.Path{}
 	}
@@ -67,6 +67,7 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 		return
 	}
 	s.tellPath(&memo.changes, path)
+	memo.former = r.former
 	memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
 	s.reconciler.observed.keep(s.session, memo)
 }

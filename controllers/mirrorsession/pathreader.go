@@ -23,6 +23,9 @@ type pathReader struct {
 	since time.Time
 	// before is what was read the last time: where the cloud gives no answer that serves.
 	before *diagnosis.Path
+	// former may be sources that are gone and were taken off the session; once the interfaces were
+	// read, they are.
+	former []v1alpha1.ResolvedInterface
 	// failed is why the cloud gave none, nil when it gave all.
 	failed error
 	// silent is true once it gave none at all: then nothing more is asked.
@@ -32,7 +35,7 @@ type pathReader struct {
 // read returns nil where there is no way yet, as what the spec names could not be found, or where
 // sessions and filters can't be read: without them nothing can be said.
 func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
-	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session)}
+	p := &diagnosis.Path{At: r.since, Session: r.mirrored(), Private: lifecycle.SharesAccount(r.session), Idle: r.noSource}
 	if len(p.Session.Sources) == 0 {
 		return nil
 	}
@@ -58,7 +61,11 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 // could not be resolved, one list says what there is.
 func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 	ids := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
-	listed := r.listed(ctx, ids)
+	wanted := slices.Clone(ids)
+	for _, f := range r.former {
+		wanted = append(wanted, f.InterfaceID)
+	}
+	listed := r.listed(ctx, wanted)
 	for i, id := range ids {
 		is, there := r.seen[id]
 		if id != "" && listed.Read && (!there || r.edge()) {
@@ -74,8 +81,19 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 			p.Sources = append(p.Sources, is)
 		}
 	}
-	if len(p.Gone) > 0 {
-		p.Interfaces, p.Successors = listed, r.successors(p.Gone, listed.Value)
+	r.former = slices.DeleteFunc(r.former, func(f v1alpha1.ResolvedInterface) bool {
+		_, back := listed.Value[f.InterfaceID]
+		return back || slices.Contains(ids, f.InterfaceID)
+	})
+	gone := make([]cloud.Interface, 0, len(p.Gone))
+	for _, f := range r.former {
+		p.Former = append(p.Former, fromStatus(f))
+	}
+	for _, id := range p.Gone {
+		gone = append(gone, r.kept(id))
+	}
+	if gone = append(gone, p.Former...); len(gone) > 0 && listed.Read {
+		p.Interfaces, p.Successors = listed, successors(gone, listed.Value)
 	}
 }
 
@@ -97,17 +115,35 @@ func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[
 func (r *pathReader) edge() bool { return !r.NotBefore.IsZero() }
 
 // successors are the interfaces that have an address of one that is gone, by the ID of that.
-func (r *pathReader) successors(gone []string, all map[string]cloud.Interface) map[string]cloud.Interface {
+func successors(gone []cloud.Interface, all map[string]cloud.Interface) map[string]cloud.Interface {
 	found := map[string]cloud.Interface{}
-	for _, id := range gone {
-		addresses := r.kept(id).Addresses
+	for _, was := range gone {
 		for _, is := range all {
-			if slices.ContainsFunc(is.Addresses, func(a netip.Addr) bool { return slices.Contains(addresses, a) }) {
-				found[id] = is
+			if slices.ContainsFunc(is.Addresses, func(a netip.Addr) bool { return slices.Contains(was.Addresses, a) }) {
+				found[was.ID] = is
 			}
 		}
 	}
 	return found
+}
+
+// formerSources are the interfaces that sources of the spec stood for which stand for nothing now: by
+// what the process remembers, by the status, and by what was said of one before the process began.
+func (s *scope) formerSources(remembered []v1alpha1.ResolvedInterface) (former []v1alpha1.ResolvedInterface) {
+	status := s.storedSession().Status
+	known := slices.Concat(status.Sources, remembered)
+	for _, selector := range s.lostSources {
+		at := slices.IndexFunc(known, func(r v1alpha1.ResolvedInterface) bool { return standsFor(selector, r) })
+		switch {
+		case at >= 0:
+			former = append(former, known[at])
+		case selector.InterfaceID != "":
+			if f := diagnosis.SaidGone(&status, selector.InterfaceID); f != nil {
+				former = append(former, *f)
+			}
+		}
+	}
+	return former
 }
 
 // readWay reads what lies between.

@@ -91,6 +91,7 @@ func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []
 				return nil, err
 			}
 			if kept == nil {
+				s.lostSources = append(s.lostSources, source.InterfaceSelector)
 				continue
 			}
 			found = *kept

@@ -262,6 +262,8 @@ type observation struct {
 	// generation and epoch are the session's that it is about.
 	path              *diagnosis.Path
 	generation, epoch int64
+	// former are sources that are gone and were taken off the session, as they were known last.
+	former []v1alpha1.ResolvedInterface
 	// edges say when that is to be read anew.
 	edges edges
 }

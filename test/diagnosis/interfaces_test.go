@@ -166,7 +166,7 @@ var rightCauses = []cause{
 			}
 			return s.edit(func(m *v1alpha1.MirrorSession) { m.Spec.Sources = s.session().Spec.Sources })
 		},
-		want: says{reason: v1alpha1.ReasonPermissionDenied, words: []string{"vpc:trafficMirrorSessions:addSources"}},
+		want: says{reason: v1alpha1.ReasonPermissionDenied, words: []string{"vpc:trafficMirrorSessions:addSource"}},
 	},
 	{
 		id: "right-ports", name: "the account may not list interfaces, and the spec names addresses", by: "read", needs: needs{account: true},

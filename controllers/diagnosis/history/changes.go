@@ -37,6 +37,7 @@ func Changed(before, now *diagnosis.Path, seen time.Time) []v1alpha1.Change {
 	c.session()
 	c.filter()
 	c.interfaces()
+	c.taken()
 	c.groups()
 	c.acls()
 	c.peerings()

@@ -172,6 +172,9 @@ func TestAChangeInTheCloudIsSaidInOneSentence(t *testing.T) {
 			p.Gone, p.Sources = []string{"s1"}, p.Sources[1:]
 			p.Successors = map[string]cloud.Interface{"s1": {ID: "s7"}}
 		}, []string{"Cloud: the interface s1 of the source 192.168.0.14 is gone from the cloud: another one, s7, has its address now"}},
+		"a source is gone, and was taken off the session": {func(p *diagnosis.Path) {
+			p.Former, p.Sources, p.Session.Sources = []cloud.Interface{p.Sources[0]}, p.Sources[1:], p.Session.Sources[1:]
+		}, []string{"Cloud: the source 192.168.0.14 was taken from the session session-1", "Cloud: the interface s1 of the source 192.168.0.14 is gone from the cloud"}},
 		"a server is stopped": {func(p *diagnosis.Path) { p.Servers.Value["d-s1"] = cloud.Server{ID: "d-s1"} },
 			[]string{"Cloud: the server of the source 192.168.0.14 was stopped"}},
 		"a server is gone": {func(p *diagnosis.Path) { delete(p.Servers.Value, "d-t1") }, []string{"Cloud: the server of the target 192.168.0.104 is gone from the cloud"}},

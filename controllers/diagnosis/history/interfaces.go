@@ -37,6 +37,16 @@ func (c *comparison) ends() []endpoint {
 	return out
 }
 
+// taken says which sources were taken off the session, as they are gone.
+func (c *comparison) taken() {
+	for _, i := range c.now.Former {
+		same := func(o cloud.Interface) bool { return o.ID == i.ID }
+		if interfaceByID(c.before, i.ID) != nil && !slices.ContainsFunc(c.before.Former, same) && !slices.Contains(c.before.Gone, i.ID) {
+			c.say("the interface %s of the source %s is gone from the cloud%s", i.ID, c.called(i.ID), c.successor(i.ID))
+		}
+	}
+}
+
 // interfaces compares where the interfaces are, and whether they can carry anything.
 func (c *comparison) interfaces() {
 	for _, e := range c.ends() {
