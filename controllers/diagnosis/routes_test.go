@@ -102,7 +102,11 @@ func TestBetweenVPCsThereMustBeAPeeringAndRoutesOnBothSides(t *testing.T) {
 			verdict: said{"Unknown", "NotJudged", `a route in route table "ours" can't be read by this version: destination "ag-1", and may be about 10.0.0.1`},
 		},
 		"a route that can't be read is assumed to be about others where one leads right": {
-			edit: func(w *way) { joined(w); w.one(); ours(w, route("peering", "10.0.0.0/24", "peering-1"), unreadableRoute) },
+			edit: func(w *way) {
+				joined(w)
+				w.one()
+				ours(w, route("peering", "10.0.0.0/24", "peering-1"), unreadableRoute)
+			},
 			verdict: said{"True", "Clear", nothingFound +
 				`, assuming that a route in route table "ours" that can't be read by this version (destination "ag-1") is not about 10.0.0.1`},
 		},
