@@ -109,6 +109,23 @@ func TestWhatSomebodyChangedInTheSessionIsSaid(t *testing.T) {
 	}
 }
 
+func TestWithoutItsFilterNobodyCanSayThatTheWayIsClear(t *testing.T) {
+	for name, edit := range map[string]func(*diagnosis.Path){
+		"which the cloud does not list":     func(*diagnosis.Path) {},
+		"as the session is not there yet":   func(p *diagnosis.Path) { p.Session.ID, p.Session.FilterID = "", "" },
+		"and nobody knows what it is to do": func(p *diagnosis.Path) { p.Wanted = diagnosis.Wanted{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay()
+			w.Filter = nil
+			edit(w.Path)
+			verdict := diagnosis.JudgePath(w.known)
+			same(t, "the verdict", []string{"Unknown", "NotJudged", "the filter is not in the cloud's list, so what it accepts is not known"},
+				[]string{string(verdict.Status), verdict.Reason, verdict.Message})
+		})
+	}
+}
+
 func TestWithSharedCredentialsAForeignFilterOrTargetInTheSessionIsNotNamed(t *testing.T) {
 	path := pathOf("Ingress 1 All * > *")
 	wants(path, "Ingress 1 All * > *")

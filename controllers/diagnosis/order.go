@@ -105,12 +105,12 @@ func orderDoubts(k *Known) (doubts []doubt) {
 	if k.Path == nil {
 		return nil
 	}
-	if f := k.Path.Filter; f != nil {
-		if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
-			doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
-		} else if all, _ := accepted(f.Rules); all.unknown {
-			doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
-		}
+	if f := k.Path.Filter; f == nil {
+		doubts = append(doubts, doubt{says: "the filter is not in the cloud's list, so what it accepts is not known"})
+	} else if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
+		doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
+	} else if all, _ := accepted(f.Rules); all.unknown {
+		doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
 	}
 	for _, o := range k.Path.earlier() {
 		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })
