@@ -27,7 +27,7 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	wholly := 0
 	for _, source := range k.Path.Sources {
 		l := lossOf(source, own, earlier)
-		if l.whole && k.copying(source.ID) || len(l.takers) == 0 {
+		if l.whole && k.overcome(denial{v1alpha1.ReasonTakenEarlier, source.ID, l.says()}) || len(l.takers) == 0 {
 			continue
 		}
 		if l.whole {
@@ -59,6 +59,14 @@ type loss struct {
 	// whole is whether nothing is left.
 	whole  bool
 	takers []taker
+}
+
+// says tells losses apart by who takes what.
+func (l loss) says() (text string) {
+	for _, t := range l.takers {
+		text += fmt.Sprintln(t.session.ID, t.rule)
+	}
+	return text
 }
 
 // taker is a rule of an earlier session that decides about some of the packets.
