@@ -325,10 +325,8 @@ func Next(k *Known) time.Duration {
 			at(k.Now.Add(renewalPoll))
 		}
 	}
-	for _, d := range k.denied() { // until no copies were counted for so long
-		if last := k.Movement.lastOf(k, d.source); !last.IsZero() {
-			at(last.Add(k.patience(d)))
-		}
+	for _, due := range k.believed() {
+		at(due)
 	}
 	if !k.inLine() {
 		return soonest

@@ -48,6 +48,16 @@ func (m *Movement) lastOf(k *Known, source string) time.Time {
 	return last
 }
 
+// believed is when each denial that copies have overcome is believed, unless more come.
+func (k *Known) believed() (times []time.Time) {
+	for _, d := range k.denied() {
+		if last := k.Movement.lastOf(k, d.source); !last.IsZero() {
+			times = append(times, last.Add(k.patience(d)))
+		}
+	}
+	return times
+}
+
 // denied are all denials, by the way as it was read last.
 func (k *Known) denied() []denial {
 	if k.Path == nil || k.noCopiesWanted() != "" {
