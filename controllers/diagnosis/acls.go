@@ -61,11 +61,14 @@ func (k *Known) aclBetween(i, other *cloud.Interface) (*cloud.NetworkACL, doubt)
 	case i.SubnetID == "" || other.SubnetID == "":
 		return nil, doubt{says: fmt.Sprintf("the cloud does not say in which subnets %s and %s are, so their network ACL is not known", k.nameOf(i.ID), k.nameOf(other.ID))}
 	}
-	acl := k.aclOf(i.SubnetID)
-	if acl != nil && acl.Enabled && acl.Ingress == nil {
+	switch acl := k.aclOf(i.SubnetID); {
+	case acl != nil && acl.Unreadable != "":
+		return nil, doubt{says: fmt.Sprintf("%s of the subnet of %s can't be read by this version%s", k.aclCalled(acl), k.nameOf(i.ID), k.unlessPrivate(": "+acl.Unreadable))}
+	case acl != nil && acl.Enabled && acl.Ingress == nil:
 		return nil, doubt{says: "the rules of " + k.aclCalled(acl) + " were not read"}
+	default:
+		return acl, doubt{}
 	}
-	return acl, doubt{}
 }
 
 // aclOf is the network ACL of a subnet, nil for none.

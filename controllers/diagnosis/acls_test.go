@@ -73,6 +73,13 @@ func TestTheNetworkACLOfTheTargetsSubnetKeepsOutWhatNoRuleAllowsFirst(t *testing
 			edit:    func(w *way) { guarded(w); w.ACLs.Value[0].Ingress = nil },
 			verdict: said{"Unknown", "NotJudged", `the rules of network ACL "strict" were not read`},
 		},
+		"one of which can't be read whether it is on is not judged": {
+			edit: func(w *way) {
+				guarded(w, inbound(true, "10.0.0.0/8"))
+				w.ACLs.Value[0].Unreadable = `admin_state_up "0"`
+			},
+			verdict: said{"Unknown", "NotJudged", `network ACL "strict" of the subnet of 10.0.0.1 can't be read by this version: admin_state_up "0"`},
+		},
 		"a rule that can't be read is not judged": {
 			edit:    func(w *way) { r := inbound(true, ""); r.Unreadable = "protocol"; guarded(w, r) },
 			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in network ACL "strict" can't be read: protocol`},

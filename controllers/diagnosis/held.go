@@ -60,13 +60,13 @@ func sourceACLDenies(k *Known) (seen sight) {
 	return seen
 }
 
-// aclGuard is the network ACL of a source's subnet, nil where it has none, or it was not read.
+// aclGuard is the network ACL of a source's subnet, nil where it has none, or it was not or can't be read.
 func (k *Known) aclGuard(source *cloud.Interface) *guard {
 	if !k.Path.ACLs.Read || !k.Path.Interfaces.Read || source.SubnetID == "" {
 		return nil
 	}
 	acl := k.aclOf(source.SubnetID)
-	if acl == nil || acl.Enabled && (acl.Ingress == nil || acl.Egress == nil) {
+	if acl == nil || acl.Unreadable != "" || acl.Enabled && (acl.Ingress == nil || acl.Egress == nil) {
 		return nil
 	}
 	off := ""

@@ -333,6 +333,7 @@ func TestTheNetworkACLOfASourceHoldsBackWhatItSurelyLetsNothingPassOf(t *testing
 			edit: func(w *way) { acl(w, true); w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.0.0.0/16", "", 1234)) },
 		},
 		"not where the peers are not known": {edit: func(w *way) { acl(w, true); w.Interfaces.Read = false }},
+		"not by one that can't be read":     {edit: func(w *way) { acl(w, false); w.ACLs.Value[0].Unreadable = "admin_state_up" }},
 		"not by rules that were not read":   {edit: func(w *way) { acl(w, true); w.ACLs.Value[0].Ingress = nil }},
 	})
 }
