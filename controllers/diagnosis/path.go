@@ -19,7 +19,8 @@ type Path struct {
 	Filter  *cloud.Filter
 	// Idle is whether the operator keeps the session switched off, as none of the spec's sources is there.
 	Idle bool
-	// Target and Sources are the interfaces that the session names, without those in Gone.
+	// Target and Sources are the interfaces that the session names, without those in Gone. These and
+	// the session's sources are in the order of their IDs, whatever order the cloud lists them in.
 	Target  *cloud.Interface
 	Sources []cloud.Interface
 	// Gone are IDs of interfaces that the session names and the cloud surely does not have.

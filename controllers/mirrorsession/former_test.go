@@ -106,6 +106,7 @@ func TestTheSessionIsComparedWithWhatTheOperatorLeft(t *testing.T) {
 		s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
 	})
 	want := cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}}
+	s.Status.Sessions = []v1alpha1.CloudSession{{Sources: []string{"a", "b"}}}
 	left := asLeft(s, want)
 	same(t, "the sources", []string{"a", "b"}, left.Sources)
 	same(t, "the rest", cloud.SessionSpec{TargetID: "t", VNI: 7, Enabled: true}, left.SessionSpec)
