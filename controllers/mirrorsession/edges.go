@@ -14,6 +14,9 @@ const (
 	// firstRepeat is after how long the cloud is asked again while copies don't come. Each time
 	// after that takes twice as long.
 	firstRepeat = 20 * time.Second
+	// atOnce is after how long a reconcile follows one that ended after the next was due: as good as
+	// at once, and no reconcile without a pause where that one could not ask the cloud.
+	atOnce = time.Second
 )
 
 // edges are the moments at which the counts of a session give reason to ask the cloud what has
@@ -95,4 +98,21 @@ func (e edges) next(now time.Time) time.Duration {
 		at(s.due)
 	}
 	return soonest
+}
+
+// comesBack is after how long a reconcile is to follow for an edge that is due in so long. What became
+// due while this one went on is not forgotten; one that did not get to the cloud comes later.
+func (s *scope) comesBack(in time.Duration) time.Duration {
+	if in == 0 && s.began.IsZero() {
+		return holdOff
+	}
+	return max(in, atOnce)
+}
+
+// pathAgainIn is after how long the way can be read that could not be now, 0 where it was.
+func (s *scope) pathAgainIn(now time.Time) time.Duration {
+	if s.pathAgain.IsZero() {
+		return 0
+	}
+	return max(s.pathAgain.Sub(now), atOnce)
 }

@@ -108,3 +108,32 @@ func TestAFrequentComparisonLeavesNothingToBeAskedAgain(t *testing.T) {
 		same(t, "asked at", seconds(22), got)
 	})
 }
+
+func TestAnEdgeThatIsDueByTheEndOfAReconcileIsNotForgotten(t *testing.T) {
+	began := time.Now()
+	awaited := []diagnosis.Awaited{{Since: began.Add(-20 * time.Second), Within: 22 * time.Second}}
+	e := edges{}.track(began, awaited, false)
+	same(t, "due when the reconcile began", false, e.due(began))
+	for name, c := range map[string]struct {
+		began time.Time
+		after time.Duration
+		want  time.Duration
+	}{
+		"its lists took less":         {began, time.Second, time.Second},
+		"its lists took until then":   {began, 2 * time.Second, time.Second},
+		"its lists took longer":       {began, 40 * time.Second, time.Second},
+		"it did not get to the cloud": {time.Time{}, 3 * time.Second, 20 * time.Second},
+		"there is more time":          {began, -3 * time.Second, 5 * time.Second},
+		"there is time to get there":  {time.Time{}, -3 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := began.Add(c.after)
+			s := &scope{began: c.began}
+			same(t, "another reconcile comes in", c.want, soonest(0, s.comesBack(e.track(end, awaited, false).next(end)), s.pathAgainIn(end)))
+		})
+	}
+	for after, want := range map[time.Duration]time.Duration{0: 20 * time.Second, 20 * time.Second: atOnce, time.Minute: atOnce} {
+		s := &scope{began: began, pathAgain: began.Add(20 * time.Second)}
+		same(t, "a way that could not be read is read again in", want, soonest(0, never, s.pathAgainIn(began.Add(after))))
+	}
+}

@@ -47,7 +47,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		memo.said = said
 	}
 	s.reconciler.observed.keep(s.session, memo)
-	return soonest(diagnosis.Next(known), memo.edges.next(now), s.pathAgain.Sub(now))
+	return soonest(diagnosis.Next(known), s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
 }
 
 // soonest is the shortest of the times that are not over, 0 when none is to come.
