@@ -38,6 +38,9 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
 	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
+	if s.foundInCloud() {
+		memo.edges = memo.edges.found()
+	}
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
 	if said := said(s.session); said != memo.said { // else the status could not be stored
 		s.announceVerdict(v1alpha1.ConditionPathClear, "Judge", path)
