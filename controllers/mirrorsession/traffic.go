@@ -249,8 +249,8 @@ type observations struct {
 	counted time.Time
 	all     int
 	ofNode  map[string]int
-	// pauses are those of accounts that gave no answer when the way of copies was read.
-	pauses map[cloud.Account]pause
+	// pauses are those of clients that got no answer when the way of copies was read.
+	pauses map[cloud.Client]pause
 }
 
 // observation is of the session with the UID alone.
@@ -267,8 +267,9 @@ type observation struct {
 	generation, epoch int64
 	// former are sources that are gone and were taken off the session, as they were known last.
 	former []v1alpha1.ResolvedInterface
-	// edges say when that is to be read anew.
-	edges edges
+	// edges say when that is to be read anew, and incomplete does where a part gave no answer.
+	edges      edges
+	incomplete pause
 }
 
 // remembered is of how many sessions at most; beyond that silence is measured anew.
