@@ -2,7 +2,6 @@ package mirrorsession
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -251,18 +250,12 @@ func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], 
 		if err == nil {
 			return diagnosis.Answer[T]{Value: value, Read: true}
 		}
-		r.failed, r.silent = err, noAnswer(err)
+		r.failed, r.silent = err, cloud.IsSilence(err)
 	}
 	if before.Read {
 		return before
 	}
 	return diagnosis.Answer[T]{Missing: &diagnosis.Missing{Says: r.failed.Error()}}
-}
-
-// noAnswer reports whether another read would have none either.
-func noAnswer(err error) bool {
-	e, ok := errors.AsType[*cloud.Error](err)
-	return !ok || e.HTTPStatus == 0 || e.Class != cloud.ClassServer
 }
 
 // contents reads what a list does not show of the ones that are needed. One that has gone meanwhile
