@@ -38,6 +38,7 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	if len(p.Session.Sources) == 0 {
 		return nil
 	}
+	p.Session.Sources = sorted(p.Session.Sources) // the cloud may list them in another order each time
 	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
 	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
 	if !sessions.Read || !filters.Read {
