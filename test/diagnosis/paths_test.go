@@ -166,7 +166,7 @@ var pathCauses = []cause{
 				{Type: state.RoutePeering, Destination: s.there(), NextHop: s.otherPeering()},
 			}})
 		},
-		want: byRoute("rtb-main", "{fresh}", "peering-{session}"),
+		want: byRoute("rtb-main", `leads to peering "peering-`, "peering-{session}"),
 	},
 	{
 		id: "route-router", name: "the way to the target's VPC is by an enterprise router that has no attachment there", by: "read", needs: needs{vpc: true},
