@@ -21,13 +21,17 @@ func changedInCloud(k *Known) []v1alpha1.Finding {
 }
 
 // filterChanged compares the filter's rules as sets of packets: only what is copied no more, or
-// beyond the spec, counts. While the MirrorFilter is being edited the two differ anyway.
+// beyond the spec, counts. While the MirrorFilter is being edited the two differ anyway; of one that
+// is suspended nobody knows who made them differ, and they do so until somebody ends that.
 func (k *Known) filterChanged() []v1alpha1.Finding {
 	want, subject := k.Path.Wanted.Filter, filterName(k)
-	if want == nil || k.otherFilter() || k.FilterChanging && k.reported(v1alpha1.ReasonChangedInCloud, subject) == nil {
+	if want == nil || k.otherFilter() || k.FilterChanging && !k.Path.Wanted.FilterLeft && k.reported(v1alpha1.ReasonChangedInCloud, subject) == nil {
 		return nil
 	}
 	f := v1alpha1.Finding{DecidedBy: v1alpha1.DecidedByRead, Reason: v1alpha1.ReasonChangedInCloud, Subject: subject}
+	if k.Path.Wanted.FilterLeft {
+		f.Remedy = fmt.Sprintf("set spec.suspend of the MirrorFilter %q to false, and it is put back as the spec has it", k.Session.Spec.FilterRef.Name)
+	}
 	if k.Path.Filter == nil {
 		f.Severity, f.Message = v1alpha1.SeverityError, fmt.Sprintf("the cloud does not have the %s that the session is to use", subject)
 		return []v1alpha1.Finding{f}
@@ -148,13 +152,15 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 		return id
 	}
 	differ("its filter", k.filterCalled(another(have.FilterID, want.FilterID)), k.filterCalled(want.FilterID))
-	differ("its target", another(have.TargetID, want.TargetID), want.TargetID)
-	differ("its VNI", have.VNI, want.VNI)
+	if k.wasWanted(want) {
+		differ("its target", another(have.TargetID, want.TargetID), want.TargetID)
+		differ("its VNI", have.VNI, want.VNI)
+	}
 	if len(all) == 0 {
 		f.Severity = v1alpha1.SeverityWarning
 	}
 	for _, id := range want.Sources {
-		if !slices.Contains(have.Sources, id) {
+		if !slices.Contains(have.Sources, id) && k.wasSource(id) {
 			all = append(all, fmt.Sprintf("it lacks the source %s", k.nameOf(id)))
 		}
 	}
@@ -163,6 +169,18 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 	}
 	f.Message = "the session is not in the cloud as the spec has it: " + fewBy(all, ", ")
 	return []v1alpha1.Finding{f}
+}
+
+// wasWanted reports whether the session had the target and the VNI that are wanted: what the spec
+// names may stand for another interface by now, which is nobody's change in the cloud.
+func (k *Known) wasWanted(want *plan.WantedSession) bool {
+	target, vni := k.Reported.Target, k.Reported.VNI
+	return (target == nil || target.InterfaceID == want.TargetID) && (vni == nil || int(*vni) == want.VNI)
+}
+
+// wasSource reports the same of a source.
+func (k *Known) wasSource(id string) bool {
+	return len(k.Reported.Sources) == 0 || slices.ContainsFunc(k.Reported.Sources, func(r v1alpha1.ResolvedInterface) bool { return r.InterfaceID == id })
 }
 
 // wasInLine reports whether the cloud matched the present spec at the end of the last reconcile.

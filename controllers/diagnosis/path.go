@@ -38,7 +38,7 @@ type Path struct {
 	// Others are the other sessions that have a source or the target in common with this one, in
 	// whichever role, as it is or as it is wanted.
 	Others []Other
-	// Quota is what the account may have, nil where that was not read.
+	// Quota is what the account may have, nil where that was not needed or read.
 	Quota *cloud.Quota
 	// Private is true with credentials that serve several tenants: nothing of other namespaces, and
 	// nothing that is not vpcmirror's, may be named then.
@@ -62,8 +62,11 @@ type Path struct {
 type Wanted struct {
 	// Session is nil while something that it refers to can't be resolved.
 	Session *plan.WantedSession
-	// Filter is that of the MirrorFilter that spec.filterRef names, nil where there is none.
+	// Filter is that of the MirrorFilter that spec.filterRef names, nil where there is none, or what
+	// differs in the cloud is not to be judged.
 	Filter *plan.WantedFilter
+	// FilterLeft is whether nobody puts the filter back, as its MirrorFilter is suspended.
+	FilterLeft bool
 }
 
 // Other is another session in the cloud.

@@ -59,7 +59,7 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 		s.pathAgain = until
 		return
 	}
-	r := &pathReader{scope: s, since: since, before: memo.path, former: s.formerSources(memo.former)}
+	r := &pathReader{scope: s, since: since, before: memo.path, former: s.formerSources(memo.former), outcome: outcome}
 	if r.before == nil {
 		r.before = &diagnosis.Path{}
 	}

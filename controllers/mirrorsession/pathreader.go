@@ -25,6 +25,8 @@ type pathReader struct {
 	// former may be sources that are gone and were taken off the session; once the interfaces were
 	// read, they are.
 	former []v1alpha1.ResolvedInterface
+	// outcome is how it ended that the session was brought in line.
+	outcome error
 	// failed is why the cloud gave none, nil when it gave all.
 	failed error
 	// silent is true once it gave none at all: then nothing more is asked.
@@ -51,6 +53,7 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	p.Others = r.others(ctx, p, sessions.Value, filters.Value)
 	r.readInterfaces(ctx, p)
 	r.readWay(ctx, p)
+	p.Wanted, p.Quota = r.wanted(p), r.quota(ctx)
 	if r.failed != nil && !r.before.At.IsZero() && r.before.At.Before(p.At) {
 		p.At = r.before.At
 	}
