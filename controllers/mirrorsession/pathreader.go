@@ -69,9 +69,7 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 	for i, id := range ids {
 		is, there := r.seen[id]
 		if id != "" && listed.Read && (!there || r.edge()) {
-			if is, there = listed.Value[id]; !there {
-				p.Gone = append(p.Gone, id)
-			}
+			is, there = r.byList(ctx, p, id, listed.Value)
 		}
 		switch {
 		case !there:
@@ -85,11 +83,39 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 		_, back := listed.Value[f.InterfaceID]
 		return back || slices.Contains(ids, f.InterfaceID)
 	})
-	r.replaced(p, listed)
+	r.noteGone(p, listed)
 }
 
-// replaced notes what is gone, and who has its address now.
-func (r *pathReader) replaced(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
+// byList is an interface as a list of all shows it. That the list lacks it proves nothing: it may
+// have been made, or the pages may have moved, since the list began. What was read of it by itself is
+// at least as new; where that is nothing, it is read.
+func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all map[string]cloud.Interface) (cloud.Interface, bool) {
+	if is, shown := all[id]; shown {
+		return is, true
+	}
+	if is, seen := r.seen[id]; seen {
+		return is, true
+	}
+	if r.absent[id] {
+		p.Gone = append(p.Gone, id)
+		return cloud.Interface{}, false
+	}
+	gone := false
+	got := ask(ctx, r, diagnosis.Answer[cloud.Interface]{}, func(ctx context.Context, c cloud.Client, since time.Time) (cloud.Interface, error) {
+		is, err := r.Inventory.Interface(ctx, c, id, since)
+		if gone = cloud.IsNotFound(err); gone {
+			err = nil // that is an answer
+		}
+		return is, err
+	})
+	if gone {
+		p.Gone = append(p.Gone, id)
+	}
+	return got.Value, got.Read && !gone
+}
+
+// noteGone notes what was taken off the session, and who has the addresses of what is gone now.
+func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
 	gone := make([]cloud.Interface, 0, len(p.Gone))
 	for _, f := range r.former {
 		p.Former = append(p.Former, fromStatus(f))
