@@ -57,6 +57,8 @@ type Error struct {
 	// Ambiguous is true when a write may have taken effect although it failed: a
 	// time-out, a lost connection, a 5xx, an answer that can't be read.
 	Ambiguous bool
+	// Unlisted is true when a list as a whole could not be read although its calls were answered.
+	Unlisted bool
 	// Unsent is true when the request surely never left, because no connection was made.
 	Unsent bool
 	// Message is the cloud's own sentence, or why there is no answer; without secrets, and
@@ -93,6 +95,20 @@ func ClassOf(err error) Class {
 		return e.Class
 	}
 	return ""
+}
+
+// IsSilence reports whether err means that the cloud gives this client no answer, to whatever it asks:
+// none came, or none will as long as it is asked so much, or with that key.
+func IsSilence(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+		return true
+	case e.Class == ClassThrottled, e.Class == ClassAuthentication:
+		return true
+	default:
+		return e.HTTPStatus == 0 && !e.Unlisted
+	}
 }
 
 // ActionOf returns the right that is missing when the cloud refused a call for that, such as

@@ -279,3 +279,35 @@ func TestANetworkThatIsHugeIsDroppedAsOtherListsAre(t *testing.T) {
 		same(t, "calls of the small one", 1, small.calls["ListFilters"])
 	})
 }
+
+func TestAReadThatNeverSucceedsIsMadeEverLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		age  time.Duration
+		most int
+	}{
+		"for who takes old answers":         {time.Hour, 12},
+		"for whom only new ones will do":    {10 * time.Second, 70},
+		"for who asks for an answer of now": {0, 70},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i, r := world()
+				r.failure = &cloud.Error{Class: cloud.ClassServer, HTTPStatus: 500}
+				r.slow = time.Millisecond
+				for range 360 { // an hour
+					_, err := i.Flavors(t.Context(), r, time.Now().Add(-c.age))
+					same(t, "the error", r.failure, err)
+					pass(10 * time.Second)
+				}
+				if got := r.calls["ListFlavors"]; got > c.most {
+					t.Errorf("%d calls in an hour, want at most %d", got, c.most)
+				}
+				r.failure = nil
+				pass(time.Minute)
+				if _, err := i.Flavors(t.Context(), r, time.Now()); err != nil {
+					t.Errorf("a minute after it works again, who wants an answer of now gets %v", err)
+				}
+			})
+		})
+	}
+}

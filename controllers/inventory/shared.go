@@ -37,16 +37,39 @@ type sharedEntry[V any] struct {
 type failure struct {
 	err          error
 	began, ended time.Time
+	// held is for how long it is kept, where it is no refusal.
+	held time.Duration
 }
 
-// failureHeld is how long a failure that is no refusal is kept: many objects that need the same
-// would fail alike, one after the other.
-const failureHeld = 10 * time.Second
+// A failure that is no refusal is kept, as many objects that need the same would fail alike, one after
+// the other: first for failureHeld, and each time after that for twice as long, up to maxFailureHeld.
+const (
+	failureHeld    = 10 * time.Second
+	maxFailureHeld = 10 * time.Minute
+	// urgentHeld is how much longer than the first, at the most, it serves who wants a newer answer:
+	// a read that never succeeds must not be made for each of many that are urgent.
+	urgentHeld = time.Minute
+)
 
 // serves reports whether the failure is the answer for somebody who came then: a refusal is one
-// until notBefore passes it, another failure for a moment, and for whoever waited for it.
+// until notBefore passes it, another failure for a while, and for whoever waited for it.
 func (f failure) serves(notBefore, came, now time.Time) bool {
-	return f.ended.After(came) || !f.began.Before(notBefore) && (refused(f.err) || now.Before(f.ended.Add(failureHeld)))
+	switch held := now.Sub(f.ended); {
+	case f.ended.After(came):
+		return true
+	case refused(f.err):
+		return !f.began.Before(notBefore)
+	case f.began.Before(notBefore):
+		return held < min(f.held-failureHeld, urgentHeld)
+	default:
+		return held < f.held
+	}
+}
+
+// after makes the failure one that follows another.
+func (f failure) after(last failure) failure {
+	f.held = min(max(2*last.held, failureHeld), maxFailureHeld)
+	return f
 }
 
 func newShared[K comparable, V any](clock cloud.Clock, sizeOf func(V) int64) *shared[K, V] {
@@ -137,7 +160,7 @@ func (s *shared[K, V]) failed(ctx context.Context, e *sharedEntry[V], reader clo
 	if e.failures == nil || len(e.failures) >= maxAuthorized {
 		e.failures = map[cloud.Client]failure{}
 	}
-	e.failures[reader] = f
+	e.failures[reader] = f.after(e.failures[reader])
 }
 
 // refused reports whether an error is an answer that will be the same when it is asked again soon.

@@ -80,6 +80,11 @@ func (s *scope) tell(changes []v1alpha1.Change) {
 	s.session.Status.Changes = history.WithChanges(s.session.Status.Changes, changes)
 }
 
+// foundInCloud reports whether this reconcile tells of something that somebody changed in the cloud.
+func (s *scope) foundInCloud() bool {
+	return slices.ContainsFunc(s.changes.told, func(c v1alpha1.Change) bool { return c.By == v1alpha1.ChangedByCloud })
+}
+
 // tellAs puts what one who knows what he wants has changed into the status, as one change.
 func (s *scope) tellAs(by v1alpha1.ChangedBy, texts []string) {
 	var changes []v1alpha1.Change

@@ -14,6 +14,12 @@ const (
 	// firstRepeat is after how long the cloud is asked again while copies don't come. Each time
 	// after that takes twice as long.
 	firstRepeat = 20 * time.Second
+	// atOnce is after how long a reconcile follows one that ended after the next was due: as good as
+	// at once, and no reconcile without a pause where that one could not ask the cloud.
+	atOnce = time.Second
+	// steadyFlow is how long copies must have come without a gap for the next one to count like the
+	// first, whatever came to nothing before.
+	steadyFlow = 10 * time.Minute
 )
 
 // edges are the moments at which the counts of a session give reason to ask the cloud what has
@@ -34,8 +40,41 @@ type stream struct {
 	due time.Time
 	// repeat is how long after that to ask again.
 	repeat time.Duration
-	// missed is true once the cloud was asked, because it stood still.
-	missed bool
+	// missed is true once the cloud was asked, because it stood still, and found once that has shown
+	// something.
+	missed, found bool
+	// moves is true once it was seen to move, and steady since when it has without a gap.
+	moves  bool
+	steady time.Time
+	// patience is how long it may stand still, where that is longer than what is awaited: each time
+	// that asking showed nothing doubles it. Traffic that comes in bursts would ask for ever.
+	patience time.Duration
+	// most is how long that can get.
+	most time.Duration
+}
+
+// movedTo is the stream once it has moved again.
+func (s stream) movedTo(a diagnosis.Awaited) stream {
+	next := stream{moved: a.Since, moves: true, steady: s.steady, patience: max(s.patience, a.Within)}
+	if a.Since.Sub(s.moved) > a.Within {
+		next.steady = a.Since
+	}
+	switch {
+	case s.missed && s.found, a.Since.Sub(next.steady) >= steadyFlow:
+		next.patience = a.Within
+	case s.missed && s.moves: // before the first copy nobody knew how they come
+		next.patience = max(min(2*next.patience, s.most), a.Within)
+	}
+	return next.awaiting(a.Within)
+}
+
+// awaiting sets when to ask the cloud.
+func (s stream) awaiting(within time.Duration) stream {
+	s.due, s.repeat = s.moved.Add(s.patience), firstRepeat
+	if s.patience > within {
+		s.repeat = max(s.patience, firstRepeat)
+	}
+	return s
 }
 
 // track takes in what is awaited now. blocked is whether something was said to be in the way.
@@ -44,14 +83,22 @@ func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) e
 	for _, a := range awaited {
 		was, known := e.streams[a.Source]
 		switch {
-		case known && was.moved.Equal(a.Since) && was.missed:
-			next.streams[a.Source] = was
-			continue
-		case known && was.missed && blocked && next.resumed.IsZero():
-			// An answer of before may say what is over by now.
-			next.resumed = now.Add(edgeAge)
+		case !known:
+			was = stream{moved: a.Since, steady: a.Since, patience: a.Within}.awaiting(a.Within)
+		case was.moved.Equal(a.Since) && was.missed:
+			was.found = was.found || blocked
+		case was.moved.Equal(a.Since):
+			was.patience = max(was.patience, a.Within)
+			was = was.awaiting(a.Within)
+		default:
+			was.found = was.found || blocked
+			if was.missed && blocked && next.resumed.IsZero() {
+				// An answer of before may say what is over by now.
+				next.resumed = now.Add(edgeAge)
+			}
+			was = was.movedTo(a)
 		}
-		next.streams[a.Source] = stream{moved: a.Since, due: a.Since.Add(a.Within), repeat: firstRepeat}
+		next.streams[a.Source] = was
 	}
 	if len(awaited) == 0 {
 		next.resumed = time.Time{}
@@ -68,12 +115,22 @@ func (e edges) asked(now time.Time, most time.Duration) edges {
 	next := edges{streams: make(map[string]stream, len(e.streams))}
 	for source, s := range e.streams {
 		if !s.due.IsZero() && !now.Before(s.due) {
-			s.missed, s.due = true, time.Time{}
+			s.missed, s.due, s.most = true, time.Time{}, most
 			if s.repeat < most {
 				s.due = now.Add(s.repeat)
 			}
 			s.repeat *= 2
 		}
+		next.streams[source] = s
+	}
+	return next
+}
+
+// found notes that what the cloud was asked for last has shown something.
+func (e edges) found() edges {
+	next := edges{streams: make(map[string]stream, len(e.streams)), resumed: e.resumed}
+	for source, s := range e.streams {
+		s.found = s.missed
 		next.streams[source] = s
 	}
 	return next
@@ -95,4 +152,21 @@ func (e edges) next(now time.Time) time.Duration {
 		at(s.due)
 	}
 	return soonest
+}
+
+// comesBack is after how long a reconcile is to follow for an edge that is due in so long. What became
+// due while this one went on is not forgotten; one that did not get to the cloud comes later.
+func (s *scope) comesBack(in time.Duration) time.Duration {
+	if in == 0 && s.began.IsZero() {
+		return holdOff
+	}
+	return max(in, atOnce)
+}
+
+// pathAgainIn is after how long the way can be read that could not be now, 0 where it was.
+func (s *scope) pathAgainIn(now time.Time) time.Duration {
+	if s.pathAgain.IsZero() {
+		return 0
+	}
+	return max(s.pathAgain.Sub(now), atOnce)
 }

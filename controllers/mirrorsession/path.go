@@ -20,8 +20,8 @@ import (
 const (
 	// changedAge is how old an answer may be that a changed spec is judged by.
 	changedAge = 30 * time.Second
-	// holdOff is for how long an account is not read for the way of copies after it gave no
-	// answer to that.
+	// holdOff is for how long the way of copies is not read of an account, or of a part of it, that gave
+	// no answer to that, the first time.
 	holdOff = 20 * time.Second
 )
 
@@ -47,29 +47,40 @@ func pathBlocked(s *v1alpha1.MirrorSession) bool {
 
 // readPath reads of the cloud what decides whether copies can get to the target, after all else
 // was done, and however that ended. That it can't be read changes nothing: what was said stays.
+// Who got no answer at all is held off in the steady state; a part that gave none is only missing.
 func (s *scope) readPath(ctx context.Context, outcome error) {
-	account := s.Cloud.Account()
-	memo := s.reconciler.observed.of(s.session)
+	observed := &s.reconciler.observed
+	memo := observed.of(s.session)
 	if ctx.Err() != nil || !answers(outcome) {
 		return
 	}
-	if until := s.reconciler.observed.heldOff(account); until.After(s.began) {
+	since := s.pathSince(memo)
+	if until := observed.heldOff(s.Cloud); until.After(s.began) && !since.After(s.began.Add(-s.Resync)) {
 		s.pathAgain = until
 		return
 	}
-	r := &pathReader{scope: s, since: s.pathSince(memo), before: memo.path, former: s.formerSources(memo.former)}
+	r := &pathReader{scope: s, since: since, before: memo.path, former: s.formerSources(memo.former)}
 	if r.before == nil {
 		r.before = &diagnosis.Path{}
 	}
 	path := r.read(ctx)
-	s.pathAgain = s.reconciler.observed.answered(account, s.began, s.Resync, r.failed == nil)
-	if path == nil {
-		return
+	switch {
+	case r.silent || r.failed != nil && path == nil:
+		s.pathAgain = observed.silent(s.Cloud, s.began, s.Resync)
+	case r.failed != nil:
+		observed.answered(s.Cloud)
+		memo.incomplete = memo.incomplete.next(s.began, s.Resync)
+		s.pathAgain = memo.incomplete.until
+	default:
+		observed.answered(s.Cloud)
+		memo.incomplete = pause{}
 	}
-	s.tellPath(&memo.changes, path)
-	memo.former = r.former
-	memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
-	s.reconciler.observed.keep(s.session, memo)
+	if path != nil {
+		s.tellPath(&memo.changes, path)
+		memo.former = r.former
+		memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
+	}
+	observed.keep(s.session, memo)
 }
 
 // answers reports whether the cloud would answer a read, by how a reconcile ended.

@@ -2,7 +2,6 @@ package mirrorsession
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,6 +38,7 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	if len(p.Session.Sources) == 0 {
 		return nil
 	}
+	p.Session.Sources = sorted(p.Session.Sources) // the cloud may list them in another order each time
 	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
 	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
 	if !sessions.Read || !filters.Read {
@@ -277,18 +277,12 @@ func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], 
 		if err == nil {
 			return diagnosis.Answer[T]{Value: value, Read: true}
 		}
-		r.failed, r.silent = err, noAnswer(err)
+		r.failed, r.silent = err, cloud.IsSilence(err)
 	}
 	if before.Read {
 		return before
 	}
 	return diagnosis.Answer[T]{Missing: &diagnosis.Missing{Says: r.failed.Error()}}
-}
-
-// noAnswer reports whether another read would have none either.
-func noAnswer(err error) bool {
-	e, ok := errors.AsType[*cloud.Error](err)
-	return !ok || e.HTTPStatus == 0 || e.Class != cloud.ClassServer
 }
 
 // contents reads what a list does not show of the ones that are needed. One that has gone meanwhile

@@ -38,6 +38,9 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	status.TrafficObserved(s.session, traffic.Status, traffic.Reason, traffic.Message)
 	status.ConsumerReady(s.session, consumer.Status, consumer.Reason, consumer.Message)
 	s.session.Status.Findings = diagnosis.Findings(known)
+	if s.foundInCloud() {
+		memo.edges = memo.edges.found()
+	}
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
 	before := s.told(memo)
 	s.announceVerdict(before, v1alpha1.ConditionPathClear, "Judge", path)
@@ -48,7 +51,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		CommonStatus: v1alpha1.CommonStatus{Conditions: slices.Clone(s.session.Status.Conditions)}, Findings: s.session.Status.Findings,
 	}
 	s.reconciler.observed.keep(s.session, memo)
-	return soonest(diagnosis.Next(known), memo.edges.next(now), s.pathAgain.Sub(now))
+	return soonest(diagnosis.Next(known), s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
 }
 
 // soonest is the shortest of the times that are not over, 0 when none is to come.
@@ -241,8 +244,8 @@ type observations struct {
 	counted time.Time
 	all     int
 	ofNode  map[string]int
-	// pauses are those of accounts that gave no answer when the way of copies was read.
-	pauses map[cloud.Account]pause
+	// pauses are those of clients that got no answer when the way of copies was read.
+	pauses map[cloud.Client]pause
 }
 
 // observation is of the session with the UID alone.
@@ -259,8 +262,9 @@ type observation struct {
 	generation, epoch int64
 	// former are sources that are gone and were taken off the session, as they were known last.
 	former []v1alpha1.ResolvedInterface
-	// edges say when that is to be read anew.
-	edges edges
+	// edges say when that is to be read anew, and incomplete does where a part gave no answer.
+	edges      edges
+	incomplete pause
 }
 
 // remembered is of how many sessions at most; beyond that silence is measured anew.

@@ -146,7 +146,7 @@ func keepPage(ctx context.Context, hold *holding, op string, held int64) error {
 
 // listError is what goes wrong with a list beside its calls.
 func listError(op, message string) error {
-	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: message}
+	return &cloud.Error{Class: cloud.ClassServer, Op: op, Message: message, Unlisted: true}
 }
 
 // afterLast is the paging information of an answer that has none: after a full page one more
