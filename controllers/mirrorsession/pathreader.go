@@ -237,7 +237,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 	if n.acls {
 		p.ACLs = ask(ctx, r, was.ACLs, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.NetworkACL, error) {
 			all, err := in.NetworkACLs(ctx, c, since)
-			return contents(ctx, c, since, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
+			return contents(ctx, c, since, p.Private, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
 		})
 	}
 	if n.network {
@@ -245,7 +245,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 		p.Peerings.Value = peeringsOn(p, p.Peerings.Value)
 		p.RouteTables = ask(ctx, r, was.RouteTables, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.RouteTable, error) {
 			all, err := in.RouteTables(ctx, c, since)
-			return contents(ctx, c, since, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
+			return contents(ctx, c, since, p.Private, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
 		})
 	}
 	if n.servers {
@@ -286,8 +286,9 @@ func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], 
 }
 
 // contents reads what a list does not show of the ones that are needed. One that has gone meanwhile
-// is left out.
-func contents[T any](ctx context.Context, c cloud.Client, since time.Time, listed []T, err error, id func(T) string,
+// is left out. That it can't be read is said to the object's readers, who may not know its ID where the
+// account is not theirs.
+func contents[T any](ctx context.Context, c cloud.Client, since time.Time, private bool, listed []T, err error, id func(T) string,
 	get func(context.Context, cloud.Client, string, time.Time) (T, error),
 ) ([]T, error) {
 	if err != nil {
@@ -298,6 +299,8 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, liste
 		full, err := get(ctx, c, id(one), since)
 		switch {
 		case cloud.IsNotFound(err):
+		case err != nil && private:
+			return nil, fmt.Errorf("read what a list does not show: %w", err)
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", id(one), err)
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,5 +127,17 @@ func TestAnInterfaceIsNotGoneByTheWordOfAList(t *testing.T) {
 			}
 			same(t, "the target", c.target, target)
 		})
+	}
+}
+
+// In an account that several tenants share an ID says what others have.
+func TestWhatCantBeReadIsCalledByItsIDOnlyToWhoseAccountItIs(t *testing.T) {
+	down := func(context.Context, cloud.Client, string, time.Time) (cloud.NetworkACL, error) {
+		return cloud.NetworkACL{}, &cloud.Error{Class: cloud.ClassServer, Op: "ShowNetworkACL", HTTPStatus: 500}
+	}
+	for private, want := range map[bool]bool{true: false, false: true} {
+		_, err := contents(t.Context(), nil, time.Time{}, private, []cloud.NetworkACL{{ID: "3f7a"}}, nil, func(a cloud.NetworkACL) string { return a.ID }, down)
+		same(t, "the class", cloud.ClassServer, cloud.ClassOf(err))
+		same(t, "the ID is said", want, strings.Contains(err.Error(), "3f7a"))
 	}
 }
