@@ -145,7 +145,8 @@ type Server struct {
 	ID, Name string
 	// Status is in the cloud's words, such as ACTIVE or SHUTOFF.
 	Status string
-	// Running is by the server's power state, which its status follows late.
+	// Running is by the server's power state, which its status follows late; by the status where
+	// the cloud does not know that state.
 	Running bool
 	Flavor  string
 }

@@ -59,6 +59,9 @@ type loss struct {
 	// whole is whether nothing is left.
 	whole  bool
 	takers []taker
+	// unknown is the name of an earlier session of which it can't be told, as rules are too many;
+	// nothing else is said then.
+	unknown string
 }
 
 // says tells losses apart by who takes what.
@@ -95,7 +98,7 @@ func lossOf(source cloud.Interface, own packets, earlier []Other) loss {
 			}
 			taken, rest := left.split(whole)
 			if rest.unknown {
-				return loss{source: source}
+				return loss{source: source, unknown: session.Name}
 			}
 			if by.carries(taken).some() {
 				l.takers = append(l.takers, taker{session, rule})
@@ -120,10 +123,30 @@ func orderDoubts(k *Known) (doubts []doubt) {
 	} else if all, _ := accepted(f.Rules); all.unknown {
 		doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
 	}
-	for _, o := range k.Path.earlier() {
+	earlier := k.Path.earlier()
+	for _, o := range earlier {
 		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })
 		if shares && (o.Filter == nil || slices.ContainsFunc(o.Filter.Rules, unreadable)) {
 			doubts = append(doubts, doubt{says: o.Name + " is tried before this one, and which packets it decides about can't be told from its filter"})
+		}
+	}
+	return append(doubts, tooMany(k.Path, earlier)...)
+}
+
+// tooMany are the earlier sessions of which it can't be told what they decide, as rules are too many.
+func tooMany(p *Path, earlier []Other) (doubts []doubt) {
+	if p.Filter == nil || len(earlier) == 0 {
+		return nil
+	}
+	own, known := accepted(p.Filter.Rules)
+	if !known || own.none() {
+		return nil
+	}
+	var named []string
+	for _, source := range p.Sources {
+		if name := lossOf(source, own, earlier).unknown; name != "" && !slices.Contains(named, name) {
+			named = append(named, name)
+			doubts = append(doubts, doubt{says: name + " is tried before this one, and its filter and this one's have too many rules to tell which packets it decides about"})
 		}
 	}
 	return doubts

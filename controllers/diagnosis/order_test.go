@@ -1,6 +1,7 @@
 package diagnosis_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -122,6 +123,21 @@ func TestWhatDecidesEarlierAndCantBeReadLeavesThePathUndecided(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTooManyRulesOfEarlierSessionsLeaveThePathUndecided(t *testing.T) {
+	w := newWay()
+	w.Session.Priority = 500
+	var own, earlier []string
+	for n := range 50 {
+		own = append(own, fmt.Sprintf("Ingress %d TCP 10.9.%d.0/24 > *", n+1, 2*n))
+		earlier = append(earlier, fmt.Sprintf("Ingress %d TCP * > * %d", n+1, 100+2*n))
+	}
+	w.Filter.Rules = rules(own...)
+	w.Others = []diagnosis.Other{other("large", 120, earlier...)}
+	v := diagnosis.JudgePath(w.known)
+	same(t, "whether it is in doubt", true, v.Status == "Unknown" && v.Reason == v1alpha1.ReasonNotJudged)
+	same(t, "what is said", "session default/large is tried before this one, and its filter and this one's have too many rules to tell which packets it decides about", v.Message)
 }
 
 func TestWhereSeveralShareAnAccountNothingOfAnotherSessionIsSaid(t *testing.T) {

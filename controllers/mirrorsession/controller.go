@@ -76,6 +76,8 @@ type scope struct {
 	chosen plan.Numbers
 	// seen are the interfaces that the cloud has shown in this reconcile, by ID.
 	seen map[string]cloud.Interface
+	// absent are IDs of interfaces that the cloud surely did not have in this reconcile.
+	absent map[string]bool
 	// pathAgain is when the way of the copies can be read that could not be now, zero where it was.
 	pathAgain time.Time
 }
@@ -101,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}}
+	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
 	s.rememberChanges()

@@ -72,9 +72,7 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 	for i, id := range ids {
 		is, there := r.seen[id]
 		if id != "" && listed.Read && (!there || r.edge()) {
-			if is, there = listed.Value[id]; !there {
-				p.Gone = append(p.Gone, id)
-			}
+			is, there = r.byList(ctx, p, id, listed.Value)
 		}
 		switch {
 		case !there:
@@ -88,11 +86,39 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 		_, back := listed.Value[f.InterfaceID]
 		return back || slices.Contains(ids, f.InterfaceID)
 	})
-	r.replaced(p, listed)
+	r.noteGone(p, listed)
 }
 
-// replaced notes what is gone, and who has its address now.
-func (r *pathReader) replaced(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
+// byList is an interface as a list of all shows it. That the list lacks it proves nothing: it may
+// have been made, or the pages may have moved, since the list began. What was read of it by itself is
+// at least as new; where that is nothing, it is read.
+func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all map[string]cloud.Interface) (cloud.Interface, bool) {
+	if is, shown := all[id]; shown {
+		return is, true
+	}
+	if is, seen := r.seen[id]; seen {
+		return is, true
+	}
+	if r.absent[id] {
+		p.Gone = append(p.Gone, id)
+		return cloud.Interface{}, false
+	}
+	gone := false
+	got := ask(ctx, r, diagnosis.Answer[cloud.Interface]{}, func(ctx context.Context, c cloud.Client, since time.Time) (cloud.Interface, error) {
+		is, err := r.Inventory.Interface(ctx, c, id, since)
+		if gone = cloud.IsNotFound(err); gone {
+			err = nil // that is an answer
+		}
+		return is, err
+	})
+	if gone {
+		p.Gone = append(p.Gone, id)
+	}
+	return got.Value, got.Read && !gone
+}
+
+// noteGone notes what was taken off the session, and who has the addresses of what is gone now.
+func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
 	gone := make([]cloud.Interface, 0, len(p.Gone))
 	for _, f := range r.former {
 		p.Former = append(p.Former, fromStatus(f))
@@ -214,7 +240,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 	if n.acls {
 		p.ACLs = ask(ctx, r, was.ACLs, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.NetworkACL, error) {
 			all, err := in.NetworkACLs(ctx, c, since)
-			return contents(ctx, c, since, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
+			return contents(ctx, c, since, p.Private, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
 		})
 	}
 	if n.network {
@@ -222,7 +248,7 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 		p.Peerings.Value = peeringsOn(p, p.Peerings.Value)
 		p.RouteTables = ask(ctx, r, was.RouteTables, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.RouteTable, error) {
 			all, err := in.RouteTables(ctx, c, since)
-			return contents(ctx, c, since, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
+			return contents(ctx, c, since, p.Private, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
 		})
 	}
 	if n.servers {
@@ -263,8 +289,9 @@ func ask[T any](ctx context.Context, r *pathReader, before diagnosis.Answer[T], 
 }
 
 // contents reads what a list does not show of the ones that are needed. One that has gone meanwhile
-// is left out.
-func contents[T any](ctx context.Context, c cloud.Client, since time.Time, listed []T, err error, id func(T) string,
+// is left out. That it can't be read is said to the object's readers, who may not know its ID where the
+// account is not theirs.
+func contents[T any](ctx context.Context, c cloud.Client, since time.Time, private bool, listed []T, err error, id func(T) string,
 	get func(context.Context, cloud.Client, string, time.Time) (T, error),
 ) ([]T, error) {
 	if err != nil {
@@ -275,6 +302,8 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, liste
 		full, err := get(ctx, c, id(one), since)
 		switch {
 		case cloud.IsNotFound(err):
+		case err != nil && private:
+			return nil, fmt.Errorf("read what a list does not show: %w", err)
 		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", id(one), err)
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,4 +73,71 @@ func TestWhatIsKeptOfASessionsWayHoldsNoWholeListOfTheAccount(t *testing.T) {
 	}
 	same(t, "the ID of the filter", c.sessions[kept].FilterID, paths[kept].Filter.ID)
 	same(t, "the ID of the other's filter", c.sessions[kept+1].FilterID, paths[kept].Others[0].Filter.ID)
+}
+
+// behind has a list of interfaces that began before the newest one was made, which is there.
+type behind struct {
+	cloud.Client
+	single error // why one read by itself gives nothing
+}
+
+func (behind) Account() cloud.Account { return cloud.Account{Region: "r"} }
+
+func (behind) ListInterfaces(context.Context) ([]cloud.Interface, error) {
+	return []cloud.Interface{{ID: "a", DeviceID: "listed"}, {ID: "old"}}, nil
+}
+
+func (b behind) GetInterface(_ context.Context, id string) (cloud.Interface, error) {
+	return cloud.Interface{ID: id, DeviceID: "single"}, b.single
+}
+
+func TestAnInterfaceIsNotGoneByTheWordOfAList(t *testing.T) {
+	seen := map[string]cloud.Interface{"a": {ID: "a", DeviceID: "seen"}}
+	both := map[string]cloud.Interface{"a": {ID: "a"}, "new": {ID: "new", DeviceID: "seen"}}
+	none := &cloud.Error{Class: cloud.ClassNotFound, HTTPStatus: 404}
+	down := &cloud.Error{Class: cloud.ClassServer, HTTPStatus: 500}
+	for name, c := range map[string]struct {
+		seen   map[string]cloud.Interface
+		single error
+		absent bool
+		gone   []string
+		target string
+	}{
+		"it was just read by itself":            {both, none, false, nil, "seen"},
+		"it is there when it is read":           {seen, nil, false, nil, "single"},
+		"it is not":                             {seen, none, false, []string{"new"}, ""},
+		"it was just found not to be":           {seen, down, true, []string{"new"}, ""},
+		"it can't be read, so nothing is known": {seen, down, false, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			clock := func() time.Time { return now }
+			services := lifecycle.New(lifecycle.Options{Clock: clock, Resync: time.Hour, Inventory: inventory.New(clock)})
+			o := session()
+			s := &scope{Scope: services.NewScope(o), reconciler: &Reconciler{}, session: o, began: now, seen: c.seen, absent: map[string]bool{"new": c.absent}}
+			s.Cloud, s.NotBefore = behind{single: c.single}, now.Add(-edgeAge)
+			r := &pathReader{scope: s, since: s.NotBefore, before: &diagnosis.Path{}}
+			p := &diagnosis.Path{Session: cloud.Session{Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new"}}}
+			r.readInterfaces(t.Context(), p)
+			same(t, "the gone ones", c.gone, p.Gone)
+			same(t, "the source, which the list has", "listed", p.Sources[0].DeviceID)
+			target := ""
+			if p.Target != nil {
+				target = p.Target.DeviceID
+			}
+			same(t, "the target", c.target, target)
+		})
+	}
+}
+
+// In an account that several tenants share an ID says what others have.
+func TestWhatCantBeReadIsCalledByItsIDOnlyToWhoseAccountItIs(t *testing.T) {
+	down := func(context.Context, cloud.Client, string, time.Time) (cloud.NetworkACL, error) {
+		return cloud.NetworkACL{}, &cloud.Error{Class: cloud.ClassServer, Op: "ShowNetworkACL", HTTPStatus: 500}
+	}
+	for private, want := range map[bool]bool{true: false, false: true} {
+		_, err := contents(t.Context(), nil, time.Time{}, private, []cloud.NetworkACL{{ID: "3f7a"}}, nil, func(a cloud.NetworkACL) string { return a.ID }, down)
+		same(t, "the class", cloud.ClassServer, cloud.ClassOf(err))
+		same(t, "the ID is said", want, strings.Contains(err.Error(), "3f7a"))
+	}
 }

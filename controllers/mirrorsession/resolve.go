@@ -172,6 +172,7 @@ func (s *scope) keptSource(ctx context.Context, selector v1alpha1.InterfaceSelec
 	is, err := s.Inventory.Interface(ctx, s.Cloud, before.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
+		s.absent[before.InterfaceID] = true
 		return nil, nil
 	case err != nil && lifecycle.Diagnose(err) == nil:
 		return nil, fmt.Errorf("read the interface %s: %w", before.InterfaceID, err)
@@ -291,6 +292,7 @@ func (s *scope) findInterface(ctx context.Context, field string, selector v1alph
 	found, err := s.Inventory.Interface(ctx, s.Cloud, selector.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
+		s.absent[selector.InterfaceID] = true
 		return found, absent(err, "%s.interfaceID names %s, but %s has no such elastic network interface: correct the ID, or wait until the server is there",
 			field, selector.InterfaceID, s.accountName())
 	case err != nil:

@@ -434,6 +434,21 @@ func TestAListOfServersIsAsLongAsTheCloudCounts(t *testing.T) {
 	}
 }
 
+func TestAServerIsStoppedOnlyWhereItsPowerStateSaysSo(t *testing.T) {
+	for of, want := range map[string]bool{
+		`"ACTIVE","OS-EXT-STS:power_state":1`: true, `"SHUTOFF","OS-EXT-STS:power_state":1`: true, // the status comes late
+		`"ACTIVE","OS-EXT-STS:power_state":0`: true, `"ACTIVE"`: true, `"active","OS-EXT-STS:power_state":"5"`: true, // none is known
+		`"SHUTOFF","OS-EXT-STS:power_state":0`: false, `"SHUTOFF"`: false,
+		`"ACTIVE","OS-EXT-STS:power_state":3`: false, `"ACTIVE","OS-EXT-STS:power_state":4`: false,
+		`"ACTIVE","OS-EXT-STS:power_state":6`: false, `"ACTIVE","OS-EXT-STS:power_state":"7"`: false,
+	} {
+		c := serve(t, fast, answer(200, `{"servers":[{"id":"a","status":`+of+`}]}`))
+		if all := must[[]cloud.Server](t)(c.ListServers(t.Context())); len(all) != 1 || all[0].Running != want {
+			t.Errorf("of %s: got %+v", of, all)
+		}
+	}
+}
+
 func TestPeeringsAreReadOnWhereTheAnswerLinksToMore(t *testing.T) {
 	c := serve(t, fast, func(w http.ResponseWriter, r *http.Request) {
 		answer(200, map[string]string{

@@ -66,14 +66,25 @@ func (c *client) ListServers(ctx context.Context) ([]cloud.Server, error) {
 	return all, nil
 }
 
-// powerRunning is the power state of a server that runs.
-const powerRunning = "1"
+// running reports whether a server runs, by its power state: 1 is running; paused (3), shut down (4),
+// crashed (6) and suspended (7) are not. The cloud has another, or none, where it does not know: then
+// the status says it.
+func running(power loose, status string) bool {
+	switch power {
+	case "1":
+		return true
+	case "3", "4", "6", "7":
+		return false
+	default:
+		return status == "ACTIVE"
+	}
+}
 
 func serverOf(m *server) (cloud.Server, error) {
 	s := cloud.Server{
 		ID: string(m.ID), Name: string(m.Name), Status: strings.ToUpper(string(m.Status)), Flavor: string(m.Flavor.ID.or(m.Flavor.Name)),
 	}
-	s.Running = m.PowerState == powerRunning || m.PowerState == "" && s.Status == "ACTIVE"
+	s.Running = running(m.PowerState, s.Status)
 	return s, nil
 }
 
