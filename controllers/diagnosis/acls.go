@@ -35,6 +35,19 @@ func targetACLDenies(k *Known) (seen sight) {
 	return seen
 }
 
+// sourceACLAssumed: whether copies pass the network ACL of the source's subnet on their way out is
+// written nowhere; "the copies are not subject to the outbound rules of the mirror source" (user guide,
+// constraints) is of its security groups. So it is said what was taken for true where it matters.
+func sourceACLAssumed(k *Known) (seen sight) {
+	k.pairs(func(source, target *cloud.Interface, from, to netip.Addr) {
+		acl, _ := k.aclBetween(source, target)
+		if acl != nil && (!acl.Enabled || acl.Egress != nil) && rule(k.aclSteps(acl, cloud.Egress, copies(from, to))).verdict == denied {
+			seen.assume("copies leave the subnet of %s although %s lets no UDP %d out to %s", k.nameOf(source.ID), k.aclCalled(acl), vxlanPort, to)
+		}
+	})
+	return seen
+}
+
 // aclBetween is the network ACL that judges what enters the subnet of an interface from another, nil
 // where none does, or where that can't be told, which is then said.
 func (k *Known) aclBetween(i, other *cloud.Interface) (*cloud.NetworkACL, doubt) {
@@ -48,11 +61,14 @@ func (k *Known) aclBetween(i, other *cloud.Interface) (*cloud.NetworkACL, doubt)
 	case i.SubnetID == "" || other.SubnetID == "":
 		return nil, doubt{says: fmt.Sprintf("the cloud does not say in which subnets %s and %s are, so their network ACL is not known", k.nameOf(i.ID), k.nameOf(other.ID))}
 	}
-	acl := k.aclOf(i.SubnetID)
-	if acl != nil && acl.Enabled && acl.Ingress == nil {
+	switch acl := k.aclOf(i.SubnetID); {
+	case acl != nil && acl.Unreadable != "":
+		return nil, doubt{says: fmt.Sprintf("%s of the subnet of %s can't be read by this version%s", k.aclCalled(acl), k.nameOf(i.ID), k.unlessPrivate(": "+acl.Unreadable))}
+	case acl != nil && acl.Enabled && acl.Ingress == nil:
 		return nil, doubt{says: "the rules of " + k.aclCalled(acl) + " were not read"}
+	default:
+		return acl, doubt{}
 	}
-	return acl, doubt{}
 }
 
 // aclOf is the network ACL of a subnet, nil for none.

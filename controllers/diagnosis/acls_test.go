@@ -2,9 +2,11 @@ package diagnosis_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 )
 
 // inbound is a rule of a network ACL that allows UDP 4789 from a prefix, or denies it.
@@ -71,6 +73,13 @@ func TestTheNetworkACLOfTheTargetsSubnetKeepsOutWhatNoRuleAllowsFirst(t *testing
 			edit:    func(w *way) { guarded(w); w.ACLs.Value[0].Ingress = nil },
 			verdict: said{"Unknown", "NotJudged", `the rules of network ACL "strict" were not read`},
 		},
+		"one of which can't be read whether it is on is not judged": {
+			edit: func(w *way) {
+				guarded(w, inbound(true, "10.0.0.0/8"))
+				w.ACLs.Value[0].Unreadable = `admin_state_up "0"`
+			},
+			verdict: said{"Unknown", "NotJudged", `network ACL "strict" of the subnet of 10.0.0.1 can't be read by this version: admin_state_up "0"`},
+		},
 		"a rule that can't be read is not judged": {
 			edit:    func(w *way) { r := inbound(true, ""); r.Unreadable = "protocol"; guarded(w, r) },
 			verdict: said{"Unknown", "NotJudged", `rule 9d1c0a2e in network ACL "strict" can't be read: protocol`},
@@ -106,4 +115,16 @@ func TestTheNetworkACLOfTheTargetsSubnetKeepsOutWhatNoRuleAllowsFirst(t *testing
 				"the cloud does not say in which subnets 10.0.0.1 and 10.0.0.12 are, so their network ACL is not known"},
 		},
 	})
+}
+
+// The copies leave the source's subnet before they enter the target's.
+func TestThatCopiesPassTheACLOfTheSourcesSubnetIsSaidToBeAssumed(t *testing.T) {
+	w := newWay()
+	guarded(w, inbound(true, ""))
+	out := inbound(false, "")
+	everything := cloud.ACLRule{ID: "all", Allow: true}
+	w.ACLs.Value = append(w.ACLs.Value, cloud.NetworkACL{ID: "acl-2", Name: "out", Enabled: true, Subnets: []string{subnetID}, Ingress: []cloud.ACLRule{everything}, Egress: []cloud.ACLRule{out, everything}})
+	if v := diagnosis.JudgePath(w.known); !strings.Contains(v.Message, `assuming that copies leave the subnet of 10.0.0.11 although network ACL "out" lets no UDP 4789 out`) {
+		t.Errorf("%s %s: %s", v.Status, v.Reason, v.Message)
+	}
 }

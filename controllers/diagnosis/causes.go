@@ -48,6 +48,8 @@ func unobserved(k *Known) []v1alpha1.Finding {
 		return nil
 	case v.Reason == v1alpha1.ReasonNotReady && len(notReady(k)) > 0:
 		return nil
+	case v.Reason == v1alpha1.ReasonNoPackets:
+		f.Remedy = k.hinted(v1alpha1.Remedy(f.Reason))
 	case v.Reason == v1alpha1.ReasonNoVerifier:
 		f.Subject = targetSubject(k.Session)
 	case v.Reason == v1alpha1.ReasonSilent:

@@ -45,6 +45,9 @@ type Known struct {
 	// Path is what the cloud said of the way of the copies, nil while it was not looked at: what
 	// was said of it then stays.
 	Path *Path
+
+	// denials, where it is not nil, takes in what is asked of [Known.overcome].
+	denials *[]denial
 }
 
 // counting are the entries of the verifiers that count the session now, and gone those of the

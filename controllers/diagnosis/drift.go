@@ -39,12 +39,13 @@ func (k *Known) filterChanged() []v1alpha1.Finding {
 	if !known || !knownToo || missing.unknown || more.unknown {
 		return nil
 	}
-	severity, effect := k.effectOf(should, missing, more)
+	differing := fewBy(differences(wanted, k.Path.Filter.Rules), "; ")
+	severity, effect := k.effectOf(should, missing, more, differing)
 	if severity == "" {
 		return nil
 	}
 	f.Severity = severity
-	f.Message = fmt.Sprintf("%s is not in the cloud as the spec has it: %s; so %s", subject, fewBy(differences(wanted, k.Path.Filter.Rules), "; "), effect)
+	f.Message = fmt.Sprintf("%s is not in the cloud as the spec has it: %s; so %s", subject, differing, effect)
 	return []v1alpha1.Finding{f}
 }
 
@@ -63,7 +64,7 @@ func (k *Known) filterCalled(id string) string {
 }
 
 // effectOf says what it means for the sources that some packets are not copied, and others are.
-func (k *Known) effectOf(should, missing, more packets) (v1alpha1.Severity, string) {
+func (k *Known) effectOf(should, missing, more packets, differing string) (v1alpha1.Severity, string) {
 	lacking, dead, beyond := 0, 0, 0
 	for _, source := range k.Path.Sources {
 		c := carrierOf(source)
@@ -72,7 +73,7 @@ func (k *Known) effectOf(should, missing, more packets) (v1alpha1.Severity, stri
 		}
 		if c.carries(missing).some() {
 			lacking++
-			if !c.carries(should.minus(missing)).some() && !k.copying(source.ID) {
+			if !c.carries(should.minus(missing)).some() && !k.overcome(denial{v1alpha1.ReasonChangedInCloud, source.ID, differing}) {
 				dead++
 			}
 		}
@@ -140,8 +141,14 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 			all = append(all, fmt.Sprintf("%s is %v in place of %v", what, is, should))
 		}
 	}
-	differ("its filter", k.filterCalled(have.FilterID), k.filterCalled(want.FilterID))
-	differ("its target", have.TargetID, want.TargetID)
+	another := func(id, should string) string { // what the spec does not name may be anybody's
+		if k.Path.Private && id != should {
+			return "another one"
+		}
+		return id
+	}
+	differ("its filter", k.filterCalled(another(have.FilterID, want.FilterID)), k.filterCalled(want.FilterID))
+	differ("its target", another(have.TargetID, want.TargetID), want.TargetID)
 	differ("its VNI", have.VNI, want.VNI)
 	if len(all) == 0 {
 		f.Severity = v1alpha1.SeverityWarning

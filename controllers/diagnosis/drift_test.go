@@ -109,6 +109,33 @@ func TestWhatSomebodyChangedInTheSessionIsSaid(t *testing.T) {
 	}
 }
 
+func TestWithoutItsFilterNobodyCanSayThatTheWayIsClear(t *testing.T) {
+	for name, edit := range map[string]func(*diagnosis.Path){
+		"which the cloud does not list":     func(*diagnosis.Path) {},
+		"as the session is not there yet":   func(p *diagnosis.Path) { p.Session.ID, p.Session.FilterID = "", "" },
+		"and nobody knows what it is to do": func(p *diagnosis.Path) { p.Wanted = diagnosis.Wanted{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWay()
+			w.Filter = nil
+			edit(w.Path)
+			verdict := diagnosis.JudgePath(w.known)
+			same(t, "the verdict", []string{"Unknown", "NotJudged", "the filter is not in the cloud's list, so what it accepts is not known"},
+				[]string{string(verdict.Status), verdict.Reason, verdict.Message})
+		})
+	}
+}
+
+func TestWithSharedCredentialsAForeignFilterOrTargetInTheSessionIsNotNamed(t *testing.T) {
+	path := pathOf("Ingress 1 All * > *")
+	wants(path, "Ingress 1 All * > *")
+	path.Private, path.Session.FilterID, path.Session.TargetID = true, "foreign", "foreign"
+	path.Filter.ID, path.Filter.Name = "foreign", "foreign"
+	same(t, "what is found", []string{"Error ChangedInCloud (session): the session is not in the cloud as the spec has it: " +
+		"its filter is another one in place of f, its target is another one in place of id-t. " +
+		"Do: none is needed, it is put back as the spec has it; see who changes it in the cloud"}, aboutDrift(path, nil))
+}
+
 func TestWhatWasFoundOfTheFilterStaysWhileNobodyHasLooked(t *testing.T) {
 	w := newWorld()
 	w.look(0)

@@ -60,13 +60,13 @@ func sourceACLDenies(k *Known) (seen sight) {
 	return seen
 }
 
-// aclGuard is the network ACL of a source's subnet, nil where it has none, or it was not read.
+// aclGuard is the network ACL of a source's subnet, nil where it has none, or it was not or can't be read.
 func (k *Known) aclGuard(source *cloud.Interface) *guard {
 	if !k.Path.ACLs.Read || !k.Path.Interfaces.Read || source.SubnetID == "" {
 		return nil
 	}
 	acl := k.aclOf(source.SubnetID)
-	if acl == nil || acl.Enabled && (acl.Ingress == nil || acl.Egress == nil) {
+	if acl == nil || acl.Unreadable != "" || acl.Enabled && (acl.Ingress == nil || acl.Egress == nil) {
 		return nil
 	}
 	off := ""
@@ -232,20 +232,26 @@ func (g guard) holds(source *cloud.Interface, r cloud.Rule) bool {
 }
 
 // noAnswers reports whether the packets of a rule are surely no answers: they go to ports from which
-// no host opens connections. With UDP some do (NTP, IKE, SIP), so that is sure only as long as
-// nothing came.
+// no host opens connections. With UDP some do, so that is sure only as long as nothing came, and of
+// no port in [bothEnds].
 func (k *Known) noAnswers(r cloud.Rule) bool {
 	to, from := r.DestinationPorts, r.SourcePorts
 	if to == (cloud.PortRange{}) || to.High >= firstOfClients || from != (cloud.PortRange{}) && from.Low < 1024 {
 		return false
 	}
-	return r.Protocol == cloud.TCP || r.Protocol == cloud.UDP && !k.anyCame()
+	among := func(port uint16) bool { return to.Low <= port && port <= to.High }
+	return r.Protocol == cloud.TCP || r.Protocol == cloud.UDP && !k.anyCame() && !slices.ContainsFunc(bothEnds, among)
 }
 
 // anyCame reports whether a copy that the filter accepts was counted since the last change.
 func (k *Known) anyCame() bool {
 	return slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return k.inEpoch(e).Packets > 0 })
 }
+
+// bothEnds are ports of UDP from which hosts also ask, so that what comes to them may be answers:
+// DNS between servers, DHCP, NTP, NetBIOS, IKE, L2TP, mDNS, STUN, SIP, WireGuard and OpenVPN, by the
+// services' registrations (IANA, Service Name and Transport Protocol Port Number Registry).
+var bothEnds = []uint16{53, 67, 68, 123, 137, 138, 500, 1194, 1701, 3478, 4500, 5060, 5353, 51820}
 
 // hold is a guard that lets pass nothing of a rule of the filter but what may be an answer.
 type hold struct {

@@ -333,6 +333,18 @@ func TestTheNetworkACLOfASourceHoldsBackWhatItSurelyLetsNothingPassOf(t *testing
 			edit: func(w *way) { acl(w, true); w.filter(filterRule(cloud.Ingress, 1, cloud.TCP, "10.0.0.0/16", "", 1234)) },
 		},
 		"not where the peers are not known": {edit: func(w *way) { acl(w, true); w.Interfaces.Read = false }},
+		"not by one that can't be read":     {edit: func(w *way) { acl(w, false); w.ACLs.Value[0].Unreadable = "admin_state_up" }},
 		"not by rules that were not read":   {edit: func(w *way) { acl(w, true); w.ACLs.Value[0].Ingress = nil }},
 	})
+}
+
+// A source that is an NTP, IKE or SIP client sends from the port that it listens at: answers come in by what may go out.
+func TestAnswersOfProtocolsWithOnePortAtBothEndsMayPass(t *testing.T) {
+	for _, port := range []uint16{123, 500, 4500, 5060} {
+		w := newWay()
+		w.filter(filterRule(cloud.Ingress, 1, cloud.UDP, "", "", port))
+		if v := diagnosis.JudgePath(w.known); v.Status == "False" {
+			t.Errorf("UDP %d of a session that is quiet as yet: %s %s: %s", port, v.Severity, v.Reason, v.Message)
+		}
+	}
 }

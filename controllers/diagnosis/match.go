@@ -138,7 +138,7 @@ func (v view) alive(rule int, of []cloud.Interface) bool {
 func (v view) deadSources(k *Known) (dead []cloud.Interface) {
 	for _, source := range v.sources {
 		accepts := func(rule int) bool { return v.rules[rule].Accept && v.alive(rule, []cloud.Interface{source}) }
-		if !slices.ContainsFunc(inOrder(v.rules), accepts) && !k.copying(source.ID) {
+		if !slices.ContainsFunc(inOrder(v.rules), accepts) && !k.overcome(denial{v1alpha1.ReasonFilterMatchesNothing, source.ID, fmt.Sprint(v.rules)}) {
 			dead = append(dead, source)
 		}
 	}

@@ -46,6 +46,8 @@ type Movement struct {
 	cameFrom map[string]time.Time
 	// holds are what is held back at the sources, by the way as it was read last.
 	holds map[hold]holdSince
+	// denials are what lets no copies come, by the way as it was read last.
+	denials map[denial]denialSince
 	// recent is when something was seen last that happens now and then.
 	recent map[cause]time.Time
 	// cut is how many packets came cut, by source; that of all has no name.
@@ -110,11 +112,11 @@ func (m Movement) Next(k *Known) Movement {
 	for _, e := range k.Session.Status.Verification {
 		next.see(k, m, e, now)
 	}
-	before := m.holds
 	if anew {
-		before = nil
+		m.holds, m.denials = nil, nil
 	}
-	next.hold(k, before, now)
+	next.hold(k, m.holds, now)
+	next.deny(k, m.denials, now)
 	if !m.begun {
 		next.goOn(k, now)
 	}
@@ -323,8 +325,8 @@ func Next(k *Known) time.Duration {
 			at(k.Now.Add(renewalPoll))
 		}
 	}
-	for _, source := range k.refutedSources() { // until no copies of it were counted for so long
-		at(k.lastCame(source).Add(k.CountsDelay))
+	for _, due := range k.believed() {
+		at(due)
 	}
 	if !k.inLine() {
 		return soonest

@@ -19,7 +19,7 @@ const (
 // obstacles are the causes on the way: each looks at one thing.
 var obstacles = []func(*Known) sight{
 	switchedOff, notAnInterface, interfaceGone, interfaceDetached, serverStopped, interfaceDown, flavorUnsupported,
-	sourceGroupDenies, sourceACLDenies, noPath, targetACLDenies, targetGroupDenies,
+	sourceGroupDenies, sourceACLDenies, noPath, sourceACLAssumed, targetACLDenies, targetGroupDenies,
 }
 
 // sight is what a look at the way gave.
@@ -122,29 +122,13 @@ func (k *Known) seenAndRefuted() (all sight, refuted []obstacle) {
 	return all, refuted
 }
 
-// refutedSources are the sources whose copies come although something that was read should hold
-// them up.
-func (k *Known) refutedSources() []string {
-	if k.Path == nil || k.noCopiesWanted() != "" || !slices.ContainsFunc(k.sources(), k.copying) {
-		return nil
-	}
-	_, refuted := k.seenAndRefuted()
-	if len(refuted) == 0 {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(k.sources()), func(source string) bool { return !k.copying(source) })
-}
-
 // refuted reports whether copies come that the obstacle should hold up. That a session is switched
 // off is no matter of the way, and soon mended.
 func (k *Known) refuted(o obstacle) bool {
 	if o.reason == v1alpha1.ReasonSwitchedOff {
 		return false
 	}
-	if o.source != "" {
-		return !k.isFormer(o.source) && k.copying(o.source)
-	}
-	return slices.ContainsFunc(k.sources(), k.copying)
+	return !k.isFormer(o.source) && k.overcome(denial{o.reason, o.source, o.about + " " + o.message.before + o.message.after})
 }
 
 // standing are the findings of some reasons that were said before.

@@ -27,7 +27,7 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	wholly := 0
 	for _, source := range k.Path.Sources {
 		l := lossOf(source, own, earlier)
-		if l.whole && k.copying(source.ID) || len(l.takers) == 0 {
+		if l.whole && k.overcome(denial{v1alpha1.ReasonTakenEarlier, source.ID, l.says()}) || len(l.takers) == 0 {
 			continue
 		}
 		if l.whole {
@@ -59,6 +59,14 @@ type loss struct {
 	// whole is whether nothing is left.
 	whole  bool
 	takers []taker
+}
+
+// says tells losses apart by who takes what.
+func (l loss) says() (text string) {
+	for _, t := range l.takers {
+		text += fmt.Sprintln(t.session.ID, t.rule)
+	}
+	return text
 }
 
 // taker is a rule of an earlier session that decides about some of the packets.
@@ -105,12 +113,12 @@ func orderDoubts(k *Known) (doubts []doubt) {
 	if k.Path == nil {
 		return nil
 	}
-	if f := k.Path.Filter; f != nil {
-		if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
-			doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
-		} else if all, _ := accepted(f.Rules); all.unknown {
-			doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
-		}
+	if f := k.Path.Filter; f == nil {
+		doubts = append(doubts, doubt{says: "the filter is not in the cloud's list, so what it accepts is not known"})
+	} else if i := slices.IndexFunc(f.Rules, unreadable); i >= 0 {
+		doubts = append(doubts, doubt{says: fmt.Sprintf("%s of %s can't be read by this version: %s", ruleName(f.Rules[i].RuleSpec), filterName(k), f.Rules[i].Unreadable)})
+	} else if all, _ := accepted(f.Rules); all.unknown {
+		doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
 	}
 	for _, o := range k.Path.earlier() {
 		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })

@@ -19,7 +19,8 @@ type Path struct {
 	Filter  *cloud.Filter
 	// Idle is whether the operator keeps the session switched off, as none of the spec's sources is there.
 	Idle bool
-	// Target and Sources are the interfaces that the session names, without those in Gone.
+	// Target and Sources are the interfaces that the session names, without those in Gone. These and
+	// the session's sources are in the order of their IDs, whatever order the cloud lists them in.
 	Target  *cloud.Interface
 	Sources []cloud.Interface
 	// Gone are IDs of interfaces that the session names and the cloud surely does not have.
@@ -27,7 +28,10 @@ type Path struct {
 	// Former are interfaces that the spec still names as sources and the session had: they are gone,
 	// and were taken off it.
 	Former []cloud.Interface
-	// Successors are interfaces that now have an address of one that is gone, by the ID of that.
+	// GoneFrom are the VPCs in which those of Gone and Former were when they were read last, by ID.
+	GoneFrom map[string]string
+	// Successors are interfaces that now have an address of one that is gone, in its VPC, by the ID
+	// of that.
 	Successors map[string]cloud.Interface
 	// Wanted is what the specs ask for, as far as that is known.
 	Wanted Wanted

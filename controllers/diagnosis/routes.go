@@ -70,9 +70,8 @@ func (w *hop) judge(seen *sight) {
 		return
 	}
 	for _, r := range []leads{there, back} {
-		if r.route != nil && strings.EqualFold(r.route.Type, routeRouter) {
-			seen.doubt(doubt{says: fmt.Sprintf("from %s to %s the route %s leads over %s, whose routes are not read",
-				w.from, w.to, r.route.Destination, k.called("enterprise router", "", r.route.NextHop))})
+		if why := w.unknown(r, seen); why != nil {
+			seen.doubt(*why)
 			return
 		}
 	}
@@ -95,6 +94,8 @@ type leads struct {
 	table cloud.RouteTable
 	// route is nil where none is about the address.
 	route *cloud.Route
+	// unreadable is one that may be about it, nil for none.
+	unreadable *cloud.Route
 }
 
 // route looks up an address in the table of an interface's subnet.
@@ -109,11 +110,35 @@ func (w *hop) route(i *cloud.Interface, to netip.Addr) (leads, *doubt) {
 		return r, &doubt{says: "the routes of " + w.k.tableCalled(r.table) + " were not read"}
 	}
 	for n := range table.Routes {
-		if route := &table.Routes[n]; route.Destination.Contains(to) && (r.route == nil || route.Destination.Bits() > r.route.Destination.Bits()) {
+		switch route := &table.Routes[n]; {
+		case route.Destination.IsValid() && !route.Destination.Contains(to):
+		case route.Unreadable != "":
+			r.unreadable = route
+		case route.Destination.Contains(to) && (r.route == nil || route.Destination.Bits() > r.route.Destination.Bits()):
 			r.route = route
 		}
 	}
 	return r, nil
+}
+
+// unknown is why it can't be told where a table leads, nil where it can. A route that can't be read
+// only makes a bad way doubtful: where the others lead right it is taken for one about something else,
+// such as the addresses of a group.
+func (w *hop) unknown(r leads, seen *sight) *doubt {
+	k := w.k
+	switch {
+	case r.route != nil && strings.EqualFold(r.route.Type, routeRouter):
+		return &doubt{says: fmt.Sprintf("from %s to %s the route %s leads over %s, whose routes are not read",
+			w.from, w.to, r.route.Destination, k.called("enterprise router", "", r.route.NextHop))}
+	case r.unreadable == nil:
+		return nil
+	case r.route != nil && w.overPeering(r.route):
+		seen.assume("a route in %s that can't be read by this version%s is not about %s", k.tableCalled(r.table), k.unlessPrivate(" ("+r.unreadable.Unreadable+")"), r.to)
+		return nil
+	default:
+		return &doubt{says: fmt.Sprintf("a route in %s can't be read by this version%s, and may be about %s",
+			k.tableCalled(r.table), k.unlessPrivate(": "+r.unreadable.Unreadable), r.to)}
+	}
 }
 
 // tableOf is the route table of an interface's subnet, nil where none is known.

@@ -89,6 +89,40 @@ func TestBetweenVPCsThereMustBeAPeeringAndRoutesOnBothSides(t *testing.T) {
 			verdict: said{"Unknown", "NotJudged",
 				"from 10.0.0.11 to 10.0.0.1 the route 10.0.0.0/24 leads over enterprise router er-1, whose routes are not read"},
 		},
+		"a route that can't be read is not judged where the others lead nowhere": {
+			edit:    func(w *way) { joined(w); w.one(); ours(w, unreadableRoute) },
+			verdict: said{"Unknown", "NotJudged", `a route in route table "ours" can't be read by this version: destination "ag-1", and may be about 10.0.0.1`},
+		},
+		"a route that can't be read is not judged where the others lead elsewhere": {
+			edit:    func(w *way) { joined(w); w.one(); ours(w, route("nat", "10.0.0.0/30", "nat-1"), unreadableRoute) },
+			verdict: said{"Unknown", "NotJudged", `a route in route table "ours" can't be read by this version: destination "ag-1", and may be about 10.0.0.1`},
+		},
+		"a route that can't be read is not judged where no peering is, as it may lead over a router": {
+			edit:    func(w *way) { joined(w); w.one(); w.Peerings.Value = nil; ours(w, unreadableRoute) },
+			verdict: said{"Unknown", "NotJudged", `a route in route table "ours" can't be read by this version: destination "ag-1", and may be about 10.0.0.1`},
+		},
+		"a route that can't be read is assumed to be about others where one leads right": {
+			edit: func(w *way) {
+				joined(w)
+				w.one()
+				ours(w, route("peering", "10.0.0.0/24", "peering-1"), unreadableRoute)
+			},
+			verdict: said{"True", "Clear", nothingFound +
+				`, assuming that a route in route table "ours" that can't be read by this version (destination "ag-1") is not about 10.0.0.1`},
+		},
+		"a route that can't be read is not shown with credentials of several tenants": {
+			edit:    func(w *way) { joined(w); w.one(); w.Private = true; ours(w, unreadableRoute) },
+			verdict: said{"Unknown", "NotJudged", "a route in a route table can't be read by this version, and may be about 10.0.0.1"},
+		},
+		"a route to other addresses decides nothing, whatever of it can't be read": {
+			edit: func(w *way) {
+				joined(w)
+				w.one()
+				other := route("nat", "172.16.0.0/12", "nat-1")
+				other.Unreadable = "type"
+				ours(w, route("peering", "10.0.0.0/24", "peering-1"), other)
+			},
+		},
 		"peerings that may not be read are not judged": {
 			edit:    func(w *way) { joined(w); w.Peerings = refused[[]cloud.Peering]("vpc:peerings:list") },
 			verdict: said{"Unknown", "NotPermitted", "the account may not read peerings: grant it vpc:peerings:list"},
@@ -110,6 +144,9 @@ func TestBetweenVPCsThereMustBeAPeeringAndRoutesOnBothSides(t *testing.T) {
 		},
 	})
 }
+
+// unreadableRoute is one to what this version does not know.
+var unreadableRoute = cloud.Route{Type: "peering", NextHop: "peering-1", Unreadable: `destination "ag-1"`}
 
 // ours are the routes of the sources' table.
 func ours(w *way, routes ...cloud.Route) {

@@ -30,6 +30,7 @@ type listCache[T any] struct {
 	authorized authorizedReaders
 	began      time.Time            // when the list was asked for, zero before the first one
 	items      map[string]T         // by ID: the list with the notes applied
+	all        []T                  // the items by ID, made when it is asked for; nil once they changed
 	noted      map[string]time.Time // by ID: when it was noted, deletions included
 	bytes      int64                // about what the items hold
 }
@@ -41,7 +42,7 @@ func newListCache[T any](clock cloud.Clock, id func(T) string, sizeOf func(T) in
 	}
 }
 
-// list returns every object. The cloud is asked only when the cached list began before
+// list returns every object, in a slice that all callers share: nobody changes it. The cloud is asked only when the cached list began before
 // notBefore, or when this client has never read one. A failed list is an error and
 // leaves the cached one as it was.
 func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
@@ -67,13 +68,17 @@ func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore 
 	})
 }
 
-// sorted returns the objects by ID. The caller holds the mutex.
+// sorted returns the objects by ID: the same slice until they change, as it is asked for once for
+// every object of the account. The caller holds the mutex.
 func (c *listCache[T]) sorted() []T {
-	all := make([]T, 0, len(c.items))
-	for _, id := range slices.Sorted(maps.Keys(c.items)) {
-		all = append(all, c.items[id])
+	if c.all != nil {
+		return c.all
 	}
-	return all
+	c.all = make([]T, 0, len(c.items))
+	for _, id := range slices.Sorted(maps.Keys(c.items)) {
+		c.all = append(c.all, c.items[id])
+	}
+	return c.all
 }
 
 // replace stores a new list. A note wins over it where the list may lag behind the note.
@@ -96,7 +101,7 @@ func (c *listCache[T]) replace(began time.Time, list []T) {
 			delete(items, id)
 		}
 	}
-	c.began, c.items = began, items
+	c.began, c.items, c.all = began, items, nil
 	c.weigh()
 }
 
@@ -131,7 +136,7 @@ func (c *listCache[T]) drop(now time.Time) (empty bool) {
 			items[id] = item
 		}
 	}
-	c.began, c.items = time.Time{}, items
+	c.began, c.items, c.all = time.Time{}, items, nil
 	clear(c.authorized)
 	c.weigh()
 	return len(c.noted) == 0
@@ -145,7 +150,7 @@ func (c *listCache[T]) note(item T) {
 		c.bytes -= c.sizeOf(before)
 	}
 	c.bytes += c.sizeOf(item)
-	c.items[c.id(item)] = item
+	c.items[c.id(item)], c.all = item, nil
 	c.noted[c.id(item)] = c.clock()
 }
 
@@ -157,6 +162,7 @@ func (c *listCache[T]) forget(id string) {
 		c.bytes -= c.sizeOf(before)
 	}
 	delete(c.items, id)
+	c.all = nil
 	c.noted[id] = c.clock()
 }
 

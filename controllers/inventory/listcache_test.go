@@ -27,6 +27,24 @@ func TestOneListServesEveryoneForWhomItIsNewEnough(t *testing.T) {
 	})
 }
 
+// Each object of the account asks for it: what they keep of it must not be a copy for each.
+func TestAllWhoAskForAListGetOneSliceUntilItChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		r.filters = []cloud.Filter{filter("b", ""), filter("a", "")}
+		first := filters(t, i, r, time.Time{})
+		same(t, "one slice", true, &first[0] == &filters(t, i, r, time.Time{})[0])
+
+		i.NoteFilter(r.account, filter("a", "new"))
+		same(t, "after a note", []cloud.Filter{filter("a", "new"), filter("b", "")}, filters(t, i, r, time.Time{}))
+		i.ForgetFilter(r.account, "a")
+		same(t, "after one was deleted", []cloud.Filter{filter("b", "")}, filters(t, i, r, time.Time{}))
+		pass(inventory.Lag + 1)
+		same(t, "after another list", []cloud.Filter{filter("a", ""), filter("b", "")}, filters(t, i, r, time.Now()))
+		same(t, "what was given before", []cloud.Filter{filter("a", ""), filter("b", "")}, first)
+	})
+}
+
 func TestCallersDuringAListShareIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r := world()

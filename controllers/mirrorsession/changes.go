@@ -11,6 +11,7 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/diagnosis/history"
+	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
@@ -93,13 +94,18 @@ func (s *scope) tellAs(by v1alpha1.ChangedBy, texts []string) {
 	s.tell(history.Joined(by, history.AtOnce(s.Clock(), changes)))
 }
 
-// difference is what differs between two states of the session in the cloud.
+// difference is what differs between two states of the session in the cloud. What is neither the
+// spec's nor was recorded as the session's may be anybody's.
 func (s *scope) difference(was, is cloud.Session) []v1alpha1.Change {
 	known := slices.Clone(s.sources)
 	for _, r := range s.storedSession().Status.Sources {
 		known = append(known, fromStatus(r))
 	}
-	return history.Changed(&diagnosis.Path{Session: was, Sources: known}, &diagnosis.Path{Session: is, Target: &s.target, Sources: known}, s.Clock())
+	before := &diagnosis.Path{Session: was, Sources: known, Private: lifecycle.SharesAccount(s.session)}
+	if target := s.storedSession().Status.Target; target != nil {
+		before.Target = new(fromStatus(*target))
+	}
+	return history.Changed(before, &diagnosis.Path{Session: is, Target: &s.target, Sources: known, Private: before.Private}, s.Clock())
 }
 
 // begins comes before the session is changed in the cloud, which has that for certain. What differs

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
 // silent are the fields of the spec that decide neither about copies nor about whether the cloud is
@@ -80,4 +82,37 @@ func jsonNames(of reflect.Type) (names []string) {
 		}
 	}
 	return names
+}
+
+func TestWithSharedCredentialsWhatSomebodyPutIntoTheSessionIsNotNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		secret *v1alpha1.SecretReference
+		want   []string
+	}{
+		"shared": {nil, []string{
+			"the session c was given another filter", "the session c was given another target in place of 10.0.0.1",
+			"another source was added to the session c",
+		}},
+		"its own": {&v1alpha1.SecretReference{Name: "own"}, []string{
+			"the session c was given the filter foreign in place of f", "the session c was given the target foreign in place of 10.0.0.1",
+			"the source foreign was added to the session c",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := session(func(s *v1alpha1.MirrorSession) {
+				s.Spec.CredentialsRef = c.secret
+				s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"10.0.0.1"}}
+				s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "a", Addresses: []string{"10.0.0.2"}}}
+			})
+			services := lifecycle.New(lifecycle.Options{Clock: time.Now, Resync: time.Hour})
+			s := &scope{Scope: services.NewScope(asked), reconciler: &Reconciler{}, session: asked}
+			was := cloud.Session{ID: "c", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{FilterID: "f", TargetID: "t"}}
+			is := cloud.Session{ID: "c", Sources: []string{"a", "foreign"}, SessionSpec: cloud.SessionSpec{FilterID: "foreign", TargetID: "foreign"}}
+			var got []string
+			for _, change := range s.difference(was, is) {
+				got = append(got, change.What)
+			}
+			same(t, "what is said", c.want, got)
+		})
+	}
 }

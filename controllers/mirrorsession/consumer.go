@@ -12,8 +12,8 @@ import (
 
 // announceConsumer makes an event when ConsumerReady begins or ends to say whether something
 // takes the copies, or says another thing of that.
-func (s *scope) announceConsumer(verdict diagnosis.Verdict) {
-	if tellsConsumer(s.storedSession().Status.Conditions, s.session.Status.Conditions) {
+func (s *scope) announceConsumer(before *v1alpha1.MirrorSessionStatus, verdict diagnosis.Verdict) {
+	if tellsConsumer(before.Conditions, s.session.Status.Conditions) {
 		note := verdict.Message
 		for _, f := range s.session.Status.Findings {
 			if f.Reason == verdict.Reason && f.Message == verdict.Message {

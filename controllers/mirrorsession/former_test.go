@@ -1,11 +1,11 @@
 package mirrorsession
 
 import (
-	"net/netip"
 	"testing"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
@@ -44,11 +44,59 @@ func TestASourceThatWasTakenOffTheSessionAsItIsGoneIsRemembered(t *testing.T) {
 }
 
 func TestWhoHasAnAddressOfOneThatIsGoneIsItsSuccessor(t *testing.T) {
-	at := func(id, address string) cloud.Interface {
-		return cloud.Interface{ID: id, Addresses: []netip.Addr{netip.MustParseAddr(address)}}
+	at := func(id, vpc, address string) cloud.Interface {
+		return cloud.Interface{ID: id, VPCID: vpc, Addresses: ips(address)}
 	}
-	all := map[string]cloud.Interface{"new": at("new", "10.0.0.11"), "other": at("other", "10.0.0.12")}
-	same(t, "the successors", "new", successors([]cloud.Interface{at("a", "10.0.0.11"), {ID: "b"}}, all)["a"].ID)
+	all := map[string]cloud.Interface{}
+	for _, i := range []cloud.Interface{
+		at("new", "v", "10.0.0.11"), at("newer", "v", "10.0.0.11"), at("a-theirs", "w", "10.0.0.11"), at("a-unknown", "", "10.0.0.11"), at("other", "v", "10.0.0.12"),
+	} {
+		all[i.ID] = i
+	}
+	for range 20 { // it is the same at each look
+		found := successors([]cloud.Interface{at("a", "v", "10.0.0.11"), {ID: "b", VPCID: "v"}, at("c", "", "10.0.0.11"), at("d", "x", "10.0.0.11")}, all)
+		same(t, "the successors", 1, len(found))
+		same(t, "that of a", "new", found["a"].ID)
+	}
+}
+
+func TestTheVPCOfAnInterfaceThatIsGoneIsKnownOrNoneIsSaid(t *testing.T) {
+	was := cloud.Interface{ID: "a", Addresses: ips("10.0.0.11")}
+	inVPC := func(id, vpc string) cloud.Interface { return cloud.Interface{ID: id, VPCID: vpc} }
+	byAddress := func(vpcs ...string) func(*v1alpha1.MirrorSession) {
+		return func(s *v1alpha1.MirrorSession) {
+			for _, vpc := range vpcs {
+				s.Spec.Sources = append(s.Spec.Sources, v1alpha1.SourceSelector{
+					InterfaceSelector: v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "10.0.0.11", VPCID: vpc}},
+				})
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		before  diagnosis.Path
+		spec    *v1alpha1.MirrorSession
+		sources []cloud.Interface
+		want    string
+	}{
+		"as the source was read":            {diagnosis.Path{Sources: []cloud.Interface{inVPC("a", "v")}}, session(byAddress("w")), nil, "v"},
+		"as the target was read":            {diagnosis.Path{Target: &cloud.Interface{ID: "a", VPCID: "v"}}, session(), nil, "v"},
+		"as it was read long ago":           {diagnosis.Path{GoneFrom: map[string]string{"a": "v"}}, session(), []cloud.Interface{inVPC("b", "w")}, "v"},
+		"as the spec says":                  {diagnosis.Path{}, session(byAddress("v")), []cloud.Interface{inVPC("b", "w")}, "v"},
+		"the spec has two with the address": {diagnosis.Path{}, session(byAddress("v", "w")), []cloud.Interface{inVPC("b", "w")}, ""},
+		"that of all others":                {diagnosis.Path{}, session(), []cloud.Interface{inVPC("b", "v"), inVPC("c", "v")}, "v"},
+		"the others are in several":         {diagnosis.Path{}, session(), []cloud.Interface{inVPC("b", "v"), inVPC("c", "w")}, ""},
+		"nothing is known":                  {diagnosis.Path{}, session(), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &pathReader{scope: &scope{session: c.spec}, before: &c.before}
+			p := &diagnosis.Path{Sources: c.sources}
+			same(t, "the VPC", c.want, r.wasIn(p, was))
+			next := &pathReader{scope: r.scope, before: p}
+			if c.before.GoneFrom != nil || c.before.Target != nil || c.before.Sources != nil {
+				same(t, "the VPC at the next look", c.want, next.wasIn(&diagnosis.Path{}, was))
+			}
+		})
+	}
 }
 
 // What the spec names stands for something else: that was nobody's change of the session.
@@ -58,6 +106,7 @@ func TestTheSessionIsComparedWithWhatTheOperatorLeft(t *testing.T) {
 		s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
 	})
 	want := cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}}
+	s.Status.Sessions = []v1alpha1.CloudSession{{Sources: []string{"a", "b"}}}
 	left := asLeft(s, want)
 	same(t, "the sources", []string{"a", "b"}, left.Sources)
 	same(t, "the rest", cloud.SessionSpec{TargetID: "t", VNI: 7, Enabled: true}, left.SessionSpec)

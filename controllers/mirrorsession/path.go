@@ -152,10 +152,12 @@ func (s *scope) wakeFilter(all []cloud.Filter) {
 	}
 }
 
-// find is the one of a list that has the ID, nil for none.
+// find is a copy of the one of a list that has the ID, nil for none: a pointer into the list would
+// hold all of it for as long as what was found of one is kept.
 func find[T any](all []T, id string, idOf func(T) string) *T {
 	if i := slices.IndexFunc(all, func(one T) bool { return idOf(one) == id }); i >= 0 {
-		return &all[i]
+		found := all[i]
+		return &found
 	}
 	return nil
 }

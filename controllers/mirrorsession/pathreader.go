@@ -84,6 +84,11 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 		_, back := listed.Value[f.InterfaceID]
 		return back || slices.Contains(ids, f.InterfaceID)
 	})
+	r.replaced(p, listed)
+}
+
+// replaced notes what is gone, and who has its address now.
+func (r *pathReader) replaced(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
 	gone := make([]cloud.Interface, 0, len(p.Gone))
 	for _, f := range r.former {
 		p.Former = append(p.Former, fromStatus(f))
@@ -91,9 +96,52 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 	for _, id := range p.Gone {
 		gone = append(gone, r.kept(id))
 	}
-	if gone = append(gone, p.Former...); len(gone) > 0 && listed.Read {
+	gone = append(gone, p.Former...)
+	for i := range gone {
+		gone[i].VPCID = r.wasIn(p, gone[i])
+	}
+	if len(gone) > 0 && listed.Read {
 		p.Interfaces, p.Successors = listed, successors(gone, listed.Value)
 	}
+}
+
+// wasIn is the VPC of an interface that is gone: by what was read of it last, by the spec, or by the
+// session's other interfaces; empty where these don't agree.
+func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
+	last := r.before.GoneFrom[was.ID]
+	for _, i := range interfacesOf(r.before) {
+		if i.ID == was.ID {
+			last = i.VPCID
+		}
+	}
+	if last != "" {
+		if p.GoneFrom == nil {
+			p.GoneFrom = map[string]string{}
+		}
+		p.GoneFrom[was.ID] = last
+		return last
+	}
+	selectors := []v1alpha1.InterfaceSelector{r.session.Spec.Target.InterfaceSelector}
+	for _, source := range r.session.Spec.Sources {
+		selectors = append(selectors, source.InterfaceSelector)
+	}
+	var vpcs []string
+	for _, s := range selectors {
+		if s.Address == nil || s.Address.VPCID == "" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(s.Address.IP); err == nil && slices.Contains(was.Addresses, ip.Unmap()) {
+			vpcs = append(vpcs, s.Address.VPCID)
+		}
+	}
+	if len(vpcs) == 0 {
+		vpcs = vpcsOf(p)
+	}
+	slices.Sort(vpcs)
+	if vpcs = slices.Compact(vpcs); len(vpcs) == 1 {
+		return vpcs[0]
+	}
+	return ""
 }
 
 // listed is the list of all interfaces, as far as it is needed for some.
@@ -113,17 +161,25 @@ func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[
 // edge reports whether answers of now are asked for, whatever was read of single interfaces.
 func (r *pathReader) edge() bool { return !r.NotBefore.IsZero() }
 
-// successors are the interfaces that have an address of one that is gone, by the ID of that.
+// successors are the interfaces that have an address of one that is gone, by the ID of that. Other
+// VPCs may have the same address; of several the one with the smallest ID is named, always.
 func successors(gone []cloud.Interface, all map[string]cloud.Interface) map[string]cloud.Interface {
 	found := map[string]cloud.Interface{}
 	for _, was := range gone {
 		for _, is := range all {
-			if slices.ContainsFunc(is.Addresses, func(a netip.Addr) bool { return slices.Contains(was.Addresses, a) }) {
+			if was.VPCID == "" || is.VPCID != was.VPCID || !shareAddress(was, is) {
+				continue
+			}
+			if other, has := found[was.ID]; !has || is.ID < other.ID {
 				found[was.ID] = is
 			}
 		}
 	}
 	return found
+}
+
+func shareAddress(a, b cloud.Interface) bool {
+	return slices.ContainsFunc(a.Addresses, func(address netip.Addr) bool { return slices.Contains(b.Addresses, address) })
 }
 
 // formerSources are the interfaces that sources of the spec stood for which stand for nothing now: by

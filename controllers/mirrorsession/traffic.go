@@ -42,12 +42,13 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		memo.edges = memo.edges.found()
 	}
 	memo.edges = memo.edges.track(now, diagnosis.Await(known), path.Status == metav1.ConditionFalse)
-	if said := said(s.session); said != memo.said { // else the status could not be stored
-		s.announceVerdict(v1alpha1.ConditionPathClear, "Judge", path)
-		s.announceVerdict(v1alpha1.ConditionTrafficObserved, "Verify", traffic)
-		s.announceConsumer(consumer)
-		s.announceFindings()
-		memo.said = said
+	before := s.told(memo)
+	s.announceVerdict(before, v1alpha1.ConditionPathClear, "Judge", path)
+	s.announceVerdict(before, v1alpha1.ConditionTrafficObserved, "Verify", traffic)
+	s.announceConsumer(before, consumer)
+	s.announceFindings(before)
+	memo.told = &v1alpha1.MirrorSessionStatus{
+		CommonStatus: v1alpha1.CommonStatus{Conditions: slices.Clone(s.session.Status.Conditions)}, Findings: s.session.Status.Findings,
 	}
 	s.reconciler.observed.keep(s.session, memo)
 	return soonest(diagnosis.Next(known), s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
@@ -162,9 +163,17 @@ func (s *scope) overdue() map[string]bool {
 	return overdue
 }
 
+// told is the status of which events were made last: that of before, though it could not be stored.
+func (s *scope) told(memo observation) *v1alpha1.MirrorSessionStatus {
+	if memo.told != nil {
+		return memo.told
+	}
+	return &s.storedSession().Status
+}
+
 // announceVerdict makes an event when a condition has another reason than before.
-func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verdict) {
-	was := meta.FindStatusCondition(s.storedSession().Status.Conditions, condition)
+func (s *scope) announceVerdict(before *v1alpha1.MirrorSessionStatus, condition, action string, verdict diagnosis.Verdict) {
+	was := meta.FindStatusCondition(before.Conditions, condition)
 	switch {
 	case was == nil && verdict.Status == metav1.ConditionUnknown:
 		return // of a new session it says nothing that Ready does not
@@ -177,8 +186,8 @@ func (s *scope) announceVerdict(condition, action string, verdict diagnosis.Verd
 }
 
 // announceFindings makes an event of each finding that has come, become worse, or gone.
-func (s *scope) announceFindings() {
-	for _, e := range findingEvents(&s.storedSession().Status, &s.session.Status) {
+func (s *scope) announceFindings(before *v1alpha1.MirrorSessionStatus) {
+	for _, e := range findingEvents(before, &s.session.Status) {
 		s.Event(e.kind, e.reason, e.action, "%s", e.note)
 	}
 }
@@ -223,20 +232,6 @@ func eventType(severity v1alpha1.Severity) string {
 	return corev1.EventTypeNormal
 }
 
-// said is what events were made of, in short.
-func said(s *v1alpha1.MirrorSession) string {
-	var b strings.Builder
-	for _, kind := range []string{v1alpha1.ConditionPathClear, v1alpha1.ConditionTrafficObserved, v1alpha1.ConditionConsumerReady} {
-		if c := meta.FindStatusCondition(s.Status.Conditions, kind); c != nil {
-			fmt.Fprintf(&b, "%s %s; ", c.Status, c.Reason)
-		}
-	}
-	for _, f := range s.Status.Findings {
-		fmt.Fprintf(&b, "%s %s %s; ", f.Severity, f.Reason, f.Subject)
-	}
-	return b.String()
-}
-
 // observations are what this process remembers of each session from one look to the next. The
 // zero value is ready.
 type observations struct {
@@ -257,8 +252,8 @@ type observations struct {
 type observation struct {
 	uid      types.UID
 	movement diagnosis.Movement
-	// said is what the last events were made of.
-	said string
+	// told are the conditions and findings that the last events were made of, nil while there was none.
+	told *v1alpha1.MirrorSessionStatus
 	// changes are what status.changes is made from.
 	changes changeMemo
 	// path is what the cloud said last of the way of the copies, nil while it has said nothing, and

@@ -5,11 +5,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/lifecycle"
@@ -254,4 +256,30 @@ func TestNothingIsReadOfTheWayOfASuspendedSessionOrOneThatIsOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatAnEventHasToldIsNotToldAgainThoughTheStatusCouldNotBeStored(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	var refuses atomic.Bool
+	m := w.Start(patient, harness.WithClient(func(c client.Client) client.Client { return refusing{c, &refuses} }))
+	_, session := w.Pair("refused")
+	e := write(t, w, session, entry("ecs-target", v1alpha1.Counts{}, 0, 0))
+	pathClear(w, session, v1alpha1.ReasonClear)
+
+	refuses.Store(true)
+	setRule(w, false)
+	w.RequestReconcile(session)
+	told := func(reason string) {
+		t.Helper()
+		harness.Poll(t, "an event of "+reason, func() int { return m.Evented(reason) }, func(n int) bool { return n > 0 })
+	}
+	told(v1alpha1.ReasonTargetGroupDenies)
+	e.Imbalance = 2 // another thing to tell, while the first is not stored
+	write(t, w, session, e)
+	told(v1alpha1.ReasonBooksDontBalance)
+	refuses.Store(false)
+	found(w, session, v1alpha1.ReasonTargetGroupDenies, v1alpha1.ReasonBooksDontBalance, v1alpha1.ReasonNoPackets)
+	m.EventsSent(w)
+	harness.Same(t, "the events", []int{1, 1}, []int{m.Evented(v1alpha1.ReasonTargetGroupDenies), m.Evented(v1alpha1.ReasonBooksDontBalance)})
 }

@@ -24,16 +24,16 @@ const sessionsVariable = "VPCMIRROR_STEADY_SESSIONS"
 
 const steadyResync = 10 * time.Minute
 
-// herd is so many healthy sessions, each with a source of its own, all with one filter and targets on
-// one host.
+// herd is so many healthy sessions, each with a source of its own, with few filters, and with
+// targets on one host.
 type herd struct {
 	w        *harness.World
 	sessions []*v1alpha1.MirrorSession
 	entries  []v1alpha1.Verification // as written last
 }
 
-// perTarget is how many sessions one target can have.
-const perTarget = 10
+// perTarget and perFilter are how many sessions one target and one filter can have.
+const perTarget, perFilter = 10, 1000
 
 // interfaceID is that of one of many interfaces.
 func interfaceID(kind, n int) string { return fmt.Sprintf("5a1f0c7e-0000-4000-800%d-%012x", kind, n) }
@@ -70,10 +70,13 @@ func servers(w *harness.World, count int) {
 func raise(w *harness.World, count int) *herd {
 	servers(w, count)
 	h := &herd{w: w, entries: make([]v1alpha1.Verification, count)}
-	filter := w.Filter("herd", func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.CIDR = "10.1.0.0/16" })
-	w.Create(filter)
-	harness.Ready(w, filter)
+	var filter *v1alpha1.MirrorFilter
 	for n := range count {
+		if n%perFilter == 0 {
+			filter = w.Filter(fmt.Sprintf("herd-%d", n/perFilter), func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.CIDR = "10.1.0.0/16" })
+			w.Create(filter)
+			harness.Ready(w, filter)
+		}
 		h.sessions = append(h.sessions, w.Session(fmt.Sprintf("healthy-%d", n), filter.Name, func(s *v1alpha1.MirrorSession) {
 			s.Spec.Sources, s.Spec.Target = harness.Sources(harness.ID(interfaceID(1, n))), harness.Target(harness.ID(interfaceID(2, n/perTarget)))
 		}))

@@ -44,7 +44,7 @@ func (c *comparison) aclOf(e endpoint) {
 	case was.ID != is.ID:
 		c.say("the subnet of %s was given %s in place of %s", name, c.acl(is), c.acl(was))
 	default:
-		if was.Enabled != is.Enabled {
+		if was.Enabled != is.Enabled && was.Unreadable == "" && is.Unreadable == "" {
 			c.say("%s of the subnet of %s was switched %s", c.acl(is), name, onOff(is.Enabled))
 		}
 		c.aclRules(was, is, e)

@@ -169,20 +169,24 @@ func (c *comparison) session() {
 	case !was.Enabled && is.Enabled:
 		c.say("%s was switched on", name)
 	}
-	if was.FilterID != is.FilterID {
+	switch {
+	case was.FilterID == is.FilterID:
+	case c.private():
+		c.say("%s was given another filter", name)
+	default:
 		c.say("%s was given the filter %s in place of %s", name, is.FilterID, was.FilterID)
 	}
 	if was.TargetID != is.TargetID {
-		c.say("%s was given the target %s in place of %s", name, c.called(is.TargetID), c.called(was.TargetID))
+		c.say("%s was given %s in place of %s", name, c.inRole("target", is.TargetID), c.called(was.TargetID))
 	}
 	if was.VNI != is.VNI {
 		c.say("%s was given the VNI %d in place of %d", name, is.VNI, was.VNI)
 	}
 	for _, id := range missing(was.Sources, is.Sources) {
-		c.say("the source %s was taken from %s", c.called(id), name)
+		c.say("%s was taken from %s", c.inRole("source", id), name)
 	}
 	for _, id := range missing(is.Sources, was.Sources) {
-		c.say("the source %s was added to %s", c.called(id), name)
+		c.say("%s was added to %s", c.inRole("source", id), name)
 	}
 	if was.PacketLength != is.PacketLength {
 		c.say("the packet length of %s was changed from %d to %d", name, was.PacketLength, is.PacketLength)
@@ -204,12 +208,29 @@ func missing(a, b []string) []string {
 	return slices.Compact(out)
 }
 
+// inRole is an interface as a source or the target.
+func (c *comparison) inRole(role, id string) string {
+	if c.foreign(id) {
+		return "another " + role
+	}
+	return "the " + role + " " + c.called(id)
+}
+
+// foreign reports whether an interface may not be named: it is none of those that are known, so it
+// may be anybody's.
+func (c *comparison) foreign(id string) bool {
+	return c.private() && interfaceByID(c.now, id) == nil && interfaceByID(c.before, id) == nil
+}
+
 // called is an interface by its first address, or by its ID where that is not known.
 func (c *comparison) called(id string) string {
 	for _, p := range []*diagnosis.Path{c.now, c.before} {
 		if i := interfaceByID(p, id); i != nil && len(i.Addresses) > 0 {
 			return i.Addresses[0].String()
 		}
+	}
+	if c.foreign(id) {
+		return "another interface"
 	}
 	return id
 }

@@ -185,6 +185,7 @@ func TestAChangeInTheCloudIsSaidInOneSentence(t *testing.T) {
 			[]string{"Cloud: the ingress rules of the network ACL edge are tried in another order"}},
 		"an ACL is switched off": {func(p *diagnosis.Path) { p.ACLs.Value[0].Enabled = false },
 			[]string{"Cloud: the network ACL edge of the subnet of the target 192.168.0.104 was switched off"}},
+		"an ACL's switch that can't be read": {func(p *diagnosis.Path) { p.ACLs.Value[0].Enabled, p.ACLs.Value[0].Unreadable = false, "admin_state_up" }, nil},
 		"an ACL is taken away": {func(p *diagnosis.Path) { p.ACLs.Value = nil },
 			[]string{"Cloud: the subnet of the target 192.168.0.104 no longer has the network ACL edge"}},
 		"another ACL": {func(p *diagnosis.Path) { p.ACLs.Value[0].ID, p.ACLs.Value[0].Name = "acl2", "tight" },

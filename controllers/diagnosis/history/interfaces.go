@@ -62,10 +62,15 @@ func (c *comparison) interfaces() {
 }
 
 func (c *comparison) successor(id string) string {
-	if next, has := c.now.Successors[id]; has {
+	next, has := c.now.Successors[id]
+	switch {
+	case !has:
+		return ""
+	case c.private():
+		return ": another one has its address now"
+	default:
 		return fmt.Sprintf(": another one, %s, has its address now", next.ID)
 	}
-	return ""
 }
 
 func (c *comparison) end(name string, was, is cloud.Interface) {

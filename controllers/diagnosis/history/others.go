@@ -35,6 +35,8 @@ func (c *comparison) rival(was, is rival) {
 	by := c.author(is.Other)
 	switch {
 	case !is.first:
+	case !was.first && c.private():
+		c.sayBy(by, "%s now comes before this session at a source they share", is.Name)
 	case !was.first:
 		c.sayBy(by, "%s, with the priority %d, now comes before this session at a source they share", is.Name, is.Priority)
 	case was.FilterID != is.FilterID:

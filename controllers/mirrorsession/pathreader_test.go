@@ -1,0 +1,75 @@
+package mirrorsession
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/lifecycle"
+)
+
+// sized is an account with many sessions and filters, and no network.
+type sized struct {
+	cloud.Client
+	sessions []cloud.Session
+	filters  []cloud.Filter
+}
+
+func (*sized) Account() cloud.Account                                            { return cloud.Account{Region: "r"} }
+func (s *sized) ListSessions(context.Context) ([]cloud.Session, error)           { return s.sessions, nil }
+func (s *sized) ListFilters(context.Context) ([]cloud.Filter, error)             { return s.filters, nil }
+func (*sized) ListFlavors(context.Context) ([]cloud.Flavor, error)               { return nil, nil }
+func (*sized) ListServers(context.Context) ([]cloud.Server, error)               { return nil, nil }
+func (*sized) ListNetworkACLs(context.Context) ([]cloud.NetworkACL, error)       { return nil, nil }
+func (*sized) ListSecurityGroups(context.Context) ([]cloud.SecurityGroup, error) { return nil, nil }
+
+// heapInUse is what the process holds of memory.
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// The session before shares the target, so that its filter is kept too. The account changes between
+// the looks, as it does in a cluster: what is kept of each is of another state of the lists.
+func TestWhatIsKeptOfASessionsWayHoldsNoWholeListOfTheAccount(t *testing.T) {
+	const all, kept, most = 2000, 100, 16 << 10
+	c := &sized{}
+	for i := range all {
+		c.sessions = append(c.sessions, cloud.Session{
+			ID: fmt.Sprint("s", i), Sources: []string{fmt.Sprint("a", i)},
+			SessionSpec: cloud.SessionSpec{FilterID: fmt.Sprint("f", i), TargetID: fmt.Sprint("t", i/2), Enabled: true},
+		})
+		c.filters = append(c.filters, cloud.Filter{ID: fmt.Sprint("f", i)})
+	}
+	now := time.Now()
+	clock := func() time.Time { return now }
+	services := lifecycle.New(lifecycle.Options{Clock: clock, Resync: time.Hour, Inventory: inventory.New(clock)})
+	var paths []*diagnosis.Path
+	var first int64
+	for i := range kept + 1 {
+		source, target := c.sessions[i].Sources[0], c.sessions[i].TargetID
+		o := session()
+		s := &scope{
+			Scope: services.NewScope(o), reconciler: &Reconciler{}, session: o, began: now, have: &c.sessions[i],
+			seen: map[string]cloud.Interface{source: {ID: source, SubnetID: "n"}, target: {ID: target, SubnetID: "n"}},
+		}
+		s.Cloud = c
+		paths = append(paths, (&pathReader{scope: s, since: now.Add(-time.Minute), before: &diagnosis.Path{}}).read(t.Context()))
+		services.Inventory.NoteFilter(c.Account(), c.filters[i])
+		if i == 0 {
+			first = heapInUse()
+		}
+	}
+	if each := (heapInUse() - first) / kept; each > most {
+		t.Errorf("the way of one session of %d holds %d kB", all, each>>10)
+	}
+	same(t, "the ID of the filter", c.sessions[kept].FilterID, paths[kept].Filter.ID)
+	same(t, "the ID of the other's filter", c.sessions[kept+1].FilterID, paths[kept].Others[0].Filter.ID)
+}
