@@ -49,8 +49,11 @@ func newNetwork(clock cloud.Clock) network {
 	}
 }
 
-func (n *network) all() []keeper {
-	return []keeper{n.interfaces, n.securityGroups, n.addressGroups, n.acls, n.acl, n.peerings, n.routeTables, n.routeTable, n.servers, n.flavors}
+func (n *network) all() []keeper { return append(n.diagnosed(), n.interfaces) }
+
+// diagnosed is what nobody needs but who asks why copies don't come.
+func (n *network) diagnosed() []keeper {
+	return []keeper{n.securityGroups, n.addressGroups, n.acls, n.acl, n.peerings, n.routeTables, n.routeTable, n.servers, n.flavors}
 }
 
 func sizeOfList[T sized](all []T) (size int64) {
