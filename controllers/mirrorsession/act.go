@@ -123,7 +123,7 @@ func (s *scope) called(ctx context.Context, other cloud.Session) string {
 	if lifecycle.SharesAccount(s.session) {
 		return "another session"
 	}
-	return nameOf(other, s.Cluster, s.names(ctx))
+	return s.nameInCloud(ctx, other)
 }
 
 // sourceLimit is the quota of sources for a session, or unknown where the cloud does not

@@ -19,6 +19,7 @@ const (
 	sessionsByNode    = "vpcmirror.io/node"
 	sessionsByAddress = "vpcmirror.io/address"
 	sessionsByFilter  = "vpcmirror.io/filter"
+	sessionsByUID     = "vpcmirror.io/uid"
 )
 
 // addIndexes adds them; it must come before the cache is started.
@@ -32,6 +33,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByUID, func(o client.Object) []string { return []string{string(o.GetUID())} }},
 	} {
 		if err := indexer.IndexField(ctx, index.kind, index.name, index.values); err != nil {
 			return fmt.Errorf("index %T by %s: %w", index.kind, index.name, err)

@@ -316,7 +316,6 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 // others are the other sessions of the cloud that have an interface in common with this one.
 func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []cloud.Session, filters []cloud.Filter) (others []diagnosis.Other) {
 	own := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
-	var names map[string]string
 	for _, other := range sessions {
 		shares := slices.Contains(own, other.TargetID) || slices.ContainsFunc(other.Sources, func(id string) bool { return slices.Contains(own, id) })
 		if other.ID == p.Session.ID || !shares {
@@ -324,10 +323,7 @@ func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []c
 		}
 		name := "another session"
 		if !p.Private {
-			if names == nil {
-				names = r.names(ctx)
-			}
-			name = nameOf(other, r.Cluster, names)
+			name = r.nameInCloud(ctx, other)
 		}
 		others = append(others, diagnosis.Other{
 			Session: other, Name: name, Filter: find(filters, other.FilterID, func(f cloud.Filter) string { return f.ID }),
@@ -336,27 +332,29 @@ func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []c
 	return others
 }
 
-// names are those of this cluster's sessions, by UID.
-func (s *scope) names(ctx context.Context) map[string]string {
-	names := map[string]string{}
+// nameInCloud is how messages call a session of the cloud: by its object where it is this cluster's.
+func (s *scope) nameInCloud(ctx context.Context, other cloud.Session) string {
+	mark, marked := plan.MarkOf(other.Description)
+	if !marked || mark.Cluster != s.Cluster {
+		return nameOf(other, "")
+	}
 	var all v1alpha1.MirrorSessionList
 	// The cache answers this, and its own objects are only read; it fails only when it stops.
-	if err := s.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return names
+	err := s.Client.List(ctx, &all, client.MatchingFields{sessionsByUID: mark.UID}, client.UnsafeDisableDeepCopy)
+	if err != nil || len(all.Items) == 0 {
+		return nameOf(other, "")
 	}
-	for i := range all.Items {
-		names[string(all.Items[i].UID)] = all.Items[i].Namespace + "/" + all.Items[i].Name
-	}
-	return names
+	return nameOf(other, all.Items[0].Namespace+"/"+all.Items[0].Name)
 }
 
-// nameOf is how a message calls a session of the cloud.
-func nameOf(s cloud.Session, cluster string, names map[string]string) string {
-	if mark, marked := plan.MarkOf(s.Description); marked && mark.Cluster == cluster && names[mark.UID] != "" {
-		return "MirrorSession " + names[mark.UID] + " (" + s.ID + ")"
-	}
-	if s.Name == "" {
+// nameOf is how a message calls a session of the cloud, by its object where it has one.
+func nameOf(s cloud.Session, object string) string {
+	switch {
+	case object != "":
+		return "MirrorSession " + object + " (" + s.ID + ")"
+	case s.Name == "":
 		return "the session " + s.ID
+	default:
+		return fmt.Sprintf("the session %s (%s)", s.ID, s.Name)
 	}
-	return fmt.Sprintf("the session %s (%s)", s.ID, s.Name)
 }
