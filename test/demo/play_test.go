@@ -243,7 +243,9 @@ func TestTheWalkthroughHolds(t *testing.T) {
 	}
 	r := p.reportOf()
 	if !r.OK || !r.CloudEmpty || !r.TookDown || len(r.Rows) != 6 || len(r.Forgeries) != 5 || len(r.Sources) != 1 || len(r.Rules) != 1 ||
-		r.Silence == nil || r.Silence.Reason != v1alpha1.ReasonSilent || r.Silence.SourceKernel == 0 || r.Copy.OuterLength != 122 || r.Copy.InnerLength != 72 {
+		r.Silence == nil || r.Silence.Reason != v1alpha1.ReasonTargetGroupDenies || r.Silence.SourceKernel == 0 ||
+		r.Why == nil || !strings.Contains(r.Why.Closed, v1alpha1.ReasonTargetGroupDenies) || !strings.Contains(r.Why.Broader, v1alpha1.ReasonTakenEarlier) ||
+		!strings.Contains(r.Why.Well, "COPIES ARRIVE") || r.Copy.OuterLength != 122 || r.Copy.InnerLength != 72 {
 		t.Errorf("the demo exits with 0, but its report says %+v", r)
 	}
 	p.nothingLeft(nil)
