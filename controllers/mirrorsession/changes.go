@@ -102,7 +102,8 @@ func (s *scope) difference(was, is cloud.Session) []v1alpha1.Change {
 		known = append(known, fromStatus(r))
 	}
 	before := &diagnosis.Path{Session: was, Sources: known, Private: lifecycle.SharesAccount(s.session)}
-	if target := s.storedSession().Status.Target; target != nil {
+	before.Target = &s.target // of one that stays only the name is asked: it was not read twice
+	if target := s.storedSession().Status.Target; target != nil && target.InterfaceID != s.target.ID {
 		before.Target = new(fromStatus(*target))
 	}
 	return history.Changed(before, &diagnosis.Path{Session: is, Target: &s.target, Sources: known, Private: before.Private}, s.Clock())
