@@ -301,12 +301,12 @@ const (
 	ReasonRuleMatchesNothing = "RuleMatchesNothing"
 	// ReasonTakenEarlier: another session is tried before this one and copies packets that this one
 	// is to copy; each packet is copied once.
-	// Remedy: give this session a smaller spec.priority than the other's, or narrow the other's
+	// Remedy: lower spec.priority below the other one's, or narrow the other one's
 	// filter.
 	ReasonTakenEarlier = "TakenEarlier"
 	// ReasonRejectedEarlier: another session is tried before this one and rejects packets that
 	// this one is to copy; what is rejected is never tried further.
-	// Remedy: give this session a smaller spec.priority than the other's, or narrow the other's
+	// Remedy: lower spec.priority below the other one's, or narrow the other one's
 	// filter.
 	ReasonRejectedEarlier = "RejectedEarlier"
 	// ReasonChangedInCloud: somebody has changed the filter or the session in the cloud, so that not

@@ -199,7 +199,7 @@ func (p *Path) lost(l loss, of string) v1alpha1.Finding {
 	for _, t := range l.takers {
 		by = append(by, p.says(t))
 	}
-	f.Message = fmt.Sprintf("%s of the packets of %s that this session's filter accepts are decided before it: %s; each packet is copied once at most",
+	f.Message = fmt.Sprintf("%s of the packets of %s that the filter accepts are decided before it: %s; each packet is copied once at most",
 		what, of, fewBy(by, "; "))
 	f.Remedy = p.goBefore(l.takers)
 	return f
@@ -217,7 +217,7 @@ func (p *Path) says(t taker) string {
 	return fmt.Sprintf("%s (priority %d, this one's is %d) %s %s, by its %s", t.session.Name, t.session.Priority, p.Session.Priority, verb, matches(t.rule), ruleName(t.rule))
 }
 
-// goBefore is how the packets come to this session.
+// goBefore is how the packets come to the session.
 func (p *Path) goBefore(takers []taker) string {
 	first := takers[0].session
 	for _, t := range takers {
@@ -227,10 +227,10 @@ func (p *Path) goBefore(takers []taker) string {
 	}
 	switch {
 	case p.Private:
-		return "give this session a smaller spec.priority, or mirror something else"
+		return "lower spec.priority, or mirror something else"
 	case first.Priority <= 1:
 		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, p.Session.Priority)
 	default:
-		return fmt.Sprintf("give this session a spec.priority below %d, so that it gets the packets that both are to copy, or narrow the filter of %s", first.Priority, first.Name)
+		return fmt.Sprintf("set spec.priority below %d, so that it gets the packets that both are to copy, or narrow the filter of %s", first.Priority, first.Name)
 	}
 }

@@ -33,9 +33,9 @@ func aboutOrder(path *diagnosis.Path, edit func(*world)) []string {
 
 func TestSessionsThatDecideEarlierAreNamedWithTheirRules(t *testing.T) {
 	const (
-		both   = " of the packets of 10.0.0.10, 10.0.0.11 that this session's filter accepts are decided before it: "
+		both   = " of the packets of 10.0.0.10, 10.0.0.11 that the filter accepts are decided before it: "
 		once   = "; each packet is copied once at most. Do: "
-		before = "give this session a spec.priority below 120, so that it gets the packets that both are to copy, or narrow the filter of session default/broad"
+		before = "set spec.priority below 120, so that it gets the packets that both are to copy, or narrow the filter of session default/broad"
 	)
 	web := []string{"Ingress 1 TCP 10.9.0.0/16 > * 443"}
 	broad := other("broad", 120, "Ingress 1 All * > *", "Egress 1 All * > *")
@@ -59,13 +59,13 @@ func TestSessionsThatDecideEarlierAreNamedWithTheirRules(t *testing.T) {
 			"Error TakenEarlier (session default/broad): all" + both + "session default/broad (priority 120, this one's is 500) copies TCP from 10.9.0.0/17 to any, by its rule Ingress 1; " +
 				"session default/upper (priority 130, this one's is 500) copies TCP from 10.9.128.0/17 to any, by its rule Ingress 1" + once + before}},
 		"one has one of the sources": {[]diagnosis.Other{of(broad, "id-b", "id-c")}, []string{
-			"Warning TakenEarlier (source 10.0.0.11): all of the packets of 10.0.0.11 that this session's filter accepts are decided before it: " +
+			"Warning TakenEarlier (source 10.0.0.11): all of the packets of 10.0.0.11 that the filter accepts are decided before it: " +
 				"session default/broad (priority 120, this one's is 500) copies all IPv4 from any to any, by its rule Ingress 1" + once + before}},
 		"each source has one of its own": {[]diagnosis.Other{of(broad, "id-b"), of(other("third", 90, "reject Ingress 4 TCP * > *"), "id-a")}, []string{
-			"Error RejectedEarlier (source 10.0.0.10): all of the packets of 10.0.0.10 that this session's filter accepts are decided before it: " +
+			"Error RejectedEarlier (source 10.0.0.10): all of the packets of 10.0.0.10 that the filter accepts are decided before it: " +
 				"session default/third (priority 90, this one's is 500) rejects TCP from any to any, by its rule Ingress 4" + once +
-				"give this session a spec.priority below 90, so that it gets the packets that both are to copy, or narrow the filter of session default/third",
-			"Error TakenEarlier (source 10.0.0.11): all of the packets of 10.0.0.11 that this session's filter accepts are decided before it: " +
+				"set spec.priority below 90, so that it gets the packets that both are to copy, or narrow the filter of session default/third",
+			"Error TakenEarlier (source 10.0.0.11): all of the packets of 10.0.0.11 that the filter accepts are decided before it: " +
 				"session default/broad (priority 120, this one's is 500) copies all IPv4 from any to any, by its rule Ingress 1" + once + before}},
 		"the first of two takes all": {[]diagnosis.Other{other("later", 121, "reject Ingress 1 All * > *"), broad}, []string{
 			"Error TakenEarlier (session default/broad): all" + both + "session default/broad (priority 120, this one's is 500) copies all IPv4 from any to any, by its rule Ingress 1" + once + before}},
@@ -145,8 +145,8 @@ func TestWhereSeveralShareAnAccountNothingOfAnotherSessionIsSaid(t *testing.T) {
 	path.Private = true
 	path.Others = []diagnosis.Other{other("secret", 123, "Ingress 77 TCP * > * 443")}
 	path.Others[0].Name = "another session"
-	same(t, "what is found", []string{"Warning TakenEarlier (another session): some of the packets of 10.0.0.10, 10.0.0.11 that this session's filter accepts are decided before it: " +
-		"another session, which is tried before this one, copies them; each packet is copied once at most. Do: give this session a smaller spec.priority, or mirror something else"}, aboutOrder(path, nil))
+	same(t, "what is found", []string{"Warning TakenEarlier (another session): some of the packets of 10.0.0.10, 10.0.0.11 that the filter accepts are decided before it: " +
+		"another session, which is tried before this one, copies them; each packet is copied once at most. Do: lower spec.priority, or mirror something else"}, aboutOrder(path, nil))
 }
 
 // The verdict follows from sets; what the cloud does with each packet is tried one by one.

@@ -21,7 +21,7 @@ func asks(t *testing.T, until, resync time.Duration, blocked bool, moves func(af
 			at = append(at, after)
 			e = e.asked(now, resync)
 		}
-		time.Sleep(min(max(e.next(time.Now()), time.Millisecond), time.Second))
+		<-time.After(min(max(e.next(time.Now()), time.Millisecond), time.Second))
 		after = time.Since(begin)
 	}
 	return at

@@ -208,13 +208,13 @@ func TestAChangeInTheCloudIsSaidInOneSentence(t *testing.T) {
 		}, nil},
 
 		"another session comes before": {func(p *diagnosis.Path) { p.Others[0].Priority = 5 },
-			[]string{"Cloud: the session other, with the priority 5, now comes before this session at a source they share"}},
+			[]string{"Cloud: the session other, with the priority 5, now comes before this one at a source they share"}},
 		"one of ours comes before": {func(p *diagnosis.Path) {
 			p.Others[0].Priority, p.Others[0].Description = 5, strings.Replace(ownMark, "0001]", "0002]", 1)
-		}, []string{"Operator: the session other, with the priority 5, now comes before this session at a source they share"}},
+		}, []string{"Operator: the session other, with the priority 5, now comes before this one at a source they share"}},
 		"one of another cluster comes before": {func(p *diagnosis.Path) {
 			p.Others[0].Priority, p.Others[0].Description = 5, strings.Replace(ownMark, "1a2b3c4d", "ffffffff", 1)
-		}, []string{"Cloud: the session other, with the priority 5, now comes before this session at a source they share"}},
+		}, []string{"Cloud: the session other, with the priority 5, now comes before this one at a source they share"}},
 		"another session has our VNI": {func(p *diagnosis.Path) { p.Others[0].VNI, p.Others[0].TargetID = 1, "t1" },
 			[]string{"Cloud: the session other now sends to this target with the same VNI 1"}},
 		"a later session changes": {func(p *diagnosis.Path) { p.Others[0].PacketLength = 1 }, nil},

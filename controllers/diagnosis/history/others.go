@@ -22,7 +22,7 @@ func (c *comparison) others() {
 		before, now := was[id], is[id]
 		by := c.author(before.Other)
 		if before.first && !now.first {
-			c.sayBy(by, "%s no longer comes before this session at a source they share", before.Name)
+			c.sayBy(by, "%s no longer comes before this one at a source they share", before.Name)
 		}
 		if before.twin && !now.twin {
 			c.sayBy(by, "%s no longer sends to this target with the same VNI", before.Name)
@@ -36,13 +36,13 @@ func (c *comparison) rival(was, is rival) {
 	switch {
 	case !is.first:
 	case !was.first && c.private():
-		c.sayBy(by, "%s now comes before this session at a source they share", is.Name)
+		c.sayBy(by, "%s now comes before this one at a source they share", is.Name)
 	case !was.first:
-		c.sayBy(by, "%s, with the priority %d, now comes before this session at a source they share", is.Name, is.Priority)
+		c.sayBy(by, "%s, with the priority %d, now comes before this one at a source they share", is.Name, is.Priority)
 	case was.FilterID != is.FilterID:
-		c.sayBy(by, "%s, which comes before this session, has another filter now", is.Name)
+		c.sayBy(by, "%s, which comes before this one, has another filter now", is.Name)
 	case !sameRules(was.Filter, is.Filter):
-		c.sayBy(by, "the rules of %s, which comes before this session, were changed", is.Name)
+		c.sayBy(by, "the rules of %s, which comes before this one, were changed", is.Name)
 	}
 	if is.twin && !was.twin {
 		c.sayBy(by, "%s now sends to this target with the same VNI %d", is.Name, is.VNI)

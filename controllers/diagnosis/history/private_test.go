@@ -28,7 +28,7 @@ func TestWithSharedCredentialsAChangeNamesNothingThatIsNotTheSessions(t *testing
 			p.Successors = map[string]cloud.Interface{"s1": {ID: "foreign"}}
 		}, []string{"the interface s1 of the source 192.168.0.14 is gone from the cloud: another one has its address now"}},
 		"another session comes before": {func(p *diagnosis.Path) { p.Others[0].Priority = 77 },
-			[]string{"another session now comes before this session at a source they share"}},
+			[]string{"another session now comes before this one at a source they share"}},
 		"another session has its VNI": {func(p *diagnosis.Path) { p.Others[0].VNI, p.Others[0].TargetID = 1, "t1" },
 			[]string{"another session now sends to this target with the same VNI 1"}},
 		"another ACL": {func(p *diagnosis.Path) { p.ACLs.Value[0].ID, p.ACLs.Value[0].Name = "foreign", "foreign" },
