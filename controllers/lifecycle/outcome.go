@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -146,6 +147,20 @@ func (c *outcome) event(o client.Object, kind, reason, action, format string, ar
 		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
 	}
 	c.recorder.Eventf(o, nil, kind, reason, v1alpha1.FitASCII(action, maxAction), "%s", note)
+}
+
+// Summary is what differs, in one sentence. With the operator's own credentials it does not name the
+// things of the cloud that stand in place of what is wanted: they can be somebody else's.
+func (s *Scope) Summary(changes []plan.Change) string {
+	if SharesAccount(s.Object) {
+		changes = slices.Clone(changes)
+		for i := range changes {
+			if c := &changes[i]; c.Have != "" && slices.Contains([]string{"filter", "target", "sources"}, c.Field) {
+				c.Have = "another"
+			}
+		}
+	}
+	return plan.Summary(changes)
 }
 
 // Restoring is the action of an event about drift. It names the fields, because events

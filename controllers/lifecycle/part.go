@@ -359,7 +359,7 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 		}
 		if p.confirmed {
 			if round == maxRounds {
-				return Retry(v1alpha1.ReasonProgressing, "the %s %s does not converge: still %s", p.Collection.Kind, id, plan.Summary(changes))
+				return Retry(v1alpha1.ReasonProgressing, "the %s %s does not converge: still %s", p.Collection.Kind, id, p.Summary(changes))
 			}
 			if err := p.change(ctx, have, round == 0, mend); err != nil {
 				return err

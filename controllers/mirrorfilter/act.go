@@ -71,9 +71,9 @@ func (s *scope) announce(changes []plan.Change, gap bool) {
 	}
 	switch {
 	case s.WasSynced:
-		s.Event(corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(changes), "changed outside: %s; restoring%s", plan.Summary(changes), note)
+		s.Event(corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(changes), "changed outside: %s; restoring%s", s.Summary(changes), note)
 	case s.filter.Status.RuleCount > 0:
-		s.Event(corev1.EventTypeNormal, "Updating", "Update", "%s%s", plan.Summary(changes), note)
+		s.Event(corev1.EventTypeNormal, "Updating", "Update", "%s%s", s.Summary(changes), note)
 	}
 }
 

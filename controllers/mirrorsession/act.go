@@ -102,7 +102,7 @@ func (s *scope) narrow(ctx context.Context, want plan.WantedSession, id string, 
 
 // announce makes an event of drift or an edit.
 func (s *scope) announce(ctx context.Context, have cloud.Session, changes []plan.Change, n plan.Numbers, interim *cloud.Session) {
-	summary := plan.Summary(changes)
+	summary := s.Summary(changes)
 	switch {
 	case n.SameVNI != nil && have.VNI != n.VNI && s.session.Spec.VNI == nil:
 		s.Event(corev1.EventTypeWarning, "VNIChanged", "Take another VNI",

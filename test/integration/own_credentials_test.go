@@ -141,6 +141,16 @@ func TestWithTheOperatorsOwnCredentialsNothingNamesWhatIsOfOthers(t *testing.T) 
 				harness.Because(w, s, v1alpha1.ReasonAmbiguousAddress, "which several interfaces have. Set spec.sources[0].address.vpcID")
 			},
 		},
+		"a session into which somebody put their filter": {
+			func(*state.Session) {},
+			func(*v1alpha1.MirrorSession) {},
+			func(w *harness.World, s *v1alpha1.MirrorSession) {
+				harness.Ready(w, s)
+				w.EditSession(s.Status.Sessions[0].ID, func(s *state.Session) { s.FilterID = foreignFilter })
+				harness.ReconcileNow(w, s)
+				w.EventSays(s, "DriftCorrected", "changed outside: filter is another, wanted ")
+			},
+		},
 		"a status that names what is theirs": {
 			func(*state.Session) {},
 			func(*v1alpha1.MirrorSession) {},
