@@ -29,7 +29,7 @@ const (
 	// target, by what the cloud says of the way: True when nothing stands in it, with what was
 	// assumed; False when something does, with the reason of the worst; Unknown when something
 	// that decides could not be read. It is looked at when the spec changes, at each resync, on
-	// request, and within 30 seconds after copies stop or don't come.
+	// request, and within about 30 seconds after copies stop or don't come, 40 where others go on.
 	ConditionPathClear = "PathClear"
 	// ConditionConsumerReady, of sessions, reports whether something on the target's node takes
 	// the copies, whole: True when something does, False when nothing can, Unknown when that

@@ -210,8 +210,8 @@ const causesHead = `# Why no copies come
 <!-- Written by make generate: the rows from test/diagnosis, the reasons from api/v1alpha1/conditions.go. Change them there. -->
 
 A session says by itself why its copies don't come: ` + "`kubectl mirror why NAME`" + ` prints it, ` + "`kubectl get mirs`" + ` shows the reason of
-the worst finding below WHY, and ` + "`status.findings`" + ` has each with its subject and its remedy. It is told within 30 seconds, where a
-lease has to run out within 60.
+the worst finding below WHY, and ` + "`status.findings`" + ` has each with its subject and its remedy. It is told within about 30 seconds,
+of one source of several within 40, and within 60 where a lease has to run out.
 
 [test/diagnosis](../../test/diagnosis) plays every cause below on real packets, looks at what the session says, and gives 2 points for the
 true reason with its subject and remedy, 1 where something of that is missing, and 0 else. How each is decided is in the comments of this
