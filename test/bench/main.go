@@ -1,7 +1,7 @@
 // Command bench measures "verifier read" against tcpdump on a file that it
 // generates: whole processes, run in turn, pinned to one core where that is
 // allowed. It prints the medians and their ratios, and fails when the counts
-// of the verifier are wrong or a goal is missed. It may import nothing of ours.
+// of the verifier are wrong or a goal is missed. It may import everything below test/bench.
 package main
 
 import (
