@@ -3,14 +3,12 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -19,6 +17,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
+	"vpcmirror.io/operator/controllers/verifier/nodecache"
 )
 
 // Options of an Agent. All are needed.
@@ -27,12 +26,13 @@ type Options struct {
 	Node string
 	// Port is the UDP port of the copies, 4789 by default in the cloud.
 	Port uint16
-	// Client writes, and reads from the cache.
+	// Client writes.
 	Client client.Client
 	// Reader asks the API server itself for what is stored of a session's counts: a cache
 	// may be behind it.
 	Reader client.Reader
-	// Cache says when sessions and filters change.
+	// Cache says when sessions and filters change. It needs to keep of them no more than
+	// nodecache.Keep does.
 	Cache cache.Cache
 	// Interfaces returns the interfaces of this host, see LocalInterfaces.
 	Interfaces func() ([]Interface, error)
@@ -51,17 +51,20 @@ type Agent struct {
 	Options
 	requested chan struct{} // holds at most one request to reconcile
 	assigned  chan struct{} // closed once the sessions of this host are counted
-	// rules and lastFailure belong to the goroutine that reconciles.
+	index     *nodecache.Index
+	// rules, lastFailure and again belong to the goroutine that reconciles. again is when it has to
+	// look once more although nothing changes, zero for never.
 	rules       *ruleCache
 	lastFailure string
+	again       time.Time
 
 	mu        sync.Mutex // guards what follows; never held while something is waited for
 	budget    *rate.Limiter
 	capturers map[interfaceKey]*capturer
 	tracked   map[types.UID]*tracked
-	// sessions is how many the cluster has.
-	sessions int
-	writes   writes
+	writes    writes
+	// reconciles is how often the sessions of this host were assigned.
+	reconciles uint64
 	// observed is the last observation of the host, nil before the first.
 	observed *observation
 	// finalSnapshots are the counts at the end, nil before.
@@ -95,14 +98,16 @@ const (
 
 // New returns an agent that does nothing yet.
 func New(o Options) *Agent {
+	index := nodecache.NewIndex(o.Node)
 	return &Agent{
 		Options:   o,
+		index:     index,
 		requested: make(chan struct{}, 1),
 		assigned:  make(chan struct{}),
 		budget:    rate.NewLimiter(budgetPerSecond, budgetBurst),
 		capturers: make(map[interfaceKey]*capturer),
 		tracked:   make(map[types.UID]*tracked),
-		rules:     newRuleCache(o.Client),
+		rules:     newRuleCache(index.Filter),
 	}
 }
 
@@ -129,10 +134,13 @@ func (a *Agent) Ready(request *http.Request) error {
 
 // Start runs the agent until ctx ends. What was counted last is then written.
 func (a *Agent) Start(ctx context.Context) error {
-	unwatch, err := a.watch(ctx)
+	synced, unwatch, err := a.watch(ctx)
 	defer unwatch()
 	if err != nil {
 		return err
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil // the end came first
 	}
 	var others sync.WaitGroup
 	others.Go(func() { a.flushUntilDone(ctx) })
@@ -141,55 +149,6 @@ func (a *Agent) Start(ctx context.Context) error {
 	others.Wait()
 	a.end(context.WithoutCancel(ctx))
 	return nil
-}
-
-// watch requests a reconcile whenever a session or a filter changes in what matters here.
-func (a *Agent) watch(ctx context.Context) (unwatch func(), err error) {
-	var undo []func() error
-	unwatch = func() {
-		for _, f := range undo {
-			if err := f(); err != nil {
-				a.Log.Error(err, "A watch was not ended properly")
-			}
-		}
-	}
-	for _, kind := range []client.Object{&v1alpha1.MirrorSession{}, &v1alpha1.MirrorFilter{}} {
-		informer, err := a.Cache.GetInformer(ctx, kind)
-		if err != nil {
-			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
-		}
-		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { a.requestReconcile() },
-			UpdateFunc: func(before, after any) {
-				if matters(before, after) {
-					a.requestReconcile()
-				}
-			},
-			DeleteFunc: func(any) { a.requestReconcile() },
-		})
-		if err != nil {
-			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
-		}
-		undo = append(undo, func() error { return informer.RemoveEventHandler(registration) })
-	}
-	return unwatch, nil
-}
-
-// matters is true for the updates of what a session is counted by. It is false for those that come
-// again and again: the verifiers' own entries, and what the manager says of them and of the cloud.
-func matters(before, after any) bool {
-	was, ok1 := before.(*v1alpha1.MirrorSession)
-	is, ok2 := after.(*v1alpha1.MirrorSession)
-	if !ok1 || !ok2 {
-		return true
-	}
-	counted := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
-		return v1alpha1.MirrorSessionStatus{
-			CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: s.Status.ObservedGeneration},
-			VNI:          s.Status.VNI, Sessions: s.Status.Sessions, Sources: s.Status.Sources, Target: s.Status.Target, Epoch: s.Status.Epoch,
-		}
-	}
-	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(counted(was), counted(is))
 }
 
 // requestReconcile asks for a reconcile; several requests in a row become one.
@@ -205,16 +164,22 @@ func (a *Agent) reconcileUntilDone(ctx context.Context) {
 	resync := time.NewTicker(resyncInterval)
 	defer resync.Stop()
 	a.reconcile(ctx)
-	rested := time.NewTimer(minAssignInterval)
+	rested, again := time.NewTimer(minAssignInterval), time.NewTimer(resyncInterval)
 	defer rested.Stop()
+	defer again.Stop()
 	var requested chan struct{} // nil while requests have to wait
 	for {
+		if !a.again.IsZero() {
+			again.Reset(a.again.Sub(a.Clock()))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-rested.C:
 			requested = a.requested
 		case <-resync.C:
+			a.reconcile(ctx)
+		case <-again.C:
 			a.reconcile(ctx)
 		case <-requested:
 			a.reconcile(ctx)

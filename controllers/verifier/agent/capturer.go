@@ -20,9 +20,11 @@ type capturer struct {
 	open  func(Interface, uint16) (*capture.Ring, error)
 	clock func() time.Time
 	tally *tally.Tally
-	log   logr.Logger
-	quit  chan struct{} // closed by stop
-	done  chan struct{} // closed when run has ended
+	// list are the sessions that the tally counts; it belongs to the goroutine that reconciles.
+	list []tally.Session
+	log  logr.Logger
+	quit chan struct{} // closed by stop
+	done chan struct{} // closed when run has ended
 
 	mu   sync.Mutex
 	ring *capture.Ring

@@ -32,7 +32,8 @@ func (a *Agent) nextDue() *tracked {
 	defer a.mu.Unlock()
 	now := a.Clock()
 	snapshots := a.snapshots()
-	turn := v1alpha1.ReportTurn(a.sessions, len(a.tracked))
+	sessions := a.clusterSessions()
+	turn := v1alpha1.ReportTurn(sessions, len(a.tracked))
 	var best *tracked
 	var urgency report.Urgency
 	for uid, t := range a.tracked {
@@ -47,7 +48,7 @@ func (a *Agent) nextDue() *tracked {
 		case t.capturer != nil && !s.ready:
 			continue // an entry says that somebody counts: not before it is so
 		}
-		due := t.pace.Due(now, entry, report.Interval(a.sessions))
+		due := t.pace.Due(now, entry, report.Interval(sessions))
 		if due == report.Nothing {
 			continue
 		}
@@ -63,6 +64,9 @@ func (a *Agent) nextDue() *tracked {
 	}
 	return best
 }
+
+// clusterSessions is how many sessions the cluster has; a.mu is held.
+func (a *Agent) clusterSessions() int { return max(a.index.Sessions(), len(a.tracked)) }
 
 // flush writes a session's entry and notes what became of that. An error means that the
 // counts are not stored, and that their session is still there.
@@ -169,7 +173,7 @@ func (a *Agent) noteWrite(t *tracked, made time.Time, entry v1alpha1.Verificatio
 		t.ledger.Reported()
 	}
 	if err == nil {
-		t.pace.Written(made, entry, report.Interval(a.sessions))
+		t.pace.Written(made, entry, report.Interval(a.clusterSessions()))
 	}
 }
 
@@ -183,7 +187,7 @@ func unanswered(err error) bool {
 func (a *Agent) noteGone(t *tracked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t.pace.Written(a.Clock(), t.entry(a.Node, a.snapshots()[t.capturer]), report.Interval(a.sessions))
+	t.pace.Written(a.Clock(), t.entry(a.Node, a.snapshots()[t.capturer]), report.Interval(a.clusterSessions()))
 }
 
 // snapshots are those of all capturers; at the end of the agent, the last ones.

@@ -29,13 +29,12 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 		others = append(others, other)
 		a.tracked[types.UID(fmt.Sprint("pausing-", i))] = other
 	}
-	a.sessions = len(a.tracked)
 	packet := func(of *tracked) {
 		counted := report.Totals{Last: now}
 		counted.Packets = 1
 		of.ledger.Close(counted)
 	}
-	longest, most := time.Duration(0), v1alpha1.CountsDelay(a.sessions, len(a.tracked))
+	longest, most := time.Duration(0), v1alpha1.CountsDelay(len(a.tracked), len(a.tracked))
 	for end := now.Add(lasts); now.Before(end); now = now.Add(tick) {
 		packet(steady)
 		for i, other := range others {
@@ -45,7 +44,7 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 		}
 		for due := a.nextDue(); due != nil; due = a.nextDue() {
 			s := c.snapshot()
-			due.pace.Written(now, due.entry(a.Node, &s), report.Interval(a.sessions))
+			due.pace.Written(now, due.entry(a.Node, &s), report.Interval(len(a.tracked)))
 		}
 		if last := steady.pace.Last(); !last.IsZero() {
 			longest = max(longest, now.Sub(last))
