@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -20,7 +22,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
 )
 
-// Options of an Agent. All are needed.
+// Options of an Agent. All are needed that don't say otherwise.
 type Options struct {
 	// Node is this host's name in the status entries.
 	Node string
@@ -36,6 +38,9 @@ type Options struct {
 	Cache cache.Cache
 	// Interfaces returns the interfaces of this host, see LocalInterfaces.
 	Interfaces func() ([]Interface, error)
+	// WatchInterfaces says when these change, see the function of this name; nil where nobody does,
+	// so that they are read again and again.
+	WatchInterfaces func() (*InterfaceEvents, error)
 	// Open opens a ring on an interface of this host, see OpenRing.
 	Open func(local Interface, port uint16) (*capture.Ring, error)
 	// Observe says what on this host could take the copies, see consumer.Observe.
@@ -52,10 +57,14 @@ type Agent struct {
 	requested chan struct{} // holds at most one request to reconcile
 	assigned  chan struct{} // closed once the sessions of this host are counted
 	index     *nodecache.Index
-	// rules, lastFailure and again belong to the goroutine that reconciles. again is when it has to
-	// look once more although nothing changes, zero for never.
+
+	interfacesChanged chan struct{} // holds at most one request to read the interfaces
+	interfacesWatched atomic.Bool   // the kernel says when that is needed
+	// The rest up to mu belongs to the goroutine that reconciles. local are the interfaces by which
+	// it did last, and again is when it has to once more although nothing changes, zero for never.
 	rules       *ruleCache
 	lastFailure string
+	local       []Interface
 	again       time.Time
 
 	mu        sync.Mutex // guards what follows; never held while something is waited for
@@ -78,11 +87,8 @@ const (
 	// budgetPerSecond and budgetBurst bound the writes of one host.
 	budgetPerSecond = v1alpha1.NodeReportsPerSecond
 	budgetBurst     = 5
-	// resyncInterval is how often the interfaces of the host are compared with the sessions
-	// although nobody said that anything has changed.
-	resyncInterval = 2 * time.Second
-	// minAssignInterval is the least time between a reconcile that was requested and the
-	// next one: in a large cluster there is always some session that changes.
+	// minAssignInterval is the least time between a reconcile that was requested, or a look at the
+	// interfaces, and the next one.
 	minAssignInterval = 200 * time.Millisecond
 	// tick is how often the agent asks whether an entry is worth a write. Counts are
 	// recorded as often.
@@ -100,8 +106,11 @@ const (
 func New(o Options) *Agent {
 	index := nodecache.NewIndex(o.Node)
 	return &Agent{
-		Options:   o,
-		index:     index,
+		Options: o,
+		index:   index,
+
+		interfacesChanged: make(chan struct{}, 1),
+
 		requested: make(chan struct{}, 1),
 		assigned:  make(chan struct{}),
 		budget:    rate.NewLimiter(budgetPerSecond, budgetBurst),
@@ -143,6 +152,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return nil // the end came first
 	}
 	var others sync.WaitGroup
+	others.Go(func() { a.watchInterfaces(ctx) })
 	others.Go(func() { a.flushUntilDone(ctx) })
 	others.Go(func() { a.observeUntilDone(ctx) })
 	a.reconcileUntilDone(ctx)
@@ -161,32 +171,51 @@ func (a *Agent) requestReconcile() {
 
 // reconcileUntilDone reconciles until ctx ends.
 func (a *Agent) reconcileUntilDone(ctx context.Context) {
-	resync := time.NewTicker(resyncInterval)
-	defer resync.Stop()
 	a.reconcile(ctx)
-	rested, again := time.NewTimer(minAssignInterval), time.NewTimer(resyncInterval)
+	rested, next := time.NewTimer(minAssignInterval), time.NewTimer(a.nextLook())
 	defer rested.Stop()
-	defer again.Stop()
-	var requested chan struct{} // nil while requests have to wait
+	defer next.Stop()
+	var requested, changed chan struct{} // nil while requests have to wait
 	for {
-		if !a.again.IsZero() {
-			again.Reset(a.again.Sub(a.Clock()))
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-rested.C:
-			requested = a.requested
-		case <-resync.C:
-			a.reconcile(ctx)
-		case <-again.C:
-			a.reconcile(ctx)
+			requested, changed = a.requested, a.interfacesChanged
+			continue
+		case <-next.C:
+			a.lookAtInterfaces(ctx)
+		case <-changed:
+			a.lookAtInterfaces(ctx)
 		case <-requested:
 			a.reconcile(ctx)
-			requested = nil
-			rested.Reset(minAssignInterval)
 		}
+		requested, changed = nil, nil
+		rested.Reset(minAssignInterval)
+		next.Reset(a.nextLook())
 	}
+}
+
+// nextLook is how long nothing has to be looked at unless something says that it has changed.
+func (a *Agent) nextLook() time.Duration {
+	interval := unwatchedInterval
+	if a.interfacesWatched.Load() {
+		interval = interfacesInterval
+	}
+	if !a.again.IsZero() {
+		interval = min(interval, a.again.Sub(a.Clock()))
+	}
+	return interval
+}
+
+// lookAtInterfaces reconciles if the interfaces of this host are others than they were, or it has
+// to be done once more.
+func (a *Agent) lookAtInterfaces(ctx context.Context) {
+	again := !a.again.IsZero() && !a.Clock().Before(a.again)
+	if local, err := a.Interfaces(); err == nil && !again && reflect.DeepEqual(local, a.local) {
+		return
+	}
+	a.reconcile(ctx)
 }
 
 // flushUntilDone writes the entries that are worth it until ctx ends.

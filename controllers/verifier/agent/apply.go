@@ -21,14 +21,16 @@ func (a *Agent) reconcile(ctx context.Context) {
 	local, err := a.Interfaces()
 	if err != nil {
 		a.logFailure(ctx, err, "The interfaces of this host can't be read; counting goes on as before")
+		a.again = a.Clock().Add(unwatchedInterval)
 		return
 	}
 	sessions, err := a.index.Concerning(places(local), a.followed())
 	if err != nil {
 		a.logFailure(ctx, err, "The sessions can't be read; counting goes on as before")
+		a.again = a.Clock().Add(unwatchedInterval)
 		return
 	}
-	a.lastFailure = ""
+	a.lastFailure, a.local, a.again = "", local, time.Time{}
 	alive := make(map[types.UID]*v1alpha1.MirrorSession, len(sessions))
 	for _, s := range sessions {
 		alive[s.UID] = s

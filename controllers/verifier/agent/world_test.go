@@ -50,6 +50,8 @@ type world struct {
 	namespaces []string
 	pair       *frametest.Pair
 	kernel     func() uint64
+	// refuse is why the interfaces can't be watched.
+	refuse error
 	// late is how far the agents' clock is ahead.
 	late atomic.Int64
 }
@@ -105,6 +107,13 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 		Interfaces: func() (all []Interface, err error) {
 			err = inside(pair, func() error { all, err = LocalInterfaces(); return err })
 			return all, err
+		},
+		WatchInterfaces: func() (events *InterfaceEvents, err error) {
+			if w.refuse != nil {
+				return nil, w.refuse
+			}
+			err = inside(pair, func() error { events, err = WatchInterfaces(); return err })
+			return events, err
 		},
 		Open: func(local Interface, port uint16) (ring *capture.Ring, err error) {
 			err = inside(pair, func() error {
