@@ -10,16 +10,15 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
+	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
 // Options of an Agent. All are needed that don't say otherwise.
@@ -67,8 +66,12 @@ type Agent struct {
 	local       []Interface
 	again       time.Time
 
+	// news holds at most one word that an entry may have changed, and budget belongs to the
+	// goroutine that flushes.
+	news   chan struct{}
+	budget *report.Budget
+
 	mu        sync.Mutex // guards what follows; never held while something is waited for
-	budget    *rate.Limiter
 	capturers map[interfaceKey]*capturer
 	tracked   map[types.UID]*tracked
 	writes    writes
@@ -84,15 +87,14 @@ type Agent struct {
 type writes struct{ stored, gone, failed uint64 }
 
 const (
-	// budgetPerSecond and budgetBurst bound the writes of one host.
-	budgetPerSecond = v1alpha1.NodeReportsPerSecond
-	budgetBurst     = 5
 	// minAssignInterval is the least time between a reconcile that was requested, or a look at the
 	// interfaces, and the next one.
 	minAssignInterval = 200 * time.Millisecond
-	// tick is how often the agent asks whether an entry is worth a write. Counts are
-	// recorded as often.
+	// tick is how often the agent asks whether an entry is worth a write while something changes.
+	// Counts are recorded as often.
 	tick = 500 * time.Millisecond
+	// minFlushInterval is how often it asks while entries wait for the budget.
+	minFlushInterval = 250 * time.Millisecond
 	// callTimeout bounds one call to the API server.
 	callTimeout = 5 * time.Second
 	// readyWait is how long a question whether the agent is ready may wait for the answer,
@@ -113,7 +115,8 @@ func New(o Options) *Agent {
 
 		requested: make(chan struct{}, 1),
 		assigned:  make(chan struct{}),
-		budget:    rate.NewLimiter(budgetPerSecond, budgetBurst),
+		news:      make(chan struct{}, 1),
+		budget:    report.NewBudget(),
 		capturers: make(map[interfaceKey]*capturer),
 		tracked:   make(map[types.UID]*tracked),
 		rules:     newRuleCache(index.Filter),
@@ -216,20 +219,6 @@ func (a *Agent) lookAtInterfaces(ctx context.Context) {
 		return
 	}
 	a.reconcile(ctx)
-}
-
-// flushUntilDone writes the entries that are worth it until ctx ends.
-func (a *Agent) flushUntilDone(ctx context.Context) {
-	ticks := time.NewTicker(tick)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-			a.flushDue(ctx)
-		}
-	}
 }
 
 // end ends the captures and writes what was counted last. All other goroutines have ended:

@@ -50,6 +50,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		c.stop()
 		c.log.Info("No longer capturing: no session needs it")
 	}
+	a.tellNews()
 	select {
 	case <-a.assigned:
 	default:
