@@ -141,7 +141,13 @@ var layers = []layer{
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
-	{name: "test/bench", does: "`verifier read` against tcpdump", may: []string{"test/bench/..."}},
+	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
+	{
+		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
+		may: []string{"test/bench/copies", "test/bench/core", "test/bench/result"},
+	},
+	{name: "test/bench/copies", does: "the copies that the benchmarks send and read"},
+	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
 	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
 }
