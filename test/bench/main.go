@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/live"
 	"vpcmirror.io/operator/test/bench/offline"
 	"vpcmirror.io/operator/test/bench/result"
 )
@@ -37,9 +38,15 @@ var benchmarks = []benchmark{
 	{"offline", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
 		return offline.Run(ctx, offline.Options{Runs: c.runs, Quick: c.quick}, out)
 	}},
+	{"live", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return live.Run(ctx, live.Options{Runs: c.runs, Quick: c.quick}, out)
+	}},
 }
 
 func main() {
+	if code, is := live.Child(os.Args); is {
+		os.Exit(code)
+	}
 	var c common
 	only := flag.String("only", "", "`names` of the benchmarks to run, with commas between them ("+names()+"); default all")
 	flag.IntVar(&c.runs, "runs", 0, "`number` of runs of each measurement; 0 is each benchmark's own")

@@ -25,6 +25,9 @@ const (
 // Source returns the last byte of the address 192.168.203.x of an outer source.
 func Source(number int) byte { return byte(1 + number) }
 
+// MAC returns the address of the interface that source is: the inner frames are to it.
+func MAC(source int) [6]byte { return [6]byte{0xfa, 0x16, 0x3e, 0x7e, 0xd6, byte(source)} }
+
 // Fill makes b, which has FrameBytes zero bytes or another copy, the copy number i.
 // The inner packet is to the given TCP port.
 func Fill(b []byte, i int, port uint16) {
@@ -38,7 +41,9 @@ func Fill(b []byte, i int, port uint16) {
 	binary.BigEndian.PutUint32(b[42:], 0x08000000)
 	binary.BigEndian.PutUint32(b[46:], uint32(FirstVNI+vni)<<8)
 	inner := b[outerBytes:]
-	copy(inner, []byte{0xfa, 0x16, 0x3e, 0x7e, 0xd6, byte(source), 0xfa, 0x16, 0x3e, 0x7e, 0xd6, 0x77, 0x08, 0x00})
+	to := MAC(source)
+	copy(inner, to[:])
+	copy(inner[6:], []byte{0xfa, 0x16, 0x3e, 0x7e, 0xd6, 0x77, 0x08, 0x00})
 	ip4(inner[14:], 1500, 6, [4]byte{192, 168, 0, 161}, [4]byte{192, 168, 203, Source(source)}, i)
 	tcp := inner[34:]
 	binary.BigEndian.PutUint16(tcp, uint16(1024+i%50000))
