@@ -57,7 +57,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/inventory", does: "shared reads: one list serves every object of an account; accounts in an LRU",
-		may: []string{"controllers/cloud"},
+		may: []string{"controllers/cloud", "controllers/plan"},
 	},
 	{
 		name: "controllers/plan", does: "pure decisions: what differs, which calls mend it in which order, which VNI and priority",
