@@ -49,6 +49,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		controlAnswer(w, http.StatusOK, map[string]any{
 			"version": world.Version, "requests": s.Journal.Last(), "filters": len(world.Filters), "rules": len(world.Rules),
 			"sessions": len(world.Sessions), "ports": len(world.Ports), "data_plane": stats,
+			"operations": s.Journal.Count(),
 		})
 	case "GET health":
 		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
