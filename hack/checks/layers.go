@@ -149,6 +149,11 @@ var layers = []layer{
 	{name: "test/bench/copies", does: "the copies that the benchmarks send and read"},
 	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
+	{name: "test/bench/proc", does: "time and memory that a process has used, from /proc"},
+	{
+		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
+		may: []string{"api", "controllers/verifier", "test/bench/proc", "test/bench/result", "test/cloudsim", "test/demo", "test/env"},
+	},
 	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
 }
 
