@@ -3,6 +3,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
@@ -41,15 +43,15 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 		return nil
 	}
 	p.Session.Sources = sorted(p.Session.Sources) // the cloud may list them in another order each time
-	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
-	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
+	sessions := ask(ctx, r, diagnosis.Answer[inventory.Sessions]{}, r.Inventory.Sessions)
+	filters := ask(ctx, r, diagnosis.Answer[*inventory.Listed[cloud.Filter]]{}, r.Inventory.Filters)
 	if !sessions.Read || !filters.Read {
 		return nil
 	}
 	if r.since.After(r.began.Add(-r.Resync)) {
 		r.wakeFilter(filters.Value)
 	}
-	p.Filter = find(filters.Value, p.Session.FilterID, func(f cloud.Filter) string { return f.ID })
+	p.Filter = filterIn(filters.Value, p.Session.FilterID)
 	p.Others = r.others(ctx, p, sessions.Value, filters.Value)
 	r.readInterfaces(ctx, p)
 	r.readWay(ctx, p)
@@ -314,20 +316,20 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 }
 
 // others are the other sessions of the cloud that have an interface in common with this one.
-func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []cloud.Session, filters []cloud.Filter) (others []diagnosis.Other) {
-	own := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
-	for _, other := range sessions {
-		shares := slices.Contains(own, other.TargetID) || slices.ContainsFunc(other.Sources, func(id string) bool { return slices.Contains(own, id) })
-		if other.ID == p.Session.ID || !shares {
-			continue
+func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
+	found := map[string]cloud.Session{}
+	for _, id := range append(slices.Clone(p.Session.Sources), p.Session.TargetID) {
+		for _, other := range sessions.Touching(id) {
+			found[other.ID] = other
 		}
-		name := "another session"
+	}
+	delete(found, p.Session.ID)
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		other, name := found[id], "another session"
 		if !p.Private {
 			name = r.nameInCloud(ctx, other)
 		}
-		others = append(others, diagnosis.Other{
-			Session: other, Name: name, Filter: find(filters, other.FilterID, func(f cloud.Filter) string { return f.ID }),
-		})
+		others = append(others, diagnosis.Other{Session: other, Name: name, Filter: filterIn(filters, other.FilterID)})
 	}
 	return others
 }
