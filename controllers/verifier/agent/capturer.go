@@ -204,8 +204,10 @@ type snapshot struct {
 	// that nothing does, is known.
 	problem string
 	ready   bool
-	since   time.Time // when the first ring was open, zero before
-	waiting bool      // frames have come that are not counted yet
+	// shortage is what the whole process is short of, empty for nothing.
+	shortage string
+	since    time.Time // when the first ring was open, zero before
+	waiting  bool      // frames have come that are not counted yet
 	// off is by how many frames the books are off: above 0 more were read than came, below
 	// some that came were never found.
 	off int64
