@@ -163,7 +163,7 @@ func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
-		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node)},
+		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node), NewInformer: nodecache.NewInformer(o.node)},
 		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:  o.health,
 		GracefulShutdownTimeout: new(gracePeriod),
