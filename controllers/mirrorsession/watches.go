@@ -33,27 +33,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
 	}
 	return b.
-		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{}, r.annotationChanged(), verificationChanged()))).
+		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
-}
-
-// annotationChanged passes what asks for a reconcile, and notes when that came.
-func (r *Reconciler) annotationChanged() predicate.Predicate {
-	changed := predicate.AnnotationChangedPredicate{}
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		after, ok := e.ObjectNew.(*v1alpha1.MirrorSession)
-		if !ok || !changed.Update(e) {
-			return false
-		}
-		r.observed.requested(after, r.Clock())
-		return true
-	}}
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
