@@ -27,7 +27,8 @@ import (
 // Inventory caches reads of every account. Its methods may be called from several
 // goroutines.
 type Inventory struct {
-	clock cloud.Clock
+	clock   cloud.Clock
+	settled time.Duration
 
 	mu       sync.Mutex
 	accounts accounts
@@ -49,10 +50,13 @@ type account struct {
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
 	return &Inventory{
-		clock: clock, accounts: newAccounts(),
+		clock: clock, settled: settledAge, accounts: newAccounts(),
 		onFilters: func(cloud.Client, time.Time, []cloud.Filter) {}, onSessions: func(cloud.Client, time.Time, []cloud.Session) {},
 	}
 }
+
+// Resync tells how old an answer may be in the steady state. It is called before anything is read.
+func (i *Inventory) Resync(interval time.Duration) { i.settled = min(settledAge, interval) }
 
 // Watch lets filters and sessions be called with each list that is read, with when that was
 // begun, and with the client that has read it. They must return at once. Watch is called

@@ -17,8 +17,9 @@ const (
 	fewInterfaces = 8
 	// askedWindow is how long what was asked counts. A window is followed by one in which it still does.
 	askedWindow = 10 * time.Minute
-	// settledAge is how old an answer may be where nothing has changed. Whoever wants a newer one
-	// may ask for a few interfaces of one object, for which the list would be far more.
+	// settledAge is how old an answer may be where nothing has changed, or as old as the resync interval
+	// where that is shorter. Whoever wants a newer one may ask for a few interfaces of one object, for
+	// which the list would be far more.
 	settledAge = 45 * time.Second
 	// interfacesOfPage are about how many a page of the list has.
 	interfacesOfPage = 1000
@@ -121,14 +122,14 @@ func (r *resolving) many(key any, now time.Time) bool {
 // byList reports whether the client is to read the list for somebody who wants an answer that is not
 // older, and after how long. An answer of now is read by itself until that has cost what a list does.
 // A list that has failed, or was too large to be kept, is not read for each of many.
-func (r *resolving) byList(c cloud.Client, notBefore, now time.Time) (in time.Duration, ok bool) {
+func (r *resolving) byList(c cloud.Client, notBefore, now time.Time, settled time.Duration) (in time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last, listed := r.lists[c]
 	switch {
 	case listed && !last.began.Before(notBefore):
 		return 0, false
-	case now.Sub(notBefore) >= settledAge:
+	case now.Sub(notBefore) >= settled:
 		return 0, true
 	case listed && last.failed && now.Sub(last.began) < askedWindow:
 		return 0, false
@@ -221,7 +222,7 @@ func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, single
 // nextList reads the list for somebody who wants an answer that is not older, with all who want one
 // meanwhile; false where that one interface is to be read by itself.
 func (i *Inventory) nextList(ctx context.Context, c cloud.Client, a *account, notBefore time.Time) (list answered[interfaceList], ok bool) {
-	in, ok := a.resolving.byList(c, notBefore, i.clock())
+	in, ok := a.resolving.byList(c, notBefore, i.clock(), i.settled)
 	if !ok {
 		return list, false
 	}

@@ -66,6 +66,19 @@ func TestObjectsThatComeTogetherShareFewListsHoweverFastTheirTurnsCome(t *testin
 	}
 }
 
+func TestAShortResyncIntervalCostsListsAloneToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r, _ := settled(t, nil)
+		i.Resync(10 * time.Second)
+		for range 5 {
+			pass(10*time.Second + 1)
+			resolve(t, i, r, 20, time.Now().Add(-10*time.Second))
+		}
+		lists, singles := asked(r)
+		same(t, "lists and single reads", [2]int{5, 0}, [2]int{lists, singles})
+	})
+}
+
 func TestAnEditOfOneAmongManyInterfacesWaitsForNoList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r, _ := settled(t, nil)

@@ -70,6 +70,9 @@ func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
 	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo(), arrivals: newArrivals()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
+	if o.Inventory != nil {
+		o.Inventory.Resync(o.Resync)
+	}
 	s.secrets = &secretGuard{client: o.Client, reader: o.Reader}
 	return s
 }

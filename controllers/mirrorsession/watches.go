@@ -1,8 +1,10 @@
 package mirrorsession
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -104,13 +106,23 @@ func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.Mirror
 		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
 		return nil
 	}
-	var requests []reconcile.Request
+	var found []*v1alpha1.MirrorSession
 	for i := range sessions.Items {
 		if fit(&sessions.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
+			found = append(found, &sessions.Items[i])
 		}
 	}
+	slices.SortFunc(found, byAge) // the cache has no order
+	requests := make([]reconcile.Request, 0, len(found))
+	for _, s := range found {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s)})
+	}
 	return requests
+}
+
+// byAge is the order of sessions by when they were made, and then by their names.
+func byAge(a, b *v1alpha1.MirrorSession) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // nodeMatters passes nodes that come, go or change their addresses.
