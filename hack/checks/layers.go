@@ -146,6 +146,10 @@ var layers = []layer{
 		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
 		may: []string{"test/bench/copies", "test/bench/core", "test/bench/result"},
 	},
+	{
+		name: "test/bench/live", does: "counting as copies arrive against tcpdump, on a ladder of rates",
+		may: []string{"api", "controllers/verifier", "test/bench/copies", "test/bench/core", "test/bench/result"}, tests: []string{"test/env/need"},
+	},
 	{name: "test/bench/copies", does: "the copies that the benchmarks send and read"},
 	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
