@@ -48,7 +48,9 @@ func readInterfaceList(list func(context.Context) ([]cloud.Interface, error)) fu
 }
 
 // size is about what the list holds of memory.
-func (l interfaceList) size() int64 { return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All())) }
+func (l interfaceList) size() int64 {
+	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All()))
+}
 
 // one gives an interface that the list surely shows.
 func (l interfaceList) one(id string) (cloud.Interface, bool) {
