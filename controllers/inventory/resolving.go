@@ -23,7 +23,7 @@ const (
 
 // interfaceList is what a list of all interfaces tells.
 type interfaceList struct {
-	byID      map[string]cloud.Interface
+	all       *cloud.Interfaces
 	byAddress map[netip.Addr][]string // IDs
 	// odd is true where an interface was not understood, which may have any address.
 	odd bool
@@ -36,9 +36,8 @@ func readInterfaceList(list func(context.Context) ([]cloud.Interface, error)) fu
 		if err != nil {
 			return interfaceList{}, err
 		}
-		made := interfaceList{byID: make(map[string]cloud.Interface, len(all)), byAddress: make(map[netip.Addr][]string, len(all))}
+		made := interfaceList{all: cloud.InterfacesOf(all), byAddress: make(map[netip.Addr][]string, len(all))}
 		for _, one := range all {
-			made.byID[one.ID] = one
 			made.odd = made.odd || one.Unreadable != ""
 			for _, address := range one.Addresses {
 				made.byAddress[address] = append(made.byAddress[address], one.ID)
@@ -49,11 +48,13 @@ func readInterfaceList(list func(context.Context) ([]cloud.Interface, error)) fu
 }
 
 // size is about what the list holds of memory.
-func (l interfaceList) size() int64 { return sizeOfMap(l.byID) + 100*int64(len(l.byAddress)) }
+func (l interfaceList) size() int64 {
+	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All()))
+}
 
 // one gives an interface that the list surely shows.
 func (l interfaceList) one(id string) (cloud.Interface, bool) {
-	found, ok := l.byID[id]
+	found, ok := l.all.ByID(id)
 	return found, ok && found.Unreadable == ""
 }
 

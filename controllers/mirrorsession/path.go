@@ -128,7 +128,7 @@ func (s *scope) interfacesSince(ctx context.Context) time.Time {
 	}
 	all, err := s.Inventory.Interfaces(ctx, s.Cloud, s.NotBefore)
 	for _, r := range resolvedOf(s.session) {
-		if _, there := all[r.InterfaceID]; err == nil && !there {
+		if _, there := all.ByID(r.InterfaceID); err == nil && !there {
 			return since
 		}
 	}
