@@ -2,17 +2,19 @@ package match
 
 import "vpcmirror.io/operator/controllers/verifier/vxlan"
 
-// usualRule is a rule for IPv4 and for TCP or UDP, as a packet of which every field is known needs it: two
-// fit into a cache line. The address and the ports of such a packet are in a rule's or they are not.
+// usualRule is a rule for IPv4 and for TCP or UDP as a packet of which every field is known is compared with
+// it: it matches or it doesn't, which one comparison tells.
 type usualRule struct {
-	source, sourceMask           uint32
-	destination, destinationMask uint32
-	sourceLow, sourceSpan        uint16 // from the lowest port so many more
-	destinationLow               uint16
-	destinationSpan              uint16
-	index                        int16
-	accept                       bool
+	addresses, mask uint64 // the source's in the upper half, the destination's in the lower
+	// The ports have 32 bits each, in the same order, of which inRange gets set by adding from, for those not
+	// below the lowest port, and by taking them from to, for those not above the highest.
+	from, to uint64
+	index    int16
+	accept   bool
 }
+
+// inRange is the bit above those of a port.
+const inRange = 1<<48 | 1<<16
 
 // usualRules are the rules that a usual packet may match, in the order in which they are tried: by
 // direction, then by whether the protocol is UDP. Those of other protocols are in none.
@@ -34,18 +36,19 @@ func makeUsual(lists *[2][2][]compiled) (out usualRules) {
 
 func (c *compiled) usual() usualRule {
 	return usualRule{
-		source: uint32(c.source.low), sourceMask: uint32(c.source.lowMask),
-		destination: uint32(c.destination.low), destinationMask: uint32(c.destination.lowMask),
-		sourceLow: c.sourcePorts.Low, sourceSpan: c.sourcePorts.High - c.sourcePorts.Low,
-		destinationLow: c.destinationPorts.Low, destinationSpan: c.destinationPorts.High - c.destinationPorts.Low,
+		addresses: c.source.low<<32 | c.destination.low, mask: c.source.lowMask<<32 | c.destination.lowMask,
+		from:  inRange - spread(c.sourcePorts.Low, c.destinationPorts.Low),
+		to:    inRange + spread(c.sourcePorts.High, c.destinationPorts.High),
 		index: c.index, accept: c.accept,
 	}
 }
 
+func spread(source, destination uint16) uint64 { return uint64(source)<<32 | uint64(destination) }
+
 // CheckUsual is [Rules.Check] for a packet whose direction, Ingress or Egress, is known: whether it is
 // Accepted, and else Unexpected, and the rule that decided, or NoRule.
 func (r *Rules) CheckUsual(d Direction, p *vxlan.Usual) (accepted bool, rule int) {
-	source, destination, sourcePort, destinationPort := p.InnerSource(), p.InnerDestination(), p.SourcePort(), p.DestinationPort()
+	addresses, ports := p.InnerAddresses(), spread(p.SourcePort(), p.DestinationPort())
 	udp := 0
 	if p.Protocol() == UDP {
 		udp = 1
@@ -53,9 +56,7 @@ func (r *Rules) CheckUsual(d Direction, p *vxlan.Usual) (accepted bool, rule int
 	list := r.usual[d-Ingress][udp]
 	for i := range list {
 		c := &list[i]
-		// A port below the lowest one is, less that, beyond every span.
-		if source&c.sourceMask == c.source && destination&c.destinationMask == c.destination &&
-			sourcePort-c.sourceLow <= c.sourceSpan && destinationPort-c.destinationLow <= c.destinationSpan {
+		if (addresses&c.mask^c.addresses)|((ports+c.from)&(c.to-ports)&inRange^inRange) == 0 {
 			return c.accept, int(c.index)
 		}
 	}

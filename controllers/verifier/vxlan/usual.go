@@ -87,11 +87,8 @@ func (u *Usual) Truncated() bool { return etherHeader+u.innerTotal() > u.InnerLe
 // Protocol is that of the inner packet, TCP or UDP.
 func (u *Usual) Protocol() uint8 { return u[73] }
 
-// InnerSource is the source address of the inner packet.
-func (u *Usual) InnerSource() uint32 { return binary.BigEndian.Uint32(u[76:]) }
-
-// InnerDestination is the destination address of the inner packet.
-func (u *Usual) InnerDestination() uint32 { return binary.BigEndian.Uint32(u[80:]) }
+// InnerAddresses are those of the inner packet, the source's in the upper half.
+func (u *Usual) InnerAddresses() uint64 { return binary.BigEndian.Uint64(u[76:]) }
 
 // SourcePort is that of the inner packet.
 func (u *Usual) SourcePort() uint16 { return binary.BigEndian.Uint16(u[84:]) }

@@ -26,7 +26,7 @@ type said struct {
 func usualSays(u *vxlan.Usual) said {
 	return said{
 		Key: u.Key(), Reserved: u.Reserved(), Truncated: u.Truncated(), InnerLength: u.InnerLength(),
-		Destination: address4(u.Destination()), InnerSource: address4(u.InnerSource()), InnerDestination: address4(u.InnerDestination()),
+		Destination: address4(u.Destination()), InnerSource: address4(uint32(u.InnerAddresses() >> 32)), InnerDestination: address4(uint32(u.InnerAddresses())),
 		DestinationMAC: u.DestinationMAC(), SourceMAC: u.SourceMAC(), Protocol: u.Protocol(),
 		SourcePort: u.SourcePort(), DestinationPort: u.DestinationPort(),
 		HasMACs: true, HasPorts: true, IPv4: true,
