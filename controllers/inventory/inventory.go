@@ -12,7 +12,7 @@
 // itself, with success. Otherwise a Secret with another tenant's project ID and a made-up
 // key would show that tenant's network.
 //
-// It may import controllers/cloud.
+// It may import controllers/cloud and controllers/plan.
 package inventory
 
 import (
@@ -84,8 +84,8 @@ func (i *Inventory) noting(a cloud.Account, note func(*account)) {
 func (i *Inventory) locked(a cloud.Account) *account {
 	got := i.accounts.get(a, func() *account {
 		return &account{
-			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, cloud.Filter.Size),
-			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, cloud.Session.Size),
+			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, keysOfFilter, cloud.Filter.Size),
+			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, keysOfSession, cloud.Session.Size),
 			interfaces: newMemo[string, cloud.Interface](i.clock),
 			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
 			quota:      newMemo[struct{}, cloud.Quota](i.clock),
@@ -104,7 +104,7 @@ func (i *Inventory) trim() {
 
 // Filters returns every filter of the account, from a list that began at or after
 // notBefore.
-func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
+func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) (*Listed[cloud.Filter], error) {
 	defer i.trim()
 	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
 		began := i.clock()
@@ -128,9 +128,9 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) {
 
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
-func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
+func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) (Sessions, error) {
 	defer i.trim()
-	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+	all, err := i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
 		began := i.clock()
 		all, err := c.ListSessions(ctx)
 		if err == nil {
@@ -138,6 +138,7 @@ func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time
 		}
 		return all, err
 	})
+	return Sessions{all}, err
 }
 
 // NoteSession records what this process has just read or written.

@@ -31,16 +31,15 @@ const (
 
 // interfaceList is what a list of all interfaces tells.
 type interfaceList struct {
-	byID      map[string]cloud.Interface
+	all       *cloud.Interfaces
 	byAddress map[netip.Addr][]string // IDs
 	// odd is true where an interface was not understood, which may have any address.
 	odd bool
 }
 
 func newInterfaceList(all []cloud.Interface) interfaceList {
-	made := interfaceList{byID: make(map[string]cloud.Interface, len(all)), byAddress: make(map[netip.Addr][]string, len(all))}
+	made := interfaceList{all: cloud.InterfacesOf(all), byAddress: make(map[netip.Addr][]string, len(all))}
 	for _, one := range all {
-		made.byID[one.ID] = one
 		made.odd = made.odd || one.Unreadable != ""
 		for _, address := range one.Addresses {
 			made.byAddress[address] = append(made.byAddress[address], one.ID)
@@ -50,11 +49,13 @@ func newInterfaceList(all []cloud.Interface) interfaceList {
 }
 
 // size is about what the list holds of memory.
-func (l interfaceList) size() int64 { return sizeOfMap(l.byID) + 100*int64(len(l.byAddress)) }
+func (l interfaceList) size() int64 {
+	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All()))
+}
 
 // one gives an interface that the list surely shows.
 func (l interfaceList) one(id string) (cloud.Interface, bool) {
-	found, ok := l.byID[id]
+	found, ok := l.all.ByID(id)
 	return found, ok && found.Unreadable == ""
 }
 
@@ -150,7 +151,7 @@ func (r *resolving) listed(c cloud.Client, began time.Time, list interfaceList, 
 	}
 	r.lists[c] = listRead{began, err != nil}
 	if err == nil {
-		r.singles, r.pages = 0, 1+len(list.byID)/interfacesOfPage
+		r.singles, r.pages = 0, 1+len(list.all.All())/interfacesOfPage
 	}
 }
 
@@ -163,7 +164,7 @@ func (r *resolving) denied(id string, list listing) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, denied := r.absent[id]
-	if _, shown := list.byID[id]; shown {
+	if _, shown := list.all.ByID(id); shown {
 		delete(r.absent, id)
 		return nil
 	}

@@ -114,7 +114,7 @@ func filters(t *testing.T, i *inventory.Inventory, r *reader, notBefore time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return all.All()
 }
 
 // answer is all that a read of filters gives.
@@ -125,5 +125,8 @@ type answer struct {
 
 func ask(ctx context.Context, i *inventory.Inventory, r *reader, notBefore time.Time) answer {
 	all, err := i.Filters(ctx, r, notBefore)
-	return answer{all, err}
+	if err != nil {
+		return answer{Err: err}
+	}
+	return answer{Filters: all.All()}
 }

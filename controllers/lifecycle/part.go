@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +42,7 @@ type Collection[T any] struct {
 	Kind     string
 	Identity func(T) Identity
 	// List returns all of them, from a list that began at or after notBefore.
-	List func(ctx context.Context, notBefore time.Time) ([]T, error)
+	List func(ctx context.Context, notBefore time.Time) (Listed[T], error)
 	// Get reads one and Delete deletes one; a cloud.ClassNotFound says that it is gone.
 	Get    func(ctx context.Context, id string) (T, error)
 	Delete func(ctx context.Context, id string) error
@@ -54,6 +53,14 @@ type Collection[T any] struct {
 	Note   func(T)
 	Forget func(id string)
 	Noted  func(id string, since time.Time) bool
+}
+
+// Listed is what a list shows of one kind. No look at one object walks over all of it.
+type Listed[T any] interface {
+	// ByID returns the one that has an ID, Marked those that bear the mark of the Kubernetes object with
+	// that UID, of whatever cluster and part, in an order that does not change.
+	ByID(id string) (T, bool)
+	Marked(uid string) []T
 }
 
 // Part is one object in the cloud that an object of ours owns.
@@ -176,11 +183,9 @@ func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list the %ss: %w", p.Collection.Kind, err)
 		}
-		for _, have := range all {
-			if p.Collection.Identity(have).ID == id && p.ours(have) {
-				p.confirmed = false
-				return &have, nil
-			}
+		if have, ok := all.ByID(id); ok && p.ours(have) {
+			p.confirmed = false
+			return &have, nil
 		}
 	}
 	return p.read(ctx, id)
@@ -265,14 +270,9 @@ func (p *Part[T]) marked(ctx context.Context, notBefore time.Time) (own []T, con
 }
 
 // withMark returns those of a list that bear the part's mark.
-func (p *Part[T]) withMark(all []T) (own []T) {
-	uid := string(p.Object.GetUID())
-	for _, have := range all {
-		description := p.Collection.Identity(have).Description
-		if !strings.Contains(description, uid) {
-			continue // cheaper than to read the mark of each
-		}
-		if ownership, _ := p.mark().OwnershipOf(description); ownership == plan.OwnershipOurs {
+func (p *Part[T]) withMark(all Listed[T]) (own []T) {
+	for _, have := range all.Marked(string(p.Object.GetUID())) {
+		if ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); ownership == plan.OwnershipOurs {
 			own = append(own, have)
 		}
 	}

@@ -33,6 +33,25 @@ type account struct {
 	getErr error
 }
 
+// things are what a list shows.
+type things []thing
+
+func (all things) ByID(id string) (thing, bool) {
+	if i := slices.IndexFunc(all, func(t thing) bool { return t.id == id }); i >= 0 {
+		return all[i], true
+	}
+	return thing{}, false
+}
+
+func (all things) Marked(uid string) (marked []thing) {
+	for _, t := range all {
+		if mark, ok := plan.MarkOf(t.description); ok && mark.UID == uid {
+			marked = append(marked, t)
+		}
+	}
+	return marked
+}
+
 func (a *account) call(words ...string) { a.calls = append(a.calls, strings.Join(words, " ")) }
 
 // journal returns the calls since it was last asked.
@@ -50,9 +69,9 @@ func (a *account) collection() Collection[thing] {
 		Identity: func(t thing) Identity {
 			return Identity{ID: t.id, Name: t.name, Description: t.description, CreatedAt: t.created}
 		},
-		List: func(context.Context, time.Time) ([]thing, error) {
+		List: func(context.Context, time.Time) (Listed[thing], error) {
 			a.call("list")
-			return slices.Clone(a.things), nil
+			return things(slices.Clone(a.things)), nil
 		},
 		Get: func(_ context.Context, id string) (thing, error) {
 			a.call("get", id)

@@ -118,6 +118,9 @@ func copyOf(o status.Object) status.Object {
 
 // Store writes the object's status when it differs from what the API server has.
 func (s *Scope) Store(ctx context.Context) error {
+	if status.Same(s.Stored, s.Object) {
+		return nil
+	}
 	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
 		return Untaken(err)
 	}

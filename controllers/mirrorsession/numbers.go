@@ -145,7 +145,8 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput, fresh time.Tim
 		return plan.Numbers{}, fmt.Errorf("list the sessions to choose a priority and a VNI: %w", err)
 	}
 	var others v1alpha1.MirrorSessionList
-	if err := s.Client.List(ctx, &others); err != nil {
+	// The cache's own objects are only read here.
+	if err := s.Client.List(ctx, &others, client.UnsafeDisableDeepCopy); err != nil {
 		return plan.Numbers{}, fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
 	in.Others = others.Items
