@@ -75,8 +75,15 @@ func (s *Scope) Connect(ctx context.Context) error {
 }
 
 // enter takes a worker for the object among those of its server.
-func (s *Scope) enter(server string) error {
-	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server)
+func (s *Scope) enter(server string) (err error) {
+	s.waited, err = s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server, s.awaited())
+	return err
+}
+
+// awaited reports whether somebody has asked for something that was not looked at yet.
+func (s *Scope) awaited() bool {
+	return !s.Object.GetDeletionTimestamp().IsZero() || ReconcileRequested(s.Object) ||
+		s.Object.Common().ObservedGeneration != s.Object.GetGeneration()
 }
 
 func (s *Scope) lane() *Lane {

@@ -93,6 +93,9 @@ type Scope struct {
 	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where
 	// that is later than the steady state asks for; zero for no such reason.
 	NotBefore time.Time
+
+	// waited is true where the object waited for a worker of its server before this reconcile.
+	waited bool
 }
 
 // NewScope begins a reconcile of an object that was just read.

@@ -1,8 +1,8 @@
 package lifecycle
 
 import (
+	linked "container/list"
 	"errors"
-	"slices"
 	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -14,19 +14,32 @@ const serversAtOnce = 16
 // Lane is what the objects of one kind share: the queue of their controller, and its
 // workers. The objects of one server get so many workers and no more, so that one that does
 // not answer holds up nobody else's: those that find no worker free leave theirs at once,
-// and come back one by one as others are done. The zero value is ready, without a limit.
+// and come back one by one as others are done; those first that somebody waits for. The zero
+// value is ready, without a limit.
 type Lane struct {
 	Queue
 
 	mu    sync.Mutex
 	limit int
-	// waiting are those that found none, the oldest first; has are those that have one.
-	waiting map[string][]reconcile.Request
+	// lines are those who found none, by server, and waiting is where each stands; has are those
+	// that have one.
+	lines   map[string]*line
+	waiting map[reconcile.Request]*place
 	has     map[reconcile.Request]string
 	taken   map[string]int
 	// refused are those whose present reconcile found no worker: one that they are given before it
 	// is done is for the next.
 	refused map[reconcile.Request]bool
+}
+
+// line are those who wait for a worker of one server, the oldest first.
+type line struct{ urgent, others linked.List }
+
+// place is where in a line one stands.
+type place struct {
+	server string
+	in     *linked.List
+	at     *linked.Element
 }
 
 // errNoWorker means that the object is reconciled as soon as its server's share allows it.
@@ -41,10 +54,12 @@ func (l *Lane) Share(workers int) (all int) {
 	return workers * serversAtOnce
 }
 
-// Enter takes a worker for an object until Done, or has the object wait.
-func (l *Lane) Enter(request reconcile.Request, server string) error {
+// Enter takes a worker for an object until Done, or has the object wait; urgent is one that somebody
+// waits for. It reports whether the object was waiting already.
+func (l *Lane) Enter(request reconcile.Request, server string, urgent bool) (waited bool, err error) {
 	l.mu.Lock()
-	wake, entered := l.enter(request, server)
+	_, waited = l.waiting[request]
+	wake, entered := l.enter(request, server, urgent)
 	if entered {
 		delete(l.refused, request)
 	} else {
@@ -53,9 +68,9 @@ func (l *Lane) Enter(request reconcile.Request, server string) error {
 	l.mu.Unlock()
 	l.wake(wake)
 	if !entered {
-		return errNoWorker
+		return waited, errNoWorker
 	}
-	return nil
+	return waited, nil
 }
 
 // Done gives the object's worker back, if it has one. It must follow every reconcile, also
@@ -78,10 +93,10 @@ func (l *Lane) wake(next *reconcile.Request) {
 }
 
 // enter returns whom to wake, because the object had the worker of another server.
-func (l *Lane) enter(request reconcile.Request, server string) (wake *reconcile.Request, entered bool) {
+func (l *Lane) enter(request reconcile.Request, server string, urgent bool) (wake *reconcile.Request, entered bool) {
 	if l.has == nil {
-		l.waiting, l.has, l.taken = map[string][]reconcile.Request{}, map[reconcile.Request]string{}, map[string]int{}
-		l.refused = map[reconcile.Request]bool{}
+		l.lines, l.waiting = map[string]*line{}, map[reconcile.Request]*place{}
+		l.has, l.taken, l.refused = map[reconcile.Request]string{}, map[string]int{}, map[reconcile.Request]bool{}
 	}
 	if had, ok := l.has[request]; ok {
 		if had == server {
@@ -89,28 +104,46 @@ func (l *Lane) enter(request reconcile.Request, server string) (wake *reconcile.
 		}
 		wake = l.leave(request)
 	}
-	l.forget(request, server)
 	if l.limit > 0 && l.taken[server] >= l.limit {
-		if !slices.Contains(l.waiting[server], request) {
-			l.waiting[server] = append(l.waiting[server], request)
-		}
+		l.wait(request, server, urgent)
 		return wake, false
 	}
-	l.forget(request, "")
+	l.forget(request)
 	l.has[request] = server
 	l.taken[server]++
 	return wake, true
 }
 
-// forget takes an object off the lists on which it waits, except that of one server.
-func (l *Lane) forget(request reconcile.Request, except string) {
-	for server, all := range l.waiting {
-		if server == except {
-			continue
+// wait puts an object at the end of a line, unless it stands there already.
+func (l *Lane) wait(request reconcile.Request, server string, urgent bool) {
+	if at := l.waiting[request]; at != nil {
+		if at.server == server && (!urgent || at.in == &l.lines[server].urgent) {
+			return
 		}
-		if l.waiting[server] = slices.DeleteFunc(all, func(r reconcile.Request) bool { return r == request }); len(l.waiting[server]) == 0 {
-			delete(l.waiting, server)
-		}
+		l.forget(request)
+	}
+	of := l.lines[server]
+	if of == nil {
+		of = &line{}
+		l.lines[server] = of
+	}
+	in := &of.others
+	if urgent {
+		in = &of.urgent
+	}
+	l.waiting[request] = &place{server, in, in.PushBack(request)}
+}
+
+// forget takes an object off the line in which it waits.
+func (l *Lane) forget(request reconcile.Request) {
+	at := l.waiting[request]
+	if at == nil {
+		return
+	}
+	at.in.Remove(at.at)
+	delete(l.waiting, request)
+	if of := l.lines[at.server]; of.urgent.Len()+of.others.Len() == 0 {
+		delete(l.lines, at.server)
 	}
 }
 
@@ -121,11 +154,13 @@ func (l *Lane) leave(request reconcile.Request) *reconcile.Request {
 		return nil
 	}
 	delete(l.has, request)
-	if waiting := l.waiting[server]; len(waiting) > 0 {
-		next := waiting[0]
-		if l.waiting[server] = waiting[1:]; len(waiting) == 1 {
-			delete(l.waiting, server)
+	if of := l.lines[server]; of != nil {
+		first := of.urgent.Front()
+		if first == nil {
+			first = of.others.Front()
 		}
+		next := first.Value.(reconcile.Request) // nothing else is stored
+		l.forget(next)
 		l.has[next] = server
 		return &next
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -39,7 +39,7 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 	woken := queueOf(&l)
 	same(t, "all workers", 2*serversAtOnce, l.Share(2))
 	enter := func(name, server string) bool {
-		if err := l.Enter(request(name), server); err != nil {
+		if _, err := l.Enter(request(name), server, false); err != nil {
 			l.Done(request(name))
 			return false
 		}
@@ -68,7 +68,7 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 		for _, name := range []string{"c", "e", "f", "g"} {
 			l.Done(request(name))
 		}
-		same(t, "what is kept", []int{0, 0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken), len(l.refused)})
+		same(t, "what is kept", []int{0, 0, 0, 0, 0}, []int{len(l.waiting), len(l.lines), len(l.has), len(l.taken), len(l.refused)})
 	})
 }
 
@@ -77,24 +77,51 @@ func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t 
 	var l Lane
 	woken := queueOf(&l)
 	l.Share(1)
-	same(t, "the first", nil, l.Enter(request("a"), "slow"))
-	same(t, "the second", errNoWorker, l.Enter(request("b"), "slow"), cmpopts.EquateErrors())
+	enter := func(name string) error {
+		_, err := l.Enter(request(name), "slow", false)
+		return err
+	}
+	same(t, "the first", nil, enter("a"))
+	same(t, "the second", errNoWorker, enter("b"), cmpopts.EquateErrors())
 	l.Done(request("a"))
 	l.Done(request("b")) // of the reconcile that found none
-	same(t, "one that comes before it is back", errNoWorker, l.Enter(request("c"), "slow"), cmpopts.EquateErrors())
+	same(t, "one that comes before it is back", errNoWorker, enter("c"), cmpopts.EquateErrors())
 	l.Done(request("c"))
 	same(t, "who was woken", []string{"b"}, woken())
-	same(t, "the second, woken", nil, l.Enter(request("b"), "slow"))
+	same(t, "the second, woken", nil, enter("b"))
 	l.Done(request("b"))
 	same(t, "who was woken", []string{"c"}, woken())
 	l.Done(request("c")) // it is gone
-	same(t, "what is kept", []int{0, 0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken), len(l.refused)})
+	same(t, "what is kept", []int{0, 0, 0, 0, 0}, []int{len(l.waiting), len(l.lines), len(l.has), len(l.taken), len(l.refused)})
+}
+
+// Thousands can wait in a resync.
+func TestTheNextWorkerIsForWhatSomebodyWaitsFor(t *testing.T) {
+	var l Lane
+	woken := queueOf(&l)
+	l.Share(1)
+	enter := func(name string, urgent bool) (waited bool) {
+		waited, _ = l.Enter(request(name), "s", urgent)
+		if name != "first" {
+			l.Done(request(name))
+		}
+		return waited
+	}
+	waited := []bool{enter("first", false), enter("a", false), enter("b", false), enter("edit", true), enter("c", false), enter("second edit", true), enter("b", true), enter("a", false)}
+	same(t, "who was waiting already", []bool{false, false, false, false, false, false, true, true}, waited)
+	var order []string
+	for next := "first"; next != ""; {
+		l.Done(request(next))
+		next = strings.Join(woken(), " ")
+		order = append(order, next)
+	}
+	same(t, "the order", []string{"edit", "second edit", "b", "a", "c", ""}, order)
 }
 
 func TestWithoutALimitNobodyWaits(t *testing.T) {
 	var l Lane
 	for i := range 100 {
-		if err := l.Enter(request(fmt.Sprint(i)), "s"); err != nil {
+		if _, err := l.Enter(request(fmt.Sprint(i)), "s", false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +143,7 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 				delete(working, name)
 			} else {
 				delete(queued, name)
-				err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"))
+				_, err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"), rapid.Bool().Draw(t, "urgent"))
 				if err != nil && !errors.Is(err, errNoWorker) {
 					t.Fatal(err)
 				}
@@ -138,12 +165,19 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 						t.Fatalf("%s has a worker, but is at work without one, and is not woken", r.Name)
 					}
 				}
-				if has != l.taken[server] || has > l.limit || has < l.limit && len(l.waiting[server]) > 0 {
-					t.Fatalf("%d of %d workers of %s are taken (%d), %v wait", has, l.limit, server, l.taken[server], l.waiting[server])
+				if has != l.taken[server] || has > l.limit || has < l.limit && l.lines[server] != nil {
+					t.Fatalf("%d of %d workers of %s are taken (%d), and some wait: %v", has, l.limit, server, l.taken[server], l.lines[server])
 				}
 			}
-			for _, all := range l.waiting {
-				if slices.ContainsFunc(all, func(r reconcile.Request) bool { _, has := l.has[r]; return has }) {
+			wait := 0
+			for _, of := range l.lines {
+				wait += of.urgent.Len() + of.others.Len()
+			}
+			if wait != len(l.waiting) {
+				t.Fatalf("%d stand in lines, %d wait", wait, len(l.waiting))
+			}
+			for r := range l.waiting {
+				if _, has := l.has[r]; has {
 					t.Fatal("one waits that has a worker")
 				}
 			}
