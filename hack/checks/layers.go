@@ -95,7 +95,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `read`",
+			"`agent`, `consumer`, `lease`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
@@ -141,8 +141,23 @@ var layers = []layer{
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
-	{name: "test/bench", does: "`verifier read` against tcpdump", may: []string{"test/bench/..."}},
+	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
+	{
+		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
+		may: []string{"test/bench/copies", "test/bench/core", "test/bench/result"},
+	},
+	{
+		name: "test/bench/live", does: "counting as copies arrive against tcpdump, on a ladder of rates",
+		may: []string{"api", "controllers/verifier", "test/bench/copies", "test/bench/core", "test/bench/result"}, tests: []string{"test/env/need"},
+	},
+	{name: "test/bench/copies", does: "the copies that the benchmarks send and read"},
+	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
+	{name: "test/bench/proc", does: "time and memory that a process has used, from /proc"},
+	{
+		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
+		may: []string{"api", "controllers/verifier", "test/bench/proc", "test/bench/result", "test/cloudsim", "test/demo", "test/env"},
+	},
 	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
 }
 
