@@ -33,8 +33,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, lifecycle.Follows(&handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{})))
 	}
 	return b.
-		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{}, r.annotationChanged()))).
+		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows[client.Object](&handler.EnqueueRequestForObject{}), builder.WithPredicates(verificationChanged())).
 		Watches(&v1alpha1.MirrorFilter{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOf)), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOfNode)), builder.WithPredicates(nodeMatters())).
@@ -42,19 +42,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
-}
-
-// annotationChanged passes what asks for a reconcile, and notes when that came.
-func (r *Reconciler) annotationChanged() predicate.Predicate {
-	changed := predicate.AnnotationChangedPredicate{}
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		after, ok := e.ObjectNew.(*v1alpha1.MirrorSession)
-		if !ok || !changed.Update(e) {
-			return false
-		}
-		r.observed.requested(after, r.Clock())
-		return true
-	}}
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
