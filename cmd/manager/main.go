@@ -80,11 +80,9 @@ func run(ctx context.Context, o options) error {
 		LeaseDuration:                       &o.leaseDuration,
 		RenewDeadline:                       &o.renewDeadline,
 		RetryPeriod:                         &o.retryPeriod,
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
-		}},
-		Cache:      cached(o.verifierNamespace),
-		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
+		NewClient:                           lifecycle.NewClient,
+		Cache:                               cached(o.verifierNamespace),
+		Controller:                          config.Controller{ReconciliationTimeout: reconcileTimeout},
 	})
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)

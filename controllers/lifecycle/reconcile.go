@@ -40,8 +40,11 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
-		if errors.Is(err, errNoWorker) {
+		switch {
+		case errors.Is(err, errNoWorker):
 			return s.waiting(ctx, k)
+		case errors.Is(err, errOutdated):
+			return ctrl.Result{}, err
 		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())

@@ -139,7 +139,9 @@ func (g *secretGuard) change(ctx context.Context, namespace, name string, change
 		if !change(&secret, v1alpha1.SecretFinalizer) {
 			return nil
 		}
-		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+		// No cache has Secrets, so none can be waited for.
+		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+			client.DisableReadYourWritesConsistency))
 	})
 	if err != nil {
 		return leaving, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)

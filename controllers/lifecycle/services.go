@@ -25,10 +25,10 @@ type ClientSource interface {
 
 // Options are what Services are made of. All but Liveness and Timing are needed.
 type Options struct {
-	// Client writes, and reads from the cache.
+	// Client writes, and reads from the cache; see NewClient.
 	Client client.Client
-	// Reader reads past the cache: an object of ours is always read with it, because a
-	// cache that misses our own last write would make a second cloud object.
+	// Reader reads past the cache, before what can't be taken back: an object that the cache shows
+	// as it was before would make a second cloud object.
 	Reader client.Reader
 	// Clients gives the cloud client for an object.
 	Clients ClientSource
@@ -85,6 +85,8 @@ type Scope struct {
 	Object status.Object
 	// Stored is the object as the API server has it; moved on by each write.
 	Stored status.Object
+	// Latest is true once it is known that the API server has the object as Stored says.
+	Latest bool
 	// WasSynced is true when the last reconcile found the present spec in the cloud, so
 	// that any difference found now is drift.
 	WasSynced bool

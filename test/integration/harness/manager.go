@@ -48,6 +48,7 @@ type settings struct {
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
 	gate   *Gate
+	lag    *Lag
 	rules  credentials.Rules
 	api    *rest.Config
 	// removeOrphans deletes what is left over in the cloud.
@@ -127,6 +128,9 @@ func (w *World) Start(change ...Setting) *Manager {
 	if s.gate != nil {
 		server.Wrap(s.gate.toServer)
 	}
+	if s.lag != nil {
+		server.Wrap(s.lag.toServer)
+	}
 	mgr, err := ctrl.NewManager(server, w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
@@ -167,9 +171,7 @@ func (w *World) options(log *text) ctrl.Options {
 			// Nodes are in no namespace, and those of other tests are none of this one's.
 			ByObject: map[client.Object]cache.ByObject{&corev1.Node{}: {Label: labels.SelectorFromSet(w.ours())}},
 		},
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
-		}},
+		NewClient:      lifecycle.NewClient,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.Cluster.Client.RESTMapper(), nil },
 		// Controllers of several managers have the same names here.
 		Controller: config.Controller{SkipNameValidation: new(true), ReconciliationTimeout: 2 * time.Minute},
@@ -229,7 +231,14 @@ func (m *Manager) Stop(w *World) {
 
 // Writes returns what the manager asked the API server to change so far.
 func (m *Manager) Writes() []string {
-	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
+	return slices.DeleteFunc(m.requests.copy(), func(r string) bool {
+		return strings.HasPrefix(r, http.MethodGet) || strings.HasPrefix(r, watching)
+	})
+}
+
+// Reads returns what the manager asked the API server for so far, beside what it watches.
+func (m *Manager) Reads() []string {
+	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return !strings.HasPrefix(r, http.MethodGet) })
 }
 
 // Looks returns how often the manager has finished with an object so far.
@@ -290,13 +299,23 @@ func (r *requests) watch(config *rest.Config) *rest.Config {
 	copied.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			r.mu.Lock()
-			r.all = append(r.all, request.Method+" "+request.URL.Path)
+			r.all = append(r.all, verb(request)+" "+request.URL.Path)
 			r.mu.Unlock()
 			return next.RoundTrip(request)
 		})
 	})
 	return copied
 }
+
+// verb is the method of a request, and WATCH for a watch: it asks once, and costs nothing then.
+func verb(r *http.Request) string {
+	if r.URL.Query().Get("watch") != "" {
+		return watching
+	}
+	return r.Method
+}
+
+const watching = "WATCH"
 
 func (r *requests) copy() []string {
 	r.mu.Lock()
