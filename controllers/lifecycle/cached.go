@@ -103,9 +103,8 @@ func (s *Services) readCached(ctx context.Context, key client.ObjectKey, o statu
 	}
 }
 
-// errOutdated means that the object is not any more how it was read from the cache, and that nothing
-// was changed.
-var errOutdated = errors.New("the object has changed since the cache saw it")
+// errOutdated means that the object, or its Secret, is not any more how it was read before.
+var errOutdated = errors.New("the object, or its Secret, has changed since it was read")
 
 // Latest reconciles an object once, and once more with what the API server has of it where the cache
 // was too old for what there was to do.

@@ -105,10 +105,14 @@ func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 }
 
 func (s *Scope) sync(ctx context.Context, k Kind) error {
-	if err := s.Connect(ctx); err != nil {
-		return err
+	err := s.Connect(ctx)
+	if err == nil {
+		err = k.Sync(ctx)
 	}
-	return k.Sync(ctx)
+	if s.rekeyed(ctx, err) {
+		return errOutdated
+	}
+	return err
 }
 
 // finalize ends the life of an object: the finalizer goes when the cloud has surely

@@ -13,6 +13,8 @@ import (
 // quietResync is short, so that an interval passes in a test.
 const quietResync = 2 * time.Second
 
+// Each object is looked at several times; what is asked meanwhile is once an interval for the Secret
+// that all of them name, and nothing for any object.
 func TestAResyncOfHealthyObjectsAsksTheAPIServerNothingAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
@@ -33,12 +35,19 @@ func TestAResyncOfHealthyObjectsAsksTheAPIServerNothingAndWritesNothing(t *testi
 		_ = harness.Poll(t, "every object is looked at", func() int { return m.Looks() - looks }, func(done int) bool { return done >= rounds*len(objects) })
 	}
 	again(2) // what came of making them is over
-	read, written := len(m.Reads()), len(m.Writes())
+	began, read, written := time.Now(), len(m.Reads()), len(m.Writes())
 	again(rounds)
+	intervals := int(time.Since(began)/quietResync) + 1
 	harness.Same(t, "the writes", []string{}, append([]string{}, m.Writes()[written:]...))
+	secrets := 0
 	for _, r := range m.Reads()[read:] {
-		if !strings.HasSuffix(r, "/secrets/"+harness.SecretName) {
+		if strings.HasSuffix(r, "/secrets/"+harness.SecretName) {
+			secrets++
+		} else {
 			t.Errorf("the API server is asked: %s", r)
 		}
+	}
+	if secrets > intervals {
+		t.Errorf("the Secret is read %d times in %d intervals", secrets, intervals)
 	}
 }

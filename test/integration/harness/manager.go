@@ -184,11 +184,13 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	if s.wrap != nil {
 		writer = s.wrap(writer)
 	}
-	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector)
+	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector, w.Clock.Now)
+	secrets := credentials.NewSecrets(mgr.GetAPIReader(), w.Clock.Now)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, s.own, s.rules),
+		Clients:   credentials.NewProvider(secrets, huawei.NewFactory(s.cloud).New, s.own, s.rules),
+		Secrets:   secrets,
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
 		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
