@@ -50,8 +50,11 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
-		if errors.Is(err, errNoWorker) {
+		switch {
+		case errors.Is(err, errNoWorker):
 			return s.waiting(ctx, k)
+		case errors.Is(err, errOutdated):
+			return ctrl.Result{}, err
 		}
 		s.noteUnanswered(err)
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
@@ -119,10 +122,14 @@ func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 }
 
 func (s *Scope) sync(ctx context.Context, k Kind) error {
-	if err := s.Connect(ctx); err != nil {
-		return err
+	err := s.Connect(ctx)
+	if err == nil {
+		err = k.Sync(ctx)
 	}
-	return k.Sync(ctx)
+	if s.rekeyed(ctx, err) {
+		return errOutdated
+	}
+	return err
 }
 
 // finalize ends the life of an object: the finalizer goes when the cloud has surely
