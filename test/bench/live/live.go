@@ -44,7 +44,7 @@ func (o *Options) setDefaults() error {
 	}
 	switch {
 	case os.Geteuid() != 0:
-		return errors.New(`it makes network namespaces, which needs root: sudo env "PATH=$PATH" make bench, or leave it out with --only`)
+		return errors.New(`it makes network namespaces, which needs root: sudo env "PATH=$PATH" make bench; or leave it out with --only`)
 	case runtime.NumCPU() < 2:
 		return errors.New("sender and reader each need a core, and this machine has one: leave it out with --only")
 	}

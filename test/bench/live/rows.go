@@ -106,9 +106,9 @@ func (all cells) at(rate int, who reader) *cell {
 
 // Goals, us of the verifier's CPU for a frame.
 const (
-	mostAtFull   = 0.06
-	mostAt50k    = 0.12
-	mostToTcpdum = 1.0 // times tcpdump -w at full speed
+	mostAtFull    = 0.06
+	mostAt50k     = 0.12
+	mostToTcpdump = 1.0 // times tcpdump -w at full speed
 )
 
 func rateName(rate int) string {
@@ -121,14 +121,15 @@ func rateName(rate int) string {
 // rows makes the table.
 func (all cells) rows(runs int) []result.Row {
 	var frames, inBooks uint64
+	wrong := ""
 	for _, c := range all {
 		if c.reader == counting {
-			frames, inBooks = frames+c.frames, inBooks+c.inBooks
+			frames, inBooks, wrong = frames+c.frames, inBooks+c.inBooks, first(wrong, c.wrong)
 		}
 	}
 	rows := []result.Row{{
 		What: "live, frames in the verifier's books", Value: float64(inBooks), Unit: fmt.Sprintf("of %d", frames),
-		AtLeast: float64(frames), AtMost: float64(frames), Count: true,
+		AtLeast: float64(frames), AtMost: float64(frames), Count: true, Void: wrong,
 	}}
 	var rates []int
 	for _, c := range all {
@@ -159,7 +160,7 @@ func (all cells) rowsAt(rate, runs int) []result.Row {
 	own, other := all.at(rate, counting), all.at(rate, writing)
 	ratio := result.Row{What: name + "verifier against tcpdump -w", Unit: "x tcpdump -w", Void: first(own.void(runs), other.void(runs))}
 	if rate == full {
-		ratio.AtMost = mostToTcpdum
+		ratio.AtMost = mostToTcpdump
 	}
 	if base := other.median((*round).perFrame); base > 0 {
 		ratio.Value = own.median((*round).perFrame) / base
