@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options, out io.Writer) ([]result.Row, error) {
 			for i := range readers {
 				// Each run begins with another reader: what an earlier one left behind hits all.
 				c := all.at(rate, readers[(i+run)%len(readers)])
-				if err := c.fill(ctx, l, out); err != nil {
+				if err := c.fill(ctx, l.measure, out); err != nil {
 					return nil, err
 				}
 			}
