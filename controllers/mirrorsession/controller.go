@@ -122,7 +122,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (s *scope) Sync(ctx context.Context) error {
 	s.expectCopies(ctx)
 	err := s.bring(ctx)
-	s.readPath(ctx, err)
+	s.readPath(cloud.WithUrgency(ctx, cloud.Routine), err)
 	return err
 }
 
