@@ -85,7 +85,7 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 		}
 	}
 	r.former = slices.DeleteFunc(r.former, func(f v1alpha1.ResolvedInterface) bool {
-		_, back := listed.Value[f.InterfaceID]
+		_, back := listed.Value.ByID(f.InterfaceID)
 		return back || slices.Contains(ids, f.InterfaceID)
 	})
 	r.noteGone(p, listed)
@@ -94,8 +94,8 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 // byList is an interface as a list of all shows it. That the list lacks it proves nothing: it may
 // have been made, or the pages may have moved, since the list began. What was read of it by itself is
 // at least as new; where that is nothing, it is read.
-func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all map[string]cloud.Interface) (cloud.Interface, bool) {
-	if is, shown := all[id]; shown {
+func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all *cloud.Interfaces) (cloud.Interface, bool) {
+	if is, shown := all.ByID(id); shown {
 		return is, true
 	}
 	if is, seen := r.seen[id]; seen {
@@ -120,7 +120,7 @@ func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, a
 }
 
 // noteGone notes what was taken off the session, and who has the addresses of what is gone now.
-func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
+func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[*cloud.Interfaces]) {
 	gone := make([]cloud.Interface, 0, len(p.Gone))
 	for _, f := range r.former {
 		p.Former = append(p.Former, fromStatus(f))
@@ -133,7 +133,7 @@ func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[str
 		gone[i].VPCID = r.wasIn(p, gone[i])
 	}
 	if len(gone) > 0 && listed.Read {
-		p.Interfaces, p.Successors = listed, successors(gone, listed.Value)
+		p.Interfaces, p.Successors = listed, successors(gone, listed.Value.All())
 	}
 }
 
@@ -177,12 +177,12 @@ func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
 }
 
 // listed is the list of all interfaces, as far as it is needed for some.
-func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[map[string]cloud.Interface] {
+func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[*cloud.Interfaces] {
 	unseen := slices.ContainsFunc(ids, func(id string) bool { _, seen := r.seen[id]; return !seen && id != "" })
 	if !unseen && !r.edge() {
-		return diagnosis.Answer[map[string]cloud.Interface]{}
+		return diagnosis.Answer[*cloud.Interfaces]{}
 	}
-	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (map[string]cloud.Interface, error) {
+	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (*cloud.Interfaces, error) {
 		if latest := r.began.Add(-changedAge); unseen && since.Before(latest) {
 			since = latest // what could not be resolved may be gone since a while ago
 		}

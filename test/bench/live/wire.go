@@ -61,6 +61,10 @@ func newWire() (w *wire, err error) {
 			return nil, fmt.Errorf("find the interface %s: %w", s.name, err)
 		}
 		s.index, s.mac = link.Attrs().Index, [6]byte(link.Attrs().HardwareAddr)
+		// Whatever is longer, as every burst is, is cut up before it leaves.
+		if err := s.kernel.LinkSetGSOMaxSize(link, 2048); err != nil {
+			return nil, fmt.Errorf("bound what the interface %s sends joined: %w", s.name, err)
+		}
 		if err := s.kernel.LinkSetUp(link); err != nil {
 			return nil, fmt.Errorf("set up the interface %s: %w", s.name, err)
 		}
