@@ -97,7 +97,7 @@ func startReader(ctx context.Context, r reader, self string, on *side) (*running
 			return nil, errors.Join(err, said.Close())
 		}
 	}
-	if run.process, err = on.start(readerCore, command); err != nil {
+	if run.process, err = on.start(command); err != nil {
 		return nil, errors.Join(err, said.Close())
 	}
 	go func() {

@@ -141,7 +141,7 @@ func (l *ladder) send(ctx context.Context, rate int) (s sent, err error) {
 	var out bytes.Buffer
 	command := exec.CommandContext(ctx, l.self, sendWord, string(what))
 	command.Stdout, command.Stderr = &out, os.Stderr
-	p, err := l.sender.start(senderCore, command)
+	p, err := l.sender.start(command)
 	if err != nil {
 		return s, err
 	}
