@@ -192,6 +192,20 @@ func (r *running) cpu() (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// runTime is the time that a thread ran, by the kernel's own counter (Documentation/scheduler/sched-stats.rst).
+func runTime(path string) (time.Duration, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read how long a thread ran: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), " ")
+	ns, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read how long a thread ran: %s has %q: %w", path, content, err)
+	}
+	return time.Duration(ns), nil
+}
+
 // stop ends the reader.
 func (r *running) stop() error {
 	if r.in != nil {

@@ -15,7 +15,7 @@ import (
 // good is a round in which everything went well.
 func good(rate int, who reader) round {
 	r := round{
-		rate: rate, reader: who, sent: sent{Frames: 1000, CPU: 1500 * time.Microsecond, Time: 10 * time.Millisecond},
+		rate: rate, reader: who, sent: sent{Frames: 1000, Burst: segments * 1500 * time.Nanosecond, Time: 10 * time.Millisecond},
 		arrived: 1000, cpu: 100 * time.Microsecond,
 	}
 	if who.readsFrames() {
@@ -145,7 +145,7 @@ func TestTheTableHasEachReaderAtEachRateBesideTheGoals(t *testing.T) {
 		r.sent.Time = 20 * time.Millisecond // 50 kpps
 		switch c.reader {
 		case nobody:
-			r.sent.CPU = time.Millisecond
+			r.sent.Burst = segments * time.Microsecond
 		case counting:
 			r.cpu = 50 * time.Microsecond
 			if c.rate == full {
