@@ -96,7 +96,7 @@ func listed[T any](list func(context.Context) ([]T, error)) func(context.Context
 // until notBefore passes it.
 func (i *Inventory) Interfaces(ctx context.Context, c cloud.Client, notBefore time.Time) (*cloud.Interfaces, error) {
 	defer i.trim()
-	all, err := i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
+	all, err := i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore, i.readInterfaces(c))
 	return all.all, err
 }
 

@@ -97,7 +97,7 @@ func answers(outcome error) bool {
 }
 
 // pathSince is how old the answers may be: as old as all others in the steady state, of now on
-// request and at an edge, and rather new when the spec or what is in the cloud has changed.
+// request and at an edge, and little older than a change of the spec, or of what is in the cloud.
 func (s *scope) pathSince(memo observation) time.Time {
 	changed := memo.generation != s.session.Generation || memo.epoch != s.session.Status.Epoch
 	if memo.path == nil { // this process has just begun
@@ -106,14 +106,13 @@ func (s *scope) pathSince(memo observation) time.Time {
 	}
 	switch {
 	case lifecycle.ReconcileRequested(s.session):
-		if came, seen := s.reconciler.observed.requestedAt(s.session); seen {
-			return came
-		}
-		return s.began
+		return s.Came()
 	case !s.NotBefore.IsZero():
 		return s.NotBefore
-	case changed:
+	case changed && memo.generation == s.session.Generation: // by somebody in the cloud
 		return s.began.Add(-changedAge)
+	case changed:
+		return later(s.Came().Add(-changedAge), s.began.Add(-s.Resync))
 	default:
 		return s.began.Add(-s.Resync)
 	}

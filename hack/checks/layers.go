@@ -46,7 +46,10 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/cloud/huawei", does: "the adapter over the cloud's SDK: signing, paging, deadlines, bounds, limiter, error table, metrics",
-		may: []string{"controllers/cloud"}, tests: []string{"test/..."},
+		may: []string{"controllers/cloud", "controllers/fairqueue"}, tests: []string{"test/..."},
+	},
+	{
+		name: "controllers/fairqueue", does: "who goes next of those who wait: who matters most, and now and then who waited longest",
 	},
 	{
 		name: "controllers/fence", does: "whether this process surely leads: by the renewals of its lease, asked right before each write to the cloud",
@@ -83,7 +86,7 @@ var layers = []layer{
 	{
 		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
 			"delete; creation expectations; from an error to conditions, an event and the next reconcile; the share of workers of each server",
-		may: ports, tests: []string{"test/env"},
+		may: append([]string{"controllers/fairqueue"}, ports...), tests: []string{"test/env"},
 	},
 	{
 		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
@@ -95,7 +98,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `nodecache`, `read`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
