@@ -54,8 +54,8 @@ type Path struct {
 	Servers     Answer[map[string]cloud.Server]
 	// Flavors are by name.
 	Flavors Answer[map[string]cloud.Flavor]
-	// Interfaces are all of the account, by ID: who is a member of a security group.
-	Interfaces Answer[map[string]cloud.Interface]
+	// Interfaces are all of the account: who is a member of a security group. All sessions share them.
+	Interfaces Answer[*cloud.Interfaces]
 }
 
 // Wanted is what the specs ask of the cloud.

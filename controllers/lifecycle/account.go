@@ -81,7 +81,8 @@ func (s *Scope) Connect(ctx context.Context) error {
 
 // enter takes a worker for the object among those of its server.
 func (s *Scope) enter(server string) error {
-	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server)
+	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server,
+		Precedence{Urgent: s.urgency() == cloud.Edited, Created: s.Object.GetCreationTimestamp().Time})
 }
 
 func (s *Scope) lane() *Lane {

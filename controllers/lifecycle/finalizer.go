@@ -47,6 +47,7 @@ func (s *Scope) letGo(ctx context.Context) error {
 	uid := s.Object.GetUID()
 	s.Expectations.forget(uid)
 	s.outcome.forget(uid)
+	s.arrivals.forget(uid)
 	// The one in the status is not that of the spec when the spec has just changed.
 	for _, name := range slices.Compact([]string{noted, named}) {
 		if err := s.guard.release(ctx, s.Object, name); err != nil {

@@ -31,6 +31,7 @@ type Kind interface {
 
 // Reconcile goes once through the life of the object, which was just read.
 func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
+	ctx = cloud.WithUrgency(ctx, s.urgency())
 	if !s.Object.GetDeletionTimestamp().IsZero() {
 		return s.finalize(ctx, k)
 	}
@@ -54,6 +55,16 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		return s.unstored(ctx, failed)
 	}
 	return s.noLater(s.recheck(result), again), err
+}
+
+// urgency is how urgent the calls are that an object needs: whether somebody has just asked for it as
+// it is, and nothing was done about that yet.
+func (s *Scope) urgency() cloud.Urgency {
+	o := s.Stored
+	if !o.GetDeletionTimestamp().IsZero() || o.Common().ObservedGeneration != o.GetGeneration() || ReconcileRequested(o) {
+		return cloud.Edited
+	}
+	return cloud.Routine
 }
 
 // waiting ends the reconcile of an object whose server has no worker free, and which is woken

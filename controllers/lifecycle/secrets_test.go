@@ -107,9 +107,6 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "keys", Finalizers: []string{v1alpha1.SecretFinalizer}}}
 			f := healthy()
-			if c.edit != nil {
-				c.edit(f)
-			}
 			server := fake.NewClientBuilder().WithScheme(s).WithObjects(secret, f).WithStatusSubresource(f).Build()
 			services, _ := newTestServices()
 			options := services.Options
@@ -126,6 +123,9 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 				if err := server.Update(t.Context(), secret); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if c.edit != nil {
+				c.edit(f)
 			}
 			same(t, "the second look", c.want, services.NewScope(f).sync(t.Context(), refusing{err: c.err}), cmpopts.EquateErrors())
 		})

@@ -63,21 +63,25 @@ type Services struct {
 	// FilterChanges are what changed of the filters.
 	FilterChanges FilterChanges
 
-	clients *clientMemo
-	shared  *credentials.Secrets
-	guard   *secretGuard
-	outcome *outcome
+	clients  *clientMemo
+	shared   *credentials.Secrets
+	guard    *secretGuard
+	outcome  *outcome
+	arrivals *arrivals
 }
 
 // New returns services that have not seen any object yet.
 func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
-	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo()}
+	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo(), arrivals: newArrivals()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
 	if s.shared = o.Secrets; s.shared == nil {
 		s.shared = credentials.NewSecrets(o.Reader, o.Clock)
 	}
 	s.guard = &secretGuard{client: o.Client, reader: o.Reader, shared: s.shared}
+	if o.Inventory != nil {
+		o.Inventory.Resync(o.Resync)
+	}
 	return s
 }
 
@@ -108,11 +112,14 @@ type Scope struct {
 	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where
 	// that is later than the steady state asks for; zero for no such reason.
 	NotBefore time.Time
+
+	arrived arrival
 }
 
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
-	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: s.Clock()}
+	now := s.Clock()
+	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now)}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
 		// were done, so it says what the definition's default says of a new object.
@@ -127,6 +134,9 @@ func copyOf(o status.Object) status.Object {
 
 // Store writes the object's status when it differs from what the API server has.
 func (s *Scope) Store(ctx context.Context) error {
+	if status.Same(s.Stored, s.Object) {
+		return nil
+	}
 	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
 		return Untaken(err)
 	}
@@ -140,15 +150,25 @@ func (s *Scope) Event(kind, reason, action, format string, args ...any) {
 	s.outcome.event(s.Object, kind, reason, action, format, args...)
 }
 
-// FreshSince is how old an answer of the cloud may be: any age up to the resync interval
-// in the steady state unless NotBefore says otherwise, none when the spec changed, the last
-// reconcile failed, or somebody asks.
+// FreshSince is when an answer of the cloud must have begun to serve this reconcile: any time in
+// the resync interval in the steady state unless NotBefore says otherwise; else after the present
+// spec, or a request, came, and after what ended badly was tried. All who came before an answer
+// began share it.
 func (s *Scope) FreshSince() time.Time {
-	if !s.steady() {
-		return s.Clock()
+	now := s.Clock()
+	if s.steady() {
+		return later(now.Add(-s.Resync), s.NotBefore)
 	}
-	return later(s.Clock().Add(-s.Resync), s.NotBefore)
+	s.arrivals.try(s.Object.GetUID(), now)
+	return freshSince(s.arrived, now, s.Resync)
 }
+
+// Came is when what the object asks for came to this process: its present spec, or a request.
+func (s *Scope) Came() time.Time { return s.arrived.came }
+
+// Tried reports whether the cloud was asked before for the sake of the object as it is now, and
+// that it is not in line all the same.
+func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arrived.came) }
 
 // steady reports whether the shared lists may serve this reconcile.
 func (s *Scope) steady() bool {

@@ -156,7 +156,7 @@ func (s *scope) checkUnused(ctx context.Context) error {
 // because a filter in use is not deleted. Those of one server get so many workers.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.MirrorFilter{}, builder.WithPredicates(predicate.Or(
+		For(&v1alpha1.MirrorFilter{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(filterOf),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).

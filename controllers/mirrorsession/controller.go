@@ -128,7 +128,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 func (s *scope) Sync(ctx context.Context) error {
 	s.expectCopies(ctx)
 	err := s.bring(ctx)
-	s.readPath(ctx, err)
+	s.readPath(cloud.WithUrgency(ctx, cloud.Routine), err)
 	return err
 }
 

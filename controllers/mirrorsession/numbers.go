@@ -75,25 +75,37 @@ func (r *reservations) sweep(now time.Time) {
 // reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
 const reservedFor = time.Minute
 
-// numbersAge is how old a list of the cloud's sessions may be when numbers are chosen
-// from it: sessions of others count too, and for a VNI the cloud itself refuses nothing.
+// numbersAge is how much older than what a session asks for a list of the cloud's sessions may be
+// when numbers are chosen from it: sessions of others count too, and for a VNI the cloud itself
+// refuses nothing. What others make later is found when numbers are compared next.
 const numbersAge = 30 * time.Second
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
 
 // numbers returns the VNI and the priority.
 func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Numbers, err error) {
 	in := plan.NumbersInput{
 		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: s.sourceIDs(), Cluster: s.Cluster,
 	}
-	since := s.Clock().Add(-numbersAge)
-	if steady := s.FreshSince(); steady.Before(since) {
-		since = steady
-	}
-	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
+	fresh := s.FreshSince()
+	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, sooner(fresh, s.Clock().Add(-numbersAge))); err != nil {
 		return n, fmt.Errorf("list the sessions to compare their numbers: %w", err)
 	}
 	n, current := in.KeptNumbers()
 	if !current {
-		if n, err = s.choose(ctx, in); err != nil {
+		if n, err = s.choose(ctx, in, fresh); err != nil {
 			return n, err
 		}
 	}
@@ -115,21 +127,26 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 }
 
 // choose decides VNI and priority by everything that the cloud and the cluster have of
-// them. A create that may have taken effect counts: the list must have begun after it.
-func (s *scope) choose(ctx context.Context, in plan.NumbersInput) (plan.Numbers, error) {
-	since := s.Clock().Add(-numbersAge)
-	if lifecycle.ReconcileRequested(s.session) {
-		since = s.Clock()
+// them. A create that may have taken effect counts: the list must have begun after it, and after
+// what a process before this one can have made.
+func (s *scope) choose(ctx context.Context, in plan.NumbersInput, fresh time.Time) (plan.Numbers, error) {
+	since := sooner(fresh, s.Clock().Add(-numbersAge))
+	if lifecycle.ReconcileRequested(s.session) || s.Tried() { // what is free may be known wrong
+		since = fresh
 	}
-	if latest := s.Expectations.Latest(); latest.After(since) {
-		since = latest
+	inherited, _ := s.Expectations.Inherited()
+	for _, latest := range []time.Time{s.Expectations.Latest(), inherited} {
+		if latest.After(since) && !latest.After(s.Clock()) {
+			since = latest
+		}
 	}
 	var err error
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
 		return plan.Numbers{}, fmt.Errorf("list the sessions to choose a priority and a VNI: %w", err)
 	}
 	var others v1alpha1.MirrorSessionList
-	if err := s.Client.List(ctx, &others); err != nil {
+	// The cache's own objects are only read here.
+	if err := s.Client.List(ctx, &others, client.UnsafeDisableDeepCopy); err != nil {
 		return plan.Numbers{}, fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
 	in.Others = others.Items

@@ -1,8 +1,10 @@
 package mirrorsession
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -33,27 +35,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
 	}
 	return b.
-		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(predicate.Or(
-			predicate.GenerationChangedPredicate{}, r.annotationChanged(), verificationChanged()))).
+		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
 		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)
-}
-
-// annotationChanged passes what asks for a reconcile, and notes when that came.
-func (r *Reconciler) annotationChanged() predicate.Predicate {
-	changed := predicate.AnnotationChangedPredicate{}
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		after, ok := e.ObjectNew.(*v1alpha1.MirrorSession)
-		if !ok || !changed.Update(e) {
-			return false
-		}
-		r.observed.requested(after, r.Clock())
-		return true
-	}}
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
@@ -117,13 +106,23 @@ func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.Mirror
 		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
 		return nil
 	}
-	var requests []reconcile.Request
+	var found []*v1alpha1.MirrorSession
 	for i := range sessions.Items {
 		if fit(&sessions.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sessions.Items[i])})
+			found = append(found, &sessions.Items[i])
 		}
 	}
+	slices.SortFunc(found, byAge) // the cache has no order
+	requests := make([]reconcile.Request, 0, len(found))
+	for _, s := range found {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s)})
+	}
 	return requests
+}
+
+// byAge is the order of sessions by when they were made, and then by their names.
+func byAge(a, b *v1alpha1.MirrorSession) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // nodeMatters passes nodes that come, go or change their addresses.

@@ -14,6 +14,16 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
+// Sessions are all sessions of an account in the cloud. What each look asks of them costs no walk over
+// all. Each answer is in an order that does not change.
+type Sessions interface {
+	All() []cloud.Session
+	// Touching are those that copy from an interface, or to it.
+	Touching(interfaceID string) []cloud.Session
+	WithPriority(priority int) []cloud.Session
+	WithVNI(targetID string, vni int) []cloud.Session
+}
+
 // NumbersInput is what the VNI and the priority of a session are chosen by.
 type NumbersInput struct {
 	// Session is the MirrorSession with its status as stored.
@@ -29,7 +39,7 @@ type NumbersInput struct {
 	Cluster string
 
 	// InCloud are all sessions of the account, foreign ones included.
-	InCloud []cloud.Session
+	InCloud Sessions
 	// Others are the MirrorSessions of this cluster; Session itself may be among them.
 	Others []v1alpha1.MirrorSession
 	// Reserved are numbers that were chosen a short time ago, see ChooseNumbers; the cloud
@@ -99,15 +109,17 @@ func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 // sameVNI returns another session to the target that has a VNI, the oldest of several. One
 // that bears the session's own mark is a duplicate, which goes.
 func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
+	if in.InCloud == nil {
+		return nil
+	}
 	own := Mark{Cluster: in.Cluster, UID: string(in.Session.UID), Part: 1}
 	var oldest *cloud.Session
-	for i := range in.InCloud {
-		s := &in.InCloud[i]
-		if ownership, _ := own.OwnershipOf(s.Description); ownership == OwnershipOurs {
+	for _, s := range in.InCloud.WithVNI(in.TargetID, vni) {
+		if ownership, _ := own.OwnershipOf(s.Description); ownership == OwnershipOurs || s.ID == in.ownID() {
 			continue
 		}
-		if s.TargetID == in.TargetID && s.VNI == vni && s.ID != in.ownID() && (oldest == nil || olderInCloud(s, oldest)) {
-			oldest = s
+		if oldest == nil || olderInCloud(&s, oldest) {
+			oldest = &s
 		}
 	}
 	return oldest
@@ -211,17 +223,24 @@ func (in *NumbersInput) allocatePriority(c claims) (priority int, preceded []clo
 // source in common. (It was reserved by a session with other sources; it goes before those of
 // this cluster only that have left it free.)
 func (in *NumbersInput) precedesForeign(priority int) bool {
-	return slices.ContainsFunc(in.InCloud, func(s cloud.Session) bool {
+	return slices.ContainsFunc(in.sharing(), func(s cloud.Session) bool {
 		mark, ok := MarkOf(s.Description)
 		foreign := !ok || mark.Cluster != in.Cluster
-		return foreign && s.Priority > priority && in.shares(s)
+		return foreign && s.Priority > priority
 	})
 }
 
-// shares reports whether a session of the cloud, other than the own one, has a source in
-// common.
-func (in *NumbersInput) shares(s cloud.Session) bool {
-	return s.ID != in.ownID() && slices.ContainsFunc(s.Sources, func(id string) bool { return slices.Contains(in.Sources, id) })
+// sharing are the sessions of the cloud, other than the own one, that have a source in common.
+func (in *NumbersInput) sharing() (sharing []cloud.Session) {
+	seen := map[string]bool{in.ownID(): true}
+	for _, source := range in.Sources {
+		for _, s := range in.InCloud.Touching(source) {
+			if !seen[s.ID] && slices.Contains(s.Sources, source) { // else it is the target
+				seen[s.ID], sharing = true, append(sharing, s)
+			}
+		}
+	}
+	return sharing
 }
 
 // allocateVNI is allocatePriority for the VNI.
@@ -244,13 +263,9 @@ func (in *NumbersInput) ownID() string {
 // in common; where there is none, the largest free one, and the sessions that it goes
 // before.
 func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.Session) {
-	first := firstAllocated
-	var sharing []cloud.Session
-	for _, s := range in.InCloud {
-		if in.shares(s) {
-			sharing = append(sharing, s)
-			first = max(first, s.Priority+1)
-		}
+	first, sharing := firstAllocated, in.sharing()
+	for _, s := range sharing {
+		first = max(first, s.Priority+1)
 	}
 	if priority = freeFrom(first, v1alpha1.MaxSessionPriority, c.priorities); priority != none {
 		return priority, nil
@@ -333,7 +348,7 @@ func (in *NumbersInput) claims() claims {
 // inCloud takes what the cloud shows, and returns which of this cluster's it has.
 func (c *claims) inCloud(in *NumbersInput) (known map[types.UID]bool) {
 	known = make(map[types.UID]bool)
-	for _, have := range in.InCloud {
+	for _, have := range in.InCloud.All() {
 		if mark, ok := MarkOf(have.Description); ok && mark.Cluster == in.Cluster {
 			known[types.UID(mark.UID)] = true
 		}
@@ -428,9 +443,9 @@ func (c *claims) waiting(ownID string, wanted int) map[string]int {
 }
 
 // priorityHolder returns the session, other than the one with ownID, that has the priority.
-func priorityHolder(sessions []cloud.Session, priority int, ownID string) (cloud.Session, bool) {
-	for _, s := range sessions {
-		if s.Priority == priority && s.ID != ownID {
+func priorityHolder(sessions Sessions, priority int, ownID string) (cloud.Session, bool) {
+	for _, s := range sessions.WithPriority(priority) {
+		if s.ID != ownID {
 			return s, true
 		}
 	}
@@ -441,9 +456,9 @@ func priorityHolder(sessions []cloud.Session, priority int, ownID string) (cloud
 // ownID wants one whose holder wants one, and so on, whose holder has ownID. wanted has by
 // the session's ID which priority it is to get. One of a cycle has to take another priority
 // for a while; two never do so for each other, because they choose one after the other.
-func PriorityCycle(sessions []cloud.Session, wanted map[string]int, ownID string) bool {
+func PriorityCycle(sessions Sessions, wanted map[string]int, ownID string) bool {
 	id := ownID
-	for range sessions { // a cycle that own is not in has no end
+	for range wanted { // a cycle that own is not in has no end
 		priority, moves := wanted[id]
 		if !moves {
 			return false

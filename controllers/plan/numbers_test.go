@@ -196,7 +196,7 @@ func TestNumbers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, _, err := plan.ChooseNumbers(plan.NumbersInput{
 				Session: &c.session, Own: c.own, Account: cloud.Account{Region: "r"}, TargetID: c.session.Spec.Target.InterfaceID,
-				Sources: []string{"s"}, Cluster: cluster, InCloud: c.inCloud, Others: append(c.others, c.session),
+				Sources: []string{"s"}, Cluster: cluster, InCloud: list(c.inCloud), Others: append(c.others, c.session),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -208,17 +208,43 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// list are sessions that are found by looking at each.
+type list []cloud.Session
+
+func (l list) All() []cloud.Session { return l }
+
+func (l list) Touching(id string) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { return s.TargetID == id || slices.Contains(s.Sources, id) })
+}
+
+func (l list) WithPriority(priority int) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { return s.Priority == priority })
+}
+
+func (l list) WithVNI(target string, vni int) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { return s.TargetID == target && s.VNI == vni })
+}
+
+func (l list) that(fit func(cloud.Session) bool) (found []cloud.Session) {
+	for _, s := range l {
+		if fit(s) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
 func TestWhereNoNumberIsFreeThatIsSaid(t *testing.T) {
 	var all []cloud.Session
 	for p := 1; p <= v1alpha1.MaxSessionPriority; p++ {
 		all = append(all, inCloud(fmt.Sprint(p), "u", 1, p))
 	}
 	s := mirror("own", "t", 0, nil)
-	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all})
+	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: list(all)})
 	if diff := cmp.Diff(plan.ErrNoPriority, err, cmpopts.EquateErrors()); diff != "" {
 		t.Error(diff)
 	}
-	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: all[1:]})
+	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: list(all[1:])})
 	if err != nil || got.Priority != 1 {
 		t.Errorf("the last free priority is %d, error %v", got.Priority, err)
 	}
@@ -238,7 +264,7 @@ func (a *accountOf) reconcile(i int) error {
 	s := &a.sessions[i]
 	in := plan.NumbersInput{
 		Session: s, Account: cloud.Account{Region: "r"}, TargetID: s.Spec.Target.InterfaceID, Cluster: cluster,
-		Sources: []string{"s"}, InCloud: a.cloud, Others: slices.Clone(a.sessions), Reserved: a.reserved,
+		Sources: []string{"s"}, InCloud: list(a.cloud), Others: slices.Clone(a.sessions), Reserved: a.reserved,
 	}
 	at := slices.IndexFunc(a.cloud, func(c cloud.Session) bool { return s.Part(1) != nil && c.ID == s.Part(1).ID })
 	if at >= 0 {
@@ -376,7 +402,7 @@ func TestNobodyMakesWayForASessionThatStays(t *testing.T) {
 		"nothing, since it asks nothing":  {"other": 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if plan.PriorityCycle(sessions, wanted, "own") {
+			if plan.PriorityCycle(list(sessions), wanted, "own") {
 				t.Error("it would take another priority")
 			}
 		})

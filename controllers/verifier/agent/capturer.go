@@ -20,9 +20,12 @@ type capturer struct {
 	open  func(Interface, uint16) (*capture.Ring, error)
 	clock func() time.Time
 	tally *tally.Tally
-	log   logr.Logger
-	quit  chan struct{} // closed by stop
-	done  chan struct{} // closed when run has ended
+	// list are the sessions that the tally counts; it belongs to the goroutine that reconciles.
+	list []tally.Session
+	log  logr.Logger
+	news func()        // called when what a snapshot shows has changed, time apart
+	quit chan struct{} // closed by stop
+	done chan struct{} // closed when run has ended
 
 	mu   sync.Mutex
 	ring *capture.Ring
@@ -45,7 +48,7 @@ type capturer struct {
 
 func (a *Agent) newCapturer(local Interface) *capturer {
 	return &capturer{
-		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), empty: a.Clock(),
+		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), empty: a.Clock(), news: a.tellNews,
 		log: a.Log.WithValues("interface", local.Name), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -124,6 +127,7 @@ func (c *capturer) capture() error {
 		}
 		c.tally.Count(block)
 		block.Release()
+		c.news()
 	}
 }
 
@@ -138,6 +142,7 @@ func (c *capturer) opened(ring *capture.Ring) {
 		ring.Stop()
 	}
 	c.log.Info("Capturing", "port", c.port)
+	c.news()
 }
 
 // audit checks the books, when that can tell something. They never are off unless a program
@@ -156,6 +161,7 @@ func (c *capturer) audit(ring *capture.Ring, idle bool) {
 	before := c.books.off
 	if c.books.check(stats); c.books.off != before {
 		c.log.Info("The books of the ring don't balance, or do again", "readAndNotDelivered", c.books.off, "before", before, "ring", stats)
+		c.news()
 	}
 }
 
@@ -179,6 +185,7 @@ func (c *capturer) setProblem(problem string) bool {
 	defer c.mu.Unlock()
 	other := c.problem != problem
 	c.problem, c.tried = problem, true
+	c.news()
 	return other
 }
 

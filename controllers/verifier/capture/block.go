@@ -55,6 +55,7 @@ const (
 // as the kernel wrote it: every offset is checked against the block.
 type Block struct {
 	memory []byte
+	here   int // of the slot of the frame that was handed out last
 	at     int // of the next slot
 	end    int // of what the kernel used, at most that of the memory
 	left   uint32
@@ -69,6 +70,13 @@ type books struct{ read, refused, damaged atomic.Uint64 }
 
 func blockStatus(memory []byte) *uint32 {
 	return (*uint32)(unsafe.Pointer(&memory[blockOffStatus]))
+}
+
+// NewBlock reads a block of a ring that is in memory: for tests.
+func NewBlock(memory []byte, bare bool) *Block {
+	b := new(Block)
+	b.reset(memory, bare, new(books))
+	return b
 }
 
 func (b *Block) reset(memory []byte, bare bool, to *books) {
@@ -93,7 +101,19 @@ func (b *Block) giveUp() {
 // Next reads the next frame of the block into f, without copying it. It
 // returns false after the last. Slots that hold no frame are passed over and counted.
 func (b *Block) Next(f *Frame) bool {
+	_, _, _, ok := b.Step()
+	if ok {
+		b.Frame(f)
+	}
+	return ok
+}
+
+// Step goes to the next frame of the block; ok is false after the last. It tells as little as most
+// frames need: the captured bytes, the length on the wire, and whether the frame is a plain one, which
+// carries one packet and is addressed to this host. [Block.Frame] tells everything.
+func (b *Block) Step() (data []byte, length int, plain, ok bool) {
 	for b.left > 0 {
+		b.here = b.at
 		slot := b.slot()
 		if slot == nil {
 			b.giveUp()
@@ -117,24 +137,45 @@ func (b *Block) Next(f *Frame) bool {
 			b.damaged++
 			continue
 		}
-		f.Data = slot[mac : mac+int(snap) : mac+int(snap)]
-		f.Length = int(length)
-		f.Time = int64(binary.NativeEndian.Uint32(slot[frameOffSec:]))*nanosPerSecond + int64(binary.NativeEndian.Uint32(slot[frameOffNsec:]))
-		f.OtherHost = slot[frameHeader+addressOffType] == packetOther
-		v := slot[mac-vnetHeader : mac]
-		f.SegmentType = SegmentType(v[vnetOffType] &^ vnetECN)
-		f.SegmentSize = int(binary.NativeEndian.Uint16(v[vnetOffSize:]))
-		f.SegmentStart = 0
-		if f.SegmentType != SegmentNone && v[vnetOffFlags]&vnetChecksum != 0 {
-			f.SegmentStart = int(binary.NativeEndian.Uint16(v[vnetOffStart:]))
-		}
-		if b.bare {
-			f.giveLink(slot, mac)
-		}
 		b.read++
-		return true
+		data := slot[mac : mac+int(snap) : mac+int(snap)]
+		plain := slot[frameHeader+addressOffType] != packetOther && slot[mac-vnetHeader+vnetOffType] == byte(SegmentNone) && !b.bare
+		return data, int(length), plain, true
 	}
-	return false
+	return nil, 0, false, false
+}
+
+// Place is where in the block the frame is that Step went to: above 0, and the larger the later it came.
+func (b *Block) Place() int { return b.here }
+
+// Frame reads the frame that Step went to into f, once.
+func (b *Block) Frame(f *Frame) { b.FrameAt(b.here, f) }
+
+// FrameAt reads the plain frame at a place again.
+func (b *Block) FrameAt(place int, f *Frame) {
+	slot := b.memory[place:b.end]
+	mac := int(binary.NativeEndian.Uint16(slot[frameOffMac:]))
+	end := mac + int(binary.NativeEndian.Uint32(slot[frameOffSnap:]))
+	f.Data = slot[mac:end:end]
+	f.Length = int(binary.NativeEndian.Uint32(slot[frameOffLen:]))
+	f.Time = b.TimeAt(place)
+	f.OtherHost = slot[frameHeader+addressOffType] == packetOther
+	v := slot[mac-vnetHeader : mac]
+	f.SegmentType = SegmentType(v[vnetOffType] &^ vnetECN)
+	f.SegmentSize = int(binary.NativeEndian.Uint16(v[vnetOffSize:]))
+	f.SegmentStart = 0
+	if f.SegmentType != SegmentNone && v[vnetOffFlags]&vnetChecksum != 0 {
+		f.SegmentStart = int(binary.NativeEndian.Uint16(v[vnetOffStart:]))
+	}
+	if b.bare {
+		f.giveLink(slot, mac)
+	}
+}
+
+// TimeAt is when the frame at a place came, see [Frame.Time].
+func (b *Block) TimeAt(place int) int64 {
+	slot := b.memory[place : place+frameHeader]
+	return int64(binary.NativeEndian.Uint32(slot[frameOffSec:]))*nanosPerSecond + int64(binary.NativeEndian.Uint32(slot[frameOffNsec:]))
 }
 
 // giveLink puts a header of Ethernet in front of a frame that has none, over what the kernel

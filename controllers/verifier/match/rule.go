@@ -63,6 +63,7 @@ var protocols = map[v1alpha1.Protocol]uint8{
 // It is immutable and safe for concurrent use.
 type Rules struct {
 	lists [2][2][]compiled // by direction, then by family
+	usual usualRules       // those of lists that most packets may match
 	count int
 }
 
@@ -102,6 +103,7 @@ func Compile(rules []v1alpha1.Rule) (*Rules, error) {
 			slices.SortStableFunc(list, func(a, b compiled) int { return cmp.Compare(a.priority, b.priority) })
 		}
 	}
+	out.usual = makeUsual(&out.lists)
 	return out, nil
 }
 

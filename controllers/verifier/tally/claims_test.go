@@ -13,7 +13,6 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/tally"
-	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // named is the walkthrough's session under another ID.
@@ -111,8 +110,8 @@ func anySessions(t *rapid.T) (out []tally.Session) {
 // Whatever other sessions are listed, and whenever they come and go.
 func TestEachSessionCountsWhatItWouldCountAlone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		together, alone := tally.New(vxlan.Port), map[string]*tally.Tally{}
-		list := func(to *tally.Tally, sessions ...tally.Session) {
+		together, alone := newPaths(t), map[string]*paths{}
+		list := func(to *paths, sessions ...tally.Session) {
 			if _, err := to.SetSessions(sessions); err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +128,7 @@ func TestEachSessionCountsWhatItWouldCountAlone(t *testing.T) {
 			}
 			for _, s := range sessions {
 				if alone[s.ID] == nil {
-					alone[s.ID] = tally.New(vxlan.Port)
+					alone[s.ID] = newPaths(t)
 				}
 				list(alone[s.ID], s)
 				alone[s.ID].Count(new(slices.Clone(b)))
@@ -151,14 +150,5 @@ func TestEachSessionCountsWhatItWouldCountAlone(t *testing.T) {
 }
 
 func TestCountingForSeveralClaimantsAllocatesNothing(t *testing.T) {
-	counts := newTally(t, named("a", 1), named("b", 1), named("c", 1, conceal))
-	all, work := *block(good, foreign), new(frames)
-	count := func() {
-		*work = all
-		counts.Count(work)
-	}
-	count() // the first copy of a last packet needs memory
-	if n := testing.AllocsPerRun(100, count); n > 0 {
-		t.Errorf("%v allocations for a block", n)
-	}
+	countingAllocatesNothing(t, newTally(t, named("a", 1), named("b", 1), named("c", 1, conceal)), block(good, foreign))
 }

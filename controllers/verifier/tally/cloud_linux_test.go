@@ -132,7 +132,7 @@ func TestTheSimulatedCloudAndTheTallyAgreeOnEachSource(t *testing.T) {
 			addrs := []netip.Addr{subnetAddrs[id]}
 			session.Sources = append(session.Sources, tally.Source{ID: id, OuterAddrs: addrs, MAC: subnetMACs[id], Addrs: addrs})
 		}
-		bySame, byOthers := tally.New(4789), tally.New(4789)
+		bySame, byOthers := newPaths(t), newPaths(t)
 		setRapid(t, bySame, session)
 		session.Rules = others
 		setRapid(t, byOthers, session)
@@ -167,7 +167,7 @@ func TestTheSimulatedCloudAndTheTallyAgreeOnEachSource(t *testing.T) {
 			}
 		}
 		for _, c := range []struct {
-			by   *tally.Tally
+			by   *paths
 			want map[string]*tally.PacketCounts
 		}{{bySame, want}, {byOthers, wantOthers}} {
 			got, byRules := map[string]*tally.PacketCounts{}, uint64(0)
@@ -196,7 +196,7 @@ func TestTheSimulatedCloudAndTheTallyAgreeOnEachSource(t *testing.T) {
 	})
 }
 
-func setRapid(t *rapid.T, to *tally.Tally, s tally.Session) {
+func setRapid(t *rapid.T, to *paths, s tally.Session) {
 	if _, err := to.SetSessions([]tally.Session{s}); err != nil {
 		t.Fatal(err)
 	}

@@ -158,5 +158,6 @@ func build(configs []Session, before *table) (*table, error) {
 		}
 	}
 	t.findStrangers()
+	t.lanes = newLaneTable(t)
 	return t, nil
 }

@@ -1,7 +1,6 @@
 package tally_test
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/tally"
-	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
 // withSources is the walkthrough's session with such sources, each with the addresses that it
@@ -36,7 +34,7 @@ func bySource(s tally.SessionCounts) map[string][2]uint64 {
 	return out
 }
 
-func expectSources(t *testing.T, what string, of *tally.Tally, arrived uint64, want map[string][2]uint64) {
+func expectSources(t *testing.T, what string, of *paths, arrived uint64, want map[string][2]uint64) {
 	t.Helper()
 	s := snapshot(t, of).Sessions[0]
 	if diff := cmp.Diff(want, bySource(s)); diff != "" || s.Arrived != arrived {
@@ -92,7 +90,7 @@ func TestWhatCameFromASourceWhileItsSessionWasConcealedIsInTheTotalAlone(t *test
 }
 
 func TestTheForeignSenderIsTheOneThatSentTheMostOfWhatNoSessionClaims(t *testing.T) {
-	sender := func(counts *tally.Tally) (out []string) {
+	sender := func(counts *paths) (out []string) {
 		for _, s := range snapshot(t, counts).Sessions {
 			out = append(out, s.ForeignSender.String())
 		}
@@ -155,7 +153,7 @@ func TestAFloodOfForeignSendersHidesNoneThatIsLarge(t *testing.T) {
 func TestCountsBySourceNeverFallAndAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		addrs := []netip.Addr{addrA, addrA2, addrB}
-		counts := tally.New(vxlan.Port)
+		counts := newPaths(t)
 		var arrived uint64 // of the session's
 		shown, listed := map[string]uint64{}, map[string][]netip.Addr{}
 		for range rapid.IntRange(1, 6).Draw(t, "changes") {
@@ -205,32 +203,4 @@ func TestCountsBySourceNeverFallAndAddUp(t *testing.T) {
 			}
 		}
 	})
-}
-
-func BenchmarkCountOfSources(b *testing.B) {
-	for _, sources := range []int{1, 10} {
-		b.Run(fmt.Sprintf("sources=%d", sources), func(b *testing.B) {
-			s := walkthrough(1)
-			s.Sources = nil
-			all, work := make(frames, 1000), new(frames)
-			for i := range sources {
-				address := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
-				s.Sources = append(s.Sources, tally.Source{ID: fmt.Sprint(i), OuterAddrs: []netip.Addr{address}, MAC: frametest.SourceMAC})
-				for n := i; n < len(all); n += sources {
-					data := copyFrom(address, 1)
-					all[n].Data, all[n].Length, all[n].Time = data, len(data), 1
-				}
-			}
-			counts := tally.New(vxlan.Port)
-			if _, err := counts.SetSessions([]tally.Session{s}); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				*work = all
-				counts.Count(work)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/packet")
-		})
-	}
 }

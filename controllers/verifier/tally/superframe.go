@@ -29,7 +29,7 @@ func (t *Tally) superFrame(f *capture.Frame, outer *vxlan.Outer) {
 		t.miss(outer, 1, n)
 		return
 	}
-	t.attribute(s, refer(f), outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
+	t.attribute(s, t.refer(f), outer, &inner, counted{frames: 1, packets: n, bytes: bytes})
 }
 
 // innerSegments reports whether a super-frame of UDP is one inner datagram to be cut up, and not
@@ -94,7 +94,7 @@ func (t *Tally) datagram(f *capture.Frame, first, outer *vxlan.Outer, inner *vxl
 		t.miss(outer, frames, 1)
 		return
 	}
-	ref := refer(f)
+	ref := t.refer(f)
 	shared, begin := first.InnerOffset-vxlan.HeaderSize, outer.InnerOffset-vxlan.HeaderSize
 	ref.data, ref.own = f.Data[:shared], f.Data[begin:min(outer.InnerEnd, begin+capture.SnapLength)]
 	t.attribute(s, ref, outer, inner, counted{frames: frames, packets: 1, bytes: uint64(outer.InnerLength)})

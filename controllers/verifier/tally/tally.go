@@ -25,13 +25,19 @@ type Tally struct {
 	marks   Marks
 	removed uint64
 	unknown topStreams
-	current capture.Frame // here and not in Count, where it would be allocated
-	touched []*whole      // whose frames of this block are still to be copied
+	begin   position // of the block being counted
+	at      position // of the frame being walked
+	touched []*whole // whose frames of this block are still to be copied
+	lanes   []*lane  // that are still to be emptied
+
+	walkAll bool // for tests: there is no fast path
 }
 
 // New makes a tally without sessions for datagrams to the given UDP port.
 func New(port uint16) *Tally {
-	return &Tally{port: port, table: newTable(0), touched: make([]*whole, 0, 64)}
+	empty := newTable(0)
+	empty.lanes = newLaneTable(empty)
+	return &Tally{port: port, table: empty, touched: make([]*whole, 0, 64)}
 }
 
 // SetSessions replaces the list of sessions. Those whose ID was listed before with the same
@@ -66,30 +72,45 @@ func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, err er
 	return removed, nil
 }
 
-// FrameSource is a run of frames, such as a block of a ring.
-type FrameSource interface {
-	// Next reads the next frame into f and returns false when there is none.
-	// What it handed out must stay valid until the source is exhausted.
-	Next(f *capture.Frame) bool
-}
-
 // Count counts all frames of a block. It does not keep any of their bytes.
-func (t *Tally) Count(block FrameSource) {
+func (t *Tally) Count(block *capture.Block) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for block.Next(&t.current) {
-		t.frame(&t.current)
+	t.begin += 1 << 32 // more than a block has places
+	quick, last := uint64(0), 0
+	var f capture.Frame
+	for {
+		data, length, plain, ok := block.Step()
+		if !ok {
+			break
+		}
+		last = block.Place()
+		if plain && !t.walkAll && t.quick(block, data, length) {
+			quick++
+			continue
+		}
+		block.Frame(&f)
+		t.at = t.begin + position(last)
+		t.frame(&f)
 	}
-	t.current = capture.Frame{} // its bytes are the caller's
+	t.frames.Read += quick
+	t.frames.Attributed += quick
+	if last > 0 {
+		t.last = block.TimeAt(last)
+	}
+	for _, l := range t.lanes {
+		t.empty(l, block)
+	}
+	t.lanes = t.lanes[:0]
 	for _, w := range t.touched {
-		w.keep()
+		w.keep(t.begin, block)
 	}
 	t.touched = t.touched[:0]
 }
 
+// frame walks a frame.
 func (t *Tally) frame(f *capture.Frame) {
 	t.frames.Read++
-	t.last = f.Time
 	if f.OtherHost {
 		t.frames.OtherHost++
 		return
@@ -118,7 +139,7 @@ func (t *Tally) frame(f *capture.Frame) {
 	}
 	var inner vxlan.Inner
 	vxlan.WalkInner(f.Data[outer.InnerOffset:outer.InnerEnd], &inner)
-	t.attribute(s, refer(f), &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
+	t.attribute(s, t.refer(f), &outer, &inner, counted{frames: 1, packets: 1, bytes: uint64(outer.InnerLength)})
 }
 
 // other counts a frame that is no stream's.
@@ -224,11 +245,9 @@ func (t *Tally) packets(by *claim, f *frameRef, result match.Result, n counted) 
 		c.firstSeen = f.time
 	}
 	c.lastSeen = f.time
+	c.lastAt = f.at
 	s, w := by.session, by.session.whole
-	if !w.touched {
-		w.touched = true
-		t.touched = append(t.touched, w)
-	}
+	t.touch(w)
 	if s.config.Concealed {
 		w.last = frameRef{}
 		return
@@ -239,6 +258,14 @@ func (t *Tally) packets(by *claim, f *frameRef, result match.Result, n counted) 
 	w.last = *f
 	if result.Verdict == match.Unexpected {
 		w.lastUnexpected = w.last
+	}
+}
+
+// touch notes that frames of this block are to be copied for a session.
+func (t *Tally) touch(w *whole) {
+	if !w.touched {
+		w.touched = true
+		t.touched = append(t.touched, w)
 	}
 }
 
@@ -262,6 +289,7 @@ type counts struct {
 	verdicts                      [match.Verdicts]uint64
 	directions                    [3]uint64
 	firstSeen, lastSeen           int64
+	lastAt                        position // of the frame at lastSeen
 }
 
 // add makes c the sum of both.
@@ -296,25 +324,43 @@ type whole struct {
 	lastCopy, lastUnexpectedCopy frameRef
 }
 
-// frameRef is a frame of the current block, or a copy of one. Of a datagram that the kernel joined
+// frameRef is a frame of the current block, or a copy of one. One without data is only known by its
+// position yet. Of a datagram that the kernel joined
 // behind others data are the headers that they share, and own is its own part: those
 // before it are other sessions' perhaps.
 type frameRef struct {
+	at        position
 	data, own []byte
 	length    int
 	time      int64
 }
 
 // refer refers to a frame, of which no more is kept than what is captured of a plain one.
-func refer(f *capture.Frame) frameRef {
-	return frameRef{data: f.Data[:min(len(f.Data), capture.SnapLength)], length: f.Length, time: f.Time}
+func (t *Tally) refer(f *capture.Frame) frameRef {
+	return newFrameRef(f, t.at)
 }
 
-// keep copies what refers to the block that is about to be released. Where the last packet
+func newFrameRef(f *capture.Frame, at position) frameRef {
+	return frameRef{at: at, data: f.Data[:min(len(f.Data), capture.SnapLength)], length: f.Length, time: f.Time}
+}
+
+// find finds what is known by its position in the block that begins there.
+func (r *frameRef) find(begin position, block *capture.Block) {
+	if r.at == 0 || r.data != nil {
+		return
+	}
+	var f capture.Frame
+	block.FrameAt(int(r.at-begin), &f)
+	*r = newFrameRef(&f, r.at)
+}
+
+// keep copies what refers to the block, which is about to be released. Where the last packet
 // was concealed nothing is left of the one before.
-func (w *whole) keep() {
+func (w *whole) keep(begin position, block *capture.Block) {
+	w.last.find(begin, block)
 	w.lastCopy.copyFrom(&w.last)
-	if w.lastUnexpected.data != nil {
+	if w.lastUnexpected.at != 0 {
+		w.lastUnexpected.find(begin, block)
 		w.lastUnexpectedCopy.copyFrom(&w.lastUnexpected)
 	}
 	w.last, w.lastUnexpected, w.touched = frameRef{}, frameRef{}, false

@@ -1,10 +1,8 @@
 package tally_test
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,18 +18,6 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
-// frames is a block of frames in memory.
-type frames []capture.Frame
-
-func (f *frames) Next(out *capture.Frame) bool {
-	if len(*f) == 0 {
-		return false
-	}
-	*out = (*f)[0]
-	*f = (*f)[1:]
-	return true
-}
-
 // block makes a block of frames, a second apart.
 func block(packets ...[]byte) *frames {
 	var f frames
@@ -41,14 +27,14 @@ func block(packets ...[]byte) *frames {
 	return &f
 }
 
-func newTally(t *testing.T, sessions ...tally.Session) *tally.Tally {
+func newTally(t *testing.T, sessions ...tally.Session) *paths {
 	t.Helper()
-	out := tally.New(vxlan.Port)
+	out := newPaths(t)
 	set(t, out, sessions...)
 	return out
 }
 
-func set(t *testing.T, to *tally.Tally, sessions ...tally.Session) (removed []tally.SessionCounts) {
+func set(t *testing.T, to *paths, sessions ...tally.Session) (removed []tally.SessionCounts) {
 	t.Helper()
 	removed, err := to.SetSessions(sessions)
 	if err != nil {
@@ -57,7 +43,7 @@ func set(t *testing.T, to *tally.Tally, sessions ...tally.Session) (removed []ta
 	return removed
 }
 
-func snapshot(t *testing.T, of *tally.Tally) tally.Snapshot {
+func snapshot(t *testing.T, of *paths) tally.Snapshot {
 	t.Helper()
 	s := of.Snapshot()
 	if err := s.Check(); err != nil {
@@ -76,6 +62,12 @@ func copyFrom(source netip.Addr, vni uint32) []byte {
 var (
 	good    = copyFrom(frametest.SourceAddr, 1)
 	foreign = copyFrom(frametest.ClientAddr, 1)
+	// refusedCopy is one that the walkthrough's filter should not have copied.
+	refusedCopy = func() []byte {
+		p := frametest.Inner("x")
+		p.DestinationPort = 22
+		return frametest.Copy(1, p.Bytes()).Bytes()
+	}()
 )
 
 func at(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
@@ -322,22 +314,38 @@ func TestOnlyTheExactStreamIsASessions(t *testing.T) {
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {
-	counts := newTally(t, walkthrough(1))
-	all := *block(good, foreign, copyFrom(frametest.TargetAddr, 5), frametest.ARP())
-	counts.Count(ptr(all)) // the first copy of a last packet needs memory
-	var b frames
-	if n := testing.AllocsPerRun(100, func() {
-		b = all
-		counts.Count(&b)
-	}); n > 0 {
-		t.Errorf("%v allocations for a block", n)
+	countingAllocatesNothing(t, newTally(t, walkthrough(1)), block(good, foreign, copyFrom(frametest.TargetAddr, 5), frametest.ARP()))
+}
+
+func countingAllocatesNothing(t *testing.T, counts *paths, frames *frames) {
+	t.Helper()
+	full := *frames.ring()
+	for _, path := range []*tally.Tally{counts.fast, counts.walk} {
+		count := func() {
+			block := full
+			path.Count(&block)
+		}
+		for range 2 { // the first copy of a last packet needs memory
+			count()
+		}
+		if n := testing.AllocsPerRun(100, count); n > 0 {
+			t.Errorf("%v allocations for a block", n)
+		}
 	}
 }
 
 func TestSnapshotsAndNewSessionsDoNotDisturbTheCounting(t *testing.T) {
-	counts := newTally(t, walkthrough(1))
-	other := walkthrough(2)
-	other.ID = "other"
+	for name, counts := range map[string]*tally.Tally{"fast": tally.New(vxlan.Port), "walk": tally.NewWithoutFastPath(vxlan.Port)} {
+		t.Run(name, func(t *testing.T) { disturb(t, counts) })
+	}
+}
+
+func disturb(t *testing.T, counts *tally.Tally) {
+	t.Helper()
+	list := []tally.Session{walkthrough(1), named("other", 2)}
+	if _, err := counts.SetSessions(list[:1]); err != nil {
+		t.Fatal(err)
+	}
 	var work sync.WaitGroup
 	stop := make(chan struct{})
 	work.Go(func() {
@@ -347,8 +355,7 @@ func TestSnapshotsAndNewSessionsDoNotDisturbTheCounting(t *testing.T) {
 				return
 			default:
 			}
-			sessions := []tally.Session{walkthrough(1), other}[:1+i%2]
-			if _, err := counts.SetSessions(sessions); err != nil {
+			if _, err := counts.SetSessions(list[:1+i%2]); err != nil {
 				t.Error(err)
 			}
 		}
@@ -367,11 +374,11 @@ func TestSnapshotsAndNewSessionsDoNotDisturbTheCounting(t *testing.T) {
 		}
 	})
 	for range 2000 {
-		counts.Count(block(good, good, foreign))
+		counts.Count(block(good, good, foreign).ring())
 	}
 	close(stop)
 	work.Wait()
-	if s, _ := ptr(snapshot(t, counts)).Session("walkthrough"); s.Accepted != 4000 || s.ForeignSource != 2000 {
+	if s, _ := ptr(counts.Snapshot()).Session("walkthrough"); s.Accepted != 4000 || s.ForeignSource != 2000 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -379,7 +386,7 @@ func TestSnapshotsAndNewSessionsDoNotDisturbTheCounting(t *testing.T) {
 // Whatever arrives, and however it is described, the books balance.
 func TestTheBooksBalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		counts := tally.New(vxlan.Port)
+		counts := newPaths(t)
 		read := 0
 		for range rapid.IntRange(1, 3).Draw(t, "blocks") {
 			sessions := anySessions(t)
@@ -402,43 +409,83 @@ func TestTheBooksBalance(t *testing.T) {
 
 func anyFrame(t *rapid.T) capture.Frame {
 	source := rapid.SampledFrom([]netip.Addr{frametest.SourceAddr, frametest.ClientAddr}).Draw(t, "source")
-	data := copyFrom(source, rapid.Uint32Range(0, 3).Draw(t, "VNI"))
-	for range rapid.IntRange(0, 3).Draw(t, "replaced bytes") {
+	p := frametest.Copy(rapid.Uint32Range(0, 3).Draw(t, "VNI"), anyInner(t))
+	p.Source = source
+	data := p.Bytes()
+	if rapid.Bool().Draw(t, "reserved bits") {
+		copy(data[frametest.AtVXLAN:], []byte{0xff, 0x01, 0xd1, 0xf2, 0, 0})
+	}
+	for range rapid.SampledFrom([]int{0, 0, 0, 1, 3}).Draw(t, "replaced bytes") {
 		data[rapid.IntRange(0, len(data)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
 	}
 	f := capture.Frame{
-		Data: data[:rapid.IntRange(0, len(data)).Draw(t, "captured")], Length: len(data),
+		Data: data, Length: len(data) + rapid.SampledFrom([]int{0, 0, 4}).Draw(t, "padding"), Time: rapid.Int64Range(0, 9).Draw(t, "time"),
 		OtherHost: rapid.IntRange(0, 9).Draw(t, "other host") == 0,
 	}
-	if rapid.Bool().Draw(t, "super-frame") {
+	if rapid.IntRange(0, 3).Draw(t, "cut by the capture") == 0 {
+		f.Data = data[:rapid.IntRange(0, len(data)).Draw(t, "captured")]
+	}
+	if rapid.IntRange(0, 3).Draw(t, "super-frame") == 0 {
 		f.SegmentType = rapid.SampledFrom([]capture.SegmentType{0, 1, 3, 4, 5, 77}).Draw(t, "type")
 		f.SegmentSize = rapid.IntRange(0, 100).Draw(t, "size")
 	}
 	return f
 }
 
-func BenchmarkCount(b *testing.B) {
-	for _, claimants := range []int{1, 2, 8} {
-		b.Run(fmt.Sprintf("claimants=%d", claimants), func(b *testing.B) {
-			sessions := make([]tally.Session, claimants)
-			for i := range sessions {
-				sessions[i] = walkthrough(1)
-				sessions[i].ID = strconv.Itoa(i)
-			}
-			counts := tally.New(vxlan.Port)
-			if _, err := counts.SetSessions(sessions); err != nil {
-				b.Fatal(err)
-			}
-			all, work := make(frames, 1000), new(frames)
-			for i := range all {
-				all[i] = capture.Frame{Data: good, Length: len(good), Time: 1}
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				*work = all
-				counts.Count(work)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/packet")
-		})
+// anyInner is the walkthrough's packet in any direction, or one that its filter refuses, cut perhaps.
+func anyInner(t *rapid.T) []byte {
+	p := frametest.Inner("12345\n")
+	p.Protocol = rapid.SampledFrom([]uint8{6, 6, 17, 1}).Draw(t, "protocol")
+	p.DestinationPort = rapid.SampledFrom([]uint16{1234, 1234, 22}).Draw(t, "port")
+	macs := rapid.SampledFrom([][6]byte{frametest.SourceMAC, frametest.ClientMAC})
+	if rapid.IntRange(0, 3).Draw(t, "other MACs") == 0 {
+		p.SourceMAC, p.DestinationMAC = macs.Draw(t, "from"), macs.Draw(t, "to")
 	}
+	b := p.Bytes()
+	if rapid.IntRange(0, 3).Draw(t, "cut by the mirror") == 0 {
+		b = b[:rapid.IntRange(0, len(b)).Draw(t, "length")]
+	}
+	return b
+}
+
+// All but the first of a source, when its time is noted.
+func TestTheCommonestCopiesGoTheFastWay(t *testing.T) {
+	counting := slices.Clone(good)
+	copy(counting[frametest.AtVXLAN:], []byte{0xff, 0x01, 0xd1, 0xf2})
+	for name, frame := range map[string][]byte{"plain": good, "with reserved bits": counting, "unexpected": refusedCopy} {
+		counts := newTally(t, walkthrough(1))
+		counts.Count(block(frame))
+		first := counts.fast.FastStreams()
+		counts.Count(block(frame))
+		if second := counts.fast.FastStreams(); first != 0 || second != 1 || counts.walk.FastStreams() != 0 {
+			t.Errorf("%s: on the fast way after the first block %d, after the second %d", name, first, second)
+		}
+		snapshot(t, counts)
+	}
+}
+
+// Of every frame, whatever is before and behind it in the block and in the one before.
+func FuzzTheFastPathCountsWhatTheWalkCounts(f *testing.F) {
+	for _, e := range frametest.Corpus() {
+		for _, captured := range []int{len(e.Frame), 88, 87, 40} {
+			f.Add(e.Frame, uint16(captured), uint16(0), uint8(0), uint16(0), false)
+		}
+		f.Add(e.Frame, uint16(len(e.Frame)), uint16(9), uint8(5), uint16(60), false)
+		f.Add(e.Frame, uint16(len(e.Frame)), uint16(9), uint8(1), uint16(20), true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, captured, missing uint16, segments uint8, size uint16, otherHost bool) {
+		if len(data) > 4096 {
+			return
+		}
+		it := capture.Frame{
+			Data: data[:min(int(captured), len(data))], Length: len(data) + int(missing), Time: 2, OtherHost: otherHost,
+			SegmentType: capture.SegmentType(segments &^ 0x80), SegmentSize: int(size),
+		}
+		usual, refused, other := (*block(good))[0], (*block(refusedCopy))[0], (*block(copyFrom(frametest.SourceAddr, 2)))[0]
+		counts := newTally(t, walkthrough(1), named("other", 2), named("shared", 2))
+		for _, b := range []frames{{it}, {it, usual, it}, {usual, it, refused, usual}, {refused, it, usual, other, it}} {
+			counts.Count(&b)
+			snapshot(t, counts)
+		}
+	})
 }

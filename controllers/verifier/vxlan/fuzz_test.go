@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
@@ -183,8 +184,8 @@ func oracleGPE(h [8]byte) bool {
 
 func seed(f *testing.F) {
 	f.Helper()
-	for _, e := range append(streams(), others()...) {
-		f.Add(e.frame)
+	for _, e := range frametest.Corpus() {
+		f.Add(e.Frame)
 	}
 }
 
@@ -219,8 +220,8 @@ func FuzzWalkAgreesWithGopacket(f *testing.F) {
 }
 
 func FuzzWalkOfACutFrameNeverContradictsTheWhole(f *testing.F) {
-	for _, e := range append(streams(), others()...) {
-		f.Add(e.frame, uint16(60))
+	for _, e := range frametest.Corpus() {
+		f.Add(e.Frame, uint16(60))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte, captured uint16) {
 		n := int(captured) % (len(frame) + 1)
@@ -242,9 +243,9 @@ func FuzzWalkOfACutFrameNeverContradictsTheWhole(f *testing.F) {
 // A tag more in front of what a frame carries changes nothing but where it is: the usual frame,
 // which is read by a way of its own, says what every other says.
 func FuzzATagMoreChangesNothing(f *testing.F) {
-	for _, e := range append(streams(), others()...) {
-		f.Add(e.frame, uint16(60), uint16(len(e.frame)))
-		f.Add(e.frame, uint16(len(e.frame)), uint16(0))
+	for _, e := range frametest.Corpus() {
+		f.Add(e.Frame, uint16(60), uint16(len(e.Frame)))
+		f.Add(e.Frame, uint16(len(e.Frame)), uint16(0))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte, captured, wire uint16) {
 		const tag = 4
@@ -275,10 +276,10 @@ func isTag(a, b byte) bool {
 }
 
 func FuzzWalkInnerAgreesWithGopacket(f *testing.F) {
-	for _, e := range streams() {
+	for _, e := range frametest.Streams() {
 		var outer vxlan.Outer
-		vxlan.Walk(e.frame, len(e.frame), vxlan.Port, &outer)
-		f.Add(e.frame[outer.InnerOffset:outer.InnerEnd])
+		vxlan.Walk(e.Frame, len(e.Frame), vxlan.Port, &outer)
+		f.Add(e.Frame[outer.InnerOffset:outer.InnerEnd])
 	}
 	seed(f)
 	f.Fuzz(func(t *testing.T, frame []byte) {

@@ -26,10 +26,10 @@ func TestWhatIsKnownOfAnInnerFrame(t *testing.T) {
 	plain := tcp.Bytes()
 	later, first, icmp, tagged, options := tcp, tcp, tcp, tcp, tcp
 	later.FragmentOffset, first.More, icmp.Protocol, tagged.VLANs, options.Options = 3, true, 1, []uint16{1, 2}, 10
-	six := inner6(hopByHop, destination, routing, auth).Bytes()
+	six := inner6(frametest.HopByHop, frametest.DestinationOptions, frametest.Routing, frametest.Authentication).Bytes()
 	many := make([]frametest.Extension, 9)
 	for i := range many {
-		many[i] = destination
+		many[i] = frametest.DestinationOptions
 	}
 	whole := summary{vxlan.IPv4, true, true, true, true, false, false}
 	six4 := summary{vxlan.IPv6, true, true, true, true, false, false}
@@ -56,9 +56,9 @@ func TestWhatIsKnownOfAnInnerFrame(t *testing.T) {
 		"IPv6 with extension headers":                {six, six4},
 		"IPv6 cut in an extension header":            {six[:70], summary{vxlan.IPv6, true, true, false, false, false, false}},
 		"IPv6 cut in the fixed header":               {six[:53], summary{vxlan.IPv6, true, false, false, false, false, false}},
-		"an IPv6 first fragment":                     {inner6(firstPiece).Bytes(), summary{vxlan.IPv6, true, true, true, true, true, false}},
-		"an IPv6 later fragment":                     {inner6(laterPiece).Bytes(), summary{vxlan.IPv6, true, true, true, false, true, true}},
-		"an IPv6 later fragment of unknown protocol": {edit(inner6(laterPiece).Bytes(), 54, 60), summary{vxlan.IPv6, true, true, false, false, true, true}},
+		"an IPv6 first fragment":                     {inner6(frametest.FirstPiece).Bytes(), summary{vxlan.IPv6, true, true, true, true, true, false}},
+		"an IPv6 later fragment":                     {inner6(frametest.LaterPiece).Bytes(), summary{vxlan.IPv6, true, true, true, false, true, true}},
+		"an IPv6 later fragment of unknown protocol": {edit(inner6(frametest.LaterPiece).Bytes(), 54, 60), summary{vxlan.IPv6, true, true, false, false, true, true}},
 		"too many IPv6 extension headers":            {inner6(many...).Bytes(), summary{vxlan.BadInner, true, true, false, false, false, false}},
 		"version 6 under the type of IPv4":           {edit(plain, 14, 0x65), summary{vxlan.BadInner, true, false, false, false, false, false}},
 		"version 4 under the type of IPv6":           {edit(six, 14, 0x45), summary{vxlan.BadInner, true, false, false, false, false, false}},
@@ -145,12 +145,12 @@ func TestACopyIsTruncatedWhenItsIPPacketIsLongerThanWhatTheMirrorSent(t *testing
 
 // Fewer bytes never say more, and never anything else.
 func TestEveryPrefixOfAnInnerFrameAgreesWithTheWhole(t *testing.T) {
-	for _, e := range streams() {
+	for _, e := range frametest.Streams() {
 		var outer vxlan.Outer
-		vxlan.Walk(e.frame, len(e.frame), vxlan.Port, &outer)
-		frame := e.frame[outer.InnerOffset:outer.InnerEnd]
+		vxlan.Walk(e.Frame, len(e.Frame), vxlan.Port, &outer)
+		frame := e.Frame[outer.InnerOffset:outer.InnerEnd]
 		whole, _ := walkInner(frame)
-		t.Run(e.name, func(t *testing.T) {
+		t.Run(e.Name, func(t *testing.T) {
 			for n := 1; n < len(frame); n++ {
 				p, _ := walkInner(append(make([]byte, 0, n), frame[:n]...))
 				switch {

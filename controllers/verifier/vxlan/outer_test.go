@@ -12,11 +12,11 @@ import (
 )
 
 func TestEachFrameHasItsClass(t *testing.T) {
-	for _, e := range append(streams(), others()...) {
-		t.Run(e.name, func(t *testing.T) {
+	for _, e := range frametest.Corpus() {
+		t.Run(e.Name, func(t *testing.T) {
 			var outer vxlan.Outer
-			if got := vxlan.Walk(e.frame, len(e.frame), vxlan.Port, &outer); got != e.class {
-				t.Errorf("class %s, want %s: %x", got, e.class, e.frame)
+			if got := vxlan.Walk(e.Frame, len(e.Frame), vxlan.Port, &outer); got.String() != e.Class {
+				t.Errorf("class %s, want %s: %x", got, e.Class, e.Frame)
 			}
 		})
 	}
@@ -142,14 +142,14 @@ func TestAMappedAddressIsNotTheIPv4Address(t *testing.T) {
 // prove, and never read more than is there: the copy of the bytes is exactly
 // as long as the prefix, so that a read beyond would panic.
 func TestEveryPrefixIsReadWithinItsBytes(t *testing.T) {
-	for _, e := range append(streams(), others()...) {
-		t.Run(e.name, func(t *testing.T) {
-			for n := range e.frame {
-				prefix := append(make([]byte, 0, n), e.frame[:n]...)
+	for _, e := range frametest.Corpus() {
+		t.Run(e.Name, func(t *testing.T) {
+			for n := range e.Frame {
+				prefix := append(make([]byte, 0, n), e.Frame[:n]...)
 				var outer vxlan.Outer
-				class := vxlan.Walk(prefix, len(e.frame), vxlan.Port, &outer)
-				if class != e.class && class != vxlan.Cut {
-					t.Errorf("%d of %d bytes captured: class %s, the whole is %s", n, len(e.frame), class, e.class)
+				class := vxlan.Walk(prefix, len(e.Frame), vxlan.Port, &outer)
+				if class.String() != e.Class && class != vxlan.Cut {
+					t.Errorf("%d of %d bytes captured: class %s, the whole is %s", n, len(e.Frame), class, e.Class)
 				}
 				if class == vxlan.Stream {
 					var inner vxlan.Inner
@@ -207,15 +207,15 @@ func TestGluedDatagramsAreFoundOneByOne(t *testing.T) {
 }
 
 func TestTheWalkDoesNotAllocate(t *testing.T) {
-	for _, e := range append(streams(), others()...) {
+	for _, e := range frametest.Corpus() {
 		var outer vxlan.Outer
 		var inner vxlan.Inner
 		if n := testing.AllocsPerRun(10, func() {
-			if vxlan.Walk(e.frame, len(e.frame), vxlan.Port, &outer) == vxlan.Stream {
-				vxlan.WalkInner(e.frame[outer.InnerOffset:outer.InnerEnd], &inner)
+			if vxlan.Walk(e.Frame, len(e.Frame), vxlan.Port, &outer) == vxlan.Stream {
+				vxlan.WalkInner(e.Frame[outer.InnerOffset:outer.InnerEnd], &inner)
 			}
 		}); n != 0 {
-			t.Errorf("%s: %v allocations", e.name, n)
+			t.Errorf("%s: %v allocations", e.Name, n)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -34,10 +36,12 @@ func (r Row) Missed() bool {
 
 func (r Row) goal() string {
 	switch {
+	case r.AtMost != 0 && r.AtMost == r.AtLeast:
+		return "exactly " + figure(r.AtMost)
 	case r.AtMost != 0:
-		return fmt.Sprintf("at most %g", r.AtMost)
+		return "at most " + figure(r.AtMost)
 	case r.AtLeast != 0:
-		return fmt.Sprintf("at least %g", r.AtLeast)
+		return "at least " + figure(r.AtLeast)
 	default:
 		return "-"
 	}
@@ -56,12 +60,20 @@ func (r Row) verdict() string {
 	}
 }
 
+// figure writes a number with four digits at least, and whole where it is large.
+func figure(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
 // Print writes the table.
 func Print(w io.Writer, rows []Row) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "what\tvalue\tunit\tgoal\t")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%.4g\t%s\t%s\t%s\n", r.What, r.Value, r.Unit, r.goal(), r.verdict())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.What, figure(r.Value), r.Unit, r.goal(), r.verdict())
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the table: %w", err)
@@ -75,7 +87,7 @@ func Err(rows []Row, countsAlone bool) error {
 	var errs []error
 	for _, r := range rows {
 		if r.Missed() && (r.Count || !countsAlone) {
-			errs = append(errs, fmt.Errorf("%s: %.4g %s, the goal is %s %s", r.What, r.Value, r.Unit, r.goal(), r.Void))
+			errs = append(errs, fmt.Errorf("%s: %s %s, the goal is %s %s", r.What, figure(r.Value), r.Unit, r.goal(), r.Void))
 		}
 	}
 	return errors.Join(errs...)

@@ -13,6 +13,7 @@ var rows = []result.Row{
 	{What: "full speed", Value: 0.07, Unit: "us/packet", AtMost: 0.06},
 	{What: "faster than printing", Value: 61, Unit: "x", AtLeast: 60},
 	{What: "ring drained unread", Value: 0.02, Unit: "us/packet"},
+	{What: "copies", Value: 2_000_000, Unit: "of 2000000", AtLeast: 2_000_000, AtMost: 2_000_000, Count: true},
 	{What: "at 50 k", Value: 0.1, Unit: "us/packet", AtMost: 0.12, Void: "3 packets are missing"},
 }
 
@@ -22,13 +23,14 @@ func TestATableShowsEachFigureBesideItsGoal(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `
-what                       value  unit       goal          
-calls to converge          3231   calls      at most 3391  ok
-reads in the steady state  2      reads      at most 0.5   MISSED
-full speed                 0.07   us/packet  at most 0.06  MISSED
-faster than printing       61     x          at least 60   ok
-ring drained unread        0.02   us/packet  -             
-at 50 k                    0.1    us/packet  at most 0.12  void: 3 packets are missing
+what                       value    unit        goal             
+calls to converge          3231     calls       at most 3391     ok
+reads in the steady state  2        reads       at most 0.5      MISSED
+full speed                 0.07     us/packet   at most 0.06     MISSED
+faster than printing       61       x           at least 60      ok
+ring drained unread        0.02     us/packet   -                
+copies                     2000000  of 2000000  exactly 2000000  ok
+at 50 k                    0.1      us/packet   at most 0.12     void: 3 packets are missing
 `
 	if got := "\n" + out.String(); got != want {
 		t.Errorf("got%s\nwant%s", got, want)

@@ -82,6 +82,11 @@ func WithTiming(t lifecycle.Timing) Setting { return func(s *settings) { s.timin
 // WithDeadline bounds a call to the cloud.
 func WithDeadline(d time.Duration) Setting { return func(s *settings) { s.cloud.Deadline = d } }
 
+// WithCalls bounds the calls to an account, which are not by default.
+func WithCalls(perSecond float64, burst int) Setting {
+	return func(s *settings) { s.cloud.CallsPerSecond, s.cloud.Burst = perSecond, burst }
+}
+
 // WithEndpoints lets Secrets name these servers too, beside the World's own cloud.
 func WithEndpoints(origins ...string) Setting {
 	return func(s *settings) { s.rules.Endpoints.Allowed = append(s.rules.Endpoints.Allowed, origins...) }

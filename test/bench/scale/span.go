@@ -1,0 +1,84 @@
+package scale
+
+import (
+	"context"
+	"time"
+
+	"vpcmirror.io/operator/test/bench/proc"
+)
+
+// span is what the manager does and uses from its beginning to its end.
+type span struct {
+	t         *trial
+	began     time.Time
+	cpu       *proc.Between
+	calls     calls
+	looks     float64
+	allocated float64
+}
+
+// spent is what happened in a span.
+type spent struct {
+	calls     calls    // to the cloud
+	requests  requests // to the API server
+	looks     float64
+	allocated float64 // MiB
+	cpu       time.Duration
+	percent   float64 // of a core
+	took      time.Duration
+}
+
+// begin begins a span.
+func (t *trial) begin(ctx context.Context) (*span, error) {
+	now, err := t.cloud.stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.audit.next(); err != nil {
+		return nil, err
+	}
+	f, err := t.manager.figures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cpu, err := proc.Begin(t.manager.process.PID)
+	return &span{t: t, began: time.Now(), cpu: cpu, calls: now.Operations, looks: f.looks, allocated: f.allocated}, err
+}
+
+// fresh is a span that began with the manager's process.
+func (t *trial) fresh(before calls) *span {
+	return &span{t: t, began: time.Now(), cpu: proc.New(t.manager.process.PID), calls: before}
+}
+
+// end returns what happened since its beginning.
+func (s *span) end(ctx context.Context) (spent, error) {
+	var out spent
+	var err error
+	if out.cpu, out.percent, err = s.cpu.Next(); err != nil {
+		return out, err
+	}
+	out.took = time.Since(s.began)
+	now, err := s.t.cloud.stats(ctx)
+	if err != nil {
+		return out, err
+	}
+	f, err := s.t.manager.figures(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.calls, out.looks, out.allocated = now.Operations.since(s.calls), f.looks-s.looks, (f.allocated-s.allocated)/(1<<20)
+	out.requests, err = s.t.audit.next()
+	return out, err
+}
+
+// pass is a span of so long.
+func (t *trial) pass(ctx context.Context, d time.Duration) (spent, error) {
+	s, err := t.begin(ctx)
+	if err != nil {
+		return spent{}, err
+	}
+	if err := pause(ctx, d); err != nil {
+		return spent{}, err
+	}
+	return s.end(ctx)
+}
