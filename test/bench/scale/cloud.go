@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"vpcmirror.io/operator/test/demo/process"
 )
 
 // callTime is how long the cloud takes to answer.
@@ -18,8 +16,7 @@ const callTime = 20 * time.Millisecond
 
 // cloud is the simulated cloud, as a process.
 type cloud struct {
-	process *process.Process
-	url     string
+	url string
 }
 
 // stats is what it says of itself.

@@ -88,7 +88,7 @@ func (t *trial) row(r result.Row) {
 func (t *trial) run(ctx context.Context, o Options, out io.Writer) (err error) {
 	began := time.Now()
 	t.stage, err = newStage(ctx, o, t.layout, t.name, out)
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	if err != nil {
 		return err
 	}
