@@ -80,11 +80,9 @@ func run(ctx context.Context, o options) error {
 		LeaseDuration:                       &o.leaseDuration,
 		RenewDeadline:                       &o.renewDeadline,
 		RetryPeriod:                         &o.retryPeriod,
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
-		}},
-		Cache:      cached(o.verifierNamespace),
-		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
+		NewClient:                           lifecycle.NewClient,
+		Cache:                               cached(o.verifierNamespace),
+		Controller:                          config.Controller{ReconciliationTimeout: reconcileTimeout},
 	})
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)
@@ -126,10 +124,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err != nil {
 		return err
 	}
+	secrets := credentials.NewSecrets(mgr.GetAPIReader(), time.Now)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own, rules),
+		Clients:   credentials.NewProvider(secrets, factory.New, own, rules),
+		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
 		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},

@@ -89,6 +89,9 @@ func bench(ctx context.Context, only string, c common, out io.Writer) error {
 		}
 	}
 	fmt.Fprintln(out)
+	if c.quick {
+		fmt.Fprintln(out, "A short run: counts alone decide about its success. The other figures show that measuring works, not how fast anything is.")
+	}
 	errs = append(errs, result.Print(out, rows), result.Err(rows, c.quick))
 	return errors.Join(errs...)
 }

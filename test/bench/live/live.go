@@ -44,7 +44,7 @@ func (o *Options) setDefaults() error {
 	}
 	switch {
 	case os.Geteuid() != 0:
-		return errors.New(`it makes network namespaces, which needs root: sudo env "PATH=$PATH" make bench, or leave it out with --only`)
+		return errors.New(`it makes network namespaces, which needs root: sudo env "PATH=$PATH" make bench; or leave it out with --only`)
 	case runtime.NumCPU() < 2:
 		return errors.New("sender and reader each need a core, and this machine has one: leave it out with --only")
 	}
@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options, out io.Writer) ([]result.Row, error) {
 			for i := range readers {
 				// Each run begins with another reader: what an earlier one left behind hits all.
 				c := all.at(rate, readers[(i+run)%len(readers)])
-				if err := c.fill(ctx, l, out); err != nil {
+				if err := c.fill(ctx, l.measure, out); err != nil {
 					return nil, err
 				}
 			}

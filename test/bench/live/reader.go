@@ -115,7 +115,7 @@ func startReader(ctx context.Context, r reader, self string, on *side) (*running
 }
 
 // patience bounds the wait for something that takes milliseconds on an idle machine.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // line waits for a line that is wanted.
 func (r *running) line(ctx context.Context, wanted func(string) bool) (string, error) {

@@ -1,6 +1,9 @@
 package live
 
 import (
+	"context"
+	"errors"
+	"io"
 	"testing"
 	"time"
 
@@ -89,6 +92,49 @@ func TestACellIsVoidUnlessMostOfItsRoundsStand(t *testing.T) {
 		if got := c.void(3); got != test.void {
 			t.Errorf("%s: %q, want %q", name, got, test.void)
 		}
+	}
+}
+
+func TestADisturbedRoundIsPlayedOnceMoreAndACellThatNeverStandsIsGivenUp(t *testing.T) {
+	drop := good(100_000, counting)
+	drop.books = books{Counted: 999, Drops: 1}
+	whole, failed := good(100_000, counting), errors.New("the reader did not start")
+	type answer struct {
+		round round
+		err   error
+	}
+	for name, test := range map[string]struct {
+		answers []answer
+		played  int // in two runs
+		void    string
+	}{
+		"whole":             {[]answer{{round: whole}}, 2, ""},
+		"dropped once":      {[]answer{{round: drop}, {round: whole}, {round: whole}}, 3, ""},
+		"failed once":       {[]answer{{err: failed}, {round: whole}, {round: whole}}, 3, ""},
+		"dropped always":    {[]answer{{round: drop}}, mostVoids, "1 of 1000 frames were dropped"},
+		"failed always":     {[]answer{{err: failed}}, mostVoids, "the reader did not start"},
+		"dropped the later": {[]answer{{round: whole}, {round: drop}}, 3, "1 of 1000 frames were dropped"},
+	} {
+		c, played := cell{rate: 100_000, reader: counting}, 0
+		measure := func(context.Context, int, reader) (round, error) {
+			a := test.answers[min(played, len(test.answers)-1)]
+			played++
+			return a.round, a.err
+		}
+		for range 2 {
+			if err := c.fill(t.Context(), measure, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.void(2); played != test.played || got != test.void {
+			t.Errorf("%s: played %d times, void %q, want %d and %q", name, played, got, test.played, test.void)
+		}
+	}
+}
+
+func TestWhereTheVerifierWasNeverMeasuredItsBooksAreVoid(t *testing.T) {
+	if row := newCells([]int{full}).rows(1)[0]; row.Void != "no frame was read" || !row.Missed() {
+		t.Errorf("%+v", row)
 	}
 }
 

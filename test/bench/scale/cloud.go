@@ -66,6 +66,22 @@ func (c calls) only(prefixes ...string) calls {
 	return out
 }
 
+// write is an entry of its journal.
+type write struct {
+	Time      time.Time `json:"time"` // when it was answered
+	Operation string    `json:"operation"`
+	Body      string    `json:"body"`
+}
+
+// writes are those after an entry.
+func (c *cloud) writes(ctx context.Context, since uint64) ([]write, error) {
+	var answer struct {
+		Entries []write `json:"entries"`
+	}
+	err := c.control(ctx, http.MethodGet, fmt.Sprintf("journal?writes=true&since=%d", since), "", &answer)
+	return answer.Entries, err
+}
+
 func (c *cloud) stats(ctx context.Context) (stats, error) {
 	var s stats
 	err := c.control(ctx, http.MethodGet, "stats", "", &s)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coordinationac "k8s.io/client-go/applyconfigurations/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -31,11 +32,47 @@ func each(ctx context.Context, n int, do func(ctx context.Context, n int) error)
 	return group.Wait()
 }
 
-// join makes the nodes of the cluster.
+// join makes the nodes of the cluster, and leases of the verifiers on those with targets, which are
+// renewed until the end.
 func (s *stage) join(ctx context.Context) error {
 	err := each(ctx, s.nodes, func(ctx context.Context, n int) error { return s.api.Create(ctx, s.node(n)) })
 	if err != nil {
 		return fmt.Errorf("make the nodes: %w", err)
+	}
+	if err := s.renew(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	s.later(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+	go func() {
+		defer close(done)
+		for pause(ctx, leaseDuration/3) == nil {
+			if err := s.renew(ctx); err != nil && ctx.Err() == nil {
+				s.say("%v", err)
+			}
+		}
+	}()
+	return nil
+}
+
+const leaseDuration = 40 * time.Second
+
+func (s *stage) renew(ctx context.Context) error {
+	err := each(ctx, s.hosts(), func(ctx context.Context, n int) error {
+		node := nodeName(n)
+		lease := coordinationac.Lease(v1alpha1.LeaseName(node), systemNamespace).
+			WithLabels(map[string]string{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}).
+			WithSpec(coordinationac.LeaseSpec().WithHolderIdentity(node).
+				WithLeaseDurationSeconds(int32(leaseDuration / time.Second)).WithRenewTime(metav1.NowMicro()))
+		return s.api.Apply(ctx, lease, client.FieldOwner(v1alpha1.VerifierName(node)), client.ForceOwnership)
+	})
+	if err != nil {
+		return fmt.Errorf("renew the verifiers' leases: %w", err)
 	}
 	return nil
 }

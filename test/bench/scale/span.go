@@ -11,7 +11,7 @@ import (
 type span struct {
 	t         *trial
 	began     time.Time
-	cpu       *proc.Between
+	cpu       *proc.Meter
 	calls     calls
 	looks     float64
 	allocated float64
@@ -52,9 +52,19 @@ func (t *trial) fresh(before calls) *span {
 
 // end returns what happened since its beginning.
 func (s *span) end(ctx context.Context) (spent, error) {
+	out, err := s.peek(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.requests, err = s.t.audit.next()
+	return out, err
+}
+
+// peek is end without the requests to the API server, for a span that goes on.
+func (s *span) peek(ctx context.Context) (spent, error) {
 	var out spent
 	var err error
-	if out.cpu, out.percent, err = s.cpu.Next(); err != nil {
+	if out.cpu, out.percent, err = s.cpu.Used(); err != nil {
 		return out, err
 	}
 	out.took = time.Since(s.began)
@@ -67,8 +77,7 @@ func (s *span) end(ctx context.Context) (spent, error) {
 		return out, err
 	}
 	out.calls, out.looks, out.allocated = now.Operations.since(s.calls), f.looks-s.looks, (f.allocated-s.allocated)/(1<<20)
-	out.requests, err = s.t.audit.next()
-	return out, err
+	return out, nil
 }
 
 // pass is a span of so long.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +27,7 @@ import (
 type stage struct {
 	layout
 	options Options
+	name    string
 	out     io.Writer
 	folder  string
 	book    *process.Book
@@ -40,8 +40,8 @@ type stage struct {
 }
 
 // newStage starts everything but the manager. close ends it all, also after an error.
-func newStage(ctx context.Context, o Options, l layout, out io.Writer) (*stage, error) {
-	s := &stage{layout: l, options: o, out: out}
+func newStage(ctx context.Context, o Options, l layout, name string, out io.Writer) (*stage, error) {
+	s := &stage{layout: l, options: o, name: name, out: out}
 	var err error
 	if s.folder, err = os.MkdirTemp("", "vpcmirror-scale-"); err != nil {
 		return s, fmt.Errorf("make a folder for the benchmark: %w", err)
@@ -165,12 +165,17 @@ func (s *stage) prepare(ctx context.Context) error {
 	return err
 }
 
+func (s *stage) stopManager() error {
+	if s.manager == nil {
+		return nil
+	}
+	return s.manager.process.Stop()
+}
+
 // startManager starts the manager, or starts it anew, and returns when its caches are filled.
 func (s *stage) startManager(ctx context.Context, with settings) error {
-	if s.manager != nil {
-		if err := s.manager.process.Stop(); err != nil {
-			return err
-		}
+	if err := s.stopManager(); err != nil {
+		return err
 	}
 	health, err := freeAddress()
 	if err != nil {
@@ -244,5 +249,5 @@ func freeAddress() (string, error) {
 
 // say tells what goes on.
 func (s *stage) say(format string, args ...any) {
-	fmt.Fprintln(s.out, strings.TrimRight(fmt.Sprintf("%6d sessions: "+format, append([]any{s.sessions}, args...)...), "\n"))
+	fmt.Fprintf(s.out, "%s: "+format+"\n", append([]any{s.name}, args...)...)
 }
