@@ -152,8 +152,13 @@ func (t *trial) copyOf(ctx context.Context, m *model, n int) (seed.Object, error
 	mac := func(kind, n int) string {
 		return fmt.Sprintf("fa:16:3f:%02x:%02x:%02x", kind<<4|n>>16, n>>8&0xff, n&0xff)
 	}
+	placed := fmt.Sprintf(`,"nodeName":%q`, nodeName(0))
+	stays := placed
+	if t.hostOf(target)*targetsPerNode != target {
+		stays = "" // a node has the address of its first target
+	}
 	pairs := []string{
-		"session-0", fmt.Sprintf("session-%d", n), "filter-0", m.filterOf(n).Name, modelUID, uid, modelUID[:8], uid[:8], // the name in the cloud ends so
+		placed, strings.ReplaceAll(stays, nodeName(0), nodeName(t.hostOf(target))), "session-0", fmt.Sprintf("session-%d", n), "filter-0", m.filterOf(n).Name, modelUID, uid, modelUID[:8], uid[:8], // the name in the cloud ends so
 		id(kindSource, 0), id(kindSource, n), id(kindTarget, 0), id(kindTarget, target),
 		m.filterOf(0).Status.ID, m.filterOf(n).Status.ID,
 		v1alpha1.VerifierName(nodeName(0)), v1alpha1.VerifierName(nodeName(t.hostOf(target))), nodeName(0), nodeName(t.hostOf(target)),
