@@ -14,7 +14,7 @@ func TestASessionWaitsForRoomWhileItHasNoneOrMayBeAboutToFindNone(t *testing.T) 
 	because := func(reason string) func(*v1alpha1.MirrorSession) {
 		return func(s *v1alpha1.MirrorSession) {
 			s.Status.ObservedGeneration = s.Generation
-			s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason}}
+			s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, ObservedGeneration: s.Generation}}
 		}
 	}
 	for name, c := range map[string]struct {
