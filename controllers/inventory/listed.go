@@ -57,6 +57,13 @@ func (l *Listed[T]) All() []T {
 	return l.all
 }
 
+// Len is how many objects there are.
+func (l *Listed[T]) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.items)
+}
+
 // ByID returns the object that has an ID.
 func (l *Listed[T]) ByID(id string) (one T, ok bool) {
 	l.mu.Lock()

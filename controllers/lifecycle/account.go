@@ -80,9 +80,10 @@ func (s *Scope) Connect(ctx context.Context) error {
 }
 
 // enter takes a worker for the object among those of its server.
-func (s *Scope) enter(server string) error {
-	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server,
+func (s *Scope) enter(server string) (err error) {
+	s.waited, err = s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server,
 		Precedence{Urgent: s.urgency() == cloud.Edited, Created: s.Object.GetCreationTimestamp().Time})
+	return err
 }
 
 func (s *Scope) lane() *Lane {

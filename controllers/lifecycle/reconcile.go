@@ -31,6 +31,16 @@ type Kind interface {
 
 // Reconcile goes once through the life of the object, which was just read.
 func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
+	return byItself(s.reconcile(ctx, k))
+}
+
+// byItself lets what comes back by itself go after all that somebody waits for.
+func byItself(result ctrl.Result, err error) (ctrl.Result, error) {
+	result.Priority = new(PriorityByItself)
+	return result, err
+}
+
+func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	ctx = cloud.WithUrgency(ctx, s.urgency())
 	if !s.Object.GetDeletionTimestamp().IsZero() {
 		return s.finalize(ctx, k)
@@ -67,10 +77,17 @@ func (s *Scope) urgency() cloud.Urgency {
 	return cloud.Routine
 }
 
+// unobserved is how long an object waits for a worker of its server before what is observed goes on
+// without one. Where many come at once, as in a resync, nearly all of them wait for less.
+const unobserved = 2 * time.Second
+
 // waiting ends the reconcile of an object whose server has no worker free, and which is woken
 // when one is: what the conditions about the cloud say is as it was. What is observed goes on
-// meanwhile, and asks nothing of the server.
+// where that takes longer, and asks nothing of the server.
 func (s *Scope) waiting(ctx context.Context, k Kind) (ctrl.Result, error) {
+	if !s.waited {
+		return ctrl.Result{RequeueAfter: unobserved}, nil
+	}
 	again := k.Observe(ctx)
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
@@ -102,7 +119,7 @@ func (s *Scope) noteUnanswered(err error) {
 func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
 	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && status.IsSynced(s.Object) {
-		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(until).RequeueAfter)
+		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(s.Object, until).RequeueAfter)
 	}
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner

@@ -118,6 +118,9 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 			}
 			services = New(options)
 			same(t, "the first look", error(nil), services.NewScope(f).sync(t.Context(), refusing{}), cmpopts.EquateErrors())
+			if c.edit != nil {
+				c.edit(f)
+			}
 			if c.rotated {
 				secret.Data = map[string][]byte{"accessKey": []byte("another")}
 				if err := server.Update(t.Context(), secret); err != nil {

@@ -113,6 +113,8 @@ type Scope struct {
 	// that is later than the steady state asks for; zero for no such reason.
 	NotBefore time.Time
 
+	// waited is true where the object waited for a worker of its server before this reconcile.
+	waited  bool
 	arrived arrival
 }
 

@@ -39,6 +39,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByWait, func(o client.Object) []string { return indexed(o, waitsOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, prioritiesOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByVNI, func(o client.Object) []string { return indexed(o, vnisOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByChoice, func(o client.Object) []string { return indexed(o, choiceOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByUID, func(o client.Object) []string { return []string{string(o.GetUID())} }},
 	} {
 		if err := indexer.IndexField(ctx, index.kind, index.name, index.values); err != nil {

@@ -4,78 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/lru"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
-
-// reservations are the numbers that were chosen a short time ago, by account: what the lists
-// of the cloud may not show yet. The zero value is ready.
-type reservations struct {
-	mu        sync.Mutex
-	byAccount map[cloud.Account]map[types.UID]reservation
-	swept     time.Time
-}
-
-type reservation struct {
-	plan.Reservation
-	until time.Time
-}
-
-// choose lets one session choose at a time; nobody is asked anything meanwhile.
-func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.byAccount == nil {
-		r.byAccount = make(map[cloud.Account]map[types.UID]reservation)
-	}
-	valid := r.byAccount[in.Account]
-	if valid == nil {
-		valid = make(map[types.UID]reservation)
-	}
-	for uid, reserved := range valid {
-		if now.After(reserved.until) {
-			delete(valid, uid)
-			continue
-		}
-		in.Reserved = append(in.Reserved, reserved.Reservation)
-	}
-	r.sweep(now)
-	n, reserve, err := plan.ChooseNumbers(in)
-	for _, reserved := range reserve {
-		valid[reserved.UID] = reservation{reserved, now.Add(reservedFor)}
-		r.byAccount[in.Account] = valid
-	}
-	return n, err
-}
-
-// sweep drops the accounts of which nothing is reserved any more, once a minute at most.
-func (r *reservations) sweep(now time.Time) {
-	if now.Before(r.swept.Add(reservedFor)) {
-		return
-	}
-	r.swept = now
-	for account, all := range r.byAccount {
-		if !slices.ContainsFunc(slices.Collect(maps.Values(all)), func(v reservation) bool { return !now.After(v.until) }) {
-			delete(r.byAccount, account)
-		}
-	}
-}
-
-// reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
-const reservedFor = time.Minute
 
 // numbersAge is how much older than what a session asks for a list of the cloud's sessions may be
 // when numbers are chosen from it: sessions of others count too, and for a VNI the cloud itself
@@ -146,14 +84,11 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput, fresh time.Tim
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
 		return plan.Numbers{}, fmt.Errorf("list the sessions to choose a priority and a VNI: %w", err)
 	}
-	var others v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here.
-	if err := s.Client.List(ctx, &others, client.UnsafeDisableDeepCopy); err != nil {
-		return plan.Numbers{}, fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
-	}
-	in.Others = others.Items
-	chosen, err := s.reconciler.reserved.choose(in, s.Clock())
+	others := &cachedClaims{ctx: ctx, client: s.Client, uid: s.session.UID}
+	chosen, err := s.reconciler.reserved.choose(in, others, s.Came(), s.Clock())
 	switch {
+	case others.failed != nil:
+		return plan.Numbers{}, others.failed
 	case errors.Is(err, plan.ErrNoPriority):
 		return chosen, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "%s: delete sessions that are not needed", err)
 	case errors.Is(err, plan.ErrNoVNI):
@@ -184,53 +119,6 @@ func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
 	}
 	s.leftover[other.ID] = true
 	return nil
-}
-
-// exists reports whether there is a MirrorSession with the UID. Where the cache has none, which may be
-// behind, the API server is asked, once: a UID never comes again.
-func (s *scope) exists(ctx context.Context, uid types.UID) (bool, error) {
-	var cached v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here.
-	err := s.Client.List(ctx, &cached, client.MatchingFields{sessionsByUID: string(uid)}, client.UnsafeDisableDeepCopy)
-	if err != nil || len(cached.Items) > 0 {
-		return len(cached.Items) > 0, err
-	}
-	gone := &s.reconciler.gone
-	if gone.has(uid) {
-		return false, nil
-	}
-	// No index of the API server finds a UID. Of all that it has the metadata are enough.
-	var all metav1.PartialObjectMetadataList
-	all.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSessionList"))
-	if err := s.Reader.List(ctx, &all); err != nil {
-		return false, err
-	}
-	if slices.ContainsFunc(all.Items, func(o metav1.PartialObjectMetadata) bool { return o.UID == uid }) {
-		return true, nil
-	}
-	gone.add(uid)
-	return false, nil
-}
-
-// uids are some that are remembered. The zero value is ready.
-type uids struct {
-	once sync.Once
-	all  *lru.Cache
-}
-
-// rememberedUIDs is of how many objects that are gone is remembered that they are.
-const rememberedUIDs = 1024
-
-func (u *uids) cache() *lru.Cache {
-	u.once.Do(func() { u.all = lru.New(rememberedUIDs) })
-	return u.all
-}
-
-func (u *uids) add(uid types.UID) { u.cache().Add(uid, true) }
-
-func (u *uids) has(uid types.UID) bool {
-	_, has := u.cache().Get(uid)
-	return has
 }
 
 // holding returns the session that has the priority which the spec names, where another

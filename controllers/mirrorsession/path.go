@@ -34,8 +34,11 @@ func (s *scope) expectCopies(ctx context.Context) {
 	known.Movement = memo.movement.Next(known)
 	memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
 	if memo.edges.due(s.began) {
-		memo.edges = memo.edges.asked(s.began, s.Resync)
-		s.NotBefore = s.began.Add(-edgeAge)
+		s.edgeIn = s.reconciler.observed.round(s.Cloud.Account(), s.Inventory.Calls(s.Cloud), s.began)
+		if s.edgeIn == 0 {
+			memo.edges = memo.edges.asked(s.began, s.Resync)
+			s.NotBefore = s.began.Add(-edgeAge)
+		}
 	}
 	s.reconciler.observed.keep(s.session, memo)
 }

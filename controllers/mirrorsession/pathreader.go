@@ -178,16 +178,25 @@ func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
 
 // listed is the list of all interfaces, as far as it is needed for some.
 func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[*cloud.Interfaces] {
-	unseen := slices.ContainsFunc(ids, func(id string) bool { _, seen := r.seen[id]; return !seen && id != "" })
-	if !unseen && !r.edge() {
+	unseen := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, seen := r.seen[id]; return seen || id == "" })
+	if len(unseen) == 0 && !r.edge() {
 		return diagnosis.Answer[*cloud.Interfaces]{}
 	}
+	age := time.Duration(changedAge)
+	if !slices.ContainsFunc(unseen, func(id string) bool { return !saidGone(r.before, id) }) {
+		age = max(age, roundGap(r.Inventory.Calls(r.Cloud))) // thousands of them must not cost a list each time
+	}
 	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (*cloud.Interfaces, error) {
-		if latest := r.began.Add(-changedAge); unseen && since.Before(latest) {
-			since = latest // what could not be resolved may be gone since a while ago
+		if len(unseen) > 0 {
+			since = later(since, r.began.Add(-age)) // what could not be resolved may be gone since a while ago
 		}
 		return r.Inventory.Interfaces(ctx, c, since)
 	})
+}
+
+// saidGone reports whether an interface was found gone the last time.
+func saidGone(before *diagnosis.Path, id string) bool {
+	return slices.Contains(before.Gone, id) || slices.ContainsFunc(before.Former, func(i cloud.Interface) bool { return i.ID == id })
 }
 
 // edge reports whether answers of now are asked for, whatever was read of single interfaces.

@@ -32,14 +32,15 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 	}
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.Liveness != nil {
-		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, &handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{}))
+		b = b.WatchesRawSource(source.TypedChannel(r.Liveness.Changed, lifecycle.Follows(&handler.TypedEnqueueRequestForObject[*v1alpha1.MirrorSession]{})))
 	}
 	return b.
 		For(&v1alpha1.MirrorSession{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
-			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, verificationChanged()))).
-		Watches(&v1alpha1.MirrorFilter{}, handler.EnqueueRequestsFromMapFunc(r.usersOf), builder.WithPredicates(filterMatters())).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.usersOfNode), builder.WithPredicates(nodeMatters())).
-		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(r.waitingForRoom), builder.WithPredicates(givesRoom())).
+			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows[client.Object](&handler.EnqueueRequestForObject{}), builder.WithPredicates(verificationChanged())).
+		Watches(&v1alpha1.MirrorFilter{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOf)), builder.WithPredicates(filterMatters())).
+		Watches(&corev1.Node{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOfNode)), builder.WithPredicates(nodeMatters())).
+		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.waitingForRoom)), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
 		Complete(r)

@@ -272,6 +272,7 @@ func (a *Agent) snapshots() map[*capturer]*snapshot {
 	out := make(map[*capturer]*snapshot, len(a.capturers))
 	for _, c := range a.capturers {
 		s := c.snapshot()
+		s.shortage = a.shortage()
 		out[c] = &s
 	}
 	return out

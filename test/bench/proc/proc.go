@@ -56,32 +56,28 @@ func Memory(pid int) (now, most float64, err error) {
 	return now, most, nil
 }
 
-// Between measures what a process uses from one call to the next.
-type Between struct {
-	// PID of the process.
-	PID  int
+// Meter measures what a process uses.
+type Meter struct {
+	pid  int
 	cpu  time.Duration
 	when time.Time
 }
 
-// Begin begins to measure.
-func Begin(pid int) (*Between, error) {
-	b := &Between{PID: pid}
-	_, _, err := b.Next()
-	return b, err
+// Begin measures from now on.
+func Begin(pid int) (*Meter, error) {
+	cpu, err := CPU(pid)
+	return &Meter{pid: pid, cpu: cpu, when: time.Now()}, err
 }
 
-// New measures from the beginning of the process.
-func New(pid int) *Between { return &Between{PID: pid, when: time.Now()} }
+// New measures from the beginning of a process, which was then.
+func New(pid int, began time.Time) *Meter { return &Meter{pid: pid, when: began} }
 
-// Next returns the time of processors that was used since the last call, and the share of one.
-func (b *Between) Next() (used time.Duration, percent float64, err error) {
-	cpu, err := CPU(b.PID)
+// Used returns the time of processors that was used so far, and the share of one.
+func (m *Meter) Used() (used time.Duration, percent float64, err error) {
+	cpu, err := CPU(m.pid)
 	if err != nil {
 		return 0, 0, err
 	}
-	now := time.Now()
-	used, percent = cpu-b.cpu, 100*float64(cpu-b.cpu)/float64(max(now.Sub(b.when), 1))
-	b.cpu, b.when = cpu, now
-	return used, percent, nil
+	used = cpu - m.cpu
+	return used, 100 * float64(used) / float64(max(time.Since(m.when), 1)), nil
 }

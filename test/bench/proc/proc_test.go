@@ -9,14 +9,14 @@ import (
 )
 
 func TestAProcessThatWorksUsesTimeAndMemory(t *testing.T) {
-	between, err := proc.Begin(os.Getpid())
+	meter, err := proc.Begin(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	waste := 0
 	for begin := time.Now(); time.Since(begin) < 50*time.Millisecond; waste++ {
 	}
-	used, percent, err := between.Next()
+	used, percent, err := meter.Used()
 	if err != nil || used <= 0 || percent <= 0 {
 		t.Errorf("%d rounds used %s, %.1f %%: %v", waste, used, percent, err)
 	}

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"vpcmirror.io/operator/test/demo/process"
 )
 
 // callTime is how long the cloud takes to answer.
@@ -18,8 +16,7 @@ const callTime = 20 * time.Millisecond
 
 // cloud is the simulated cloud, as a process.
 type cloud struct {
-	process *process.Process
-	url     string
+	url string
 }
 
 // stats is what it says of itself.
@@ -64,6 +61,22 @@ func (c calls) only(prefixes ...string) calls {
 		}
 	}
 	return out
+}
+
+// write is an entry of its journal.
+type write struct {
+	Time      time.Time `json:"time"` // when it was answered
+	Operation string    `json:"operation"`
+	Body      string    `json:"body"`
+}
+
+// writes are those after an entry.
+func (c *cloud) writes(ctx context.Context, since uint64) ([]write, error) {
+	var answer struct {
+		Entries []write `json:"entries"`
+	}
+	err := c.control(ctx, http.MethodGet, fmt.Sprintf("journal?writes=true&since=%d", since), "", &answer)
+	return answer.Entries, err
 }
 
 func (c *cloud) stats(ctx context.Context) (stats, error) {

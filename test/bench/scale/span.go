@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/proc"
 )
 
@@ -11,7 +12,7 @@ import (
 type span struct {
 	t         *trial
 	began     time.Time
-	cpu       *proc.Between
+	cpu       *proc.Meter
 	calls     calls
 	looks     float64
 	allocated float64
@@ -19,8 +20,8 @@ type span struct {
 
 // spent is what happened in a span.
 type spent struct {
-	calls     calls    // to the cloud
-	requests  requests // to the API server
+	calls     calls            // to the cloud
+	requests  cluster.Requests // to the API server
 	looks     float64
 	allocated float64 // MiB
 	cpu       time.Duration
@@ -34,7 +35,7 @@ func (t *trial) begin(ctx context.Context) (*span, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.audit.next(); err != nil {
+	if _, err := t.Audit.Next(); err != nil {
 		return nil, err
 	}
 	f, err := t.manager.figures(ctx)
@@ -47,14 +48,24 @@ func (t *trial) begin(ctx context.Context) (*span, error) {
 
 // fresh is a span that began with the manager's process.
 func (t *trial) fresh(before calls) *span {
-	return &span{t: t, began: time.Now(), cpu: proc.New(t.manager.process.PID), calls: before}
+	return &span{t: t, began: t.manager.began, cpu: proc.New(t.manager.process.PID, t.manager.began), calls: before}
 }
 
 // end returns what happened since its beginning.
 func (s *span) end(ctx context.Context) (spent, error) {
+	out, err := s.peek(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.requests, err = s.t.Audit.Next()
+	return out, err
+}
+
+// peek is end without the requests to the API server, for a span that goes on.
+func (s *span) peek(ctx context.Context) (spent, error) {
 	var out spent
 	var err error
-	if out.cpu, out.percent, err = s.cpu.Next(); err != nil {
+	if out.cpu, out.percent, err = s.cpu.Used(); err != nil {
 		return out, err
 	}
 	out.took = time.Since(s.began)
@@ -67,8 +78,7 @@ func (s *span) end(ctx context.Context) (spent, error) {
 		return out, err
 	}
 	out.calls, out.looks, out.allocated = now.Operations.since(s.calls), f.looks-s.looks, (f.allocated-s.allocated)/(1<<20)
-	out.requests, err = s.t.audit.next()
-	return out, err
+	return out, nil
 }
 
 // pass is a span of so long.
@@ -77,7 +87,7 @@ func (t *trial) pass(ctx context.Context, d time.Duration) (spent, error) {
 	if err != nil {
 		return spent{}, err
 	}
-	if err := pause(ctx, d); err != nil {
+	if err := cluster.Pause(ctx, d); err != nil {
 		return spent{}, err
 	}
 	return s.end(ctx)
