@@ -14,7 +14,8 @@ const (
 	// ClusterReportsPerSecond is how many reports that only move numbers the API server gets
 	// from all verifiers together.
 	ClusterReportsPerSecond = 50
-	// NodeReportsPerSecond is how many reports the API server gets from one verifier.
+	// NodeReportsPerSecond is how many reports that only move numbers the API server gets from one
+	// verifier. The others have a budget of their own, which takes nothing from these.
 	NodeReportsPerSecond = 1
 	// reportTransit is what a report may take beyond its turn: to be written, read and summed up.
 	reportTransit = 2 * time.Second

@@ -24,6 +24,8 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/lease"
+	"vpcmirror.io/operator/controllers/verifier/memory"
+	"vpcmirror.io/operator/controllers/verifier/nodecache"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
@@ -89,6 +91,10 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	// The API server is a few hops away at most: what compressing saves on the way costs more at both ends.
+	config.DisableCompression = true
+	// The agent has its own budget of writes, and a limit below it would delay the first entries.
+	config.QPS = -1
 	log.Log.Info("This is a verifier of vpcmirror", "version", version, "node", o.node, "port", o.port)
 	// Reported now, and not when the first session comes.
 	if err := tryCapture(o.port); err != nil {
@@ -100,7 +106,8 @@ func run(ctx context.Context, o options) error {
 	}
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
-		Interfaces: agent.LocalInterfaces, Open: agent.OpenRing, Observe: consumer.Observe, Clock: time.Now, Log: log.Log,
+		Interfaces: agent.LocalInterfaces, WatchInterfaces: agent.WatchInterfaces, Open: agent.OpenRing, Observe: consumer.Observe,
+		Memory: memory.Read, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
@@ -155,9 +162,8 @@ func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		// Who manages which field is of no use here, and often more than half of an object.
-		Cache:                   cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Scheme:                  scheme,
+		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node), NewInformer: nodecache.NewInformer(o.node)},
 		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:  o.health,
 		GracefulShutdownTimeout: new(gracePeriod),

@@ -21,7 +21,7 @@ func inbound(allow bool, from string) cloud.ACLRule {
 // guarded puts the target into another subnet of the VPC, which has a network ACL with these rules.
 func guarded(w *way, ingress ...cloud.ACLRule) {
 	w.Target.SubnetID = "subnet-2"
-	w.Interfaces.Value["id-t"] = *w.Target
+	w.lists(*w.Target)
 	w.ACLs.Value = []cloud.NetworkACL{{
 		ID: "acl-1", Name: "strict", Enabled: true, Subnets: []string{"subnet-2"}, Ingress: append([]cloud.ACLRule{}, ingress...), Egress: []cloud.ACLRule{},
 	}}

@@ -209,18 +209,14 @@ func (k *Known) members(i *cloud.Interface, group string, addresses netip.Prefix
 	if !k.Path.Interfaces.Read {
 		return unsure, false
 	}
-	for _, member := range k.Path.Interfaces.Value {
-		if !sameVPC(i, &member) || !slices.Contains(member.SecurityGroups, group) {
-			continue
-		}
-		if addresses.IsSingleIP() && slices.Contains(member.Addresses, addresses.Addr()) {
-			return every, true
-		}
-		if !addresses.IsValid() || slices.ContainsFunc(member.Addresses, addresses.Contains) {
-			return some, true
-		}
+	switch {
+	case !k.Path.Interfaces.Value.InGroup(group, i.VPCID, addresses):
+		return none, true
+	case addresses.IsSingleIP():
+		return every, true
+	default:
+		return some, true
 	}
-	return none, true
 }
 
 func sameVPC(a, b *cloud.Interface) bool {

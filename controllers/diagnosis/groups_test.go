@@ -205,7 +205,7 @@ func TestARuleForAGroupIsProbablyForTheCopiesOfItsMembers(t *testing.T) {
 // joined puts the target into another VPC, to which a peering leads.
 func joined(w *way) {
 	w.Target.VPCID, w.Target.SubnetID = "vpc-2", "subnet-2"
-	w.Interfaces.Value["id-t"] = *w.Target
+	w.lists(*w.Target)
 	w.Peerings.Value = []cloud.Peering{{ID: "peering-1", Name: "joins", Status: "ACTIVE", RequesterVPC: "vpc-2", AccepterVPC: vpcID}}
 	w.RouteTables.Value = []cloud.RouteTable{
 		{ID: "table-1", Name: "ours", VPCID: vpcID, Default: true, Routes: []cloud.Route{route("peering", "10.0.0.0/28", "peering-1")}},

@@ -96,15 +96,7 @@ func peerOf(r cloud.Rule) netip.Prefix {
 // inSubnet reports whether some of the addresses may be in a subnet, by the interfaces there. The
 // zero value means any address.
 func (k *Known) inSubnet(subnet string, addresses netip.Prefix) bool {
-	if !addresses.IsValid() {
-		return true
-	}
-	for _, i := range k.Path.Interfaces.Value {
-		if i.SubnetID == subnet && slices.ContainsFunc(i.Addresses, addresses.Contains) {
-			return true
-		}
-	}
-	return false
+	return !addresses.IsValid() || k.Path.Interfaces.Value.InSubnet(subnet, addresses)
 }
 
 // guard is who may hold back packets at a source.

@@ -109,7 +109,7 @@ var drops = []func(*way){
 	func(w *way) { w.RouteTables = diagnosis.Answer[[]cloud.RouteTable]{} },
 	func(w *way) { w.Servers = diagnosis.Answer[map[string]cloud.Server]{} },
 	func(w *way) { w.Flavors = diagnosis.Answer[map[string]cloud.Flavor]{} },
-	func(w *way) { w.Interfaces = diagnosis.Answer[map[string]cloud.Interface]{} },
+	func(w *way) { w.Interfaces = diagnosis.Answer[*cloud.Interfaces]{} },
 	func(w *way) { w.Target = nil }, func(w *way) { w.Sources = nil }, func(w *way) { w.Session.Sources = nil },
 	func(w *way) { w.Session = cloud.Session{} }, func(w *way) { w.known.Reported = nil },
 	func(w *way) { w.known.Session.Status = v1alpha1.MirrorSessionStatus{} },

@@ -163,14 +163,14 @@ func anyGroups(t *rapid.T, w *way, breaks bool) oracle {
 	w.Target.SecurityGroups = some.Draw(t, "the target's")
 	for i := range w.Sources {
 		w.Sources[i].SecurityGroups = some.Draw(t, "a source's")
-		w.Interfaces.Value[w.Sources[i].ID] = w.Sources[i]
+		w.lists(w.Sources[i])
 	}
-	w.Interfaces.Value["id-t"] = *w.Target
+	w.lists(*w.Target)
 	ranges := rapid.SampledFrom([][]cloud.AddressRange{
 		nil, {{First: address("10.0.0.11"), Last: address("10.0.0.11")}}, {{First: address("10.0.0.12"), Last: address("10.9.0.1")}},
 	}).Draw(t, "addresses")
 	w.AddressGroups.Value["ag-1"] = cloud.AddressGroup{ID: "ag-1", Ranges: ranges}
-	return oracle{w.Groups.Value, w.AddressGroups.Value, w.Interfaces.Value, ""}
+	return oracle{w.Groups.Value, w.AddressGroups.Value, w.Interfaces.Value.All(), ""}
 }
 
 // keptOut reports whether a finding of a reason says that a source's copies are.

@@ -1,6 +1,7 @@
 package diagnosis_test
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -25,6 +26,12 @@ const (
 	groupOfSources    = "sg-2"
 	flavorThatMirrors = "c7t.large.2"
 )
+
+// lists lets the list of all interfaces show some more, or some as they are now.
+func (w *way) lists(more ...cloud.Interface) {
+	all := slices.Collect(maps.Values(w.Interfaces.Value.All()))
+	w.Interfaces = answer(cloud.InterfacesOf(append(all, more...)))
+}
 
 // newWay has two sources, 10.0.0.11 and 10.0.0.12, and a target, 10.0.0.1, in one subnet; nothing
 // stands in the way, and everything was read.
@@ -52,10 +59,7 @@ func newWay() *way {
 		w.Servers.Value[i.DeviceID] = cloud.Server{ID: i.DeviceID, Name: "ecs-" + i.ID[3:], Status: "ACTIVE", Running: true, Flavor: i.Flavor}
 	}
 	w.Flavors = answer(map[string]cloud.Flavor{flavorThatMirrors: {Name: flavorThatMirrors, Mirrors: new(true)}})
-	w.Interfaces = answer(map[string]cloud.Interface{})
-	for _, i := range append(slices.Clone(w.Sources), *w.Target) {
-		w.Interfaces.Value[i.ID] = i
-	}
+	w.lists(append(slices.Clone(w.Sources), *w.Target)...)
 	w.known = &diagnosis.Known{
 		Session: &v1alpha1.MirrorSession{
 			Spec: v1alpha1.MirrorSessionSpec{Sources: make([]v1alpha1.SourceSelector, 2)},

@@ -12,7 +12,7 @@
 // itself, with success. Otherwise a Secret with another tenant's project ID and a made-up
 // key would show that tenant's network.
 //
-// It may import controllers/cloud.
+// It may import controllers/cloud and controllers/plan.
 package inventory
 
 import (
@@ -27,7 +27,8 @@ import (
 // Inventory caches reads of every account. Its methods may be called from several
 // goroutines.
 type Inventory struct {
-	clock cloud.Clock
+	clock   cloud.Clock
+	settled time.Duration
 
 	mu       sync.Mutex
 	accounts accounts
@@ -49,10 +50,13 @@ type account struct {
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
 	return &Inventory{
-		clock: clock, accounts: newAccounts(),
+		clock: clock, settled: settledAge, accounts: newAccounts(),
 		onFilters: func(cloud.Client, time.Time, []cloud.Filter) {}, onSessions: func(cloud.Client, time.Time, []cloud.Session) {},
 	}
 }
+
+// Resync tells how old an answer may be in the steady state. It is called before anything is read.
+func (i *Inventory) Resync(interval time.Duration) { i.settled = min(settledAge, interval) }
 
 // Watch lets filters and sessions be called with each list that is read, with when that was
 // begun, and with the client that has read it. They must return at once. Watch is called
@@ -80,8 +84,8 @@ func (i *Inventory) noting(a cloud.Account, note func(*account)) {
 func (i *Inventory) locked(a cloud.Account) *account {
 	got := i.accounts.get(a, func() *account {
 		return &account{
-			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, cloud.Filter.Size),
-			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, cloud.Session.Size),
+			filters:    newListCache(i.clock, func(f cloud.Filter) string { return f.ID }, keysOfFilter, cloud.Filter.Size),
+			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, keysOfSession, cloud.Session.Size),
 			interfaces: newMemo[string, cloud.Interface](i.clock),
 			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
 			quota:      newMemo[struct{}, cloud.Quota](i.clock),
@@ -100,7 +104,7 @@ func (i *Inventory) trim() {
 
 // Filters returns every filter of the account, from a list that began at or after
 // notBefore.
-func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Filter, error) {
+func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.Time) (*Listed[cloud.Filter], error) {
 	defer i.trim()
 	return i.account(c.Account()).filters.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Filter, error) {
 		began := i.clock()
@@ -124,9 +128,9 @@ func (i *Inventory) ForgetFilter(a cloud.Account, id string) {
 
 // Sessions returns every session of the account, from a list that began at or after
 // notBefore.
-func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) ([]cloud.Session, error) {
+func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time.Time) (Sessions, error) {
 	defer i.trim()
-	return i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
+	all, err := i.account(c.Account()).sessions.list(ctx, c, notBefore, func(ctx context.Context) ([]cloud.Session, error) {
 		began := i.clock()
 		all, err := c.ListSessions(ctx)
 		if err == nil {
@@ -134,6 +138,7 @@ func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time
 		}
 		return all, err
 	})
+	return Sessions{all}, err
 }
 
 // NoteSession records what this process has just read or written.
@@ -159,28 +164,53 @@ func (i *Inventory) SessionNoted(a cloud.Account, id string, since time.Time) bo
 }
 
 // Interface returns an elastic network interface as read at or after notBefore: by itself, or
-// where many are asked for in a list of all. Of the two the newer one serves. That it is absent is
-// never a list's word.
+// where many are asked for in a list of all. Of the two the newer one serves. That it is absent a
+// list says only of one that the cloud has denied before when it was asked for by itself.
 func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, notBefore time.Time) (cloud.Interface, error) {
 	defer i.trim()
-	singles := i.account(c.Account()).interfaces
-	list := i.listFor(ctx, c, id, singles.began(c, id), notBefore)
+	a := i.account(c.Account())
+	list := i.listFor(ctx, c, id, a.interfaces.began(c, id), notBefore)
+	denied := a.resolving.denied(id, list)
 	if found, ok := list.one(id); ok {
 		return found, nil
 	}
-	return singles.get(ctx, c, id, list.atLeast(notBefore), c.GetInterface)
+	if denied != nil {
+		return cloud.Interface{}, denied
+	}
+	return a.interfaces.get(ctx, c, id, list.atLeast(notBefore), func(ctx context.Context, id string) (cloud.Interface, error) {
+		began := i.clock()
+		found, err := c.GetInterface(ctx, id)
+		a.resolving.deny(id, began, err)
+		return found, err
+	})
 }
 
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore. It reads
-// as Interface does; that there are none or several is never a list's word.
+// as Interface does; that there are none or several a list says only where it agrees with what was
+// read of the address by itself before.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
 	defer i.trim()
 	singles := i.account(c.Account()).addresses
-	list := i.listFor(ctx, c, address, singles.began(c, address), notBefore)
-	if found, ok := list.at(address); ok {
-		return []cloud.Interface{found}, nil
+	before, began := singles.last(c, address)
+	list := i.listFor(ctx, c, address, began, notBefore)
+	if !list.began.IsZero() {
+		if found, ok := list.at(address, before, !began.IsZero()); ok {
+			return found, nil
+		}
 	}
 	return singles.get(ctx, c, address, list.atLeast(notBefore), c.FindInterfaces)
+}
+
+// objectsOfPage are about how many objects a page of a list has: of sessions, of filters, and of servers.
+const objectsOfPage = 200
+
+// Calls is about how many calls a round of all lists of the client's account costs, by what each has
+// shown last.
+func (i *Inventory) Calls(c cloud.Client) int {
+	const kinds = 10 // of lists, each of a page at least
+	a := i.account(c.Account())
+	interfaces, servers := a.network.interfaces.peek(whole{}), a.network.servers.peek(whole{})
+	return kinds + (a.filters.count()+a.sessions.count()+len(servers)/2)/objectsOfPage + len(interfaces.all.All())/interfacesOfPage
 }
 
 // Quota returns the account's limits as read at or after notBefore.

@@ -2,8 +2,7 @@ package inventory
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"reflect"
 	"sync"
 	"time"
 
@@ -23,38 +22,40 @@ const noteLifetime = 2 * time.Minute
 type listCache[T any] struct {
 	clock   cloud.Clock
 	id      func(T) string
+	keys    func(T) []key
 	sizeOf  func(T) int64
 	reading chan struct{} // see cachedOrRead
 
 	mu         sync.Mutex
 	authorized authorizedReaders
 	began      time.Time            // when the list was asked for, zero before the first one
-	items      map[string]T         // by ID: the list with the notes applied
-	all        []T                  // the items by ID, made when it is asked for; nil once they changed
+	listed     *Listed[T]           // the list with the notes applied
 	noted      map[string]time.Time // by ID: when it was noted, deletions included
 	bytes      int64                // about what the items hold
 }
 
-func newListCache[T any](clock cloud.Clock, id func(T) string, sizeOf func(T) int64) *listCache[T] {
+func newListCache[T any](clock cloud.Clock, id func(T) string, keys func(T) []key, sizeOf func(T) int64) *listCache[T] {
 	return &listCache[T]{
-		clock: clock, id: id, sizeOf: sizeOf, reading: make(chan struct{}, 1),
-		authorized: authorizedReaders{}, items: map[string]T{}, noted: map[string]time.Time{},
+		clock: clock, id: id, keys: keys, sizeOf: sizeOf, reading: make(chan struct{}, 1),
+		authorized: authorizedReaders{}, listed: newListed(id, keys, 0), noted: map[string]time.Time{},
 	}
 }
 
-// list returns every object, in a slice that all callers share: nobody changes it. The cloud is asked only when the cached list began before
+// list returns every object, which all callers share: nobody changes it. The cloud is asked only when the cached list began before
 // notBefore, or when this client has never read one. A failed list is an error and
 // leaves the cached one as it was.
-func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore time.Time, read func(context.Context) ([]T, error)) ([]T, error) {
-	cached := func() ([]T, bool) {
+//
+// What is returned shows notes that come later, too, until another list takes its place.
+func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore time.Time, read func(context.Context) ([]T, error)) (*Listed[T], error) {
+	cached := func() (*Listed[T], bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.began.IsZero() || c.began.Before(notBefore) || !c.authorized[reader] {
 			return nil, false
 		}
-		return c.sorted(), true
+		return c.listed, true
 	}
-	return cachedOrRead(ctx, c.reading, cached, func() ([]T, error) {
+	return cachedOrRead(ctx, c.reading, cached, func() (*Listed[T], error) {
 		began := c.clock()
 		list, err := read(ctx)
 		if err != nil {
@@ -64,29 +65,22 @@ func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore 
 		defer c.mu.Unlock()
 		c.authorized.add(reader)
 		c.replace(began, list)
-		return c.sorted(), nil
+		return c.listed, nil
 	})
 }
 
-// sorted returns the objects by ID: the same slice until they change, as it is asked for once for
-// every object of the account. The caller holds the mutex.
-func (c *listCache[T]) sorted() []T {
-	if c.all != nil {
-		return c.all
-	}
-	c.all = make([]T, 0, len(c.items))
-	for _, id := range slices.Sorted(maps.Keys(c.items)) {
-		c.all = append(c.all, c.items[id])
-	}
-	return c.all
-}
-
-// replace stores a new list. A note wins over it where the list may lag behind the note.
+// replace stores a new list. A note wins over it where the list may lag behind the note. What is as
+// it was stays the same item: what somebody keeps of it would be a second copy.
 // The caller holds the mutex.
 func (c *listCache[T]) replace(began time.Time, list []T) {
-	items := make(map[string]T, len(list))
-	for _, item := range list {
-		items[c.id(item)] = item
+	next := newListed(c.id, c.keys, len(list))
+	for i := range list {
+		item := list[i] // a pointer into the list would hold all of it
+		if was := c.listed.item(c.id(item)); was != nil && reflect.DeepEqual(*was, item) {
+			next.put(was)
+		} else {
+			next.put(&item)
+		}
 	}
 	for id, at := range c.noted {
 		if at.Add(noteLifetime).Before(began) {
@@ -95,22 +89,36 @@ func (c *listCache[T]) replace(began time.Time, list []T) {
 		if at.Add(Lag).Before(began) {
 			continue
 		}
-		if item, exists := c.items[id]; exists {
-			items[id] = item
+		if item := c.listed.item(id); item != nil {
+			next.put(item)
 		} else {
-			delete(items, id)
+			next.remove(id)
 		}
 	}
-	c.began, c.items, c.all = began, items, nil
+	c.began, c.listed = began, next
 	c.weigh()
 }
 
 // weigh sums up what the items hold. The caller holds the mutex.
 func (c *listCache[T]) weigh() {
 	c.bytes = 0
-	for _, item := range c.items {
-		c.bytes += c.sizeOf(item)
-	}
+	c.listed.each(func(item *T) { c.bytes += c.weight(*item) })
+}
+
+// sizeOfKey is about what it holds that an object is found by something.
+const sizeOfKey = 80
+
+// weight is about what an object holds, with what it is found by.
+func (c *listCache[T]) weight(item T) int64 {
+	return c.sizeOf(item) + sizeOfKey*int64(1+len(c.keys(item)))
+}
+
+// count is how many objects there are.
+func (c *listCache[T]) count() int {
+	c.mu.Lock()
+	listed := c.listed
+	c.mu.Unlock()
+	return listed.Len()
 }
 
 // size is about what the cache holds of memory.
@@ -121,7 +129,7 @@ func (c *listCache[T]) size() int64 {
 }
 
 // drop forgets the list, and what was noted so long ago that nobody asks for it, and
-// reports whether nothing is left.
+// reports whether nothing is left. Who has the list keeps it.
 func (c *listCache[T]) drop(now time.Time) (empty bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,13 +138,13 @@ func (c *listCache[T]) drop(now time.Time) (empty bool) {
 			delete(c.noted, id)
 		}
 	}
-	items := make(map[string]T)
+	rest := newListed(c.id, c.keys, len(c.noted))
 	for id := range c.noted {
-		if item, exists := c.items[id]; exists {
-			items[id] = item
+		if item := c.listed.item(id); item != nil {
+			rest.put(item)
 		}
 	}
-	c.began, c.items, c.all = time.Time{}, items, nil
+	c.began, c.listed = time.Time{}, rest
 	clear(c.authorized)
 	c.weigh()
 	return len(c.noted) == 0
@@ -146,11 +154,11 @@ func (c *listCache[T]) drop(now time.Time) (empty bool) {
 func (c *listCache[T]) note(item T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if before, exists := c.items[c.id(item)]; exists {
-		c.bytes -= c.sizeOf(before)
+	if before := c.listed.item(c.id(item)); before != nil {
+		c.bytes -= c.weight(*before)
 	}
-	c.bytes += c.sizeOf(item)
-	c.items[c.id(item)], c.all = item, nil
+	c.bytes += c.weight(item)
+	c.listed.put(&item)
 	c.noted[c.id(item)] = c.clock()
 }
 
@@ -158,11 +166,10 @@ func (c *listCache[T]) note(item T) {
 func (c *listCache[T]) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if before, exists := c.items[id]; exists {
-		c.bytes -= c.sizeOf(before)
+	if before := c.listed.item(id); before != nil {
+		c.bytes -= c.weight(*before)
 	}
-	delete(c.items, id)
-	c.all = nil
+	c.listed.remove(id)
 	c.noted[id] = c.clock()
 }
 
@@ -170,6 +177,5 @@ func (c *listCache[T]) forget(id string) {
 func (c *listCache[T]) notedSince(id string, since time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, exists := c.items[id]
-	return exists && c.noted[id].After(since)
+	return c.listed.item(id) != nil && c.noted[id].After(since)
 }

@@ -195,7 +195,7 @@ func TestSessionsHaveAListOfTheirOwn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return all
+			return all.All()
 		}
 
 		first, second := list(), list()

@@ -59,16 +59,21 @@ func (m *memo[K, V]) get(ctx context.Context, reader cloud.Client, key K, notBef
 	})
 }
 
-// began is when the call began whose result this client would be served for a key; zero where
-// there is none.
-func (m *memo[K, V]) began(reader cloud.Client, key K) time.Time {
+// last is the result that this client would be served for a key, however old, and when its call
+// began; zero where there is none.
+func (m *memo[K, V]) last(reader cloud.Client, key K) (value V, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.entries[key]
-	if !ok || !m.authorized[reader] {
-		return time.Time{}
+	if e, ok := m.entries[key]; ok && m.authorized[reader] {
+		return e.value, e.began
 	}
-	return e.began
+	return value, time.Time{}
+}
+
+// began is when the call began whose result this client would be served for a key.
+func (m *memo[K, V]) began(reader cloud.Client, key K) time.Time {
+	_, began := m.last(reader, key)
+	return began
 }
 
 // entry returns the entry of a key, an empty one where there is none yet.

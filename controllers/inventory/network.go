@@ -90,14 +90,14 @@ func listed[T any](list func(context.Context) ([]T, error)) func(context.Context
 	return func(ctx context.Context, _ whole) ([]T, error) { return list(ctx) }
 }
 
-// Interfaces returns every interface of the account by its ID, from a list that began at or after
+// Interfaces returns every interface of the account, from a list that began at or after
 // notBefore. This and what follows is shared: nobody changes what is returned. A refusal (the
 // classes Permission and Unsupported) is an answer too, which the client that got it gets again
 // until notBefore passes it.
-func (i *Inventory) Interfaces(ctx context.Context, c cloud.Client, notBefore time.Time) (map[string]cloud.Interface, error) {
+func (i *Inventory) Interfaces(ctx context.Context, c cloud.Client, notBefore time.Time) (*cloud.Interfaces, error) {
 	defer i.trim()
-	all, err := i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
-	return all.byID, err
+	all, err := i.account(c.Account()).network.interfaces.get(ctx, c, whole{}, notBefore, i.readInterfaces(c))
+	return all.all, err
 }
 
 // SecurityGroups returns every security group of the account by its ID, with its rules.

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,70 +11,99 @@ import (
 )
 
 // Single interfaces are served from the list of all once many are asked for: a steady state with
-// thousands of them then costs a few pages and not a call for each.
+// thousands of them then costs a few pages and not a call for each, and so does a wave of new objects.
 const (
 	// fewInterfaces are how many different ones are read one by one, in a window.
 	fewInterfaces = 8
 	// askedWindow is how long what was asked counts. A window is followed by one in which it still does.
 	askedWindow = 10 * time.Minute
-	// settledAge is how old an answer may be where nothing has changed. Whoever wants a newer one
-	// asks for a few interfaces of one object, for which the list would be far more.
+	// settledAge is how old an answer may be where nothing has changed, or as old as the resync interval
+	// where that is shorter. Whoever wants a newer one may ask for a few interfaces of one object, for
+	// which the list would be far more.
 	settledAge = 45 * time.Second
+	// interfacesOfPage are about how many a page of the list has.
+	interfacesOfPage = 1000
+	// shortestGap and longestGap bound how long after one list the next begins that whoever wants an
+	// answer of now waits for, so that all who come meanwhile share it; it grows by gapOfPage.
+	shortestGap, longestGap = 2 * time.Second, 20 * time.Second
+	gapOfPage               = 400 * time.Millisecond
 )
 
 // interfaceList is what a list of all interfaces tells.
 type interfaceList struct {
-	byID      map[string]cloud.Interface
+	all       *cloud.Interfaces
 	byAddress map[netip.Addr][]string // IDs
 	// odd is true where an interface was not understood, which may have any address.
 	odd bool
 }
 
-// readInterfaceList makes a read of all interfaces one of such a list.
-func readInterfaceList(list func(context.Context) ([]cloud.Interface, error)) func(context.Context, whole) (interfaceList, error) {
-	return func(ctx context.Context, _ whole) (interfaceList, error) {
-		all, err := list(ctx)
-		if err != nil {
-			return interfaceList{}, err
+func newInterfaceList(all []cloud.Interface) interfaceList {
+	made := interfaceList{all: cloud.InterfacesOf(all), byAddress: make(map[netip.Addr][]string, len(all))}
+	for _, one := range all {
+		made.odd = made.odd || one.Unreadable != ""
+		for _, address := range one.Addresses {
+			made.byAddress[address] = append(made.byAddress[address], one.ID)
 		}
-		made := interfaceList{byID: make(map[string]cloud.Interface, len(all)), byAddress: make(map[netip.Addr][]string, len(all))}
-		for _, one := range all {
-			made.byID[one.ID] = one
-			made.odd = made.odd || one.Unreadable != ""
-			for _, address := range one.Addresses {
-				made.byAddress[address] = append(made.byAddress[address], one.ID)
-			}
-		}
-		return made, nil
 	}
+	return made
 }
 
 // size is about what the list holds of memory.
-func (l interfaceList) size() int64 { return sizeOfMap(l.byID) + 100*int64(len(l.byAddress)) }
+func (l interfaceList) size() int64 {
+	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All()))
+}
 
 // one gives an interface that the list surely shows.
 func (l interfaceList) one(id string) (cloud.Interface, bool) {
-	found, ok := l.byID[id]
+	found, ok := l.all.ByID(id)
 	return found, ok && found.Unreadable == ""
 }
 
-// at gives the one interface that has an address. None and several are left to a read of their
-// own: an interface that is replaced while the pages are read is in none of them, or twice.
-func (l interfaceList) at(address netip.Addr) (cloud.Interface, bool) {
+// at gives the interfaces that have an address, where the list proves that, or agrees with what was
+// read of the address by itself before. One interface is proof. None and several are not: an interface
+// that is replaced while the pages are read is in none of them, or twice.
+func (l interfaceList) at(address netip.Addr, before []cloud.Interface, known bool) ([]cloud.Interface, bool) {
 	ids := l.byAddress[address.Unmap()]
-	if l.odd || len(ids) != 1 {
-		return cloud.Interface{}, false
+	agrees := known && len(ids) == len(before) && !slices.ContainsFunc(before, func(i cloud.Interface) bool { return !slices.Contains(ids, i.ID) })
+	if !agrees && (l.odd || len(ids) != 1) {
+		return nil, false
 	}
-	return l.one(ids[0])
+	found := make([]cloud.Interface, 0, len(ids))
+	for _, id := range ids {
+		one, ok := l.one(id)
+		if !ok {
+			return nil, false
+		}
+		found = append(found, one)
+	}
+	return found, true
 }
 
-// resolving notes which interfaces of an account are asked for one by one.
+// resolving notes which interfaces of an account are asked for one by one, and what that has cost.
 type resolving struct {
-	mu          sync.Mutex
-	since       time.Time    // when the present window began
-	asked       map[any]bool // in it, and no more than matter
-	manyBefore  bool         // whether there were many in the window before
-	lastListing map[cloud.Client]time.Time
+	mu         sync.Mutex
+	since      time.Time    // when the present window began
+	asked      map[any]bool // in it, and no more than matter
+	manyBefore bool         // whether there were many in the window before
+	lists      map[cloud.Client]listRead
+	// singles are how many were read one by one since the last list, where many were not asked for or
+	// whoever asked wanted an answer of now.
+	singles int
+	pages   int // of the last list
+	// absent are the interfaces that the cloud has denied when each was asked for by itself last.
+	absent map[string]absence
+}
+
+// listRead is how a client's last read of the list went.
+type listRead struct {
+	began  time.Time
+	failed bool
+}
+
+// absence is how the cloud denied an interface.
+type absence struct {
+	began time.Time
+	err   error
 }
 
 // many notes that an interface is asked for, by its ID or its address, and reports whether there
@@ -91,22 +121,79 @@ func (r *resolving) many(key any, now time.Time) bool {
 	return r.manyBefore || len(r.asked) > fewInterfaces
 }
 
-// mayList reports whether the client may read the list for somebody who wants an answer that is not
-// older: a list that has failed, or was too large to be kept, is not read for each of many.
-func (r *resolving) mayList(c cloud.Client, notBefore time.Time) bool {
+// byList reports whether the client is to read the list for somebody who wants an answer that is not
+// older, and after how long. An answer of now is read by itself until that has cost what a list does.
+// A list that has failed, or was too large to be kept, is not read for each of many.
+func (r *resolving) byList(c cloud.Client, notBefore, now time.Time, settled time.Duration) (in time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last, listed := r.lastListing[c]
-	return !listed || last.Before(notBefore)
+	last, listed := r.lists[c]
+	switch {
+	case listed && !last.began.Before(notBefore):
+		return 0, false
+	case now.Sub(notBefore) >= settled:
+		return 0, true
+	case listed && last.failed && now.Sub(last.began) < askedWindow:
+		return 0, false
+	case r.singles < max(fewInterfaces, r.pages):
+		r.singles++
+		return 0, false
+	}
+	gap := min(max(shortestGap, time.Duration(r.pages)*gapOfPage), longestGap)
+	return max(last.began.Add(gap).Sub(now), 0), true
 }
 
-func (r *resolving) listed(c cloud.Client, began time.Time) {
+// single notes that an interface is read by itself, as few are asked for.
+func (r *resolving) single() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lastListing == nil || len(r.lastListing) >= maxAuthorized {
-		r.lastListing = map[cloud.Client]time.Time{}
+	r.singles++
+}
+
+// listed notes that the client has read the list.
+func (r *resolving) listed(c cloud.Client, began time.Time, list interfaceList, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lists == nil || len(r.lists) >= maxAuthorized {
+		r.lists = map[cloud.Client]listRead{}
 	}
-	r.lastListing[c] = began
+	r.lists[c] = listRead{began, err != nil}
+	if err == nil {
+		r.singles, r.pages = 0, 1+len(list.all.All())/interfacesOfPage
+	}
+}
+
+// denied is how the cloud denied an interface that the list lacks, before that list began: both say
+// that it is absent. nil where that was not so.
+func (r *resolving) denied(id string, list listing) error {
+	if list.began.IsZero() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was, denied := r.absent[id]
+	if _, shown := list.all.ByID(id); shown {
+		delete(r.absent, id)
+		return nil
+	}
+	if !denied || list.began.Before(was.began) {
+		return nil
+	}
+	return was.err
+}
+
+// deny notes how a read of an interface by itself ended.
+func (r *resolving) deny(id string, began time.Time, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !cloud.IsNotFound(err) {
+		delete(r.absent, id)
+		return
+	}
+	if r.absent == nil || len(r.absent) >= maxMemoized {
+		r.absent = map[string]absence{}
+	}
+	r.absent[id] = absence{began, err}
 }
 
 // listing is a list of all interfaces that serves somebody who asks for one of them; it is empty
@@ -132,15 +219,45 @@ func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, single
 	now, a := i.clock(), i.account(c.Account())
 	lists, many := a.network.interfaces, a.resolving.many(key, now)
 	list, kept := lists.have(c, whole{}, notBefore)
-	if !kept {
-		if !many || now.Sub(notBefore) < settledAge || !a.resolving.mayList(c, notBefore) {
-			return listing{}
-		}
-		list = lists.answer(ctx, c, whole{}, notBefore, readInterfaceList(c.ListInterfaces))
-		a.resolving.listed(c, now)
+	switch {
+	case kept || !single.Before(notBefore):
+	case many:
+		list, kept = i.nextList(ctx, c, a, notBefore)
+	default:
+		a.resolving.single()
 	}
-	if list.err != nil || !single.Before(list.began) {
+	if !kept || list.err != nil || !single.Before(list.began) {
 		return listing{}
 	}
 	return listing{interfaceList: list.value, began: list.began}
+}
+
+// nextList reads the list for somebody who wants an answer that is not older, with all who want one
+// meanwhile; false where that one interface is to be read by itself.
+func (i *Inventory) nextList(ctx context.Context, c cloud.Client, a *account, notBefore time.Time) (list answered[interfaceList], ok bool) {
+	in, ok := a.resolving.byList(c, notBefore, i.clock(), i.settled)
+	if !ok {
+		return list, false
+	}
+	if in > 0 {
+		turn := time.NewTimer(in)
+		defer turn.Stop()
+		select {
+		case <-turn.C:
+		case <-ctx.Done():
+			return list, false
+		}
+	}
+	return a.network.interfaces.answer(ctx, c, whole{}, notBefore, i.readInterfaces(c)), true
+}
+
+// readInterfaces reads the list of all interfaces, and notes that.
+func (i *Inventory) readInterfaces(c cloud.Client) func(context.Context, whole) (interfaceList, error) {
+	return func(ctx context.Context, _ whole) (interfaceList, error) {
+		began, a := i.clock(), i.account(c.Account())
+		all, err := c.ListInterfaces(ctx)
+		made := newInterfaceList(all)
+		a.resolving.listed(c, began, made, err)
+		return made, err
+	}
 }

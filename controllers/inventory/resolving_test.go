@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -266,7 +265,7 @@ func TestAnInterfaceThatALaterListLacksIsReadAgainOnce(t *testing.T) {
 func TestAListThatShowsNothingNewIsKeptOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, r := world()
-		list := func() map[string]cloud.Interface {
+		list := func() *cloud.Interfaces {
 			t.Helper()
 			r.interfaces = interfaces(20)
 			all, err := i.Interfaces(t.Context(), r, time.Now())
@@ -277,7 +276,7 @@ func TestAListThatShowsNothingNewIsKeptOnce(t *testing.T) {
 		first, second := list(), list()
 		lists, _ := asked(r)
 		same(t, "lists", 2, lists)
-		if reflect.ValueOf(first).Pointer() != reflect.ValueOf(second).Pointer() {
+		if first != second {
 			t.Error("who keeps the first keeps a copy of the second")
 		}
 	})

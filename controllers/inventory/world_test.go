@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,8 +29,11 @@ type reader struct {
 	// interfaces are those of a list; unlisted is why there is none.
 	interfaces []cloud.Interface
 	unlisted   error
-	// single is how an interface is that is read by itself, beside its ID.
+	// single is how an interface is that is read by itself, beside its ID; gone are those that are not
+	// there, and exact lets an address have the interfaces of the list alone.
 	single cloud.Interface
+	gone   map[string]bool
+	exact  bool
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -66,13 +70,20 @@ func (r *reader) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 func (r *reader) GetInterface(ctx context.Context, id string) (cloud.Interface, error) {
 	one := r.single
 	one.ID = id
-	return one, r.call(ctx, "GetInterface "+id)
+	if err := r.call(ctx, "GetInterface "+id); err != nil || !r.gone[id] {
+		return one, err
+	}
+	return cloud.Interface{}, &cloud.Error{Class: cloud.ClassNotFound, Op: "GetInterface"}
 }
 
 func (r *reader) FindInterfaces(ctx context.Context, address netip.Addr) ([]cloud.Interface, error) {
 	one := r.single
 	one.ID, one.Addresses = "at", []netip.Addr{address}
-	return []cloud.Interface{one}, r.call(ctx, "FindInterfaces")
+	found := []cloud.Interface{one}
+	if r.exact {
+		found = slices.DeleteFunc(slices.Clone(r.interfaces), func(i cloud.Interface) bool { return !slices.Contains(i.Addresses, address) })
+	}
+	return found, r.call(ctx, "FindInterfaces")
 }
 
 func (r *reader) GetQuota(ctx context.Context) (cloud.Quota, error) {
@@ -103,7 +114,7 @@ func filters(t *testing.T, i *inventory.Inventory, r *reader, notBefore time.Tim
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return all.All()
 }
 
 // answer is all that a read of filters gives.
@@ -114,5 +125,8 @@ type answer struct {
 
 func ask(ctx context.Context, i *inventory.Inventory, r *reader, notBefore time.Time) answer {
 	all, err := i.Filters(ctx, r, notBefore)
-	return answer{all, err}
+	if err != nil {
+		return answer{Err: err}
+	}
+	return answer{Filters: all.All()}
 }

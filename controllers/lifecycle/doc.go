@@ -10,6 +10,6 @@
 //     after the last delete.
 //   - outcome.go, problem.go: from an error to conditions, an event and the next reconcile.
 //
-// It may import api, controllers/cloud, controllers/credentials,
+// It may import api, controllers/cloud, controllers/credentials, controllers/fairqueue,
 // controllers/inventory, controllers/liveness, controllers/plan and controllers/status.
 package lifecycle

@@ -59,8 +59,8 @@ type expectation struct {
 	// found is the earliest begin of a list that can show it, absent that of one which
 	// surely does.
 	found, absent time.Time
-	// create is true while a create may have made something.
-	create bool
+	// unanswered is true once a create has ended of which nobody knows whether it made something.
+	unanswered bool
 }
 
 // NewExpectations expect nothing yet.
@@ -71,7 +71,7 @@ func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
 func (e *Expectations) ExpectCreation(key PartKey) {
 	now := e.clock()
-	e.raise(key, now.Add(1), now.Add(e.timing.CallDeadline+e.timing.unsettled()), true)
+	e.raise(key, now.Add(1), now.Add(e.timing.CallDeadline+e.timing.unsettled()), false)
 }
 
 // CreationEnded notes how a create ended that gave no ID: refused says that it surely made
@@ -95,11 +95,11 @@ func (e *Expectations) ExpectAbsence(key PartKey) {
 }
 
 // raise makes what is expected of a part no weaker than given.
-func (e *Expectations) raise(key PartKey, found, absent time.Time, create bool) {
+func (e *Expectations) raise(key PartKey, found, absent time.Time, unanswered bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	was := e.parts[key]
-	e.parts[key] = expectation{found: later(was.found, found), absent: later(was.absent, absent), create: was.create || create}
+	e.parts[key] = expectation{found: later(was.found, found), absent: later(was.absent, absent), unanswered: was.unanswered || unanswered}
 }
 
 func later(a, b time.Time) time.Time {
@@ -207,15 +207,21 @@ func (e *Expectations) Behind() time.Duration {
 	return e.began.Add(e.timing.Lag).Sub(now)
 }
 
-// Latest is the earliest begin of a list that can show what every expected create has
-// made, zero when none is expected.
+// Latest is the earliest begin of a list that can show what every create has made that ended
+// without an answer, and must show it where that is possible by now; zero when there is none. A
+// create that is under way has its numbers reserved.
 func (e *Expectations) Latest() time.Time {
+	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var latest time.Time
 	for _, expected := range e.parts {
-		if expected.create {
+		switch {
+		case !expected.unanswered:
+		case now.Before(expected.absent):
 			latest = later(latest, expected.found)
+		default:
+			latest = later(latest, expected.absent)
 		}
 	}
 	return latest

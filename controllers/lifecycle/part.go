@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +42,7 @@ type Collection[T any] struct {
 	Kind     string
 	Identity func(T) Identity
 	// List returns all of them, from a list that began at or after notBefore.
-	List func(ctx context.Context, notBefore time.Time) ([]T, error)
+	List func(ctx context.Context, notBefore time.Time) (Listed[T], error)
 	// Get reads one and Delete deletes one; a cloud.ClassNotFound says that it is gone.
 	Get    func(ctx context.Context, id string) (T, error)
 	Delete func(ctx context.Context, id string) error
@@ -54,6 +53,14 @@ type Collection[T any] struct {
 	Note   func(T)
 	Forget func(id string)
 	Noted  func(id string, since time.Time) bool
+}
+
+// Listed is what a list shows of one kind. No look at one object walks over all of it.
+type Listed[T any] interface {
+	// ByID returns the one that has an ID, Marked those that bear the mark of the Kubernetes object with
+	// that UID, of whatever cluster and part, in an order that does not change.
+	ByID(id string) (T, bool)
+	Marked(uid string) []T
 }
 
 // Part is one object in the cloud that an object of ours owns.
@@ -176,11 +183,9 @@ func (p *Part[T]) byID(ctx context.Context, id string) (*T, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list the %ss: %w", p.Collection.Kind, err)
 		}
-		for _, have := range all {
-			if p.Collection.Identity(have).ID == id && p.ours(have) {
-				p.confirmed = false
-				return &have, nil
-			}
+		if have, ok := all.ByID(id); ok && p.ours(have) {
+			p.confirmed = false
+			return &have, nil
 		}
 	}
 	return p.read(ctx, id)
@@ -265,14 +270,9 @@ func (p *Part[T]) marked(ctx context.Context, notBefore time.Time) (own []T, con
 }
 
 // withMark returns those of a list that bear the part's mark.
-func (p *Part[T]) withMark(all []T) (own []T) {
-	uid := string(p.Object.GetUID())
-	for _, have := range all {
-		description := p.Collection.Identity(have).Description
-		if !strings.Contains(description, uid) {
-			continue // cheaper than to read the mark of each
-		}
-		if ownership, _ := p.mark().OwnershipOf(description); ownership == plan.OwnershipOurs {
+func (p *Part[T]) withMark(all Listed[T]) (own []T) {
+	for _, have := range all.Marked(string(p.Object.GetUID())) {
+		if ownership, _ := p.mark().OwnershipOf(p.Collection.Identity(have).Description); ownership == plan.OwnershipOurs {
 			own = append(own, have)
 		}
 	}
@@ -302,6 +302,9 @@ func (p *Part[T]) uncertain() error {
 
 // Create makes the part and stores its ID at once. What leads to it is stored before.
 func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, error)) (have T, err error) {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return have, err
+	}
 	if lost := p.StoredID(); lost != "" && !p.deleted {
 		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
 	}
@@ -347,10 +350,14 @@ func (p *Part[T]) store(ctx context.Context, have T) error {
 // maxRounds bounds how often is planned; the longest plan needs two.
 const maxRounds = 4
 
+// Mend does what brings the cloud in line. It returns what the cloud has then where the answers of
+// its writes tell that whole, nil where it has to be read.
+type Mend[T any] func(context.Context) (*T, error)
+
 // Converge mends what differs until nothing does, and records what the cloud then has.
 // diff returns the differences of what the cloud has, and what mends them. What a shared
 // list has shown is confirmed before anything is done about it.
-func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (changes []plan.Change, mend func(context.Context) error)) error {
+func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (changes []plan.Change, mend Mend[T])) error {
 	id := p.Collection.Identity(have).ID
 	for round := 0; ; {
 		changes, mend := diff(have)
@@ -361,8 +368,15 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 			if round == maxRounds {
 				return Retry(v1alpha1.ReasonProgressing, "the %s %s does not converge: still %s", p.Collection.Kind, id, p.Summary(changes))
 			}
-			if err := p.change(ctx, have, round == 0, mend); err != nil {
+			told, err := p.change(ctx, have, round == 0, mend)
+			if err != nil {
 				return err
+			}
+			if told != nil {
+				if changes, _ := diff(*told); len(changes) == 0 {
+					p.Collection.Note(*told)
+					return p.converged(*told)
+				}
 			}
 			round++
 		}
@@ -393,27 +407,30 @@ func (p *Part[T]) converged(have T) error {
 }
 
 // change mends what differs. Where it can't, what the cloud then has is recorded.
-func (p *Part[T]) change(ctx context.Context, have T, first bool, mend func(context.Context) error) error {
+func (p *Part[T]) change(ctx context.Context, have T, first bool, mend Mend[T]) (told *T, err error) {
 	if first {
 		if err := p.Foresee(ctx, have); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	p.wrote = true
-	err := mend(ctx)
+	told, err = mend(ctx)
 	if err == nil {
-		return nil
+		return told, nil
 	}
 	if now, failed := p.read(ctx, p.Collection.Identity(have).ID); failed == nil && now != nil {
 		p.Progress(*now)
 	}
-	return err
+	return nil, err
 }
 
 // Foresee comes before the part is changed, which have is for certain. When that is not what
 // the status stands for, somebody else changed it, and afterwards nobody could tell: so it is
 // stored first. An edit of the spec finds what the status stands for, and costs no write here.
 func (p *Part[T]) Foresee(ctx context.Context, have T) error {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return err
+	}
 	if !p.Epoch(have) {
 		return nil
 	}
@@ -429,6 +446,9 @@ func (p *Part[T]) Confirmed() bool { return p.confirmed }
 // Delete removes what the cloud has of the part, never by the spec's references, which may
 // be gone already.
 func (p *Part[T]) Delete(ctx context.Context) error {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return err
+	}
 	ids, err := p.everything(ctx)
 	if err != nil {
 		return err

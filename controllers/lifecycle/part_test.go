@@ -33,6 +33,25 @@ type account struct {
 	getErr error
 }
 
+// things are what a list shows.
+type things []thing
+
+func (all things) ByID(id string) (thing, bool) {
+	if i := slices.IndexFunc(all, func(t thing) bool { return t.id == id }); i >= 0 {
+		return all[i], true
+	}
+	return thing{}, false
+}
+
+func (all things) Marked(uid string) (marked []thing) {
+	for _, t := range all {
+		if mark, ok := plan.MarkOf(t.description); ok && mark.UID == uid {
+			marked = append(marked, t)
+		}
+	}
+	return marked
+}
+
 func (a *account) call(words ...string) { a.calls = append(a.calls, strings.Join(words, " ")) }
 
 // journal returns the calls since it was last asked.
@@ -50,9 +69,9 @@ func (a *account) collection() Collection[thing] {
 		Identity: func(t thing) Identity {
 			return Identity{ID: t.id, Name: t.name, Description: t.description, CreatedAt: t.created}
 		},
-		List: func(context.Context, time.Time) ([]thing, error) {
+		List: func(context.Context, time.Time) (Listed[thing], error) {
 			a.call("list")
-			return slices.Clone(a.things), nil
+			return things(slices.Clone(a.things)), nil
 		},
 		Get: func(_ context.Context, id string) (thing, error) {
 			a.call("get", id)
@@ -238,14 +257,14 @@ func TestWhatASharedListShowsIsConfirmedBeforeItIsChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "the calls of finding it in the steady state", []string{"list"}, a.journal())
-	err = p.Converge(t.Context(), *have, func(have thing) ([]plan.Change, func(context.Context) error) {
+	err = p.Converge(t.Context(), *have, func(have thing) ([]plan.Change, Mend[thing]) {
 		if have.content == "" {
 			return nil, nil
 		}
-		return []plan.Change{{Field: "content", Have: have.content}}, func(context.Context) error {
+		return []plan.Change{{Field: "content", Have: have.content}}, func(context.Context) (*thing, error) {
 			a.call("mend")
 			a.things[0].content = ""
-			return nil
+			return nil, nil
 		}
 	})
 	if err != nil {
@@ -254,9 +273,49 @@ func TestWhatASharedListShowsIsConfirmedBeforeItIsChanged(t *testing.T) {
 	same(t, "the calls of mending it", []string{"get one", "mend", "get one"}, a.journal())
 }
 
+func TestWhatTheAnswersOfWritesTellWholeIsNotReadAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		told string
+		want []string
+	}{
+		"in line":                 {"", []string{"get one", "mend"}},
+		"not yet as it should be": {"other", []string{"get one", "mend", "get one"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			f.Status.ID = "one"
+			wrong := marked(f, "one")
+			wrong.content = "wrong"
+			a := &account{things: []thing{wrong}}
+			p, _, _ := partOf(t, a, f)
+			have, err := p.Find(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			recorded := thing{}
+			p.Record = func(have thing) { recorded = have }
+			err = p.Converge(t.Context(), *have, func(have thing) ([]plan.Change, Mend[thing]) {
+				if have.content == "" {
+					return nil, nil
+				}
+				return []plan.Change{{Field: "content"}}, func(context.Context) (*thing, error) {
+					a.call("mend")
+					a.things[0].content = ""
+					told := have
+					told.content = c.told
+					return &told, nil
+				}
+			})
+			same(t, "the error", error(nil), err)
+			same(t, "what is recorded", "", recorded.content)
+			same(t, "the calls", c.want, a.journal())
+		})
+	}
+}
+
 // A manager that ended amid its work may have changed what a read does not show yet.
 func TestWhatWasNotInLineIsBelievedToBeOnlyOnceReadsShowWhatAnEarlierManagerDid(t *testing.T) {
-	nothing := func(thing) ([]plan.Change, func(context.Context) error) { return nil, nil }
+	nothing := func(thing) ([]plan.Change, Mend[thing]) { return nil, nil }
 	waits := func(problem *Problem) bool {
 		return problem != nil && problem.Reason == v1alpha1.ReasonProgressing && problem.After > 0
 	}
@@ -287,11 +346,11 @@ func TestWhatWasNotInLineIsBelievedToBeOnlyOnceReadsShowWhatAnEarlierManagerDid(
 			pass(c.later)
 			diff := nothing
 			if c.mends {
-				diff = func(have thing) ([]plan.Change, func(context.Context) error) {
+				diff = func(have thing) ([]plan.Change, Mend[thing]) {
 					if have.content == "mended" {
 						return nil, nil
 					}
-					return []plan.Change{{Field: "content"}}, func(context.Context) error { a.things[0].content = "mended"; return nil }
+					return []plan.Change{{Field: "content"}}, func(context.Context) (*thing, error) { a.things[0].content = "mended"; return nil, nil }
 				}
 			}
 			problem := Diagnose(p.Converge(t.Context(), *have, diff))
@@ -312,8 +371,8 @@ func TestAnObjectThatNeverConvergesIsGivenUpAfterAFewRounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	rounds := 0
-	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, func(context.Context) error) {
-		return []plan.Change{{Field: "vni", Have: "1", Want: "2"}}, func(context.Context) error { rounds++; return nil }
+	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, Mend[thing]) {
+		return []plan.Change{{Field: "vni", Have: "1", Want: "2"}}, func(context.Context) (*thing, error) { rounds++; return nil, nil }
 	})
 	same(t, "the problem", &Problem{
 		Reason: v1alpha1.ReasonProgressing, Message: "the thing one does not converge: still vni is 1, wanted 2", Retry: true,
@@ -330,8 +389,8 @@ func TestAnObjectThatGoesWhileItIsChangedIsLookedForAgainSoon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, func(context.Context) error) {
-		return []plan.Change{{Field: "vni"}}, func(context.Context) error { a.things = nil; return nil }
+	err = p.Converge(t.Context(), *have, func(thing) ([]plan.Change, Mend[thing]) {
+		return []plan.Change{{Field: "vni"}}, func(context.Context) (*thing, error) { a.things = nil; return nil, nil }
 	})
 	same(t, "the problem", &Problem{
 		Reason: v1alpha1.ReasonProgressing, Message: "the thing one went from the cloud while it was changed", Retry: true,

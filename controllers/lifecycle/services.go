@@ -11,27 +11,31 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// ClientSource gives the cloud client that an object's spec asks for. Before it sends
-// anything it asks admit, with a name for the servers that it would ask.
+// ClientSource gives the cloud client that an object's spec asks for, by what the API server showed
+// of its credentials at notBefore or later. Before it sends anything it asks admit, with a name for
+// the servers that it would ask.
 type ClientSource interface {
-	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, admit func(server string) error) (cloud.Client, error)
+	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, admit func(server string) error) (cloud.Client, error)
 }
 
-// Options are what Services are made of. All but Liveness and Timing are needed.
+// Options are what Services are made of. All but Secrets, Liveness and Timing are needed.
 type Options struct {
-	// Client writes, and reads from the cache.
+	// Client writes, and reads from the cache; see NewClient.
 	Client client.Client
-	// Reader reads past the cache: an object of ours is always read with it, because a
-	// cache that misses our own last write would make a second cloud object.
+	// Reader reads past the cache, before what can't be taken back: an object that the cache shows
+	// as it was before would make a second cloud object.
 	Reader client.Reader
 	// Clients gives the cloud client for an object.
 	Clients ClientSource
+	// Secrets shares reads of Secrets, with Clients; one of its own when nil.
+	Secrets *credentials.Secrets
 	// Inventory shares reads of the cloud.
 	Inventory *inventory.Inventory
 	// Liveness knows which verifiers are alive; nil when they hold no leases.
@@ -59,17 +63,25 @@ type Services struct {
 	// FilterChanges are what changed of the filters.
 	FilterChanges FilterChanges
 
-	clients *clientMemo
-	secrets *secretGuard
-	outcome *outcome
+	clients  *clientMemo
+	shared   *credentials.Secrets
+	guard    *secretGuard
+	outcome  *outcome
+	arrivals *arrivals
 }
 
 // New returns services that have not seen any object yet.
 func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
-	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo()}
+	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo(), arrivals: newArrivals()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
-	s.secrets = &secretGuard{client: o.Client, reader: o.Reader}
+	if s.shared = o.Secrets; s.shared == nil {
+		s.shared = credentials.NewSecrets(o.Reader, o.Clock)
+	}
+	s.guard = &secretGuard{client: o.Client, reader: o.Reader, shared: s.shared}
+	if o.Inventory != nil {
+		o.Inventory.Resync(o.Resync)
+	}
 	return s
 }
 
@@ -85,19 +97,31 @@ type Scope struct {
 	Object status.Object
 	// Stored is the object as the API server has it; moved on by each write.
 	Stored status.Object
+	// Latest is true once it is known that the API server has the object as Stored says.
+	Latest bool
 	// WasSynced is true when the last reconcile found the present spec in the cloud, so
 	// that any difference found now is drift.
 	WasSynced bool
+	// began is when the reconcile began.
+	began time.Time
+	// secret is the version of the Secret that serves the reconcile, empty for none and for one
+	// that was read for it.
+	secret string
 	// Cloud is nil until Connect has found the credentials.
 	Cloud cloud.Client
 	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where
 	// that is later than the steady state asks for; zero for no such reason.
 	NotBefore time.Time
+
+	// waited is true where the object waited for a worker of its server before this reconcile.
+	waited  bool
+	arrived arrival
 }
 
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
-	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o)}
+	now := s.Clock()
+	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now)}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
 		// were done, so it says what the definition's default says of a new object.
@@ -112,6 +136,9 @@ func copyOf(o status.Object) status.Object {
 
 // Store writes the object's status when it differs from what the API server has.
 func (s *Scope) Store(ctx context.Context) error {
+	if status.Same(s.Stored, s.Object) {
+		return nil
+	}
 	if _, err := status.Write(ctx, s.Client, s.Reader, s.Stored, s.Object); err != nil {
 		return Untaken(err)
 	}
@@ -125,15 +152,24 @@ func (s *Scope) Event(kind, reason, action, format string, args ...any) {
 	s.outcome.event(s.Object, kind, reason, action, format, args...)
 }
 
-// FreshSince is how old an answer of the cloud may be: any age up to the resync interval
-// in the steady state unless NotBefore says otherwise, none when the spec changed, the last
-// reconcile failed, or somebody asks.
+// FreshSince is when an answer of the cloud must have begun to serve this reconcile: any time in
+// the resync interval in the steady state unless NotBefore says otherwise; else after the present
+// spec, or a request, came, and after what ended badly was tried. All who came before an answer
+// began share it.
 func (s *Scope) FreshSince() time.Time {
-	if !s.steady() {
-		return s.Clock()
+	now := s.Clock()
+	if s.steady() {
+		return later(now.Add(-s.Resync), s.NotBefore)
 	}
-	return later(s.Clock().Add(-s.Resync), s.NotBefore)
+	return freshSince(s.arrived, now, s.Resync)
 }
+
+// Came is when what the object asks for came to this process: its present spec, or a request.
+func (s *Scope) Came() time.Time { return s.arrived.came }
+
+// Tried reports whether the object as it is now was looked at before, and could not be brought in line
+// because of what the answers of then said.
+func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arrived.came) }
 
 // steady reports whether the shared lists may serve this reconcile.
 func (s *Scope) steady() bool {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/types"
@@ -34,12 +36,18 @@ func request(name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 }
 
+// entered is the error with which an object enters.
+func entered(l *Lane, r reconcile.Request, server string, p Precedence) error {
+	_, err := l.Enter(r, server, p)
+	return err
+}
+
 func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 	var l Lane
 	woken := queueOf(&l)
 	same(t, "all workers", 2*serversAtOnce, l.Share(2))
 	enter := func(name, server string) bool {
-		if err := l.Enter(request(name), server); err != nil {
+		if _, err := l.Enter(request(name), server, Precedence{}); err != nil {
 			l.Done(request(name))
 			return false
 		}
@@ -69,7 +77,49 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 			l.Done(request(name))
 		}
 		same(t, "what is kept", []int{0, 0, 0, 0}, []int{len(l.waiting), len(l.has), len(l.taken), len(l.refused)})
+		same(t, "what is kept of what they asked for", 0, len(l.asked))
 	})
+}
+
+// What is observed goes on without a worker where that takes longer.
+func TestOneThatWaitsAlreadyIsToldSo(t *testing.T) {
+	var l Lane
+	queueOf(&l)
+	l.Share(1)
+	var waited []bool
+	for _, name := range []string{"first", "a", "b", "a", "b", "first"} {
+		was, _ := l.Enter(request(name), "s", Precedence{})
+		waited = append(waited, was)
+	}
+	same(t, "who was waiting already", []bool{false, false, false, true, true, false}, waited)
+}
+
+// However a cache hands the objects out, they get their workers by their age, and what is urgent first.
+func TestWorkersAreGivenByAgeHoweverTheObjectsCome(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) { // whose time stands still
+			var l Lane
+			woken := queueOf(&l)
+			defer func() { l.of.ShutDown() }()
+			l.Share(1)
+			same(t, "the first", nil, entered(&l, request("first"), "s", Precedence{}))
+			names := []string{"a", "b", "c", "d", "e", "f"} // the oldest first
+			for _, n := range rand.Perm(len(names)) {
+				p := Precedence{Urgent: n > 3, Created: time.Now().Add(time.Duration(n) * time.Second)}
+				same(t, "another", errNoWorker, entered(&l, request(names[n]), "s", p), cmpopts.EquateErrors())
+				l.Done(request(names[n]))
+			}
+			var order []string
+			for last := "first"; last != ""; {
+				l.Done(request(last))
+				last = ""
+				for _, name := range woken() {
+					last, order = name, append(order, name)
+				}
+			}
+			same(t, "the order", []string{"e", "f", "a", "b", "c", "d"}, order)
+		})
+	}
 }
 
 // What a reconcile does after it found no worker takes a while.
@@ -77,14 +127,14 @@ func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t 
 	var l Lane
 	woken := queueOf(&l)
 	l.Share(1)
-	same(t, "the first", nil, l.Enter(request("a"), "slow"))
-	same(t, "the second", errNoWorker, l.Enter(request("b"), "slow"), cmpopts.EquateErrors())
+	same(t, "the first", nil, entered(&l, request("a"), "slow", Precedence{}))
+	same(t, "the second", errNoWorker, entered(&l, request("b"), "slow", Precedence{}), cmpopts.EquateErrors())
 	l.Done(request("a"))
 	l.Done(request("b")) // of the reconcile that found none
-	same(t, "one that comes before it is back", errNoWorker, l.Enter(request("c"), "slow"), cmpopts.EquateErrors())
+	same(t, "one that comes before it is back", errNoWorker, entered(&l, request("c"), "slow", Precedence{}), cmpopts.EquateErrors())
 	l.Done(request("c"))
 	same(t, "who was woken", []string{"b"}, woken())
-	same(t, "the second, woken", nil, l.Enter(request("b"), "slow"))
+	same(t, "the second, woken", nil, entered(&l, request("b"), "slow", Precedence{}))
 	l.Done(request("b"))
 	same(t, "who was woken", []string{"c"}, woken())
 	l.Done(request("c")) // it is gone
@@ -94,7 +144,7 @@ func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t 
 func TestWithoutALimitNobodyWaits(t *testing.T) {
 	var l Lane
 	for i := range 100 {
-		if err := l.Enter(request(fmt.Sprint(i)), "s"); err != nil {
+		if _, err := l.Enter(request(fmt.Sprint(i)), "s", Precedence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,7 +166,7 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 				delete(working, name)
 			} else {
 				delete(queued, name)
-				err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"))
+				_, err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"), Precedence{Urgent: rapid.Bool().Draw(t, "urgent")})
 				if err != nil && !errors.Is(err, errNoWorker) {
 					t.Fatal(err)
 				}
@@ -138,13 +188,17 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 						t.Fatalf("%s has a worker, but is at work without one, and is not woken", r.Name)
 					}
 				}
-				if has != l.taken[server] || has > l.limit || has < l.limit && len(l.waiting[server]) > 0 {
-					t.Fatalf("%d of %d workers of %s are taken (%d), %v wait", has, l.limit, server, l.taken[server], l.waiting[server])
+				wait := 0
+				if l.waiting[server] != nil {
+					wait = l.waiting[server].Len()
+				}
+				if has != l.taken[server] || has > l.limit || has < l.limit && wait > 0 {
+					t.Fatalf("%d of %d workers of %s are taken (%d), %d wait", has, l.limit, server, l.taken[server], wait)
 				}
 			}
-			for _, all := range l.waiting {
-				if slices.ContainsFunc(all, func(r reconcile.Request) bool { _, has := l.has[r]; return has }) {
-					t.Fatal("one waits that has a worker")
+			for r, c := range l.asked {
+				if _, has := l.has[r]; has || !l.waiting[c.server].Has(r) {
+					t.Fatal("one waits that has a worker, or is on no list")
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -13,11 +14,11 @@ import (
 )
 
 // mend does what brings have in line with want, and makes an event of that the first time.
-func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, func(context.Context) error) {
+func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, lifecycle.Mend[cloud.Filter]) {
 	announced := false
-	return func(have cloud.Filter) ([]plan.Change, func(context.Context) error) {
+	return func(have cloud.Filter) ([]plan.Change, lifecycle.Mend[cloud.Filter]) {
 		diff := plan.DiffFilter(want, have)
-		return diff.Changes, func(ctx context.Context) error {
+		return diff.Changes, func(ctx context.Context) (*cloud.Filter, error) {
 			// The limit matters for the order alone, so what does not differ need not ask.
 			steps, gap := diff.Steps(s.ruleLimit(ctx))
 			s.begins(want, have)
@@ -25,12 +26,21 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 				s.announce(diff.Changes, gap)
 				announced = true
 			}
+			told := new(have)
+			told.Rules = slices.Clone(have.Rules)
 			for _, step := range steps {
-				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
-					return s.narrow(ctx, want, have.ID, err)
+				rule, err := do(ctx, s.Cloud, have.ID, step)
+				if err != nil {
+					return nil, s.narrow(ctx, want, have.ID, err)
+				}
+				if rule == nil {
+					told = nil
+				}
+				if told != nil {
+					told.Rules = append(told.Rules, *rule)
 				}
 			}
-			return nil
+			return told, nil
 		}
 	}
 }
@@ -48,7 +58,8 @@ func (s *scope) narrow(ctx context.Context, want plan.WantedFilter, id string, w
 	}
 	diff := plan.DiffFilter(want, now)
 	for _, step := range diff.Narrowing() {
-		err = errors.Join(err, do(ctx, s.Cloud, id, step))
+		_, failed := do(ctx, s.Cloud, id, step)
+		err = errors.Join(err, failed)
 	}
 	return errors.Join(err, why) // the first decides when it is tried again
 }
@@ -77,24 +88,25 @@ func (s *scope) announce(changes []plan.Change, gap bool) {
 	}
 }
 
-// do makes one call.
-func do(ctx context.Context, c cloud.Client, filterID string, step plan.FilterStep) error {
+// do makes one call. The rule that it has made is as the cloud's answer shows it, nil for any other
+// call.
+func do(ctx context.Context, c cloud.Client, filterID string, step plan.FilterStep) (*cloud.Rule, error) {
 	switch {
 	case step.UpdateFilter != nil:
-		return lifecycle.Doing("update the filter "+filterID, c.UpdateFilter(ctx, filterID, *step.UpdateFilter))
+		return nil, lifecycle.Doing("update the filter "+filterID, c.UpdateFilter(ctx, filterID, *step.UpdateFilter))
 	case step.CreateRule != nil:
-		_, err := c.CreateRule(ctx, filterID, *step.CreateRule)
-		return lifecycle.Doing(fmt.Sprintf("create rule %s %d", step.CreateRule.Direction, step.CreateRule.Priority), err)
+		made, err := c.CreateRule(ctx, filterID, *step.CreateRule)
+		return &made, lifecycle.Doing(fmt.Sprintf("create rule %s %d", step.CreateRule.Direction, step.CreateRule.Priority), err)
 	case step.UpdateRule != nil:
-		return lifecycle.Doing(fmt.Sprintf("update rule %s %d", step.UpdateRule.Direction, step.UpdateRule.Priority),
+		return nil, lifecycle.Doing(fmt.Sprintf("update rule %s %d", step.UpdateRule.Direction, step.UpdateRule.Priority),
 			c.UpdateRule(ctx, step.UpdateRule.ID, step.UpdateRule.RuleSpec))
 	case step.DeleteRule != nil:
 		err := c.DeleteRule(ctx, step.DeleteRule.ID)
 		if cloud.IsNotFound(err) {
-			return nil
+			return nil, nil
 		}
-		return lifecycle.Doing(fmt.Sprintf("delete rule %s %d", step.DeleteRule.Direction, step.DeleteRule.Priority), err)
+		return nil, lifecycle.Doing(fmt.Sprintf("delete rule %s %d", step.DeleteRule.Direction, step.DeleteRule.Priority), err)
 	default:
-		return nil
+		return nil, nil
 	}
 }

@@ -57,7 +57,7 @@ func TestAStepIsOneCallAndItsErrorSaysWhatWasBeingDone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, said := &oneCall{err: c.err}, ""
-			if err := do(t.Context(), client, "f", c.step); err != nil {
+			if _, err := do(t.Context(), client, "f", c.step); err != nil {
 				said = err.Error()
 			}
 			if diff := cmp.Diff(c.want, []string{client.call, said}); diff != "" {

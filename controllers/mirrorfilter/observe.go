@@ -29,7 +29,7 @@ func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Filter]{
 		Kind: "filter", Identity: lifecycle.FilterIdentity,
-		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Filter, error) {
+		List: func(ctx context.Context, notBefore time.Time) (lifecycle.Listed[cloud.Filter], error) {
 			return s.Inventory.Filters(ctx, s.Cloud, notBefore)
 		},
 		Get:    s.Cloud.GetFilter,

@@ -65,19 +65,19 @@ func (s *scope) switchOff(ctx context.Context) error {
 
 // mend does what brings the cloud's session in line with want. interim is who has the
 // priority that the spec names when want has another one for a while, nil otherwise.
-func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Session) func(cloud.Session) ([]plan.Change, func(context.Context) error) {
-	return func(have cloud.Session) ([]plan.Change, func(context.Context) error) {
+func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Session) func(cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
+	return func(have cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
 		diff := plan.DiffSession(want, have)
-		return diff.Changes, func(ctx context.Context) error {
+		return diff.Changes, func(ctx context.Context) (*cloud.Session, error) {
 			s.announce(ctx, have, diff.Changes, n, interim)
 			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
 				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
-					return s.narrow(ctx, want, have.ID, err)
+					return nil, s.narrow(ctx, want, have.ID, err)
 				}
 			}
-			return nil
+			return nil, nil
 		}
 	}
 }

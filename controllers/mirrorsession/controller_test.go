@@ -122,13 +122,29 @@ func TestTheMessageOfReadySaysWhatTheCloudCopiesFromWhereToWhere(t *testing.T) {
 	same(t, "of one that is off", "the cloud has the session; it is switched off by spec.enabled", (&scope{session: s}).Synced())
 }
 
+// nothing is an account without a session.
+type nothing struct{}
+
+// nobody are no other MirrorSessions.
+type nobody struct{}
+
+func (nobody) hasPriority(int) bool               { return false }
+func (nobody) hasVNI(vniAt) bool                  { return false }
+func (nobody) named() []*v1alpha1.MirrorSession   { return nil }
+func (nobody) waiting() []*v1alpha1.MirrorSession { return nil }
+
+func (nothing) Marked(string) []cloud.Session       { return nil }
+func (nothing) From(string) []cloud.Session         { return nil }
+func (nothing) WithPriority(int) []cloud.Session    { return nil }
+func (nothing) WithVNI(string, int) []cloud.Session { return nil }
+
 // Two that choose from the same list of the cloud, which shows neither, get different numbers.
 func TestNumbersThatWereChosenAreReservedUntilTheCloudCanShowThem(t *testing.T) {
 	var r reservations
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	choose := func(uid, account string) plan.Numbers {
 		s := session(func(s *v1alpha1.MirrorSession) { s.UID = types.UID(uid) })
-		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", Account: cloud.Account{ProjectID: account}}, now)
+		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", InCloud: nothing{}, Account: cloud.Account{ProjectID: account}}, nobody{}, now, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package mirrorsession
 
 import (
 	"testing"
+	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -36,7 +37,7 @@ func TestASourceThatWasTakenOffTheSessionAsItIsGoneIsRemembered(t *testing.T) {
 		"not by what was said of the target":  {session(said("target 10.0.0.11", "the target 10.0.0.11 (interface id-a) is deleted")), []v1alpha1.InterfaceSelector{byID}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			services := lifecycle.New(lifecycle.Options{})
+			services := lifecycle.New(lifecycle.Options{Clock: time.Now})
 			s := &scope{Scope: services.NewScope(c.session), session: c.session, lostSources: c.lost}
 			same(t, "the former sources", c.want, s.formerSources(c.remembered))
 		})

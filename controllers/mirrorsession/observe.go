@@ -46,7 +46,7 @@ func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Session]{
 		Kind: "session", Identity: lifecycle.SessionIdentity,
-		List: func(ctx context.Context, notBefore time.Time) ([]cloud.Session, error) {
+		List: func(ctx context.Context, notBefore time.Time) (lifecycle.Listed[cloud.Session], error) {
 			return s.Inventory.Sessions(ctx, s.Cloud, notBefore)
 		},
 		Get:    s.Cloud.GetSession,

@@ -2,7 +2,6 @@ package mirrorsession
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -12,6 +11,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
@@ -34,8 +34,11 @@ func (s *scope) expectCopies(ctx context.Context) {
 	known.Movement = memo.movement.Next(known)
 	memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
 	if memo.edges.due(s.began) {
-		memo.edges = memo.edges.asked(s.began, s.Resync)
-		s.NotBefore = s.began.Add(-edgeAge)
+		s.edgeIn = s.reconciler.observed.round(s.Cloud.Account(), s.Inventory.Calls(s.Cloud), s.began)
+		if s.edgeIn == 0 {
+			memo.edges = memo.edges.asked(s.began, s.Resync)
+			s.NotBefore = s.began.Add(-edgeAge)
+		}
 	}
 	s.reconciler.observed.keep(s.session, memo)
 }
@@ -97,7 +100,7 @@ func answers(outcome error) bool {
 }
 
 // pathSince is how old the answers may be: as old as all others in the steady state, of now on
-// request and at an edge, and rather new when the spec or what is in the cloud has changed.
+// request and at an edge, and little older than a change of the spec, or of what is in the cloud.
 func (s *scope) pathSince(memo observation) time.Time {
 	changed := memo.generation != s.session.Generation || memo.epoch != s.session.Status.Epoch
 	if memo.path == nil { // this process has just begun
@@ -106,14 +109,13 @@ func (s *scope) pathSince(memo observation) time.Time {
 	}
 	switch {
 	case lifecycle.ReconcileRequested(s.session):
-		if came, seen := s.reconciler.observed.requestedAt(s.session); seen {
-			return came
-		}
-		return s.began
+		return s.Came()
 	case !s.NotBefore.IsZero():
 		return s.NotBefore
-	case changed:
+	case changed && memo.generation == s.session.Generation: // by somebody in the cloud
 		return s.began.Add(-changedAge)
+	case changed:
+		return later(s.Came().Add(-changedAge), s.began.Add(-s.Resync))
 	default:
 		return s.began.Add(-s.Resync)
 	}
@@ -128,7 +130,7 @@ func (s *scope) interfacesSince(ctx context.Context) time.Time {
 	}
 	all, err := s.Inventory.Interfaces(ctx, s.Cloud, s.NotBefore)
 	for _, r := range resolvedOf(s.session) {
-		if _, there := all[r.InterfaceID]; err == nil && !there {
+		if _, there := all.ByID(r.InterfaceID); err == nil && !there {
 			return since
 		}
 	}
@@ -137,7 +139,7 @@ func (s *scope) interfacesSince(ctx context.Context) time.Time {
 
 // wakeFilter lets the MirrorFilter be reconciled where the cloud's list shows that its filter is
 // not what its spec wants: that same list serves it.
-func (s *scope) wakeFilter(all []cloud.Filter) {
+func (s *scope) wakeFilter(all *inventory.Listed[cloud.Filter]) {
 	f := s.filter
 	if f == nil || !status.IsSynced(f) || f.Spec.Suspend || !f.DeletionTimestamp.IsZero() {
 		return
@@ -146,20 +148,15 @@ func (s *scope) wakeFilter(all []cloud.Filter) {
 	if err != nil {
 		return // which its own conditions say
 	}
-	have := find(all, f.Status.ID, func(f cloud.Filter) string { return f.ID })
+	have := filterIn(all, f.Status.ID)
 	if have == nil || len(plan.DiffFilter(want, *have).Changes) > 0 {
 		s.Filters.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(f)})
 	}
 }
 
-// find is a copy of the one of a list that has the ID, nil for none: a pointer into the list would
-// hold all of it for as long as what was found of one is kept.
-func find[T any](all []T, id string, idOf func(T) string) *T {
-	if i := slices.IndexFunc(all, func(one T) bool { return idOf(one) == id }); i >= 0 {
-		found := all[i]
-		return &found
-	}
-	return nil
+// filterIn is the filter of a list that has the ID, nil for none. All share it: nobody changes it.
+func filterIn(all *inventory.Listed[cloud.Filter], id string) *cloud.Filter {
+	return all.Shared(id)
 }
 
 // mirrored is the session as the cloud has it, or as it would be made, without an ID then.

@@ -8,6 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
@@ -55,20 +57,37 @@ func TestHowOldAnAnswerAboutTheWayMayBe(t *testing.T) {
 	}
 }
 
-// Whoever asks for many sessions at once gets them by few lists.
-func TestARequestIsServedByAnyAnswerThatBeganAfterItCame(t *testing.T) {
-	came := time.Now()
-	asked := session(func(s *v1alpha1.MirrorSession) {
-		s.Annotations = map[string]string{v1alpha1.ReconcileRequestedAnnotation: "now"}
-	})
-	r := &Reconciler{}
-	r.observed.requested(asked, came)
-	r.observed.requested(asked, came.Add(time.Second)) // another change of the same object
-	services := lifecycle.New(lifecycle.Options{Clock: time.Now, Resync: time.Hour})
-	s := &scope{Scope: services.NewScope(asked), reconciler: r, session: asked, began: came.Add(5 * time.Second)}
-	same(t, "since", came, s.pathSince(observation{}))
-	asked.Annotations[v1alpha1.ReconcileRequestedAnnotation] = "again"
-	same(t, "since, of a request that was not seen to come", s.began, s.pathSince(observation{}))
+// Whoever asks for many sessions at once, or makes them, gets them by few lists.
+func TestARequestAndAnEditAreServedByAnyAnswerThatBeganAfterTheyCame(t *testing.T) {
+	for name, c := range map[string]struct {
+		session *v1alpha1.MirrorSession
+		older   time.Duration // than what came
+	}{
+		"a request": {session(func(s *v1alpha1.MirrorSession) {
+			s.Annotations = map[string]string{v1alpha1.ReconcileRequestedAnnotation: "now"}
+		}), 0},
+		"a new spec": {session(), changedAge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			came := time.Now()
+			now := came
+			services := lifecycle.New(lifecycle.Options{Clock: func() time.Time { return now }, Resync: time.Hour})
+			seen := services.Arrivals()
+			seen.Create(event.CreateEvent{Object: c.session})
+			now = came.Add(time.Second)
+			seen.Update(event.UpdateEvent{ObjectOld: c.session, ObjectNew: c.session}) // another change of the same object
+			look := func() time.Time {
+				now = now.Add(time.Minute)
+				s := &scope{Scope: services.NewScope(c.session), reconciler: &Reconciler{}, session: c.session, began: now}
+				return s.pathSince(observation{})
+			}
+			same(t, "since", came.Add(-c.older), look())
+			same(t, "since, another time", came.Add(-c.older), look())
+			c.session.Generation++
+			c.session.Annotations = map[string]string{v1alpha1.ReconcileRequestedAnnotation: "again"}
+			same(t, "since, of what was not seen to come", now.Add(time.Minute), look())
+		})
+	}
 }
 
 func TestTheWayIsNotReadOfACloudThatDoesNotAnswer(t *testing.T) {

@@ -3,6 +3,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/diagnosis"
+	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
@@ -41,15 +43,15 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 		return nil
 	}
 	p.Session.Sources = sorted(p.Session.Sources) // the cloud may list them in another order each time
-	sessions := ask(ctx, r, diagnosis.Answer[[]cloud.Session]{}, r.Inventory.Sessions)
-	filters := ask(ctx, r, diagnosis.Answer[[]cloud.Filter]{}, r.Inventory.Filters)
+	sessions := ask(ctx, r, diagnosis.Answer[inventory.Sessions]{}, r.Inventory.Sessions)
+	filters := ask(ctx, r, diagnosis.Answer[*inventory.Listed[cloud.Filter]]{}, r.Inventory.Filters)
 	if !sessions.Read || !filters.Read {
 		return nil
 	}
 	if r.since.After(r.began.Add(-r.Resync)) {
 		r.wakeFilter(filters.Value)
 	}
-	p.Filter = find(filters.Value, p.Session.FilterID, func(f cloud.Filter) string { return f.ID })
+	p.Filter = filterIn(filters.Value, p.Session.FilterID)
 	p.Others = r.others(ctx, p, sessions.Value, filters.Value)
 	r.readInterfaces(ctx, p)
 	r.readWay(ctx, p)
@@ -83,7 +85,7 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 		}
 	}
 	r.former = slices.DeleteFunc(r.former, func(f v1alpha1.ResolvedInterface) bool {
-		_, back := listed.Value[f.InterfaceID]
+		_, back := listed.Value.ByID(f.InterfaceID)
 		return back || slices.Contains(ids, f.InterfaceID)
 	})
 	r.noteGone(p, listed)
@@ -92,8 +94,8 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 // byList is an interface as a list of all shows it. That the list lacks it proves nothing: it may
 // have been made, or the pages may have moved, since the list began. What was read of it by itself is
 // at least as new; where that is nothing, it is read.
-func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all map[string]cloud.Interface) (cloud.Interface, bool) {
-	if is, shown := all[id]; shown {
+func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, all *cloud.Interfaces) (cloud.Interface, bool) {
+	if is, shown := all.ByID(id); shown {
 		return is, true
 	}
 	if is, seen := r.seen[id]; seen {
@@ -118,7 +120,7 @@ func (r *pathReader) byList(ctx context.Context, p *diagnosis.Path, id string, a
 }
 
 // noteGone notes what was taken off the session, and who has the addresses of what is gone now.
-func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[string]cloud.Interface]) {
+func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[*cloud.Interfaces]) {
 	gone := make([]cloud.Interface, 0, len(p.Gone))
 	for _, f := range r.former {
 		p.Former = append(p.Former, fromStatus(f))
@@ -131,7 +133,7 @@ func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[map[str
 		gone[i].VPCID = r.wasIn(p, gone[i])
 	}
 	if len(gone) > 0 && listed.Read {
-		p.Interfaces, p.Successors = listed, successors(gone, listed.Value)
+		p.Interfaces, p.Successors = listed, successors(gone, listed.Value.All())
 	}
 }
 
@@ -175,17 +177,26 @@ func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
 }
 
 // listed is the list of all interfaces, as far as it is needed for some.
-func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[map[string]cloud.Interface] {
-	unseen := slices.ContainsFunc(ids, func(id string) bool { _, seen := r.seen[id]; return !seen && id != "" })
-	if !unseen && !r.edge() {
-		return diagnosis.Answer[map[string]cloud.Interface]{}
+func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[*cloud.Interfaces] {
+	unseen := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, seen := r.seen[id]; return seen || id == "" })
+	if len(unseen) == 0 && !r.edge() {
+		return diagnosis.Answer[*cloud.Interfaces]{}
 	}
-	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (map[string]cloud.Interface, error) {
-		if latest := r.began.Add(-changedAge); unseen && since.Before(latest) {
-			since = latest // what could not be resolved may be gone since a while ago
+	age := time.Duration(changedAge)
+	if !slices.ContainsFunc(unseen, func(id string) bool { return !saidGone(r.before, id) }) {
+		age = max(age, roundGap(r.Inventory.Calls(r.Cloud))) // thousands of them must not cost a list each time
+	}
+	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (*cloud.Interfaces, error) {
+		if len(unseen) > 0 {
+			since = later(since, r.began.Add(-age)) // what could not be resolved may be gone since a while ago
 		}
 		return r.Inventory.Interfaces(ctx, c, since)
 	})
+}
+
+// saidGone reports whether an interface was found gone the last time.
+func saidGone(before *diagnosis.Path, id string) bool {
+	return slices.Contains(before.Gone, id) || slices.ContainsFunc(before.Former, func(i cloud.Interface) bool { return i.ID == id })
 }
 
 // edge reports whether answers of now are asked for, whatever was read of single interfaces.
@@ -313,21 +324,29 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 	return all, nil
 }
 
-// others are the other sessions of the cloud that have an interface in common with this one.
-func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions []cloud.Session, filters []cloud.Filter) (others []diagnosis.Other) {
-	own := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
-	for _, other := range sessions {
-		shares := slices.Contains(own, other.TargetID) || slices.ContainsFunc(other.Sources, func(id string) bool { return slices.Contains(own, id) })
-		if other.ID == p.Session.ID || !shares {
-			continue
-		}
-		name := "another session"
+// others are the other sessions of the cloud that have an interface in common with this one. Of those that
+// only copy to the same target, which can be thousands, those count that can't be told apart from this
+// one; and all while the cloud does not have this one, as they may keep it out.
+func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
+	target := sessions.WithVNI(p.Session.TargetID, p.Session.VNI)
+	if p.Session.ID == "" {
+		target = sessions.To(p.Session.TargetID)
+	}
+	sharing := slices.Concat(target, sessions.From(p.Session.TargetID))
+	for _, id := range p.Session.Sources {
+		sharing = slices.Concat(sharing, sessions.From(id), sessions.To(id))
+	}
+	found := make(map[string]cloud.Session, len(sharing))
+	for _, other := range sharing {
+		found[other.ID] = other
+	}
+	delete(found, p.Session.ID)
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		other, name := found[id], "another session"
 		if !p.Private {
 			name = r.nameInCloud(ctx, other)
 		}
-		others = append(others, diagnosis.Other{
-			Session: other, Name: name, Filter: find(filters, other.FilterID, func(f cloud.Filter) string { return f.ID }),
-		})
+		others = append(others, diagnosis.Other{Session: other, Name: name, Filter: filterIn(filters, other.FilterID)})
 	}
 	return others
 }

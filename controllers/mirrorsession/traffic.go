@@ -237,7 +237,6 @@ func eventType(severity v1alpha1.Severity) string {
 type observations struct {
 	once     sync.Once
 	sessions *lru.Cache // an observation by types.NamespacedName
-	requests *lru.Cache // a request by types.UID
 
 	mu sync.Mutex
 	// counted is when sessions were counted last.
@@ -246,6 +245,8 @@ type observations struct {
 	ofNode  map[string]int
 	// pauses are those of clients that got no answer when the way of copies was read.
 	pauses map[cloud.Client]pause
+	// rounds are when an account was read last for the sake of an edge.
+	rounds map[cloud.Account]time.Time
 }
 
 // observation is of the session with the UID alone.
@@ -271,7 +272,7 @@ type observation struct {
 const remembered = 20000
 
 func (o *observations) cache() *lru.Cache {
-	o.once.Do(func() { o.sessions, o.requests = lru.New(remembered), lru.New(remembered) })
+	o.once.Do(func() { o.sessions = lru.New(remembered) })
 	return o.sessions
 }
 
@@ -289,29 +290,3 @@ func (o *observations) keep(s *v1alpha1.MirrorSession, now observation) {
 }
 
 func (o *observations) forget(key types.NamespacedName) { o.cache().Remove(key) }
-
-// request is that somebody asks for a comparison with the cloud, and when that came.
-type request struct {
-	value string
-	came  time.Time
-}
-
-// requested notes when what a session asks for came first.
-func (o *observations) requested(s *v1alpha1.MirrorSession, now time.Time) {
-	o.cache()
-	value := s.Annotations[v1alpha1.ReconcileRequestedAnnotation]
-	if was, known := o.requests.Get(s.UID); known && was.(request).value == value { // nothing else is stored
-		return
-	}
-	o.requests.Add(s.UID, request{value, now})
-}
-
-// requestedAt is when that came, if it was seen to come.
-func (o *observations) requestedAt(s *v1alpha1.MirrorSession) (time.Time, bool) {
-	o.cache()
-	was, known := o.requests.Get(s.UID)
-	if known && was.(request).value == s.Annotations[v1alpha1.ReconcileRequestedAnnotation] { // nothing else is stored
-		return was.(request).came, true
-	}
-	return time.Time{}, false
-}

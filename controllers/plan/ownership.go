@@ -27,7 +27,10 @@ type Mark struct {
 // and don't say that these are not counted in bytes.
 const maxDescription = 255
 
-var markPattern = regexp.MustCompile(`\[vpcmirror ([0-9a-f]{8})/([0-9A-Za-z-]{1,64})(?:/([1-9][0-9]{0,3}))?\]$`)
+// markBegins is how a mark begins, and markRest is what follows: a mark has no second bracket.
+const markBegins = "[vpcmirror "
+
+var markRest = regexp.MustCompile(`^([0-9a-f]{8})/([0-9A-Za-z-]{1,64})(?:/([1-9][0-9]{0,3}))?\]$`)
 
 // ClusterID names a cluster by its kube-system namespace's UID, which lives as long
 // as the cluster does.
@@ -77,7 +80,12 @@ func trim(s string) string {
 
 // MarkOf returns the mark at the end of a description.
 func MarkOf(description string) (Mark, bool) {
-	m := markPattern.FindStringSubmatch(trim(description))
+	description = trim(description)
+	begins := strings.LastIndex(description, markBegins) // an account has many, so the pattern is only tried where one can be
+	if begins < 0 || !strings.HasSuffix(description, "]") {
+		return Mark{}, false
+	}
+	m := markRest.FindStringSubmatch(description[begins+len(markBegins):])
 	if m == nil {
 		return Mark{}, false
 	}

@@ -46,7 +46,10 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/cloud/huawei", does: "the adapter over the cloud's SDK: signing, paging, deadlines, bounds, limiter, error table, metrics",
-		may: []string{"controllers/cloud"}, tests: []string{"test/..."},
+		may: []string{"controllers/cloud", "controllers/fairqueue"}, tests: []string{"test/..."},
+	},
+	{
+		name: "controllers/fairqueue", does: "who goes next of those who wait: who matters most, and now and then who waited longest",
 	},
 	{
 		name: "controllers/fence", does: "whether this process surely leads: by the renewals of its lease, asked right before each write to the cloud",
@@ -57,7 +60,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/inventory", does: "shared reads: one list serves every object of an account; accounts in an LRU",
-		may: []string{"controllers/cloud"},
+		may: []string{"controllers/cloud", "controllers/plan"},
 	},
 	{
 		name: "controllers/plan", does: "pure decisions: what differs, which calls mend it in which order, which VNI and priority",
@@ -83,7 +86,7 @@ var layers = []layer{
 	{
 		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
 			"delete; creation expectations; from an error to conditions, an event and the next reconcile; the share of workers of each server",
-		may: ports, tests: []string{"test/env"},
+		may: append([]string{"controllers/fairqueue"}, ports...), tests: []string{"test/env"},
 	},
 	{
 		name: "controllers/mirrorfilter", does: "the reconciler of filters and their rules",
@@ -95,7 +98,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `read`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
@@ -141,8 +144,34 @@ var layers = []layer{
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
-	{name: "test/bench", does: "`verifier read` against tcpdump", may: []string{"test/bench/..."}},
+	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
+	{
+		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
+		may: []string{"test/bench/copies", "test/bench/core", "test/bench/result"},
+	},
+	{
+		name: "test/bench/live", does: "counting as copies arrive against tcpdump, on a ladder of rates",
+		may: []string{"api", "controllers/verifier", "test/bench/copies", "test/bench/core", "test/bench/result"}, tests: []string{"test/env/need"},
+	},
+	{name: "test/bench/copies", does: "the copies that the benchmarks send and read"},
+	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
+	{name: "test/bench/proc", does: "time and memory that a process has used, from /proc"},
+	{name: "test/bench/cluster", does: "a control plane that logs what one user asks of it, and processes that end with the benchmark", may: []string{"test/demo", "test/env"}},
+	{name: "test/bench/seed", does: "thousands of objects, written into etcd past the API server", may: []string{"test/env"}},
+	{
+		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
+		may: []string{
+			"api", "controllers/cloud", "controllers/plan", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim",
+			"test/demo",
+		},
+	},
+	{
+		name: "test/bench/node", does: "the verifier of one node in a cluster of 20,000 sessions: time, memory, requests",
+		may: []string{
+			"api", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim", "test/demo",
+		},
+	},
 	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
 }
 

@@ -1,7 +1,7 @@
-// Command bench measures "verifier read" against tcpdump on a file that it
-// generates: whole processes, run in turn, pinned to one core where that is
-// allowed. It prints the medians and their ratios, and fails when the counts
-// of the verifier are wrong or a goal is missed. It may import everything below test/bench.
+// Command bench measures the project against tcpdump and against its own goals: benchmarks of
+// several kinds in one run, the machine described, and one table in which each figure stands beside
+// its goal. It fails where one is missed. README.md beside it says how to read the table. It may
+// import everything below test/bench.
 package main
 
 import (
@@ -9,68 +9,122 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
+
+	"vpcmirror.io/operator/test/bench/live"
+	"vpcmirror.io/operator/test/bench/node"
+	"vpcmirror.io/operator/test/bench/offline"
+	"vpcmirror.io/operator/test/bench/result"
+	"vpcmirror.io/operator/test/bench/scale"
 )
 
-// Goals of the two ratios.
-const (
-	mostOfCounting  = 0.65 // at most this many times tcpdump --count
-	timesOfPrinting = 48.0 // at least this many times faster than tcpdump -nneS
-)
+// common is what the flags say to every benchmark.
+type common struct {
+	runs  int // 0 for the benchmark's own number
+	quick bool
+}
+
+// benchmark is one of those that --only names.
+type benchmark struct {
+	name string
+	run  func(context.Context, common, io.Writer) ([]result.Row, error)
+}
+
+var benchmarks = []benchmark{
+	{"offline", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return offline.Run(ctx, offline.Options{Runs: c.runs, Quick: c.quick}, out)
+	}},
+	{"live", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return live.Run(ctx, live.Options{Runs: c.runs, Quick: c.quick}, out)
+	}},
+	{"scale", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return scale.Run(ctx, scale.Options{Programs: programs, Quick: c.quick}, out)
+	}},
+	{"node", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return node.Run(ctx, node.Options{Programs: programs, Quick: c.quick}, out)
+	}},
+}
+
+// programs is where make build puts them.
+const programs = "bin"
 
 func main() {
-	verifier := flag.String("verifier", filepath.Join("bin", "verifier"), "the verifier's binary")
-	packets := flag.Int("packets", 2_000_000, "number of copies in the generated file")
-	runs := flag.Int("runs", 7, "runs of each program, at least 7 for a verdict")
-	cpu := flag.Int("cpu", 1, "core to pin the measured processes to, -1 for none")
+	if code, is := live.Child(os.Args); is {
+		os.Exit(code)
+	}
+	var c common
+	only := flag.String("only", "", "`names` of the benchmarks to run, with commas between them ("+names()+"); default all")
+	flag.IntVar(&c.runs, "runs", 0, "`number` of runs of each measurement; 0 is each benchmark's own")
+	flag.BoolVar(&c.quick, "quick", false, "measure for seconds instead of minutes, and fail only where a count is wrong: times of so short a run decide nothing")
 	flag.Parse()
-	// An interrupt ends the run in progress and still removes the file.
+	// An interrupt ends the run in progress, which removes what it made; a second one ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := bench(ctx, *verifier, *packets, *runs, *cpu); err != nil {
-		stop()
+	context.AfterFunc(ctx, stop)
+	if err := bench(ctx, *only, c, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, verifier string, packets, runs, cpu int) (err error) {
-	if packets < 1 || runs < 1 {
-		return errors.New("--packets and --runs must be at least 1")
+// bench runs the benchmarks that only names, and prints what they say. One that can't run does not
+// keep the others from it.
+func bench(ctx context.Context, only string, c common, out io.Writer) error {
+	if c.runs < 0 {
+		return fmt.Errorf("--runs=%d: name a number of at least 1, or 0 for each benchmark's own", c.runs)
 	}
-	if _, err := exec.LookPath("tcpdump"); err != nil {
-		return errors.New("tcpdump is not installed, and it is what the verifier is measured against: install the package tcpdump")
-	}
-	if verifier, err = exec.LookPath(verifier); err != nil && !errors.Is(err, exec.ErrDot) {
-		return fmt.Errorf("the verifier's binary is missing, make build makes it, or name another with --verifier: %w", err)
-	}
-	folder, err := os.MkdirTemp("", "vpcmirror-bench-")
+	chosen, err := choose(only)
 	if err != nil {
-		return fmt.Errorf("make a folder for the generated file: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	file := filepath.Join(folder, "copies.pcap")
-	fmt.Printf("generating %d copies, %d bytes of inner frame, %d sources, %d VNIs\n", packets, innerBytes, sources, vnis)
-	if err := generate(file, packets); err != nil {
-		return fmt.Errorf("generate %s: %w", file, err)
-	}
-	if err := checkCounts(ctx, verifier, file, packets); err != nil {
 		return err
 	}
-	fmt.Println("counts of the verifier: right in every stream")
-	pinned := pin(cpu)
-	programs := []*program{
-		{name: "verifier read", argv: []string{verifier, "read", file}},
-		{name: "tcpdump --count -r", argv: []string{"tcpdump", "--count", "-r", file}},
-		{name: "tcpdump -nneS -r", argv: []string{"tcpdump", "-nneS", "-r", file}},
+	fmt.Fprintln(out, machine())
+	var rows []result.Row
+	var errs []error
+	for _, b := range chosen {
+		fmt.Fprintf(out, "\n== %s\n", b.name)
+		begin := time.Now()
+		measured, err := b.run(ctx, c, out)
+		fmt.Fprintf(out, "== %s took %s\n", b.name, time.Since(begin).Round(time.Second))
+		rows = append(rows, measured...)
+		if ctx.Err() != nil {
+			return errors.Join(err, errors.New("interrupted"))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", b.name, err))
+		}
 	}
-	fmt.Printf("%d runs of each in turn, after one that is not counted; %s\n", runs, pinned)
-	if err := measure(ctx, programs, runs); err != nil {
-		return err
+	fmt.Fprintln(out)
+	if c.quick {
+		fmt.Fprintln(out, "A short run: counts alone decide about its success. The other figures show that measuring works, not how fast anything is.")
 	}
-	return verdict(programs)
+	errs = append(errs, result.Print(out, rows), result.Err(rows, c.quick))
+	return errors.Join(errs...)
+}
+
+// choose returns the benchmarks that a list names, in the order in which they run.
+func choose(only string) ([]benchmark, error) {
+	if only == "" {
+		return benchmarks, nil
+	}
+	wanted := strings.Split(only, ",")
+	for _, name := range wanted {
+		if !slices.ContainsFunc(benchmarks, func(b benchmark) bool { return b.name == name }) {
+			return nil, fmt.Errorf("--only=%s: there is no benchmark %q: choose from %s", only, name, names())
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(benchmarks), func(b benchmark) bool { return !slices.Contains(wanted, b.name) }), nil
+}
+
+func names() string {
+	var all []string
+	for _, b := range benchmarks {
+		all = append(all, b.name)
+	}
+	return strings.Join(all, ",")
 }

@@ -38,6 +38,11 @@ const perTarget, perFilter = 10, 1000
 // interfaceID is that of one of many interfaces.
 func interfaceID(kind, n int) string { return fmt.Sprintf("5a1f0c7e-0000-4000-800%d-%012x", kind, n) }
 
+// interfaceAddress is the address of interfaceID.
+func interfaceAddress(kind, n int) string {
+	return netip.AddrFrom4([4]byte{10, 1, byte(100*kind + n>>8), byte(n)}).String()
+}
+
 // servers puts so many servers like ecs-source into the cloud, whose copies the targets' group
 // admits and to whose port 1234 ecs-test may connect; and interfaces of ecs-target for them.
 func servers(w *harness.World, count int) {
@@ -52,7 +57,7 @@ func servers(w *harness.World, count int) {
 		world.GroupRules[rule.ID] = rule
 		put := func(port state.Port, kind, n int) {
 			port.ID, port.SubnetID, port.Interface = interfaceID(kind, n), subnet.ID, ""
-			port.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 1, byte(100*kind + n>>8), byte(n)})}
+			port.Addresses = []netip.Addr{netip.MustParseAddr(interfaceAddress(kind, n))}
 			port.MAC = fmt.Sprintf("fa:16:3f:%02x:%02x:%02x", kind, n>>8, n&0xff)
 			world.Ports[port.ID] = port
 		}

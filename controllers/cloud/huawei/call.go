@@ -131,18 +131,26 @@ type secretsBox struct{ secrets }
 // must make exactly one request, and must return an error when the answer does not
 // hold what it needs.
 func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHttpClient) error) error {
-	f := c.factory
-	ctx, cancel := context.WithTimeout(ctx, f.deadline)
+	ctx, cancel := context.WithTimeout(ctx, c.factory.deadline)
 	defer cancel()
 	// Half of the deadline is kept for the call itself: one that is sent shortly before
 	// the deadline would end without an answer, and a write then is ambiguous.
-	waited, err := f.limiters.wait(ctx, c.limited(), f.deadline/2)
+	return c.doWithin(ctx, c.factory.deadline/2, op, k, send)
+}
+
+// doWithin is do for a call that can wait for the limiter as long as patience, whatever the deadline of
+// a call.
+func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string, k kind, send func(*core.HcHttpClient) error) error {
+	f := c.factory
+	waited, err := f.limiters.wait(ctx, admission{c.limited(), c.endpoint, rankOf(ctx, k), patience})
 	f.metrics.waiting.Observe(waited.Seconds())
 	if err != nil {
 		err = notSent(op, err)
 		f.metrics.observe(op, err, 0)
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, f.deadline)
+	defer cancel()
 	started := time.Now()
 	hold := &holding{room: f.answers, endpoint: c.endpoint, free: smallAnswer}
 	defer hold.end() // when the answer is our types
@@ -157,10 +165,22 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*core.HcHt
 	if err != nil || answer.status < 200 || answer.status > 299 {
 		err = c.explain(op, k, answer, err)
 	} else if !c.proven.Swap(true) {
-		f.limiters.reserve(limited{account: c.account}, started) // it was one of the account's, too
+		f.limiters.charge(limited{account: c.account}, started) // it was one of the account's, too
 	}
+	c.noteThrottling(err)
 	f.metrics.observe(op, err, time.Since(started))
 	return err
+}
+
+// noteThrottling holds all callers of the account that ask the same server, when the cloud throttles one.
+func (c *caller) noteThrottling(err error) {
+	e, failed := errors.AsType[*cloud.Error](err)
+	switch {
+	case !failed:
+		c.factory.limiters.answered(c.limited(), c.endpoint, time.Now())
+	case e.Class == cloud.ClassThrottled:
+		c.factory.limiters.hold(c.limited(), c.endpoint, e.RetryAfter, time.Now())
+	}
 }
 
 // limited is whose calls this client's are counted with.

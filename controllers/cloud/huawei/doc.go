@@ -7,5 +7,5 @@
 // its answer read up to a limit before the SDK sees it, is classed by one table, and
 // is counted. Nothing is sent twice.
 //
-// It may import controllers/cloud.
+// It may import controllers/cloud and controllers/fairqueue.
 package huawei

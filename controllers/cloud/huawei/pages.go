@@ -85,7 +85,8 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 
 // readPages reads a list to its end: page sends the request for one page, and convert
 // reads an object of it. An answer without a list is fine only when it counts to zero
-// itself. The whole list has a deadline, and a bound for what it holds.
+// itself. The whole list has a deadline, and a bound for what it holds. Its pages wait longer for the
+// limiter than other calls, because a list that is given up has cost its pages for nothing.
 func readPages[M any, T interface{ Size() int64 }](
 	ctx context.Context, c *caller, op string, limit int32, convert func(*M) (T, error),
 	page func(hc *core.HcHttpClient, marker *string) (*[]M, *model.PageInfo, error),
@@ -98,7 +99,7 @@ func readPages[M any, T interface{ Size() int64 }](
 	var pages pager
 	held := int64(0)
 	for more := true; more; {
-		err := c.do(whole, op, read, func(hc *core.HcHttpClient) error {
+		err := c.doWithin(whole, c.factory.listDeadline/3, op, read, func(hc *core.HcHttpClient) error {
 			objects, info, err := page(hc, pages.marker)
 			switch {
 			case err != nil:

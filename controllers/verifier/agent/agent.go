@@ -3,43 +3,51 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/time/rate"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
+	"vpcmirror.io/operator/controllers/verifier/memory"
+	"vpcmirror.io/operator/controllers/verifier/nodecache"
+	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
-// Options of an Agent. All are needed.
+// Options of an Agent. All are needed that don't say otherwise.
 type Options struct {
 	// Node is this host's name in the status entries.
 	Node string
 	// Port is the UDP port of the copies, 4789 by default in the cloud.
 	Port uint16
-	// Client writes, and reads from the cache.
+	// Client writes.
 	Client client.Client
 	// Reader asks the API server itself for what is stored of a session's counts: a cache
 	// may be behind it.
 	Reader client.Reader
-	// Cache says when sessions and filters change.
+	// Cache says when sessions and filters change. It needs to keep of them no more than
+	// nodecache.Keep does.
 	Cache cache.Cache
 	// Interfaces returns the interfaces of this host, see LocalInterfaces.
 	Interfaces func() ([]Interface, error)
+	// WatchInterfaces says when these change, see the function of this name; nil where nobody does,
+	// so that they are read again and again.
+	WatchInterfaces func() (*InterfaceEvents, error)
 	// Open opens a ring on an interface of this host, see OpenRing.
 	Open func(local Interface, port uint16) (*capture.Ring, error)
 	// Observe says what on this host could take the copies, see consumer.Observe.
 	Observe func(port uint16) *consumer.Observation
+	// Memory says how much memory the process uses and may use, see memory.Read; nil where nobody
+	// asks.
+	Memory func() memory.Usage
 	// Clock returns the time.
 	Clock func() time.Time
 	Log   logr.Logger
@@ -51,17 +59,30 @@ type Agent struct {
 	Options
 	requested chan struct{} // holds at most one request to reconcile
 	assigned  chan struct{} // closed once the sessions of this host are counted
-	// rules and lastFailure belong to the goroutine that reconciles.
+	index     *nodecache.Index
+
+	interfacesChanged chan struct{} // holds at most one request to read the interfaces
+	interfacesWatched atomic.Bool   // the kernel says when that is needed
+	// The rest up to mu belongs to the goroutine that reconciles. local are the interfaces by which
+	// it did last, and again is when it has to once more although nothing changes, zero for never.
 	rules       *ruleCache
 	lastFailure string
+	local       []Interface
+	again       time.Time
+
+	// news holds at most one word that an entry may have changed, and budget belongs to the
+	// goroutine that flushes.
+	news   chan struct{}
+	budget *report.Budget
 
 	mu        sync.Mutex // guards what follows; never held while something is waited for
-	budget    *rate.Limiter
 	capturers map[interfaceKey]*capturer
 	tracked   map[types.UID]*tracked
-	// sessions is how many the cluster has.
-	sessions int
-	writes   writes
+	writes    writes
+	// reconciles is how often the sessions of this host were assigned.
+	reconciles uint64
+	// scarcity is how scarce memory is.
+	scarcity memory.Verdict
 	// observed is the last observation of the host, nil before the first.
 	observed *observation
 	// finalSnapshots are the counts at the end, nil before.
@@ -72,18 +93,14 @@ type Agent struct {
 type writes struct{ stored, gone, failed uint64 }
 
 const (
-	// budgetPerSecond and budgetBurst bound the writes of one host.
-	budgetPerSecond = v1alpha1.NodeReportsPerSecond
-	budgetBurst     = 5
-	// resyncInterval is how often the interfaces of the host are compared with the sessions
-	// although nobody said that anything has changed.
-	resyncInterval = 2 * time.Second
-	// minAssignInterval is the least time between a reconcile that was requested and the
-	// next one: in a large cluster there is always some session that changes.
+	// minAssignInterval is the least time between a reconcile that was requested, or a look at the
+	// interfaces, and the next one.
 	minAssignInterval = 200 * time.Millisecond
-	// tick is how often the agent asks whether an entry is worth a write. Counts are
-	// recorded as often.
+	// tick is how often the agent asks whether an entry is worth a write while something changes.
+	// Counts are recorded as often.
 	tick = 500 * time.Millisecond
+	// minFlushInterval is how often it asks while entries wait for the budget.
+	minFlushInterval = 250 * time.Millisecond
 	// callTimeout bounds one call to the API server.
 	callTimeout = 5 * time.Second
 	// readyWait is how long a question whether the agent is ready may wait for the answer,
@@ -95,14 +112,20 @@ const (
 
 // New returns an agent that does nothing yet.
 func New(o Options) *Agent {
+	index := nodecache.NewIndex(o.Node)
 	return &Agent{
-		Options:   o,
+		Options: o,
+		index:   index,
+
+		interfacesChanged: make(chan struct{}, 1),
+
 		requested: make(chan struct{}, 1),
 		assigned:  make(chan struct{}),
-		budget:    rate.NewLimiter(budgetPerSecond, budgetBurst),
+		news:      make(chan struct{}, 1),
+		budget:    report.NewBudget(),
 		capturers: make(map[interfaceKey]*capturer),
 		tracked:   make(map[types.UID]*tracked),
-		rules:     newRuleCache(o.Client),
+		rules:     newRuleCache(index.Filter),
 	}
 }
 
@@ -129,67 +152,24 @@ func (a *Agent) Ready(request *http.Request) error {
 
 // Start runs the agent until ctx ends. What was counted last is then written.
 func (a *Agent) Start(ctx context.Context) error {
-	unwatch, err := a.watch(ctx)
+	var others sync.WaitGroup
+	others.Go(func() { a.watchMemory(ctx) }) // the sessions may be too many already while they are read
+	defer others.Wait()
+	synced, unwatch, err := a.watch(ctx)
 	defer unwatch()
 	if err != nil {
 		return err
 	}
-	var others sync.WaitGroup
+	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil // the end came first
+	}
+	others.Go(func() { a.watchInterfaces(ctx) })
 	others.Go(func() { a.flushUntilDone(ctx) })
 	others.Go(func() { a.observeUntilDone(ctx) })
 	a.reconcileUntilDone(ctx)
 	others.Wait()
 	a.end(context.WithoutCancel(ctx))
 	return nil
-}
-
-// watch requests a reconcile whenever a session or a filter changes in what matters here.
-func (a *Agent) watch(ctx context.Context) (unwatch func(), err error) {
-	var undo []func() error
-	unwatch = func() {
-		for _, f := range undo {
-			if err := f(); err != nil {
-				a.Log.Error(err, "A watch was not ended properly")
-			}
-		}
-	}
-	for _, kind := range []client.Object{&v1alpha1.MirrorSession{}, &v1alpha1.MirrorFilter{}} {
-		informer, err := a.Cache.GetInformer(ctx, kind)
-		if err != nil {
-			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
-		}
-		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { a.requestReconcile() },
-			UpdateFunc: func(before, after any) {
-				if matters(before, after) {
-					a.requestReconcile()
-				}
-			},
-			DeleteFunc: func(any) { a.requestReconcile() },
-		})
-		if err != nil {
-			return unwatch, fmt.Errorf("watch %T: %w", kind, err)
-		}
-		undo = append(undo, func() error { return informer.RemoveEventHandler(registration) })
-	}
-	return unwatch, nil
-}
-
-// matters is true for the updates of what a session is counted by. It is false for those that come
-// again and again: the verifiers' own entries, and what the manager says of them and of the cloud.
-func matters(before, after any) bool {
-	was, ok1 := before.(*v1alpha1.MirrorSession)
-	is, ok2 := after.(*v1alpha1.MirrorSession)
-	if !ok1 || !ok2 {
-		return true
-	}
-	counted := func(s *v1alpha1.MirrorSession) v1alpha1.MirrorSessionStatus {
-		return v1alpha1.MirrorSessionStatus{
-			CommonStatus: v1alpha1.CommonStatus{ObservedGeneration: s.Status.ObservedGeneration},
-			VNI:          s.Status.VNI, Sessions: s.Status.Sessions, Sources: s.Status.Sources, Target: s.Status.Target, Epoch: s.Status.Epoch,
-		}
-	}
-	return was.UID != is.UID || was.Generation != is.Generation || !equality.Semantic.DeepEqual(counted(was), counted(is))
 }
 
 // requestReconcile asks for a reconcile; several requests in a row become one.
@@ -202,40 +182,51 @@ func (a *Agent) requestReconcile() {
 
 // reconcileUntilDone reconciles until ctx ends.
 func (a *Agent) reconcileUntilDone(ctx context.Context) {
-	resync := time.NewTicker(resyncInterval)
-	defer resync.Stop()
 	a.reconcile(ctx)
-	rested := time.NewTimer(minAssignInterval)
+	rested, next := time.NewTimer(minAssignInterval), time.NewTimer(a.nextLook())
 	defer rested.Stop()
-	var requested chan struct{} // nil while requests have to wait
+	defer next.Stop()
+	var requested, changed chan struct{} // nil while requests have to wait
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-rested.C:
-			requested = a.requested
-		case <-resync.C:
-			a.reconcile(ctx)
+			requested, changed = a.requested, a.interfacesChanged
+			continue
+		case <-next.C:
+			a.lookAtInterfaces(ctx)
+		case <-changed:
+			a.lookAtInterfaces(ctx)
 		case <-requested:
 			a.reconcile(ctx)
-			requested = nil
-			rested.Reset(minAssignInterval)
 		}
+		requested, changed = nil, nil
+		rested.Reset(minAssignInterval)
+		next.Reset(a.nextLook())
 	}
 }
 
-// flushUntilDone writes the entries that are worth it until ctx ends.
-func (a *Agent) flushUntilDone(ctx context.Context) {
-	ticks := time.NewTicker(tick)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-			a.flushDue(ctx)
-		}
+// nextLook is how long nothing has to be looked at unless something says that it has changed.
+func (a *Agent) nextLook() time.Duration {
+	interval := unwatchedInterval
+	if a.interfacesWatched.Load() {
+		interval = interfacesInterval
 	}
+	if !a.again.IsZero() {
+		interval = min(interval, a.again.Sub(a.Clock()))
+	}
+	return interval
+}
+
+// lookAtInterfaces reconciles if the interfaces of this host are others than they were, or it has
+// to be done once more.
+func (a *Agent) lookAtInterfaces(ctx context.Context) {
+	again := !a.again.IsZero() && !a.Clock().Before(a.again)
+	if local, err := a.Interfaces(); err == nil && !again && reflect.DeepEqual(local, a.local) {
+		return
+	}
+	a.reconcile(ctx)
 }
 
 // end ends the captures and writes what was counted last. All other goroutines have ended:

@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,24 +18,25 @@ import (
 
 // reconcile brings what is counted in line with the sessions and the interfaces.
 func (a *Agent) reconcile(ctx context.Context) {
-	var sessions v1alpha1.MirrorSessionList
-	// Nothing here changes an object, so the cache's own are good enough.
-	if err := a.Client.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err != nil {
-		a.logFailure(ctx, err, "The sessions can't be read; counting goes on as before")
-		return
-	}
 	local, err := a.Interfaces()
 	if err != nil {
 		a.logFailure(ctx, err, "The interfaces of this host can't be read; counting goes on as before")
+		a.again = a.Clock().Add(unwatchedInterval)
 		return
 	}
-	a.lastFailure = ""
-	alive := make(map[types.UID]*v1alpha1.MirrorSession, len(sessions.Items))
-	for i := range sessions.Items {
-		alive[sessions.Items[i].UID] = &sessions.Items[i]
+	sessions, err := a.index.Concerning(places(local), a.followed())
+	if err != nil {
+		a.logFailure(ctx, err, "The sessions can't be read; counting goes on as before")
+		a.again = a.Clock().Add(unwatchedInterval)
+		return
 	}
-	a.rules.keep(alive)
-	assignments := assign(sessions.Items, local, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) { return a.rules.of(ctx, s) })
+	a.lastFailure, a.local, a.again = "", local, time.Time{}
+	alive := make(map[types.UID]*v1alpha1.MirrorSession, len(sessions))
+	for _, s := range sessions {
+		alive[s.UID] = s
+	}
+	a.rules.keep(a.index.Has)
+	assignments := assign(sessions, local, a.rules.of)
 	assigned := make(map[types.UID]*assignment, len(assignments))
 	for i := range assignments {
 		assigned[assignments[i].session.UID] = &assignments[i]
@@ -47,12 +50,24 @@ func (a *Agent) reconcile(ctx context.Context) {
 		c.stop()
 		c.log.Info("No longer capturing: no session needs it")
 	}
+	a.tellNews()
 	select {
 	case <-a.assigned:
 	default:
 		close(a.assigned) // by this goroutine alone
-		a.Log.Info("The sessions are known, and those whose target is on this host are counted", "sessions", len(alive), "here", len(assignments))
+		a.Log.Info("The sessions are known, and those whose target is on this host are counted", "sessions", a.index.Sessions(), "here", len(assignments))
 	}
+}
+
+// followed are the sessions that are counted, or were and have counts that are not written yet.
+func (a *Agent) followed() []types.NamespacedName {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]types.NamespacedName, 0, len(a.tracked))
+	for _, t := range a.tracked {
+		out = append(out, client.ObjectKeyFromObject(t.session))
+	}
+	return out
 }
 
 // logFailure logs what keeps the agent from reconciling, once until it is another or gone.
@@ -88,7 +103,7 @@ func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
 func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) (idle []*capturer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sessions = len(alive)
+	a.reconciles++
 	left, fresh := a.untrack(assigned, alive), map[interfaceKey]*capturer{}
 	lists := make(map[interfaceKey][]tally.Session)
 	for i := range assignments {
@@ -119,8 +134,23 @@ func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignme
 	for _, c := range fresh {
 		go c.run() // now that it knows its sessions
 	}
+	a.again = a.missingAt()
 	a.logProblems()
 	return idle
+}
+
+// missingAt is when the first of the entries counts as gone that were written and are not in the
+// status, zero for none.
+func (a *Agent) missingAt() (first time.Time) {
+	for _, t := range a.tracked {
+		if t.capturer == nil || t.pace.Last().IsZero() || report.Own(t.session, a.Node) != nil {
+			continue
+		}
+		if at := t.pace.Last().Add(report.Level + time.Second); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // logProblems logs each session's problem, and with whom it shares its copies, when that
@@ -141,6 +171,10 @@ func (a *Agent) logProblems() {
 // recount gives a capturer its sessions, and keeps what it had counted for those that it
 // no longer has.
 func (a *Agent) recount(c *capturer, list []tally.Session) {
+	if reflect.DeepEqual(list, c.list) {
+		return // building the table costs more than all else here
+	}
+	c.list = list
 	removed, err := c.tally.SetSessions(list)
 	if err != nil {
 		// Each session was checked before, so this is a bug. Nothing is lost by it:

@@ -42,10 +42,9 @@ const unjudged = "/unjudged"
 // assign finds the sessions whose target is here, in the order of their names, and what they
 // claim together. rulesOf returns a session's rules, and whether the cloud has just these;
 // an error is one sentence for the status.
-func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error)) []assignment {
+func assign(sessions []*v1alpha1.MirrorSession, local []Interface, rulesOf func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error)) []assignment {
 	var out []assignment
-	for i := range sessions {
-		s := &sessions[i]
+	for _, s := range sessions {
 		if !resolved(s) {
 			continue
 		}
@@ -75,6 +74,20 @@ func assign(sessions []v1alpha1.MirrorSession, local []Interface, rulesOf func(*
 func resolved(s *v1alpha1.MirrorSession) bool {
 	return s.Status.VNI != nil && *s.Status.VNI >= 0 && *s.Status.VNI <= v1alpha1.MaxVNI &&
 		s.Status.Target != nil && len(s.Status.Sessions) > 0
+}
+
+// places are the keys by which the targets of this host are found, see nodecache.Places.
+func places(local []Interface) map[string]struct{} {
+	out := make(map[string]struct{}, 2*len(local))
+	for _, i := range local {
+		if i.MAC != "" {
+			out[i.MAC] = struct{}{}
+		}
+		for _, address := range i.Addresses {
+			out[address.String()] = struct{}{}
+		}
+	}
+	return out
 }
 
 // find returns the interface that owns the target: the one with its address and MAC,

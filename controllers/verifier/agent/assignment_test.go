@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 	"github.com/vishvananda/netlink"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/nodecache"
 )
 
 func addrs(texts ...string) []netip.Addr { return addresses(texts) }
@@ -59,6 +62,29 @@ func TestWhichInterfaceOwnsATarget(t *testing.T) {
 	}
 }
 
+// The index hands out only sessions with a place in common, so that must not be narrower than find.
+func TestWhateverInterfaceOwnsATargetThePlacesHaveItInCommon(t *testing.T) {
+	macs := []string{"", "02:00:00:00:00:01", "02-00-00-00-00-02", "?"}
+	texts := []string{"10.0.0.1", "::ffff:10.0.0.2", "2001:DB8:0::1", "?"}
+	rapid.Check(t, func(t *rapid.T) {
+		target := v1alpha1.ResolvedInterface{
+			MAC: rapid.SampledFrom(macs).Draw(t, "mac"), Addresses: rapid.SliceOfN(rapid.SampledFrom(texts), 0, 3).Draw(t, "addresses"),
+		}
+		var local []Interface
+		for i := range rapid.IntRange(0, 3).Draw(t, "interfaces") {
+			local = append(local, Interface{
+				Index: i + 1, MAC: rapid.SampledFrom([]string{"", "02:00:00:00:00:01", "02:00:00:00:00:02"}).Draw(t, "local MAC"),
+				Addresses: addresses(rapid.SliceOfN(rapid.SampledFrom(texts), 0, 2).Draw(t, "local addresses")),
+			})
+		}
+		_, here := find(target, local)
+		all := places(local)
+		if common := slices.ContainsFunc(nodecache.Places(&target), func(p string) bool { _, ok := all[p]; return ok }); here && !common {
+			t.Fatalf("%+v is on %+v", target, local)
+		}
+	})
+}
+
 // sessionHere is one whose target is eth0.
 func sessionHere(uid string, age time.Duration, edit func(*v1alpha1.MirrorSession)) v1alpha1.MirrorSession {
 	s := v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{
@@ -73,6 +99,13 @@ func sessionHere(uid string, age time.Duration, edit func(*v1alpha1.MirrorSessio
 		edit(&s)
 	}
 	return s
+}
+
+func pointers(sessions []v1alpha1.MirrorSession) (out []*v1alpha1.MirrorSession) {
+	for i := range sessions {
+		out = append(out, &sessions[i])
+	}
+	return out
 }
 
 func TestWhichSessionsAreCountedHere(t *testing.T) {
@@ -94,7 +127,7 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 		sessionHere("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 	}
 	var got []string
-	for _, a := range assign(sessions, []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) {
+	for _, a := range assign(pointers(sessions), []Interface{eth0, eth1}, func(s *v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) {
 		if s.Spec.FilterRef.Name == "missing" {
 			return nil, false, errors.New("no such filter")
 		}

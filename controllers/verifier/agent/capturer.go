@@ -20,9 +20,12 @@ type capturer struct {
 	open  func(Interface, uint16) (*capture.Ring, error)
 	clock func() time.Time
 	tally *tally.Tally
-	log   logr.Logger
-	quit  chan struct{} // closed by stop
-	done  chan struct{} // closed when run has ended
+	// list are the sessions that the tally counts; it belongs to the goroutine that reconciles.
+	list []tally.Session
+	log  logr.Logger
+	news func()        // called when what a snapshot shows has changed, time apart
+	quit chan struct{} // closed by stop
+	done chan struct{} // closed when run has ended
 
 	mu   sync.Mutex
 	ring *capture.Ring
@@ -45,7 +48,7 @@ type capturer struct {
 
 func (a *Agent) newCapturer(local Interface) *capturer {
 	return &capturer{
-		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), empty: a.Clock(),
+		local: local, port: a.Port, open: a.Open, clock: a.Clock, tally: tally.New(a.Port), empty: a.Clock(), news: a.tellNews,
 		log: a.Log.WithValues("interface", local.Name), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -57,8 +60,10 @@ func OpenRing(local Interface, port uint16) (*capture.Ring, error) {
 }
 
 const (
-	// ringWait bounds one wait for a block.
+	// ringWait bounds the wait for the next block after one; when that has passed the ring is
+	// empty, and idleWait bounds the wait for what comes then.
 	ringWait = 500 * time.Millisecond
+	idleWait = time.Minute
 	// reopen is how long is waited before a ring that failed is opened again.
 	reopen = time.Second
 	// drainTimeout bounds the wait for the last frames.
@@ -108,8 +113,8 @@ func (c *capturer) capture() error {
 	}
 	c.opened(ring)
 	defer c.closed(ring)
-	for {
-		block, err := ring.Next(ringWait)
+	for wait := ringWait; ; {
+		block, err := ring.Next(wait)
 		if err == nil {
 			c.audit(ring, block == nil)
 		}
@@ -120,10 +125,13 @@ func (c *capturer) capture() error {
 			return err
 		}
 		if block == nil {
+			wait = idleWait
 			continue
 		}
+		wait = ringWait
 		c.tally.Count(block)
 		block.Release()
+		c.news()
 	}
 }
 
@@ -138,6 +146,7 @@ func (c *capturer) opened(ring *capture.Ring) {
 		ring.Stop()
 	}
 	c.log.Info("Capturing", "port", c.port)
+	c.news()
 }
 
 // audit checks the books, when that can tell something. They never are off unless a program
@@ -156,6 +165,7 @@ func (c *capturer) audit(ring *capture.Ring, idle bool) {
 	before := c.books.off
 	if c.books.check(stats); c.books.off != before {
 		c.log.Info("The books of the ring don't balance, or do again", "readAndNotDelivered", c.books.off, "before", before, "ring", stats)
+		c.news()
 	}
 }
 
@@ -179,6 +189,7 @@ func (c *capturer) setProblem(problem string) bool {
 	defer c.mu.Unlock()
 	other := c.problem != problem
 	c.problem, c.tried = problem, true
+	c.news()
 	return other
 }
 
@@ -193,8 +204,10 @@ type snapshot struct {
 	// that nothing does, is known.
 	problem string
 	ready   bool
-	since   time.Time // when the first ring was open, zero before
-	waiting bool      // frames have come that are not counted yet
+	// shortage is what the whole process is short of, empty for nothing.
+	shortage string
+	since    time.Time // when the first ring was open, zero before
+	waiting  bool      // frames have come that are not counted yet
 	// off is by how many frames the books are off: above 0 more were read than came, below
 	// some that came were never found.
 	off int64

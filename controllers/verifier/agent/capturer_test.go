@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -162,11 +163,18 @@ func TestAnEdgeGoesBeforeNumbersThatWaitLonger(t *testing.T) {
 	}
 	numbers := add("numbers", 16*time.Second, 1, 2) // not yet so long that it is their turn
 	edge := add("edge", 10*time.Second, 0, 1)
-	if got := a.nextDue(); got != edge {
-		t.Errorf("%s was chosen first, want the edge", got.session.Name)
+	expect := func(wantNext time.Time, want ...*tracked) {
+		t.Helper()
+		all, next := a.due()
+		var got []*tracked
+		for _, d := range all {
+			got = append(got, d.tracked)
+		}
+		if !slices.Equal(got, want) || !next.Equal(wantNext) {
+			t.Errorf("due are %d, and the next at %s", len(got), next)
+		}
 	}
+	expect(time.Time{}, edge, numbers)
 	edge.retryAt = now.Add(time.Second)
-	if got := a.nextDue(); got != numbers {
-		t.Error("while the edge can't be written, the numbers are not")
-	}
+	expect(edge.retryAt, numbers)
 }

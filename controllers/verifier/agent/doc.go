@@ -3,8 +3,9 @@
 //
 // Four kinds of goroutines share the work, so that none waits for another's slow part.
 // Each capturer reads the ring of one interface and counts, whatever happens elsewhere.
-// One goroutine reconciles: it compares sessions and interfaces every 2 seconds, or when
-// something changes, and assigns each session to the capturer that is to count it. One
+// One goroutine reconciles: when something changes by which this host counts, it assigns each
+// session to the capturer that is to count it. Which sessions concern the host at all is known by
+// a nodecache.Index, and of changes of the interfaces the kernel tells. One
 // flushes: it writes the entries that are worth it, each after it has read what the API
 // server has; while the API server is away, it alone waits. One observes the host every 5
 // seconds, and judges by the copies that have come meanwhile what takes them.
@@ -14,5 +15,6 @@
 //
 // The package holds no credentials of the cloud and knows only what it reads from
 // the API server. It may import api, controllers/verifier/capture, controllers/verifier/consumer,
-// controllers/verifier/match, controllers/verifier/report and controllers/verifier/tally.
+// controllers/verifier/match, controllers/verifier/memory, controllers/verifier/nodecache,
+// controllers/verifier/report and controllers/verifier/tally.
 package agent

@@ -1,10 +1,11 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,33 +14,108 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
-// flushDue writes the entries that are worth it now, within the host's budget, the most
-// urgent first and of the same urgency the one that waits longest.
-func (a *Agent) flushDue(ctx context.Context) {
-	for ctx.Err() == nil {
-		t := a.nextDue()
-		if t == nil {
+// flushUntilDone writes the entries that are worth it until ctx ends. It looks for them when
+// something has changed, and when the time has come for what had to wait; while nothing changes
+// it sleeps.
+func (a *Agent) flushUntilDone(ctx context.Context) {
+	next, rested := time.NewTimer(0), time.NewTimer(tick)
+	defer next.Stop()
+	defer rested.Stop()
+	var news chan struct{} // nil while it has to wait
+	for {
+		select {
+		case <-ctx.Done():
 			return
+		case <-rested.C:
+			news = a.news
+			continue
+		case <-news:
+		case <-next.C:
 		}
-		_ = a.flush(ctx, t) // which has noted the error
+		at := a.flushDue(ctx)
+		news = nil
+		rested.Reset(tick)
+		if next.Stop(); !at.IsZero() {
+			next.Reset(max(at.Sub(a.Clock()), minFlushInterval))
+		}
 	}
 }
 
-// nextDue chooses what to write next, nil for nothing. Numbers that have waited for their turn go
-// with the edges: there may be more of these than a host may write, without end.
-func (a *Agent) nextDue() *tracked {
+// tellNews says that an entry may have changed; several times in a row become one.
+func (a *Agent) tellNews() {
+	select {
+	case a.news <- struct{}{}:
+	default:
+	}
+}
+
+// flushDue writes the entries that are worth it now, within the host's budget, the most
+// urgent first and of the same urgency the one that waits longest. It returns when one will be
+// that is not now, zero for never.
+func (a *Agent) flushDue(ctx context.Context) (next time.Time) {
+	for ctx.Err() == nil {
+		due, later := a.due()
+		written, next := a.flushFirst(ctx, due)
+		if written == 0 || !next.IsZero() { // nothing was due, or the budget is spent
+			return earlier(next, later)
+		}
+	}
+	return time.Time{}
+}
+
+// flushFirst writes the first entries, as many as the budget allows and for a tick at most: then
+// others may be more urgent. Where the budget is spent, next is when there is some again.
+func (a *Agent) flushFirst(ctx context.Context, due []due) (written int, next time.Time) {
+	began := time.Now()
+	for _, d := range due {
+		now := a.Clock()
+		if ctx.Err() != nil || time.Since(began) > tick {
+			return written, next
+		}
+		if !a.budget.Spend(now, d.urgency) {
+			next = earlier(next, a.budget.Next(now, d.urgency))
+			if d.urgency == report.Edge {
+				return written, next // nor is there anything for numbers
+			}
+			continue
+		}
+		written++
+		_ = a.flush(ctx, d.tracked) // which has noted the error
+	}
+	return written, next
+}
+
+// earlier is the earlier of two times, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+// due is a session whose entry is worth a write.
+type due struct {
+	*tracked
+	urgency report.Urgency
+	// first is true for edges, and for numbers that have waited for their turn: there may be more
+	// edges than a host may write, without end.
+	first bool
+}
+
+// due returns what is worth a write, in the order in which it is to be written, and when something
+// else will be, zero for never.
+func (a *Agent) due() (out []due, next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.Clock()
-	snapshots := a.snapshots()
-	turn := v1alpha1.ReportTurn(a.sessions, len(a.tracked))
-	var best *tracked
-	var urgency report.Urgency
+	now, sessions, snapshots := a.Clock(), a.clusterSessions(), a.snapshots()
+	a.budget.Share(now, sessions, len(a.tracked))
+	interval, turn := report.Interval(sessions), v1alpha1.ReportTurn(sessions, len(a.tracked))
 	for uid, t := range a.tracked {
 		s := snapshots[t.capturer]
 		entry := t.entry(a.Node, s)
 		switch {
 		case now.Before(t.retryAt):
+			next = earlier(next, t.retryAt)
 			continue
 		case t.capturer == nil && !t.pace.Differs(entry):
 			delete(a.tracked, uid) // it is not counted any more, and all is written
@@ -47,22 +123,24 @@ func (a *Agent) nextDue() *tracked {
 		case t.capturer != nil && !s.ready:
 			continue // an entry says that somebody counts: not before it is so
 		}
-		due := t.pace.Due(now, entry, report.Interval(a.sessions))
-		if due == report.Nothing {
-			continue
-		}
-		if now.Sub(t.pace.Last()) >= turn {
-			due = report.Edge
-		}
-		if best == nil || cmp.Or(cmp.Compare(due, urgency), best.pace.Last().Compare(t.pace.Last())) > 0 {
-			best, urgency = t, due
+		urgency := t.pace.Due(now, entry, interval)
+		if urgency != report.Nothing {
+			out = append(out, due{t, urgency, urgency == report.Edge || now.Sub(t.pace.Last()) >= turn})
+		} else if at, ever := t.pace.Next(entry, interval); ever {
+			next = earlier(next, at)
 		}
 	}
-	if best == nil || !a.budget.AllowN(now, 1) {
-		return nil
-	}
-	return best
+	slices.SortFunc(out, func(a, b due) int {
+		if a.first != b.first {
+			return map[bool]int{true: -1, false: 1}[a.first]
+		}
+		return a.pace.Last().Compare(b.pace.Last())
+	})
+	return out, next
 }
+
+// clusterSessions is how many sessions the cluster has; a.mu is held.
+func (a *Agent) clusterSessions() int { return max(a.index.Sessions(), len(a.tracked)) }
 
 // flush writes a session's entry and notes what became of that. An error means that the
 // counts are not stored, and that their session is still there.
@@ -169,7 +247,7 @@ func (a *Agent) noteWrite(t *tracked, made time.Time, entry v1alpha1.Verificatio
 		t.ledger.Reported()
 	}
 	if err == nil {
-		t.pace.Written(made, entry, report.Interval(a.sessions))
+		t.pace.Written(made, entry, report.Interval(a.clusterSessions()))
 	}
 }
 
@@ -183,7 +261,7 @@ func unanswered(err error) bool {
 func (a *Agent) noteGone(t *tracked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	t.pace.Written(a.Clock(), t.entry(a.Node, a.snapshots()[t.capturer]), report.Interval(a.sessions))
+	t.pace.Written(a.Clock(), t.entry(a.Node, a.snapshots()[t.capturer]), report.Interval(a.clusterSessions()))
 }
 
 // snapshots are those of all capturers; at the end of the agent, the last ones.
@@ -194,6 +272,7 @@ func (a *Agent) snapshots() map[*capturer]*snapshot {
 	out := make(map[*capturer]*snapshot, len(a.capturers))
 	for _, c := range a.capturers {
 		s := c.snapshot()
+		s.shortage = a.shortage()
 		out[c] = &s
 	}
 	return out
@@ -204,7 +283,8 @@ func (a *Agent) snapshots() map[*capturer]*snapshot {
 // are, and the first failure in a row is logged.
 func (a *Agent) failed(t *tracked, err error) {
 	t.failures++
-	t.retryAt = a.Clock().Add(min(tick<<min(t.failures, 8), report.Level))
+	wait := min(tick<<min(t.failures, 8), report.Level)
+	t.retryAt = a.Clock().Add(wait - rand.N(wait/4)) // so that hosts that failed together don't come back together
 	if t.failures == 1 {
 		a.log(t).Error(err, "The API server did not take a session's counts; counting goes on, and it is tried again until it does")
 	}

@@ -1,11 +1,9 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,56 +18,84 @@ import (
 // works with a mixture; the old rules then stay, and what they don't accept is undecided.
 // It is not safe for concurrent use.
 type ruleCache struct {
-	reader client.Reader
+	// filter returns a filter, nil where there is none: the same object until it has changed.
+	filter func(types.NamespacedName) (*v1alpha1.MirrorFilter, error)
 	known  map[types.UID]cachedRules
+	read   map[types.NamespacedName]readFilter
 }
 
 // cachedRules are those that the cloud had last for one session.
 type cachedRules struct {
-	filter string
-	rules  []v1alpha1.Rule
+	session types.NamespacedName
+	filter  string
+	rules   []v1alpha1.Rule
 }
 
-func newRuleCache(reader client.Reader) *ruleCache {
-	return &ruleCache{reader: reader, known: make(map[types.UID]cachedRules)}
+// readFilter is what was read of a filter, once for all its sessions and until it changes.
+type readFilter struct {
+	of    *v1alpha1.MirrorFilter
+	rules []v1alpha1.Rule
+	err   error
+}
+
+func newRuleCache(filter func(types.NamespacedName) (*v1alpha1.MirrorFilter, error)) *ruleCache {
+	return &ruleCache{filter: filter, known: make(map[types.UID]cachedRules), read: make(map[types.NamespacedName]readFilter)}
 }
 
 // of returns the rules of a session's filter, and whether the cloud has just these. An
 // error says why they are not known and never were; it is a sentence for the session's
 // status.
-func (c *ruleCache) of(ctx context.Context, s *v1alpha1.MirrorSession) (rules []v1alpha1.Rule, exact bool, err error) {
+func (c *ruleCache) of(s *v1alpha1.MirrorSession) (rules []v1alpha1.Rule, exact bool, err error) {
 	known, before := c.known[s.UID]
-	name := s.Spec.FilterRef.Name
-	if before && known.filter != name && !inCloud(s.Status.Conditions, s.Status.ObservedGeneration, s.Generation) {
+	key := types.NamespacedName{Namespace: s.Namespace, Name: s.Spec.FilterRef.Name}
+	f, err := c.filter(key) // asked in any case, so that its changes are told
+	if before && known.filter != key.Name && !inCloud(s.Status.Conditions, s.Status.ObservedGeneration, s.Generation) {
 		return known.rules, false, nil
 	}
-	var f v1alpha1.MirrorFilter
-	if err = c.reader.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, &f); err == nil {
-		rules, err = readRules(&f)
+	if err == nil && f != nil {
+		rules, err = c.rulesOf(key, f)
 	}
-	changing := err == nil && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation)
+	found := err == nil && f != nil
+	changing := found && !inCloud(f.Status.Conditions, f.Status.ObservedGeneration, f.Generation)
 	switch {
-	case changing && before && known.filter == name:
+	case changing && before && known.filter == key.Name:
 		return known.rules, slices.Equal(known.rules, rules), nil
 	case changing:
 		return rules, false, nil // what the cloud has meanwhile is not known
-	case err == nil:
-		c.known[s.UID] = cachedRules{filter: name, rules: rules}
+	case found:
+		c.known[s.UID] = cachedRules{session: client.ObjectKeyFromObject(s), filter: key.Name, rules: rules}
 		return rules, true, nil
 	case before:
-		return known.rules, known.filter == name, nil
-	case apierrors.IsNotFound(err):
-		return nil, false, fmt.Errorf("the MirrorFilter %q does not exist, so no packet can be judged: create it", name)
+		return known.rules, known.filter == key.Name, nil
+	case err == nil:
+		return nil, false, fmt.Errorf("the MirrorFilter %q does not exist, so no packet can be judged: create it", key.Name)
 	default:
-		return nil, false, fmt.Errorf("the MirrorFilter %q can't be used to judge packets: %w", name, err)
+		return nil, false, fmt.Errorf("the MirrorFilter %q can't be used to judge packets: %w", key.Name, err)
 	}
 }
 
-// keep forgets all sessions but those that are alive.
-func (c *ruleCache) keep(alive map[types.UID]*v1alpha1.MirrorSession) {
-	for uid := range c.known {
-		if alive[uid] == nil {
+// rulesOf reads the rules of a filter.
+func (c *ruleCache) rulesOf(key types.NamespacedName, f *v1alpha1.MirrorFilter) ([]v1alpha1.Rule, error) {
+	if c.read[key].of != f {
+		rules, err := readRules(f)
+		c.read[key] = readFilter{of: f, rules: rules, err: err}
+	}
+	return c.read[key].rules, c.read[key].err
+}
+
+// keep forgets the sessions that are no more, and the filters of which no session is known.
+func (c *ruleCache) keep(has func(types.NamespacedName, types.UID) bool) {
+	used := make(map[types.NamespacedName]struct{}, len(c.known))
+	for uid, known := range c.known {
+		if !has(known.session, uid) {
 			delete(c.known, uid)
+			continue
+		}
+		used[types.NamespacedName{Namespace: known.session.Namespace, Name: known.filter}] = struct{}{}
+	}
+	for key := range c.read {
+		if _, ok := used[key]; !ok {
+			delete(c.read, key)
 		}
 	}
 }

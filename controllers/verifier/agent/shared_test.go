@@ -92,7 +92,7 @@ func TestWhoClaimsTheSameCopies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := map[string]says{}
-			for _, a := range assign(c.sessions, []Interface{eth0, bridge, eth1}, func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) { return nil, true, nil }) {
+			for _, a := range assign(pointers(c.sessions), []Interface{eth0, bridge, eth1}, func(*v1alpha1.MirrorSession) ([]v1alpha1.Rule, bool, error) { return nil, true, nil }) {
 				got[a.session.Namespace+"/"+a.session.Name] = says{a.shared, a.count.Concealed}
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

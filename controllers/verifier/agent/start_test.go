@@ -11,11 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/nodecache"
 )
 
 // run starts an agent with a cache of its own, as cmd/verifier does, and returns how to
@@ -25,7 +25,7 @@ func (w *world) run() (h *host, end func()) {
 	config := w.verifier
 	informers, err := cache.New(config, cache.Options{
 		Scheme: w.admin.Scheme(), Mapper: w.admin.RESTMapper(), DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform: nodecache.Keep(node),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -140,44 +140,6 @@ func TestAnAgentIsNotReadyBeforeItHasSeenTheSessions(t *testing.T) {
 		close(a.assigned)
 		if err := <-answer; err != nil {
 			t.Errorf("once they are known it says %v", err)
-		}
-	})
-}
-
-func TestWhichUpdatesMatter(t *testing.T) {
-	before := sessionHere("web", time.Hour, nil)
-	for _, c := range []struct {
-		name string
-		edit func(*v1alpha1.MirrorSession)
-		want bool
-	}{
-		{"a new generation does", func(s *v1alpha1.MirrorSession) { s.Generation++ }, true},
-		{"another VNI does", func(s *v1alpha1.MirrorSession) { s.Status.VNI = new(int32(2)) }, true},
-		{"another source does", func(s *v1alpha1.MirrorSession) { s.Status.Sources[0].Addresses = []string{"10.0.0.1"} }, true},
-		{"another target does", func(s *v1alpha1.MirrorSession) { s.Status.Target = nil }, true},
-		{"a session made anew does", func(s *v1alpha1.MirrorSession) { s.UID = "other" }, true},
-		{"a verifier's entry does not", func(s *v1alpha1.MirrorSession) { s.Status.Verification = []v1alpha1.Verification{{Node: node}} }, false},
-		{"the manager's sum does not", func(s *v1alpha1.MirrorSession) { s.Status.Traffic = &v1alpha1.Traffic{} }, false},
-		{"a condition does not", func(s *v1alpha1.MirrorSession) { s.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, false},
-		{"another epoch does", func(s *v1alpha1.MirrorSession) { s.Status.Epoch++ }, true},
-		{"a finding does not", func(s *v1alpha1.MirrorSession) { s.Status.Findings = []v1alpha1.Finding{{Reason: "Silent"}} }, false},
-		{"that the manager has acted on another generation does", func(s *v1alpha1.MirrorSession) { s.Status.ObservedGeneration++ }, true},
-		{"a change that the manager lists does not", func(s *v1alpha1.MirrorSession) { s.Status.Changes = []v1alpha1.Change{{What: "a rule is gone"}} }, false},
-		{"that a request was handled does not", func(s *v1alpha1.MirrorSession) { s.Status.LastHandledReconcileAt = "now" }, false},
-		{"an account does not", func(s *v1alpha1.MirrorSession) { s.Status.Account = &v1alpha1.Account{} }, false},
-		{"a new version alone does not", func(s *v1alpha1.MirrorSession) { s.ResourceVersion = "2" }, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			after := before.DeepCopy()
-			c.edit(after)
-			if got := matters(&before, after); got != c.want {
-				t.Errorf("got %t", got)
-			}
-		})
-	}
-	t.Run("every update of a filter does", func(t *testing.T) {
-		if !matters(&v1alpha1.MirrorFilter{}, &v1alpha1.MirrorFilter{}) {
-			t.Error("it was passed over")
 		}
 	})
 }

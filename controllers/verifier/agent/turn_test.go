@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -29,13 +32,12 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 		others = append(others, other)
 		a.tracked[types.UID(fmt.Sprint("pausing-", i))] = other
 	}
-	a.sessions = len(a.tracked)
 	packet := func(of *tracked) {
 		counted := report.Totals{Last: now}
 		counted.Packets = 1
 		of.ledger.Close(counted)
 	}
-	longest, most := time.Duration(0), v1alpha1.CountsDelay(a.sessions, len(a.tracked))
+	longest, most := time.Duration(0), v1alpha1.CountsDelay(len(a.tracked), len(a.tracked))
 	for end := now.Add(lasts); now.Before(end); now = now.Add(tick) {
 		packet(steady)
 		for i, other := range others {
@@ -43,9 +45,12 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 				packet(other)
 			}
 		}
-		for due := a.nextDue(); due != nil; due = a.nextDue() {
-			s := c.snapshot()
-			due.pace.Written(now, due.entry(a.Node, &s), report.Interval(a.sessions))
+		all, _ := a.due()
+		for _, due := range all {
+			if a.budget.Spend(now, due.urgency) {
+				s := c.snapshot()
+				due.pace.Written(now, due.entry(a.Node, &s), report.Interval(len(a.tracked)))
+			}
 		}
 		if last := steady.pace.Last(); !last.IsZero() {
 			longest = max(longest, now.Sub(last))
@@ -53,5 +58,68 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 	}
 	if longest > most {
 		t.Errorf("the counts of a stream that never pauses stood still for %s, and the manager takes more than %s for silence", longest, most)
+	}
+}
+
+func TestWhileNothingChangesTheAgentSleepsAndNewsWakesItAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		a := New(Options{Node: node, Clock: func() time.Time { looks.Add(1); return time.Now() }, Log: logr.Discard()})
+		c := a.newCapturer(Interface{Index: 1, Name: "eth0"})
+		c.tried = true
+		a.capturers[c.local.key()] = c
+		quiet := &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(time.Now())}
+		s := c.snapshot()
+		quiet.pace.Written(time.Now(), quiet.entry(a.Node, &s), report.Interval(1))
+		a.tracked["quiet"] = quiet
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); a.flushUntilDone(ctx) }()
+		time.Sleep(time.Minute) // the bubble's own time
+		before := looks.Load()
+		time.Sleep(24 * time.Hour)
+		if got := looks.Load() - before; got != 0 {
+			t.Errorf("it asked for the time %d times in a day", got)
+		}
+		a.tellNews()
+		synctest.Wait()
+		if looks.Load() == before {
+			t.Error("what came was not looked at at once")
+		}
+		cancel()
+		<-done
+	})
+}
+
+// By the agent's own clock: what the API server takes for the writes comes on top.
+func TestTheFirstEntriesOf300SessionsAreWrittenWithinSeconds(t *testing.T) {
+	const sessions, most = 300, 12 * time.Second
+	began := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	now := began
+	a := New(Options{Node: node, Clock: func() time.Time { return now }, Log: logr.Discard()})
+	c := a.newCapturer(Interface{Index: 1, Name: "eth0"})
+	c.tried = true
+	a.capturers[c.local.key()] = c
+	for i := range sessions {
+		a.tracked[types.UID(fmt.Sprint(i))] = &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(now)}
+	}
+	for written := 0; ; now = now.Add(minFlushInterval) {
+		all, _ := a.due()
+		for _, due := range all {
+			if a.budget.Spend(now, due.urgency) {
+				s := c.snapshot()
+				due.pace.Written(now, due.entry(a.Node, &s), report.Interval(sessions))
+				written++
+			}
+		}
+		if written == sessions {
+			break
+		}
+		if now.Sub(began) > most {
+			t.Fatalf("%d are written after %s", written, now.Sub(began))
+		}
+	}
+	if all, next := a.due(); len(all) != 0 || !next.IsZero() {
+		t.Errorf("then %d are due, and the next at %s, though nothing has come", len(all), next)
 	}
 }

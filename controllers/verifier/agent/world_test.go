@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,6 +50,8 @@ type world struct {
 	namespaces []string
 	pair       *frametest.Pair
 	kernel     func() uint64
+	// refuse is why the interfaces can't be watched.
+	refuse error
 	// late is how far the agents' clock is ahead.
 	late atomic.Int64
 }
@@ -83,6 +86,8 @@ func (w *world) later(d time.Duration) { w.late.Add(int64(d)) }
 type host struct {
 	*Agent
 	w *world
+	// seen is what the index has, of a host without an informer.
+	seen map[types.UID]client.Object
 }
 
 // host starts a run of the agent, as a restarted pod would: nothing is kept of earlier
@@ -102,6 +107,13 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 		Interfaces: func() (all []Interface, err error) {
 			err = inside(pair, func() error { all, err = LocalInterfaces(); return err })
 			return all, err
+		},
+		WatchInterfaces: func() (events *InterfaceEvents, err error) {
+			if w.refuse != nil {
+				return nil, w.refuse
+			}
+			err = inside(pair, func() error { events, err = WatchInterfaces(); return err })
+			return events, err
 		},
 		Open: func(local Interface, port uint16) (ring *capture.Ring, err error) {
 			err = inside(pair, func() error {
@@ -180,6 +192,53 @@ func inside(pair *frametest.Pair, f func() error) error {
 		done <- f()
 	}()
 	return <-done
+}
+
+// reconcile lets the agent see all sessions and filters as they are now, and reconcile.
+func (h *host) reconcile(ctx context.Context) {
+	h.w.t.Helper()
+	if h.Cache == nil {
+		h.refill()
+	}
+	h.Agent.reconcile(ctx)
+}
+
+// refill stands for an informer that is up to date.
+func (h *host) refill() {
+	h.w.t.Helper()
+	seen := within{h.w.admin, h.w}
+	var sessions v1alpha1.MirrorSessionList
+	var filters v1alpha1.MirrorFilterList
+	for _, list := range []client.ObjectList{&sessions, &filters} {
+		if err := seen.List(context.WithoutCancel(h.w.t.Context()), list); err != nil {
+			h.w.t.Fatal(err)
+		}
+	}
+	now := make(map[types.UID]client.Object)
+	for i := range sessions.Items {
+		now[sessions.Items[i].UID] = &sessions.Items[i]
+	}
+	for i := range filters.Items {
+		now[filters.Items[i].UID] = &filters.Items[i]
+	}
+	for uid, o := range h.seen {
+		if now[uid] == nil {
+			_, err := h.index.Delete(o)
+			h.must(err)
+		}
+	}
+	for _, o := range now {
+		_, err := h.index.Put(o)
+		h.must(err)
+	}
+	h.seen = now
+}
+
+func (h *host) must(err error) {
+	h.w.t.Helper()
+	if err != nil {
+		h.w.t.Fatal(err)
+	}
 }
 
 // step lets the agent reconcile, count what has come, and write what is worth it.

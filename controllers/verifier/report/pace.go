@@ -61,23 +61,52 @@ type Pace struct {
 // sources or rules change, and when a stream falls silent; else numbers, when the interval has passed and there is
 // something new. Asking changes nothing.
 func (p *Pace) Due(now time.Time, entry v1alpha1.Verification, interval time.Duration) Urgency {
+	edge, soon := p.edgeAt(entry)
 	switch {
-	case p.at.IsZero():
+	case soon && !now.Before(edge):
 		return Edge
-	case !p.Differs(entry):
-		return Nothing
-	case began(p.written.Counts, entry.Counts),
-		p.written.Epoch == entry.Epoch && began(inEpoch(&p.written), inEpoch(&entry)),
-		p.written.Epoch != entry.Epoch && now.Sub(p.epoch) >= Level,
-		otherConsumer(&p.written, &entry) && now.Sub(p.consumer) >= Level,
-		p.changed(entry) && now.Sub(p.change) >= Level,
-		p.silent(now, entry):
-		return Edge
-	case now.Before(p.from.Add(interval)):
+	case !p.Differs(entry), now.Before(p.from.Add(interval)):
 		return Nothing
 	default:
 		return Numbers
 	}
+}
+
+// Next is when the entry will be due, if nothing else changes until then; false for never. A time
+// that has passed means that it is due.
+func (p *Pace) Next(entry v1alpha1.Verification, interval time.Duration) (at time.Time, ever bool) {
+	edge, soon := p.edgeAt(entry)
+	if !soon && !p.Differs(entry) {
+		return time.Time{}, false
+	}
+	at = p.from.Add(interval)
+	if soon && edge.Before(at) {
+		at = edge
+	}
+	return at, true
+}
+
+// edgeAt is when the entry will be an edge, if nothing else changes until then; false for never.
+func (p *Pace) edgeAt(entry v1alpha1.Verification) (at time.Time, ever bool) {
+	switch {
+	case p.at.IsZero():
+		return time.Time{}, true
+	case !p.Differs(entry):
+		return time.Time{}, false
+	case began(p.written.Counts, entry.Counts), p.written.Epoch == entry.Epoch && began(inEpoch(&p.written), inEpoch(&entry)):
+		return time.Time{}, true
+	}
+	consider := func(differs bool, when time.Time) {
+		if differs && (!ever || when.Before(at)) {
+			at, ever = when, true
+		}
+	}
+	consider(p.written.Epoch != entry.Epoch, p.epoch.Add(Level))
+	consider(otherConsumer(&p.written, &entry), p.consumer.Add(Level))
+	consider(p.changed(entry), p.change.Add(Level))
+	silence, falls := p.silentAt(entry)
+	consider(falls, silence)
+	return at, ever
 }
 
 // Written notes that the entry was stored.
@@ -91,7 +120,7 @@ func (p *Pace) Written(now time.Time, entry v1alpha1.Verification, interval time
 	if otherConsumer(&p.written, &entry) {
 		p.consumer = now
 	}
-	if p.silent(now, entry) {
+	if at, falls := p.silentAt(entry); falls && !now.Before(at) {
 		p.silence = now
 	}
 	p.written, p.at = entry, now
@@ -144,13 +173,17 @@ func inEpoch(e *v1alpha1.Verification) v1alpha1.Counts {
 	return *e.InEpoch
 }
 
-// silent reports whether the session's own packets have stopped and some of them are not
-// written yet.
-func (p *Pace) silent(now time.Time, entry v1alpha1.Verification) bool {
+// silentAt is when the session's own packets count as stopped, and some of them are not written
+// yet; false where they are.
+func (p *Pace) silentAt(entry v1alpha1.Verification) (at time.Time, ever bool) {
 	if entry.LastPacketAt == nil || own(p.written.Counts) == own(entry.Counts) {
-		return false
+		return time.Time{}, false
 	}
-	return now.Sub(entry.LastPacketAt.Time) >= Silence && now.Sub(p.silence) >= silenceInterval
+	at = entry.LastPacketAt.Add(Silence)
+	if rested := p.silence.Add(silenceInterval); rested.After(at) {
+		at = rested
+	}
+	return at, true
 }
 
 // own are the packets that came from the session's own sources.

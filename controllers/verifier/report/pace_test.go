@@ -288,3 +288,52 @@ func TestABusySessionIsWrittenEveryFifteenSeconds(t *testing.T) {
 		t.Errorf("%d writes in 10 minutes, want about one each 15 s, at most %d", got, most)
 	}
 }
+
+// Whoever sleeps until the next time misses nothing: no entry is due before, and it is due then.
+func TestAnEntryIsDueJustWhenItWasSaidToBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var pace report.Pace
+		now := noon
+		interval := report.Interval(rapid.IntRange(1, 2000).Draw(t, "sessions"))
+		for range rapid.IntRange(0, 5).Draw(t, "writes") {
+			pace.Written(now, drawEntry(t, now), interval)
+			now = now.Add(time.Duration(rapid.IntRange(0, 30000).Draw(t, "pause")) * time.Millisecond)
+		}
+		entry := drawEntry(t, now)
+		at, ever := pace.Next(entry, interval)
+		if !ever {
+			if later := pace.Due(now.Add(24*time.Hour), entry, interval); later != report.Nothing {
+				t.Fatalf("it is never due, and a day later %d", later)
+			}
+			return
+		}
+		at = later(at, now)
+		if pace.Due(at, entry, interval) == report.Nothing {
+			t.Fatalf("it is not due in %s", at.Sub(now))
+		}
+		if before := at.Add(-time.Nanosecond); !before.Before(now) && pace.Due(before, entry, interval) != report.Nothing {
+			t.Fatalf("it is due before %s have passed", at.Sub(now))
+		}
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func drawEntry(t *rapid.T, now time.Time) v1alpha1.Verification {
+	e := v1alpha1.Verification{
+		Node: "node-1", Epoch: rapid.Int64Range(0, 1).Draw(t, "epoch"), Message: rapid.SampledFrom([]string{"", "it is down"}).Draw(t, "message"),
+		Counts: v1alpha1.Counts{Packets: rapid.Int64Range(0, 3).Draw(t, "packets"), ForeignSource: rapid.Int64Range(0, 1).Draw(t, "foreign")},
+	}
+	if e.Packets > 0 {
+		e.LastPacketAt = at(now.Sub(noon) - time.Duration(rapid.IntRange(0, 5000).Draw(t, "ago"))*time.Millisecond)
+	}
+	if rapid.Bool().Draw(t, "judged") {
+		e.Consumer = &v1alpha1.Consumer{Status: "True", Reason: "ConsumerSeen"}
+	}
+	return e
+}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -13,7 +15,8 @@ import (
 type Row struct {
 	// What was measured, in a few words that don't change from run to run.
 	What string
-	// Value in Unit, such as "us/packet", "x tcpdump -w", "calls", "% of a core", "MiB".
+	// Value in Unit, such as "us/packet", "x tcpdump -w", "calls", "% of a core", "MiB"; not a
+	// number (NaN) where nothing was measured.
 	Value float64
 	Unit  string
 	// AtMost and AtLeast are the goal; 0 for none of that side. A row without either is shown for
@@ -23,21 +26,24 @@ type Row struct {
 	// goal is held in CI too.
 	Count bool
 	// Void says why the figure means nothing, as when the books don't balance to the packet; empty
-	// where it does. A void row counts as missed.
+	// where it does. A void row with a goal counts as missed.
 	Void string
 }
 
 // Missed reports whether the row has a goal and misses it.
 func (r Row) Missed() bool {
-	return r.Void != "" || r.AtMost != 0 && r.Value > r.AtMost || r.AtLeast != 0 && r.Value < r.AtLeast
+	hasGoal := r.AtMost != 0 || r.AtLeast != 0
+	return hasGoal && r.Void != "" || r.AtMost != 0 && r.Value > r.AtMost || r.AtLeast != 0 && r.Value < r.AtLeast
 }
 
 func (r Row) goal() string {
 	switch {
+	case r.AtMost != 0 && r.AtMost == r.AtLeast:
+		return "exactly " + figure(r.AtMost)
 	case r.AtMost != 0:
-		return fmt.Sprintf("at most %g", r.AtMost)
+		return "at most " + figure(r.AtMost)
 	case r.AtLeast != 0:
-		return fmt.Sprintf("at least %g", r.AtLeast)
+		return "at least " + figure(r.AtLeast)
 	default:
 		return "-"
 	}
@@ -56,12 +62,23 @@ func (r Row) verdict() string {
 	}
 }
 
+// figure writes a number with four digits at most, or whole where it is large.
+func figure(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "-"
+	case math.Abs(v) >= 1000:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
 // Print writes the table.
 func Print(w io.Writer, rows []Row) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "what\tvalue\tunit\tgoal\t")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%.4g\t%s\t%s\t%s\n", r.What, r.Value, r.Unit, r.goal(), r.verdict())
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.What, figure(r.Value), r.Unit, r.goal(), r.verdict())
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print the table: %w", err)
@@ -74,8 +91,12 @@ func Print(w io.Writer, rows []Row) error {
 func Err(rows []Row, countsAlone bool) error {
 	var errs []error
 	for _, r := range rows {
-		if r.Missed() && (r.Count || !countsAlone) {
-			errs = append(errs, fmt.Errorf("%s: %.4g %s, the goal is %s %s", r.What, r.Value, r.Unit, r.goal(), r.Void))
+		switch {
+		case !r.Missed() || countsAlone && !r.Count:
+		case r.Void != "":
+			errs = append(errs, fmt.Errorf("%s: void: %s", r.What, r.Void))
+		default:
+			errs = append(errs, fmt.Errorf("%s: %s %s, the goal is %s", r.What, figure(r.Value), r.Unit, r.goal()))
 		}
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vpcmirror.io/operator/test/cloudsim/fault"
+	"vpcmirror.io/operator/test/cloudsim/state"
 )
 
 // ControlPrefix begins the paths that steer the simulator. They are unsigned and no part of the cloud's API.
@@ -45,11 +46,12 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		if f := s.stats.Load(); f != nil {
 			stats = (*f)()
 		}
-		world := s.State.Snapshot()
-		controlAnswer(w, http.StatusOK, map[string]any{
-			"version": world.Version, "requests": s.Journal.Last(), "filters": len(world.Filters), "rules": len(world.Rules),
-			"sessions": len(world.Sessions), "ports": len(world.Ports), "data_plane": stats,
+		answer := map[string]any{"requests": s.Journal.Last(), "operations": s.Journal.Count(), "data_plane": stats}
+		s.State.Read(func(world *state.World) {
+			answer["version"], answer["ports"] = world.Version, len(world.Ports)
+			answer["filters"], answer["rules"], answer["sessions"] = len(world.Filters), len(world.Rules), len(world.Sessions)
 		})
+		controlAnswer(w, http.StatusOK, answer)
 	case "GET health":
 		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
 	default:

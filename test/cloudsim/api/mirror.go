@@ -29,13 +29,19 @@ func filterView(w *state.World) func(state.Filter) any {
 	}
 }
 
+// filterNow answers a change of a filter.
+func (c *call) filterNow(status int, f state.Filter, err error) (answer response) {
+	c.State.Read(func(w *state.World) { answer = result(status, filterKey, f, err, filterView(w)) })
+	return answer
+}
+
 func createFilter(c *call) response {
 	in, err := filterBody(c)
 	if err != nil {
 		return refusal(err)
 	}
 	f, err := c.State.CreateFilter(c.project, in)
-	return result(http.StatusCreated, filterKey, f, err, filterView(c.State.Snapshot()))
+	return c.filterNow(http.StatusCreated, f, err)
 }
 
 func listFilters(c *call) response {
@@ -64,7 +70,7 @@ func updateFilter(c *call) response {
 		return refusal(err)
 	}
 	f, err := c.State.UpdateFilter(c.project, c.params["id"], in)
-	return result(http.StatusOK, filterKey, f, err, filterView(c.State.Snapshot()))
+	return c.filterNow(http.StatusOK, f, err)
 }
 
 func deleteFilter(c *call) response { return gone(c.State.DeleteFilter(c.project, c.params["id"])) }

@@ -192,9 +192,12 @@ func (c *call) admit() (handler, *response) {
 }
 
 func (c *call) authenticate() *response {
-	world := c.State.Snapshot()
+	find := func(accessKey string) (a state.Account, ok bool) {
+		c.State.Read(func(w *state.World) { a, ok = w.Accounts[accessKey] })
+		return a, ok
+	}
 	lookup := func(accessKey string) (sign.Key, bool) {
-		a, ok := world.Accounts[accessKey]
+		a, ok := find(accessKey)
 		return sign.Key{Secret: string(a.SecretKey), Token: string(a.SecurityToken), TokenExpires: a.TokenExpires}, ok
 	}
 	accessKey, err := sign.Verify(c.r, c.body, lookup, c.Clock(), c.Skew)
@@ -202,7 +205,7 @@ func (c *call) authenticate() *response {
 	if err != nil {
 		return gatewayError(http.StatusUnauthorized, "APIGW.0301", err.Error())
 	}
-	c.account = world.Accounts[accessKey]
+	c.account, _ = find(accessKey)
 	if c.account.Disabled {
 		return gatewayError(http.StatusForbidden, "APIGW.0802", "The IAM user is forbidden in the currently selected region")
 	}

@@ -5,6 +5,7 @@
 package journal
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -58,6 +59,7 @@ type Journal struct {
 	mu      sync.Mutex
 	last    uint64
 	entries []Entry
+	count   map[string]uint64 // of all entries ever, by operation
 }
 
 // Add records an entry, numbers it and returns the number.
@@ -69,6 +71,10 @@ func (j *Journal) Add(e Entry) uint64 {
 	defer j.mu.Unlock()
 	j.last++
 	e.Sequence = j.last
+	if j.count == nil {
+		j.count = map[string]uint64{}
+	}
+	j.count[e.Operation]++
 	if len(j.entries) >= DefaultCapacity {
 		j.entries = slices.Delete(j.entries, 0, DefaultCapacity/10)
 	}
@@ -92,6 +98,13 @@ func (j *Journal) Last() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.last
+}
+
+// Count returns how often each operation was asked for since the beginning, entries that are no longer kept included.
+func (j *Journal) Count() map[string]uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.count)
 }
 
 // Since returns the entries after the given number, oldest first.

@@ -33,7 +33,7 @@ func (w *World) Rule(project, id string) (Rule, error) { return w.rule(project, 
 
 // CreateFilter makes a filter without rules.
 func (s *Store) CreateFilter(project string, in FilterInput) (Filter, error) {
-	return change(s, func(w *World, now time.Time) (Filter, error) {
+	return amend(s, func(w *World, now time.Time) (Filter, error) {
 		f := Filter{ID: s.newID(), ProjectID: project, CreatedAt: now, UpdatedAt: now}
 		if err := required("name", in.Name); err != nil {
 			return f, err
@@ -57,7 +57,7 @@ func (s *Store) CreateFilter(project string, in FilterInput) (Filter, error) {
 
 // UpdateFilter changes what the input carries and keeps the rest.
 func (s *Store) UpdateFilter(project, id string, in FilterInput) (Filter, error) {
-	return change(s, func(w *World, now time.Time) (Filter, error) {
+	return amend(s, func(w *World, now time.Time) (Filter, error) {
 		before, err := w.filter(project, id)
 		if err != nil {
 			return before, err
@@ -90,7 +90,7 @@ func (s *Store) fillFilter(w *World, f *Filter, in FilterInput) error {
 
 // DeleteFilter removes a filter and its rules; Reason InUse while a session uses it.
 func (s *Store) DeleteFilter(project, id string) error {
-	_, err := change(s, func(w *World, _ time.Time) (struct{}, error) {
+	_, err := amend(s, func(w *World, _ time.Time) (struct{}, error) {
 		if _, err := w.filter(project, id); err != nil {
 			return struct{}{}, err
 		}
@@ -99,10 +99,8 @@ func (s *Store) DeleteFilter(project, id string) error {
 				return struct{}{}, refuse(InUse, "%s %s is in use by traffic mirror session %s.", kindFilter, id, session.ID)
 			}
 		}
-		for _, r := range w.Rules {
-			if r.FilterID == id {
-				delete(w.Rules, r.ID)
-			}
+		for _, r := range s.rulesOf(w, project, id) {
+			s.dropRule(w, r.ID)
 		}
 		delete(w.Filters, id)
 		return struct{}{}, nil
@@ -112,7 +110,7 @@ func (s *Store) DeleteFilter(project, id string) error {
 
 // CreateRule adds a rule to a filter.
 func (s *Store) CreateRule(project string, in RuleInput) (Rule, error) {
-	return change(s, func(w *World, now time.Time) (Rule, error) {
+	return amend(s, func(w *World, now time.Time) (Rule, error) {
 		r := Rule{ID: s.newID(), ProjectID: project, CreatedAt: now, UpdatedAt: now}
 		err := required("traffic_mirror_filter_id", in.FilterID, "direction", in.Direction, "protocol", in.Protocol,
 			"ethertype", in.EtherType, "action", in.Action, "priority", in.Priority)
@@ -129,10 +127,10 @@ func (s *Store) CreateRule(project string, in RuleInput) (Rule, error) {
 		if _, err := w.filter(project, r.FilterID); err != nil {
 			return r, err
 		}
-		if err := w.admitRule(r); err != nil {
+		if err := s.admitRule(w, r); err != nil {
 			return r, err
 		}
-		w.Rules[r.ID] = r
+		s.putRule(w, r)
 		w.touchFilter(r.FilterID, now)
 		return r, nil
 	})
@@ -141,7 +139,7 @@ func (s *Store) CreateRule(project string, in RuleInput) (Rule, error) {
 // UpdateRule changes what the input carries and keeps the rest. A change to ICMP or ICMPV6 drops ports that were not sent,
 // as the Terraform provider's acceptance test expects.
 func (s *Store) UpdateRule(project, id string, in RuleInput) (Rule, error) {
-	return change(s, func(w *World, now time.Time) (Rule, error) {
+	return amend(s, func(w *World, now time.Time) (Rule, error) {
 		before, err := w.rule(project, id)
 		if err != nil {
 			return before, err
@@ -156,26 +154,26 @@ func (s *Store) UpdateRule(project, id string, in RuleInput) (Rule, error) {
 		if err := s.fillRule(&r, in); err != nil {
 			return r, err
 		}
-		if err := w.admitRule(r); err != nil {
+		if err := s.admitRule(w, r); err != nil {
 			return r, err
 		}
 		if r != before {
 			r.UpdatedAt = now
 			w.touchFilter(r.FilterID, now)
 		}
-		w.Rules[id] = r
+		s.putRule(w, r)
 		return r, nil
 	})
 }
 
 // DeleteRule removes a rule, also of a filter in use.
 func (s *Store) DeleteRule(project, id string) error {
-	_, err := change(s, func(w *World, now time.Time) (struct{}, error) {
+	_, err := amend(s, func(w *World, now time.Time) (struct{}, error) {
 		r, err := w.rule(project, id)
 		if err != nil {
 			return struct{}{}, err
 		}
-		delete(w.Rules, id)
+		s.dropRule(w, id)
 		w.touchFilter(r.FilterID, now)
 		return struct{}{}, nil
 	})
@@ -266,10 +264,10 @@ func (s *Store) checkRule(r *Rule) error {
 }
 
 // admitRule checks what depends on the filter's other rules.
-func (w *World) admitRule(r Rule) error {
+func (s *Store) admitRule(w *World, r Rule) error {
 	count := 1
-	for _, other := range w.RulesOf(r.FilterID, r.Direction) {
-		if other.ID == r.ID {
+	for _, other := range s.rulesOf(w, r.ProjectID, r.FilterID) {
+		if other.ID == r.ID || other.Direction != r.Direction {
 			continue
 		}
 		count++

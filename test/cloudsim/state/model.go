@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -241,6 +242,36 @@ type World struct {
 	Quirks Quirks
 	// Propagation is how long the network takes to do as the state says.
 	Propagation time.Duration
+
+	// index finds ports and rules; nil while the world is being changed.
+	index *index
+}
+
+// index finds what lists ask for thousands of times, made when it is asked for first.
+type index struct {
+	once          sync.Once
+	portsOfServer map[string][]Port
+	rulesOfFilter map[string][]Rule
+}
+
+func (w *World) indexed() *index {
+	w.index.once.Do(func() {
+		w.index.portsOfServer, w.index.rulesOfFilter = map[string][]Port{}, map[string][]Rule{}
+		for _, p := range w.Ports {
+			w.index.portsOfServer[p.ServerID] = append(w.index.portsOfServer[p.ServerID], p)
+		}
+		for _, r := range w.Rules {
+			w.index.rulesOfFilter[r.FilterID] = append(w.index.rulesOfFilter[r.FilterID], r)
+		}
+	})
+	return w.index
+}
+
+// cloneMirrors copies the maps of filters, rules and sessions, and shares all else.
+func (w *World) cloneMirrors() *World {
+	c := *w
+	c.Filters, c.Rules, c.Sessions = maps.Clone(w.Filters), maps.Clone(w.Rules), maps.Clone(w.Sessions)
+	return &c
 }
 
 // clone copies the maps, and the slices that a change is likely to touch, so that a World once published never changes.
@@ -275,15 +306,25 @@ func (w *World) clone() *World {
 	c.GroupRules = maps.Clone(w.GroupRules)
 	c.AddressGroups = maps.Clone(w.AddressGroups)
 	c.Firewalls = maps.Clone(w.Firewalls)
+	c.index = nil
 	return &c
 }
 
 // RulesOf returns the rules of a filter, those of one direction, by priority and then ID.
 func (w *World) RulesOf(filterID, direction string) []Rule {
 	var out []Rule
-	for _, r := range w.Rules {
+	add := func(r Rule) {
 		if r.FilterID == filterID && r.Direction == direction {
 			out = append(out, r)
+		}
+	}
+	if w.index != nil {
+		for _, r := range w.indexed().rulesOfFilter[filterID] {
+			add(r)
+		}
+	} else {
+		for _, r := range w.Rules {
+			add(r)
 		}
 	}
 	slices.SortFunc(out, func(a, b Rule) int {

@@ -40,9 +40,13 @@ func (w *World) Job(project, id string) (Job, error) {
 // PortsOf returns the ports of a server, the primary one first, then by ID.
 func (w *World) PortsOf(server string) []Port {
 	var out []Port
-	for _, p := range w.Ports {
-		if p.ServerID == server {
-			out = append(out, p)
+	if w.index != nil {
+		out = slices.Clone(w.indexed().portsOfServer[server])
+	} else {
+		for _, p := range w.Ports {
+			if p.ServerID == server {
+				out = append(out, p)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Port) int {

@@ -37,7 +37,7 @@ func (w *World) Port(project, id string) (Port, error) {
 
 // CreateSession makes a session with all that it refers to.
 func (s *Store) CreateSession(project string, in SessionInput) (Session, error) {
-	return change(s, func(w *World, now time.Time) (Session, error) {
+	return amend(s, func(w *World, now time.Time) (Session, error) {
 		n := Session{
 			ID: s.newID(), ProjectID: project, VNI: DefaultVNI, PacketLength: DefaultPacketLength, Type: TargetENI,
 			Enabled: s.quirks.EnabledByDefault, CreatedAt: now, UpdatedAt: now,
@@ -62,7 +62,7 @@ func (s *Store) CreateSession(project string, in SessionInput) (Session, error) 
 		if err := s.admitSession(w, n); err != nil {
 			return n, err
 		}
-		w.Sessions[n.ID] = n
+		s.putSession(w, n)
 		return n, nil
 	})
 }
@@ -123,7 +123,7 @@ func checkSourceList(ports []string) error {
 }
 
 func (s *Store) modifySession(project, id string, f func(*Session) error) (Session, error) {
-	return change(s, func(w *World, now time.Time) (Session, error) {
+	return amend(s, func(w *World, now time.Time) (Session, error) {
 		before, err := w.Session(project, id)
 		if err != nil {
 			return before, err
@@ -139,16 +139,18 @@ func (s *Store) modifySession(project, id string, f func(*Session) error) (Sessi
 		if !reflect.DeepEqual(n, before) {
 			n.UpdatedAt = now
 		}
-		w.Sessions[id] = n
+		s.putSession(w, n)
 		return n, nil
 	})
 }
 
 // DeleteSession removes a session.
 func (s *Store) DeleteSession(project, id string) error {
-	_, err := change(s, func(w *World, _ time.Time) (struct{}, error) {
+	_, err := amend(s, func(w *World, _ time.Time) (struct{}, error) {
 		_, err := w.Session(project, id)
-		delete(w.Sessions, id)
+		if err == nil {
+			s.dropSession(w, id)
+		}
 		return struct{}{}, err
 	})
 	return err
@@ -226,16 +228,10 @@ func (s *Store) admitSession(w *World, n Session) error {
 			return err
 		}
 	}
-	if err := s.checkRoles(w, n); err != nil {
+	if err := s.checkRelations(w, n); err != nil {
 		return err
 	}
-	if err := s.checkUnique(w, n); err != nil {
-		return err
-	}
-	if err := w.checkSessionQuotas(n); err != nil {
-		return err
-	}
-	return w.checkSourceQuota(n)
+	return s.checkSessionQuotas(w, n)
 }
 
 func (w *World) checkTarget(n Session) error {
@@ -262,93 +258,6 @@ func (s *Store) checkSource(w *World, n Session, id string) error {
 	}
 	if !s.quirks.AcceptAnyFlavor && !w.Flavor(port.Flavor).Accepted {
 		return refuse(Unsupported, "Flavor %s of port %s does not support traffic mirroring.", port.Flavor, id)
-	}
-	return nil
-}
-
-// checkRoles keeps an interface from being a source and a target, of the session or of two.
-func (s *Store) checkRoles(w *World, n Session) error {
-	if slices.Contains(n.Sources, n.TargetID) {
-		return invalid("traffic_mirror_target_id", "'%s' is also a source of the session", n.TargetID)
-	}
-	for _, other := range w.Sessions {
-		if other.ID == n.ID || other.ProjectID != n.ProjectID {
-			continue
-		}
-		if slices.Contains(other.Sources, n.TargetID) {
-			return refuse(InUse, "Port %s is a source of traffic mirror session %s and cannot be a target.", n.TargetID, other.ID)
-		}
-		if slices.Contains(n.Sources, other.TargetID) {
-			return refuse(InUse, "Port %s is the target of traffic mirror session %s and cannot be a source.", other.TargetID, other.ID)
-		}
-	}
-	return nil
-}
-
-func (s *Store) checkUnique(w *World, n Session) error {
-	for _, other := range w.Sessions {
-		if other.ID == n.ID || other.ProjectID != n.ProjectID {
-			continue
-		}
-		if other.Priority == n.Priority {
-			return refuse(Duplicate, "Priority %d is already used by traffic mirror session %s.", n.Priority, other.ID)
-		}
-		if s.quirks.UniqueNames && other.Name == n.Name {
-			return refuse(Duplicate, "%s with name %s already exists.", kindSession, n.Name)
-		}
-	}
-	return nil
-}
-
-// checkSessionQuotas counts the sessions of the project with n in its new form.
-func (w *World) checkSessionQuotas(n Session) error {
-	q := w.Quotas
-	if exceeds(len(n.Sources), q.SourcesPerSession) {
-		return quotaExceeded("traffic_mirror_session_contain_sources", q.SourcesPerSession)
-	}
-	sessions, perFilter, perTarget := 1, 1, 1
-	for _, other := range w.Sessions {
-		if other.ID == n.ID || other.ProjectID != n.ProjectID {
-			continue
-		}
-		sessions++
-		if other.FilterID == n.FilterID {
-			perFilter++
-		}
-		if other.TargetID == n.TargetID {
-			perTarget++
-		}
-	}
-	targetQuota, targetLimit := "traffic_mirror_target_eni_referred_by_session", q.SessionsPerENITarget
-	if n.TargetType == TargetELB {
-		targetQuota, targetLimit = "traffic_mirror_target_elb_referred_by_session", q.SessionsPerELBTarget
-	}
-	switch {
-	case exceeds(sessions, q.Sessions):
-		return quotaExceeded("traffic_mirror_session", q.Sessions)
-	case exceeds(perFilter, q.SessionsPerFilter):
-		return quotaExceeded("traffic_mirror_filter_referred_by_session", q.SessionsPerFilter)
-	case n.TargetID != "" && exceeds(perTarget, targetLimit):
-		return quotaExceeded(targetQuota, targetLimit)
-	}
-	return nil
-}
-
-// checkSourceQuota counts the sessions of each source with n in its new form.
-func (w *World) checkSourceQuota(n Session) error {
-	count := map[string]int{}
-	for _, other := range w.Sessions {
-		if other.ID == n.ID || other.ProjectID != n.ProjectID {
-			continue
-		}
-		for _, source := range other.Sources {
-			count[source]++
-		}
-	}
-	for _, source := range n.Sources {
-		if exceeds(count[source]+1, w.Quotas.SessionsPerSource) {
-			return quotaExceeded("traffic_mirror_source_referred_by_session", w.Quotas.SessionsPerSource)
-		}
 	}
 	return nil
 }

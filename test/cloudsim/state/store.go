@@ -21,6 +21,8 @@ type memory struct {
 	current atomic.Pointer[World]
 
 	mu          sync.Mutex // one writer; guards all below
+	given       bool       // somebody may hold the current world, so it must not change
+	relations   relations  // of the current world; nil until they are asked for
 	quirks      Quirks
 	subscribers []*subscriber
 	retain      time.Duration
@@ -41,6 +43,7 @@ func NewStore(world *World, clock func() time.Time) *Store {
 		clock = time.Now
 	}
 	s := &Store{memory: &memory{clock: clock}, newID: uuid.NewString}
+	world.index = &index{}
 	s.current.Store(world)
 	return s
 }
@@ -56,7 +59,8 @@ func (s *Store) Trial() (trial *Store, ids func() []string) {
 		given = append(given, id)
 		return id
 	}}
-	trial.current.Store(s.current.Load())
+	trial.current.Store(s.give())
+	trial.given = true
 	return trial, func() []string {
 		trial.mu.Lock()
 		defer trial.mu.Unlock()
@@ -89,7 +93,25 @@ func (s *Store) SetQuirks(q Quirks) {
 }
 
 // Snapshot returns the world as it is now. It must not be changed: it is shared, and what makes it cheap.
-func (s *Store) Snapshot() *World { return s.current.Load() }
+func (s *Store) Snapshot() *World {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.give()
+}
+
+// give hands the current world out, which stays as it is from then on. The mutex is held.
+func (s *Store) give() *World {
+	s.given = true
+	return s.current.Load()
+}
+
+// Read calls f with the world as it is now, which f must neither change nor keep. Other than a snapshot it costs the next
+// change nothing.
+func (s *Store) Read(f func(*World)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s.current.Load())
+}
 
 // Subscribe calls notify with the world as it is now, and then with each new one, in order, before the request that caused
 // it is answered. notify must not call the store. The returned function ends the subscription.
@@ -98,7 +120,7 @@ func (s *Store) Subscribe(notify func(*World)) (cancel func()) {
 	defer s.mu.Unlock()
 	sub := &subscriber{notify: notify}
 	s.subscribers = append(s.subscribers, sub)
-	notify(s.current.Load())
+	notify(s.give())
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -125,7 +147,7 @@ func (s *Store) Edit(f func(*World)) {
 func (s *Store) Retain(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.retain = d
+	s.retain, s.given = d, true
 	s.prune(s.clock())
 }
 
@@ -138,7 +160,28 @@ func (s *Store) AsOf(t time.Time) *World {
 			return m.world
 		}
 	}
-	return s.current.Load()
+	return s.give()
+}
+
+// amend is change for what concerns filters, rules and sessions alone: of an account with thousands of them not everything
+// is copied, and nothing where nobody holds the world. f changes nothing of the world when it refuses, and replaces values
+// and their slices.
+func amend[T any](s *Store, f func(w *World, now time.Time) (T, error)) (T, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.current.Load()
+	if s.given {
+		next = next.cloneMirrors()
+	}
+	next.index = nil // what it finds is changed
+	out, err := f(next, s.clock().UTC().Truncate(time.Second))
+	if err != nil {
+		next.index = &index{}
+		var zero T
+		return zero, err
+	}
+	s.follow(next)
+	return out, nil
 }
 
 // change runs f on a copy of the world and publishes it when f agrees. The mutex is held by f's whole run.
@@ -155,10 +198,19 @@ func change[T any](s *Store, f func(w *World, now time.Time) (T, error)) (T, err
 	return out, nil
 }
 
+// publish makes a world the current one, whatever has changed in it.
 func (s *Store) publish(next *World) {
+	s.relations = nil
+	s.follow(next)
+}
+
+// follow makes a world the current one whose relations are known.
+func (s *Store) follow(next *World) {
 	now := s.clock()
 	before := s.current.Load()
-	next.Version = before.Version + 1
+	next.Version, next.index = before.Version+1, &index{}
+	// What is kept, or what subscribers get, is held by somebody.
+	s.given = s.retain > 0 || len(s.subscribers) > 0
 	if s.retain > 0 {
 		s.history = append(s.history, moment{world: before, until: now})
 	}

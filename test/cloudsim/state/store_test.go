@@ -40,9 +40,18 @@ func TestNoSequenceOfCallsBreaksWhatTheCloudPromises(t *testing.T) {
 			}
 			return rapid.SampledFrom(list).Draw(rt, "id")
 		}
-		filters := func() string { return ids(slices.Sorted(maps.Keys(s.Snapshot().Filters))) }
-		sessions := func() string { return ids(slices.Sorted(maps.Keys(s.Snapshot().Sessions))) }
-		rules := func() string { return ids(slices.Sorted(maps.Keys(s.Snapshot().Rules))) }
+		// Not by snapshots: what nobody holds is changed in place.
+		filters := func() string {
+			return ids(read(s, func(w *World) []string { return slices.Sorted(maps.Keys(w.Filters)) }))
+		}
+		sessions := func() string {
+			return ids(read(s, func(w *World) []string { return slices.Sorted(maps.Keys(w.Sessions)) }))
+		}
+		rules := func() string {
+			return ids(read(s, func(w *World) []string { return slices.Sorted(maps.Keys(w.Rules)) }))
+		}
+		var held *World
+		var image string
 		ports := rapid.SliceOfN(rapid.SampledFrom([]string{scenario.WalkthroughSource, scenario.WalkthroughTest, scenario.WalkthroughTarget}), 0, 2)
 		priority := rapid.IntRange(0, 4)
 		_, err := s.CreateFilter(project, FilterInput{Name: ptr("f")})
@@ -51,8 +60,14 @@ func TestNoSequenceOfCallsBreaksWhatTheCloudPromises(t *testing.T) {
 			if err != nil && !errors.As(err, &refused) {
 				rt.Fatalf("error %v is no refusal", err)
 			}
-			if broken := promises(s.Snapshot()); broken != "" {
+			if broken := read(s, promises); broken != "" {
 				rt.Fatal(broken)
+			}
+			if broken := read(s, s.unrelated); broken != "" {
+				rt.Fatal(broken)
+			}
+			if held != nil && pictured(held) != image {
+				rt.Fatalf("a snapshot has changed, from\n%s\nto\n%s", image, pictured(held))
 			}
 		}
 		check(err)
@@ -81,8 +96,42 @@ func TestNoSequenceOfCallsBreaksWhatTheCloudPromises(t *testing.T) {
 			"add sources":    func(*rapid.T) { _, err := s.AddSources(project, sessions(), ports.Draw(rt, "sources")); check(err) },
 			"remove sources": func(*rapid.T) { _, err := s.RemoveSources(project, sessions(), ports.Draw(rt, "sources")); check(err) },
 			"delete session": func(*rapid.T) { check(s.DeleteSession(project, sessions())) },
+			"take a snapshot": func(*rapid.T) {
+				held = s.Snapshot()
+				image = pictured(held)
+			},
+			"drift": func(*rapid.T) {
+				s.Edit(func(w *World) { delete(w.Sessions, sessionsOf(w, rapid.IntRange(0, 3).Draw(rt, "which"))) })
+				check(nil)
+			},
 		})
 	})
+}
+
+func read[T any](s *Store, f func(*World) T) (out T) {
+	s.Read(func(w *World) { out = f(w) })
+	return out
+}
+
+func pictured(w *World) string {
+	return fmt.Sprint(w.Version, w.Filters, w.Rules, w.Sessions, w.RulesOf(slices.Max(append(slices.Collect(maps.Keys(w.Filters)), "")), Ingress))
+}
+
+func sessionsOf(w *World, n int) string {
+	all := slices.Sorted(maps.Keys(w.Sessions))
+	if n < len(all) {
+		return all[n]
+	}
+	return ""
+}
+
+// unrelated says where the relations are not those of the world.
+func (s *Store) unrelated(w *World) string {
+	fresh := &Store{memory: &memory{}}
+	if diff := cmp.Diff(fresh.relate(w), s.relate(w)); diff != "" {
+		return "the relations are not those of the world (-want +got):\n" + diff
+	}
+	return ""
 }
 
 // promises says which one the world breaks, in its own counting.

@@ -79,7 +79,7 @@ func TestTwoThousandAccountsAndPagesOf15MiBStayWithinTheChartsMemory(t *testing.
 func readEverything(server string) error {
 	factory := huawei.NewFactory(huawei.Options{CallsPerSecond: 1e6, Burst: 1e6})
 	shared := inventory.New(time.Now)
-	read := func(n int) ([]cloud.Filter, error) {
+	read := func(n int) (*inventory.Listed[cloud.Filter], error) {
 		client, err := factory.New(context.Background(), cloud.Credentials{
 			AccessKey: "ACCESSKEY1", SecretKey: "secretkey1", Region: "cn-north-4", ProjectID: fmt.Sprintf("%032x", n), Endpoint: server,
 		})
@@ -102,8 +102,12 @@ func readEverything(server string) error {
 	}
 	close(todo)
 	group.Wait()
-	if all, err := read(honest); err != nil || len(all) != 1 {
-		return fmt.Errorf("an honest account gives %d filters and %w", len(all), err)
+	all, err := read(honest)
+	if err != nil {
+		return fmt.Errorf("an honest account: %w", err)
+	}
+	if n := len(all.All()); n != 1 {
+		return fmt.Errorf("an honest account gives %d filters", n)
 	}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
+
+	"vpcmirror.io/operator/test/bench/copies"
 )
 
 // stream is what gopacket, which shares no code with the generator, says a
@@ -23,7 +25,7 @@ type stream struct {
 }
 
 func TestTheGeneratedFileHoldsWhatTheBenchmarkSays(t *testing.T) {
-	const packets = 2*sources*vnis + 3
+	const packets = 2*copies.Streams + 3
 	path := filepath.Join(t.TempDir(), "copies.pcap")
 	if err := generate(path, packets); err != nil {
 		t.Fatal(err)
@@ -51,17 +53,17 @@ func TestTheGeneratedFileHoldsWhatTheBenchmarkSays(t *testing.T) {
 		}
 		got[decode(t, data)]++
 	}
-	if len(got) != sources*vnis {
-		t.Errorf("%d streams, want %d", len(got), sources*vnis)
+	if len(got) != copies.Streams {
+		t.Errorf("%d streams, want %d", len(got), copies.Streams)
 	}
 	counts := map[int]int{}
 	for s, n := range got {
 		counts[n]++
-		if s.inner != innerBytes {
+		if s.inner != copies.InnerBytes {
 			t.Errorf("%+v", s)
 		}
 	}
-	if diff := cmp.Diff(map[int]int{2: sources*vnis - 3, 3: 3}, counts); diff != "" {
+	if diff := cmp.Diff(map[int]int{2: copies.Streams - 3, 3: 3}, counts); diff != "" {
 		t.Error(diff)
 	}
 }

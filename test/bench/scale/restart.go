@@ -1,0 +1,68 @@
+package scale
+
+import (
+	"context"
+	"time"
+
+	"vpcmirror.io/operator/test/bench/cluster"
+	"vpcmirror.io/operator/test/bench/result"
+)
+
+// restart starts the manager anew and measures the minute after it.
+func (t *trial) restart(ctx context.Context) error {
+	before, err := t.cloud.stats(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.stopManager(); err != nil {
+		return err
+	}
+	if _, err := t.Audit.Next(); err != nil {
+		return err
+	}
+	if err := t.startManager(ctx, settings{callsPerSecond: fast, workers: workers}); err != nil {
+		return err
+	}
+	span := t.fresh(before.Operations)
+	first, err := t.looked(ctx, span, 10*time.Minute)
+	if err != nil {
+		return err
+	}
+	if err := cluster.Pause(ctx, time.Minute-time.Since(span.began)); err != nil {
+		return err
+	}
+	did, err := span.end(ctx)
+	if err != nil {
+		return err
+	}
+	reads, writes := did.requests.Split()
+	round := float64(t.pages())
+	t.say("calls in the minute after a restart: %s; a round is %g pages", cluster.Describe(did.calls), round)
+	t.say("requests to the API server meanwhile: %s", cluster.Describe(did.requests))
+	t.row(result.Row{
+		What: "calls in the minute after a restart", Value: float64(did.calls.sum()) / round, Unit: "rounds of lists", AtMost: 1.05, Count: true,
+	})
+	t.row(result.Row{What: "writes to the API server in the minute after a restart", Value: float64(writes), Unit: "requests", AtMost: none, Count: true})
+	t.row(result.Row{What: "reads of the API server in the minute after a restart", Value: float64(reads), Unit: "requests"})
+	t.row(result.Row{What: "manager's CPU until everything was looked at after a restart", Value: first.cpu.Seconds(), Unit: "s"})
+	t.idle, err = t.rest(ctx)
+	return err
+}
+
+// looked waits until every object was looked at since the manager's start.
+func (t *trial) looked(ctx context.Context, since *span, patience time.Duration) (spent, error) {
+	err := cluster.Until(ctx, patience, 100*time.Millisecond, "every object was looked at", func() (bool, error) {
+		f, err := t.manager.figures(ctx)
+		return f.looks >= float64(t.sessions+t.filters()), err
+	})
+	if err != nil {
+		return spent{}, err
+	}
+	return since.peek(ctx)
+}
+
+// rest is the share of a core in percent that the manager uses while there is nothing to do.
+func (t *trial) rest(ctx context.Context) (float64, error) {
+	did, err := t.pass(ctx, 10*time.Second)
+	return did.percent, err
+}

@@ -1,0 +1,70 @@
+package scale
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vpcmirror.io/operator/test/bench/cluster"
+	"vpcmirror.io/operator/test/bench/proc"
+	"vpcmirror.io/operator/test/bench/result"
+)
+
+// steadyInterval is the resync interval with which the steady state is measured: all that happens
+// in the 10 minutes of an installation happens in so long.
+func (t *trial) steadyInterval() time.Duration {
+	switch {
+	case t.sessions <= 200:
+		return 10 * time.Second
+	case t.sessions <= 2000:
+		return 20 * time.Second
+	default:
+		return 60 * time.Second
+	}
+}
+
+// intervals is for how many of them it is measured.
+const intervals = 3
+
+// steady measures what the manager asks for when nothing happens.
+func (t *trial) steady(ctx context.Context) error {
+	interval := t.steadyInterval()
+	if err := t.startManager(ctx, settings{callsPerSecond: fast, workers: workers, resync: interval}); err != nil {
+		return err
+	}
+	t.say("a resync interval of %s; the first passes unmeasured", interval)
+	if err := cluster.Pause(ctx, interval*11/10); err != nil {
+		return err
+	}
+	did, err := t.pass(ctx, intervals*interval)
+	if err != nil {
+		return err
+	}
+	listed := did.calls.only("List", "ShowFirewall", "ShowRouteTable")
+	reads, writes := did.requests.Split()
+	round := float64(t.pages())
+	t.say("calls in %d steady intervals: %s; a round is %g pages", intervals, cluster.Describe(did.calls), round)
+	t.say("requests to the API server meanwhile: %s", cluster.Describe(did.requests))
+	count := func(what string, n int, unit string) {
+		t.row(result.Row{What: "steady state, " + what, Value: float64(n), Unit: fmt.Sprintf("%s in %d intervals", unit, intervals), AtMost: none, Count: true})
+	}
+	t.row(result.Row{
+		What: "steady state, lists", Value: float64(listed.sum()) / round, Unit: fmt.Sprintf("rounds in %d intervals", intervals),
+		AtMost: intervals + 1, Count: true,
+	})
+	count("other calls", did.calls.sum()-listed.sum(), "calls")
+	count("reads of the API server", reads, "requests")
+	count("writes to the API server", writes, "requests")
+	t.row(result.Row{What: "steady state, looks", Value: did.looks / float64(intervals*(t.sessions+t.filters())), Unit: "an object and interval"})
+	t.row(result.Row{What: "manager's CPU a look", Value: did.cpu.Seconds() / max(did.looks, 1) * 1e3, Unit: "ms"})
+	// All that happens in an interval happens in 10 minutes; what it costs to do nothing takes as long as it lasts.
+	const usual = 600.0
+	busy := did.cpu.Seconds()/intervals - t.idle/100*interval.Seconds()
+	t.row(result.Row{What: "manager's CPU in the steady state at 10 min", Value: 100*busy/usual + t.idle, Unit: "% of a core", AtMost: 5})
+	_, most, err := proc.Memory(t.manager.process.PID)
+	if err != nil {
+		return err
+	}
+	t.row(result.Row{What: "manager's memory, at most", Value: most, Unit: "MiB", AtMost: 400})
+	return nil
+}
