@@ -86,15 +86,17 @@ func TestAFileCountedInSectionsSaysWhatItSaysInOrder(t *testing.T) {
 		c.header(rapid.SampledFrom([]uint32{1, 1, 1, 113, 147}).Draw(t, "link type"), 147)
 		kinds := rapid.SliceOfN(rapid.Custom(anyFrame), 1, 20).Draw(t, "frames")
 		order := rapid.SliceOfN(rapid.IntRange(0, len(kinds)-1), 1, 9).Draw(t, "order")
+		step := rapid.Int64Range(-1, 1).Draw(t, "seconds from frame to frame")
 		for i := range rapid.IntRange(300, 900).Draw(t, "number") {
-			f := &kinds[order[i%len(order)]]
+			f := kinds[order[i%len(order)]]
+			f.Time += 1000 + int64(i)*step
 			if i == 400 && rapid.IntRange(0, 3).Draw(t, "other destination") == 0 {
 				kinds[order[0]].Data = changed(f.Data)
 			}
 			if c.ng && i == 500 && rapid.IntRange(0, 3).Draw(t, "another section") == 0 {
 				c.header(113, 1)
 			}
-			c.frame(f, uint32(i%17/16))
+			c.frame(&f, uint32(i%17/16))
 		}
 		data := c.Bytes()
 		switch rapid.IntRange(0, 5).Draw(t, "damage") {
@@ -169,7 +171,7 @@ func TestTooManyStreamsAreTheSameInSections(t *testing.T) {
 	var c capturing
 	c.header(1)
 	p := frametest.Copy(0, frametest.Inner("x").Bytes()).Bytes()
-	for _, most := range []int{maxStreams / 2, maxStreams + 100, 50} {
+	for _, most := range []int{maxStreams / 2, maxStreams + 100, 9000} {
 		for vni := range most {
 			p[46], p[47], p[48] = byte(vni>>16), byte(vni>>8), byte(vni)
 			c.frame(&capture.Frame{Data: p, Length: len(p), Time: 1}, 0)
@@ -180,8 +182,10 @@ func TestTooManyStreamsAreTheSameInSections(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, _ := counted(t, path, sectioning{}, nil)
-	got, sections := counted(t, path, sectioning{workers: 3, size: 256 << 10}, nil)
-	if same(t, want, got); got.Other.TooManyStreams != 100 || sections == 0 {
-		t.Errorf("%d frames of others, %d sections", got.Other.TooManyStreams, sections)
+	for _, size := range []int{256 << 10, 3200 << 10} { // with less streams than are kept apart, and with more
+		got, _ := counted(t, path, sectioning{workers: 3, size: size}, nil)
+		if same(t, want, got); got.Other.TooManyStreams != 100 {
+			t.Errorf("%d frames of others", got.Other.TooManyStreams)
+		}
 	}
 }
