@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -84,13 +85,25 @@ func (s *Scope) guardSecret(ctx context.Context, notBefore time.Time) error {
 }
 
 // rekeyed reports whether the cloud refuses credentials that were read for an earlier reconcile, and
-// the Secret has others by now: nothing is wrong with the object then.
+// the Secret has others by now: nothing is wrong with the object then. What is wrong with a Secret is
+// looked for in a fresh one the next time: somebody may mend it at any moment.
 func (s *Scope) rekeyed(ctx context.Context, refused error) bool {
-	if class := cloud.ClassOf(refused); s.secret == "" || class != cloud.ClassAuthentication && class != cloud.ClassPermission {
+	class := cloud.ClassOf(refused)
+	_, mistake := errors.AsType[*credentials.Error](refused)
+	if secretOf(s.Object) == "" || !mistake && class != cloud.ClassAuthentication && class != cloud.ClassPermission {
 		return false
 	}
-	now, err := s.shared.Get(ctx, types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: secretOf(s.Object)}, s.Clock())
-	return apierrors.IsNotFound(err) || err == nil && now.ResourceVersion != s.secret
+	name := types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: secretOf(s.Object)}
+	if s.secret == "" {
+		s.shared.Forget(name)
+		return false
+	}
+	now, err := s.shared.Get(ctx, name, s.Clock())
+	if apierrors.IsNotFound(err) || err == nil && now.ResourceVersion != s.secret {
+		return true
+	}
+	s.shared.Forget(name)
+	return false
 }
 
 // secretOf is the Secret that the spec names, empty for none.

@@ -127,6 +127,9 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if c.edit != nil {
+				c.edit(f)
+			}
 			same(t, "the second look", c.want, services.NewScope(f).sync(t.Context(), refusing{err: c.err}), cmpopts.EquateErrors())
 		})
 	}

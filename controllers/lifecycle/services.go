@@ -75,13 +75,13 @@ func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
 	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo(), arrivals: newArrivals()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
-	if o.Inventory != nil {
-		o.Inventory.Resync(o.Resync)
-	}
 	if s.shared = o.Secrets; s.shared == nil {
 		s.shared = credentials.NewSecrets(o.Reader, o.Clock)
 	}
 	s.guard = &secretGuard{client: o.Client, reader: o.Reader, shared: s.shared}
+	if o.Inventory != nil {
+		o.Inventory.Resync(o.Resync)
+	}
 	return s
 }
 
@@ -120,7 +120,8 @@ type Scope struct {
 
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
-	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: s.Clock(), arrived: s.arrivals.note(o, s.Clock())}
+	now := s.Clock()
+	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now)}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
 		// were done, so it says what the definition's default says of a new object.
@@ -160,15 +161,14 @@ func (s *Scope) FreshSince() time.Time {
 	if s.steady() {
 		return later(now.Add(-s.Resync), s.NotBefore)
 	}
-	s.arrivals.try(s.Object.GetUID(), now)
 	return freshSince(s.arrived, now, s.Resync)
 }
 
 // Came is when what the object asks for came to this process: its present spec, or a request.
 func (s *Scope) Came() time.Time { return s.arrived.came }
 
-// Tried reports whether the cloud was asked before for the sake of the object as it is now, and
-// that it is not in line all the same.
+// Tried reports whether the object as it is now was looked at before, and could not be brought in line
+// because of what the answers of then said.
 func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arrived.came) }
 
 // steady reports whether the shared lists may serve this reconcile.

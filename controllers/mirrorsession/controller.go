@@ -31,6 +31,8 @@ type Reconciler struct {
 
 	reserved reservations
 	observed observations
+	// gone are UIDs that no MirrorSession has any more, which marks in the cloud name.
+	gone uids
 }
 
 // scope is one reconcile of one session.
@@ -78,6 +80,8 @@ type scope struct {
 	seen map[string]cloud.Interface
 	// absent are IDs of interfaces that the cloud surely did not have in this reconcile.
 	absent map[string]bool
+	// edgeIn is after how long the account is read for an edge that is due, 0 where that is now.
+	edgeIn time.Duration
 	// pathAgain is when the way of the copies can be read that could not be now, zero where it was.
 	pathAgain time.Time
 }

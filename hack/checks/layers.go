@@ -157,9 +157,20 @@ var layers = []layer{
 	{name: "test/bench/core", does: "what is measured, bound to a core"},
 	{name: "test/bench/result", does: "the table of a benchmark: each figure beside its goal"},
 	{name: "test/bench/proc", does: "time and memory that a process has used, from /proc"},
+	{name: "test/bench/cluster", does: "a control plane that logs what one user asks of it, and processes that end with the benchmark", may: []string{"test/demo", "test/env"}},
+	{name: "test/bench/seed", does: "thousands of objects, written into etcd past the API server", may: []string{"test/env"}},
 	{
 		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
-		may: []string{"api", "controllers/verifier", "test/bench/proc", "test/bench/result", "test/cloudsim", "test/demo", "test/env"},
+		may: []string{
+			"api", "controllers/cloud", "controllers/plan", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim",
+			"test/demo",
+		},
+	},
+	{
+		name: "test/bench/node", does: "the verifier of one node in a cluster of 20,000 sessions: time, memory, requests",
+		may: []string{
+			"api", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim", "test/demo",
+		},
 	},
 	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
 }

@@ -18,8 +18,10 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/test/bench/live"
+	"vpcmirror.io/operator/test/bench/node"
 	"vpcmirror.io/operator/test/bench/offline"
 	"vpcmirror.io/operator/test/bench/result"
+	"vpcmirror.io/operator/test/bench/scale"
 )
 
 // common is what the flags say to every benchmark.
@@ -41,7 +43,16 @@ var benchmarks = []benchmark{
 	{"live", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
 		return live.Run(ctx, live.Options{Runs: c.runs, Quick: c.quick}, out)
 	}},
+	{"scale", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return scale.Run(ctx, scale.Options{Programs: programs, Quick: c.quick}, out)
+	}},
+	{"node", func(ctx context.Context, c common, out io.Writer) ([]result.Row, error) {
+		return node.Run(ctx, node.Options{Programs: programs, Quick: c.quick}, out)
+	}},
 }
+
+// programs is where make build puts them.
+const programs = "bin"
 
 func main() {
 	if code, is := live.Child(os.Args); is {

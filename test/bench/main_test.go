@@ -28,7 +28,7 @@ func TestOneThatCannotRunDoesNotKeepTheOthersFromIt(t *testing.T) {
 	with(t, saying("first", errors.New("needs root")), saying("second", nil, result.Row{What: "calls", Value: 3, Unit: "calls", AtMost: 2, Count: true}))
 	var out strings.Builder
 	err := bench(t.Context(), "", common{quick: true}, &out)
-	want := "first: needs root\ncalls: 3 calls, the goal is at most 2 "
+	want := "first: needs root\ncalls: 3 calls, the goal is at most 2"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

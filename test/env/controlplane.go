@@ -63,6 +63,19 @@ func StopControlPlane(dir string) error {
 	)
 }
 
+// storeFile names the file that says where etcd is.
+const storeFile = "etcd.url"
+
+// StoreURL is where the etcd answers that was started in dir: for what writes more objects than an
+// API server takes in a reasonable time.
+func StoreURL(dir string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(dir, storeFile))
+	if err != nil {
+		return "", fmt.Errorf("finding etcd: %w", err)
+	}
+	return string(content), nil
+}
+
 // plane is a running control plane.
 type plane struct {
 	dir        string
@@ -109,6 +122,9 @@ func (p *plane) start(ctx context.Context, assets string, opts Options) error {
 		return err
 	}
 	etcdURL := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
+	if err := os.WriteFile(p.file(storeFile), []byte(etcdURL), 0o600); err != nil {
+		return fmt.Errorf("recording where etcd is: %w", err)
+	}
 	p.etcd, err = start(p.dir, "etcd", filepath.Join(assets, "etcd"), opts.Survive,
 		"--data-dir="+filepath.Join(p.dir, "etcd"),
 		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,

@@ -158,6 +158,6 @@ func build(configs []Session, before *table) (*table, error) {
 		}
 	}
 	t.findStrangers()
-	t.lanes = newLaneTable(t)
+	t.makeLanes()
 	return t, nil
 }

@@ -49,7 +49,7 @@ func TestEachReadersBooksBalanceToTheFrame(t *testing.T) {
 			if why := r.unbalanced(); why != "" {
 				t.Errorf("%s: %s", who, why)
 			}
-			if r.sent.Frames == 0 || r.arrived == 0 || r.sent.CPU == 0 {
+			if r.sent.Frames == 0 || r.arrived == 0 || r.sent.Burst == 0 {
 				t.Errorf("%s: nothing was sent: %+v", who, r)
 			}
 			if who.readsFrames() && r.books.sum() != 0 && r.cpu == 0 {

@@ -69,8 +69,8 @@ func Begin(pid int) (*Meter, error) {
 	return &Meter{pid: pid, cpu: cpu, when: time.Now()}, err
 }
 
-// New measures from the beginning of a process that begins now.
-func New(pid int) *Meter { return &Meter{pid: pid, when: time.Now()} }
+// New measures from the beginning of a process, which was then.
+func New(pid int, began time.Time) *Meter { return &Meter{pid: pid, when: began} }
 
 // Used returns the time of processors that was used so far, and the share of one.
 func (m *Meter) Used() (used time.Duration, percent float64, err error) {

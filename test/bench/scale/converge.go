@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/result"
 )
 
@@ -26,8 +27,8 @@ func (t *trial) converge(ctx context.Context) error {
 		return err
 	}
 	fewest := t.writes() + t.pages()
-	t.say("calls to converge: %s; the fewest are %d writes and %d pages of lists", describe(did.calls), t.writes(), t.pages())
-	t.say("requests to the API server: %s", describe(did.requests))
+	t.say("calls to converge: %s; the fewest are %d writes and %d pages of lists", cluster.Describe(did.calls), t.writes(), t.pages())
+	t.say("requests to the API server: %s", cluster.Describe(did.requests))
 	calls := float64(did.calls.sum())
 	t.row(result.Row{What: "calls to converge", Value: calls / float64(fewest), Unit: "x the fewest", AtMost: 1.05, Count: true})
 	t.row(result.Row{What: "calls to converge, all", Value: calls, Unit: "calls"})
@@ -84,7 +85,7 @@ func inOneGo(sessions int) *trial {
 			return err
 		}
 		need := float64(t.writes()-burst) / perSecond
-		t.say("calls: %s; the %d writes alone take %.0f s", describe(did.calls), t.writes(), need)
+		t.say("calls: %s; the %d writes alone take %.0f s", cluster.Describe(did.calls), t.writes(), need)
 		t.row(result.Row{What: "time to converge", Value: took.Seconds() / need, Unit: "x what the writes alone need", AtMost: 1.1})
 		t.row(result.Row{What: "time to converge, all", Value: took.Seconds(), Unit: "s"})
 		return nil

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/result"
 )
 
@@ -26,7 +27,7 @@ func (t *trial) edit(ctx context.Context) error {
 				return err
 			}
 			all = append(all, took)
-			if err := pause(ctx, t.steadyInterval()/(2*edits)); err != nil {
+			if err := cluster.Pause(ctx, t.steadyInterval()/(2*edits)); err != nil {
 				return err
 			}
 		}
@@ -45,11 +46,11 @@ func (t *trial) editOne(ctx context.Context, n int, enabled bool) (time.Duration
 	}
 	began := time.Now()
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"enabled":%t}}`, enabled))
-	if err := t.api.Patch(ctx, t.session(n), patch); err != nil {
+	if err := t.API.Patch(ctx, t.session(n), patch); err != nil {
 		return 0, fmt.Errorf("edit a session: %w", err)
 	}
 	var applied time.Time
-	err = until(ctx, time.Minute, quickly, "an edit reaches the cloud", func() (bool, error) {
+	err = cluster.Until(ctx, time.Minute, 50*time.Millisecond, "an edit reaches the cloud", func() (bool, error) {
 		writes, err := t.cloud.writes(ctx, now.Requests)
 		for _, w := range writes {
 			said := strings.ReplaceAll(w.Body, `"`, "") // the SDK sends a text

@@ -149,9 +149,8 @@ func (l layout) port(b *strings.Builder, kind, n int, address netip.Addr, networ
 
 // Where the objects are.
 const (
-	namespace       = "scale"
-	systemNamespace = "vpcmirror-system"
-	secretName      = "huawei-cloud"
+	namespace  = "scale"
+	secretName = "huawei-cloud"
 )
 
 func (l layout) filter(n int) *v1alpha1.MirrorFilter {

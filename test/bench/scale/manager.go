@@ -15,6 +15,7 @@ import (
 type manager struct {
 	process *process.Process
 	metrics string // address
+	began   time.Time
 }
 
 // settings are the flags that differ from one measurement to the next.

@@ -14,6 +14,8 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/report"
+
+	"vpcmirror.io/operator/test/bench/cluster"
 )
 
 // atOnce is how many requests of the benchmark itself are under way.
@@ -35,7 +37,7 @@ func each(ctx context.Context, n int, do func(ctx context.Context, n int) error)
 // join makes the nodes of the cluster, and leases of the verifiers on those with targets, which are
 // renewed until the end.
 func (s *stage) join(ctx context.Context) error {
-	err := each(ctx, s.nodes, func(ctx context.Context, n int) error { return s.api.Create(ctx, s.node(n)) })
+	err := each(ctx, s.nodes, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.node(n)) })
 	if err != nil {
 		return fmt.Errorf("make the nodes: %w", err)
 	}
@@ -44,14 +46,14 @@ func (s *stage) join(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	s.later(func() error {
+	s.Later(func() error {
 		cancel()
 		<-done
 		return nil
 	})
 	go func() {
 		defer close(done)
-		for pause(ctx, leaseDuration/3) == nil {
+		for cluster.Pause(ctx, leaseDuration/3) == nil {
 			if err := s.renew(ctx); err != nil && ctx.Err() == nil {
 				s.say("%v", err)
 			}
@@ -65,11 +67,11 @@ const leaseDuration = 40 * time.Second
 func (s *stage) renew(ctx context.Context) error {
 	err := each(ctx, s.hosts(), func(ctx context.Context, n int) error {
 		node := nodeName(n)
-		lease := coordinationac.Lease(v1alpha1.LeaseName(node), systemNamespace).
+		lease := coordinationac.Lease(v1alpha1.LeaseName(node), cluster.SystemNamespace).
 			WithLabels(map[string]string{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}).
 			WithSpec(coordinationac.LeaseSpec().WithHolderIdentity(node).
 				WithLeaseDurationSeconds(int32(leaseDuration / time.Second)).WithRenewTime(metav1.NowMicro()))
-		return s.api.Apply(ctx, lease, client.FieldOwner(v1alpha1.VerifierName(node)), client.ForceOwnership)
+		return s.API.Apply(ctx, lease, client.FieldOwner(v1alpha1.VerifierName(node)), client.ForceOwnership)
 	})
 	if err != nil {
 		return fmt.Errorf("renew the verifiers' leases: %w", err)
@@ -78,12 +80,15 @@ func (s *stage) renew(ctx context.Context) error {
 }
 
 // create makes all filters and sessions, as kubectl apply of a folder does.
-func (s *stage) create(ctx context.Context) error {
-	err := each(ctx, s.filters(), func(ctx context.Context, n int) error { return s.api.Create(ctx, s.filter(n)) })
+func (s *stage) create(ctx context.Context) error { return s.createFirst(ctx, s.sessions) }
+
+// createFirst makes all filters and the first sessions.
+func (s *stage) createFirst(ctx context.Context, sessions int) error {
+	err := each(ctx, s.filters(), func(ctx context.Context, n int) error { return s.API.Create(ctx, s.filter(n)) })
 	if err != nil {
 		return fmt.Errorf("make the filters: %w", err)
 	}
-	err = each(ctx, s.sessions, func(ctx context.Context, n int) error { return s.api.Create(ctx, s.session(n)) })
+	err = each(ctx, sessions, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.session(n)) })
 	if err != nil {
 		return fmt.Errorf("make the sessions: %w", err)
 	}
@@ -95,7 +100,7 @@ func (s *stage) all(ctx context.Context) ([]v1alpha1.MirrorSession, error) {
 	var found []v1alpha1.MirrorSession
 	for next := ""; ; {
 		var page v1alpha1.MirrorSessionList
-		if err := s.api.List(ctx, &page, client.InNamespace(namespace), client.Limit(1000), client.Continue(next)); err != nil {
+		if err := s.API.List(ctx, &page, client.InNamespace(namespace), client.Limit(1000), client.Continue(next)); err != nil {
 			return nil, fmt.Errorf("list the sessions: %w", err)
 		}
 		found = append(found, page.Items...)
@@ -107,15 +112,20 @@ func (s *stage) all(ctx context.Context) ([]v1alpha1.MirrorSession, error) {
 
 // ready waits until every session is Ready, and returns when the last became it, to the second.
 func (s *stage) ready(ctx context.Context, patience time.Duration) (last time.Time, err error) {
-	err = until(ctx, patience, 250*time.Millisecond, "the cloud has all sessions", func() (bool, error) {
+	return s.readyFirst(ctx, s.sessions, patience)
+}
+
+// readyFirst waits for all filters and the first sessions.
+func (s *stage) readyFirst(ctx context.Context, count int, patience time.Duration) (last time.Time, err error) {
+	err = cluster.Until(ctx, patience, 250*time.Millisecond, "the cloud has all sessions", func() (bool, error) {
 		now, err := s.cloud.stats(ctx)
-		return now.Sessions >= s.sessions && now.Rules >= rulesPerFilter*s.filters(), err
+		return now.Sessions >= count && now.Rules >= rulesPerFilter*s.filters(), err
 	})
 	if err != nil {
 		return last, err
 	}
-	every := time.Second * time.Duration(1+s.sessions/5000)
-	err = until(ctx, patience, every, "all sessions are Ready", func() (bool, error) {
+	every := time.Second * time.Duration(1+count/5000)
+	err = cluster.Until(ctx, patience, every, "all sessions are Ready", func() (bool, error) {
 		sessions, err := s.all(ctx)
 		if err != nil {
 			return false, err
@@ -129,7 +139,7 @@ func (s *stage) ready(ctx context.Context, patience time.Duration) (last time.Ti
 				last = c.LastTransitionTime.Time
 			}
 		}
-		return len(sessions) == s.sessions, nil
+		return len(sessions) == count, nil
 	})
 	return last, err
 }
@@ -141,7 +151,7 @@ func (s *stage) report(ctx context.Context, count int) error {
 	if err != nil {
 		return fmt.Errorf("write the entries of the verifiers: %w", err)
 	}
-	return until(ctx, 10*time.Minute, time.Second, "the entries are summed up", func() (bool, error) {
+	return cluster.Until(ctx, 10*time.Minute, time.Second, "the entries are summed up", func() (bool, error) {
 		sessions, err := s.all(ctx)
 		summed := 0
 		for i := range sessions {
@@ -156,10 +166,10 @@ func (s *stage) report(ctx context.Context, count int) error {
 func (s *stage) reportOne(ctx context.Context, n int) error {
 	for {
 		session := s.session(n)
-		if err := s.api.Get(ctx, client.ObjectKeyFromObject(session), session); err != nil {
+		if err := s.API.Get(ctx, client.ObjectKeyFromObject(session), session); err != nil {
 			return err
 		}
-		err := report.Write(ctx, s.api, session, s.entry(n, session))
+		err := report.Write(ctx, s.API, session, s.entry(n, session))
 		if !errors.Is(err, report.ErrChanged) {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/result"
 )
 
@@ -16,7 +17,7 @@ func (t *trial) restart(ctx context.Context) error {
 	if err := t.stopManager(); err != nil {
 		return err
 	}
-	if _, err := t.audit.next(); err != nil {
+	if _, err := t.Audit.Next(); err != nil {
 		return err
 	}
 	if err := t.startManager(ctx, settings{callsPerSecond: fast, workers: workers}); err != nil {
@@ -27,17 +28,17 @@ func (t *trial) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Minute-time.Since(span.began)); err != nil {
+	if err := cluster.Pause(ctx, time.Minute-time.Since(span.began)); err != nil {
 		return err
 	}
 	did, err := span.end(ctx)
 	if err != nil {
 		return err
 	}
-	reads, writes := did.requests.split()
+	reads, writes := did.requests.Split()
 	round := float64(t.pages())
-	t.say("calls in the minute after a restart: %s; a round is %g pages", describe(did.calls), round)
-	t.say("requests to the API server meanwhile: %s", describe(did.requests))
+	t.say("calls in the minute after a restart: %s; a round is %g pages", cluster.Describe(did.calls), round)
+	t.say("requests to the API server meanwhile: %s", cluster.Describe(did.requests))
 	t.row(result.Row{
 		What: "calls in the minute after a restart", Value: float64(did.calls.sum()) / round, Unit: "rounds of lists", AtMost: 1.05, Count: true,
 	})
@@ -50,7 +51,7 @@ func (t *trial) restart(ctx context.Context) error {
 
 // looked waits until every object was looked at since the manager's start.
 func (t *trial) looked(ctx context.Context, since *span, patience time.Duration) (spent, error) {
-	err := until(ctx, patience, 100*time.Millisecond, "every object was looked at", func() (bool, error) {
+	err := cluster.Until(ctx, patience, 100*time.Millisecond, "every object was looked at", func() (bool, error) {
 		f, err := t.manager.figures(ctx)
 		return f.looks >= float64(t.sessions+t.filters()), err
 	})

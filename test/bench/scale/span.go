@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/proc"
 )
 
@@ -19,8 +20,8 @@ type span struct {
 
 // spent is what happened in a span.
 type spent struct {
-	calls     calls    // to the cloud
-	requests  requests // to the API server
+	calls     calls            // to the cloud
+	requests  cluster.Requests // to the API server
 	looks     float64
 	allocated float64 // MiB
 	cpu       time.Duration
@@ -34,7 +35,7 @@ func (t *trial) begin(ctx context.Context) (*span, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.audit.next(); err != nil {
+	if _, err := t.Audit.Next(); err != nil {
 		return nil, err
 	}
 	f, err := t.manager.figures(ctx)
@@ -47,7 +48,7 @@ func (t *trial) begin(ctx context.Context) (*span, error) {
 
 // fresh is a span that began with the manager's process.
 func (t *trial) fresh(before calls) *span {
-	return &span{t: t, began: time.Now(), cpu: proc.New(t.manager.process.PID), calls: before}
+	return &span{t: t, began: t.manager.began, cpu: proc.New(t.manager.process.PID, t.manager.began), calls: before}
 }
 
 // end returns what happened since its beginning.
@@ -56,7 +57,7 @@ func (s *span) end(ctx context.Context) (spent, error) {
 	if err != nil {
 		return out, err
 	}
-	out.requests, err = s.t.audit.next()
+	out.requests, err = s.t.Audit.Next()
 	return out, err
 }
 
@@ -86,7 +87,7 @@ func (t *trial) pass(ctx context.Context, d time.Duration) (spent, error) {
 	if err != nil {
 		return spent{}, err
 	}
-	if err := pause(ctx, d); err != nil {
+	if err := cluster.Pause(ctx, d); err != nil {
 		return spent{}, err
 	}
 	return s.end(ctx)

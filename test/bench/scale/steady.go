@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"vpcmirror.io/operator/test/bench/cluster"
 	"vpcmirror.io/operator/test/bench/proc"
 	"vpcmirror.io/operator/test/bench/result"
 )
@@ -32,7 +33,7 @@ func (t *trial) steady(ctx context.Context) error {
 		return err
 	}
 	t.say("a resync interval of %s; the first passes unmeasured", interval)
-	if err := pause(ctx, interval*11/10); err != nil {
+	if err := cluster.Pause(ctx, interval*11/10); err != nil {
 		return err
 	}
 	did, err := t.pass(ctx, intervals*interval)
@@ -40,10 +41,10 @@ func (t *trial) steady(ctx context.Context) error {
 		return err
 	}
 	listed := did.calls.only("List", "ShowFirewall", "ShowRouteTable")
-	reads, writes := did.requests.split()
+	reads, writes := did.requests.Split()
 	round := float64(t.pages())
-	t.say("calls in %d steady intervals: %s; a round is %g pages", intervals, describe(did.calls), round)
-	t.say("requests to the API server meanwhile: %s", describe(did.requests))
+	t.say("calls in %d steady intervals: %s; a round is %g pages", intervals, cluster.Describe(did.calls), round)
+	t.say("requests to the API server meanwhile: %s", cluster.Describe(did.requests))
 	count := func(what string, n int, unit string) {
 		t.row(result.Row{What: "steady state, " + what, Value: float64(n), Unit: fmt.Sprintf("%s in %d intervals", unit, intervals), AtMost: none, Count: true})
 	}

@@ -1,4 +1,4 @@
-package scale
+package cluster
 
 import (
 	"bufio"
@@ -12,32 +12,30 @@ import (
 	"strings"
 )
 
-const managerUser = "vpcmirror-manager"
-
-// policy has the API server log what the manager asks of it, when it is answered.
+// policy has the API server log what a user asks of it, when it is answered.
 const policy = `
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
-  - {level: Metadata, users: [` + managerUser + `]}
+  - {level: Metadata, users: [%s]}
   - {level: None}
 `
 
-// audit is the API server's log of what the manager asked for.
-type audit struct {
+// Audit is the API server's log of what one user asked for.
+type Audit struct {
 	path string
 	at   int64 // what was read so far
 }
 
-// requests counts requests by verb and resource.
-type requests map[string]int
+// Requests counts requests by verb and resource.
+type Requests map[string]int
 
-// next returns what was asked for since the last call, leases and watches apart.
-func (a *audit) next() (requests, error) {
+// Next returns what was asked for since the last call, leases and watches apart.
+func (a *Audit) Next() (Requests, error) {
 	file, err := os.Open(a.path)
 	if errors.Is(err, os.ErrNotExist) {
-		return requests{}, nil
+		return Requests{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
@@ -46,7 +44,7 @@ func (a *audit) next() (requests, error) {
 	if _, err := file.Seek(a.at, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
-	found := requests{}
+	found := Requests{}
 	for lines := bufio.NewReaderSize(file, 1<<20); ; {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -62,7 +60,7 @@ func (a *audit) next() (requests, error) {
 	}
 }
 
-func (r requests) add(line []byte) error {
+func (r Requests) add(line []byte) error {
 	var e struct {
 		Verb      string `json:"verb"`
 		URI       string `json:"requestURI"`
@@ -87,8 +85,8 @@ func (r requests) add(line []byte) error {
 	return nil
 }
 
-// split counts those that read and those that write.
-func (r requests) split() (reads, writes int) {
+// Split counts those that read and those that write.
+func (r Requests) Split() (reads, writes int) {
 	for what, n := range r {
 		switch verb, _, _ := strings.Cut(what, " "); verb {
 		case "get", "list":
@@ -100,8 +98,8 @@ func (r requests) split() (reads, writes int) {
 	return reads, writes
 }
 
-// describe names counts, the largest first.
-func describe[N int | uint64](counts map[string]N) string {
+// Describe names counts, the largest first.
+func Describe[N int | uint64](counts map[string]N) string {
 	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return int(counts[b]) - int(counts[a]) })
 	var parts []string
 	for _, k := range keys {
