@@ -134,7 +134,7 @@ func (nobody) named() []*v1alpha1.MirrorSession   { return nil }
 func (nobody) waiting() []*v1alpha1.MirrorSession { return nil }
 
 func (nothing) Marked(string) []cloud.Session       { return nil }
-func (nothing) Touching(string) []cloud.Session     { return nil }
+func (nothing) From(string) []cloud.Session         { return nil }
 func (nothing) WithPriority(int) []cloud.Session    { return nil }
 func (nothing) WithVNI(string, int) []cloud.Session { return nil }
 

@@ -154,12 +154,9 @@ func (s *scope) wakeFilter(all *inventory.Listed[cloud.Filter]) {
 	}
 }
 
-// filterIn is the filter of a list that has the ID, nil for none.
+// filterIn is the filter of a list that has the ID, nil for none. All share it: nobody changes it.
 func filterIn(all *inventory.Listed[cloud.Filter], id string) *cloud.Filter {
-	if found, ok := all.ByID(id); ok {
-		return &found
-	}
-	return nil
+	return all.Shared(id)
 }
 
 // mirrored is the session as the cloud has it, or as it would be made, without an ID then.

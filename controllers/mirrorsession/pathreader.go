@@ -324,13 +324,21 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 	return all, nil
 }
 
-// others are the other sessions of the cloud that have an interface in common with this one.
+// others are the other sessions of the cloud that have an interface in common with this one. Of those that
+// only copy to the same target, which can be thousands, those count that can't be told apart from this
+// one; and all while the cloud does not have this one, as they may keep it out.
 func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
-	found := map[string]cloud.Session{}
-	for _, id := range append(slices.Clone(p.Session.Sources), p.Session.TargetID) {
-		for _, other := range sessions.Touching(id) {
-			found[other.ID] = other
-		}
+	target := sessions.WithVNI(p.Session.TargetID, p.Session.VNI)
+	if p.Session.ID == "" {
+		target = sessions.To(p.Session.TargetID)
+	}
+	sharing := slices.Concat(target, sessions.From(p.Session.TargetID))
+	for _, id := range p.Session.Sources {
+		sharing = slices.Concat(sharing, sessions.From(id), sessions.To(id))
+	}
+	found := make(map[string]cloud.Session, len(sharing))
+	for _, other := range sharing {
+		found[other.ID] = other
 	}
 	delete(found, p.Session.ID)
 	for _, id := range slices.Sorted(maps.Keys(found)) {

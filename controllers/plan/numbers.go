@@ -19,8 +19,8 @@ import (
 type Sessions interface {
 	// Marked are those that bear the mark of the Kubernetes object with that UID, of whatever cluster.
 	Marked(uid string) []cloud.Session
-	// Touching are those that copy from an interface, or to it.
-	Touching(interfaceID string) []cloud.Session
+	// From are those that copy from an interface.
+	From(sourceID string) []cloud.Session
 	WithPriority(priority int) []cloud.Session
 	WithVNI(targetID string, vni int) []cloud.Session
 }
@@ -247,8 +247,8 @@ func (in *NumbersInput) precedesForeign(priority int) bool {
 func (in *NumbersInput) sharing() (sharing []cloud.Session) {
 	seen := map[string]bool{in.ownID(): true}
 	for _, source := range in.Sources {
-		for _, s := range in.InCloud.Touching(source) {
-			if !seen[s.ID] && slices.Contains(s.Sources, source) { // else it is the target
+		for _, s := range in.InCloud.From(source) {
+			if !seen[s.ID] {
 				seen[s.ID], sharing = true, append(sharing, s)
 			}
 		}

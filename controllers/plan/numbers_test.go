@@ -215,8 +215,8 @@ func (l list) Marked(uid string) []cloud.Session {
 	return l.that(func(s cloud.Session) bool { mark, ok := plan.MarkOf(s.Description); return ok && mark.UID == uid })
 }
 
-func (l list) Touching(id string) []cloud.Session {
-	return l.that(func(s cloud.Session) bool { return s.TargetID == id || slices.Contains(s.Sources, id) })
+func (l list) From(id string) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { return slices.Contains(s.Sources, id) })
 }
 
 func (l list) WithPriority(priority int) []cloud.Session {
@@ -279,7 +279,7 @@ func (c claims) Waiting() (all []*v1alpha1.MirrorSession) {
 type full list
 
 func (f full) Marked(string) []cloud.Session       { return nil }
-func (f full) Touching(string) []cloud.Session     { return nil }
+func (f full) From(string) []cloud.Session         { return nil }
 func (f full) WithVNI(string, int) []cloud.Session { return nil }
 
 func (f full) WithPriority(priority int) []cloud.Session {
