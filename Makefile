@@ -97,11 +97,11 @@ build: ## Build every program into bin/
 BENCH_FLAGS ?=
 
 .PHONY: bench
-bench: build $(BIN)/bench ## Measure against tcpdump and against the goals, on an idle machine (root; test/bench/README.md says how long)
+bench: assets build $(BIN)/bench ## Measure against tcpdump and against the goals, on an idle machine (root; test/bench/README.md says how long)
 	@$(STEP) "Measuring" $(BIN)/bench $(BENCH_FLAGS)
 
 .PHONY: bench-quick
-bench-quick: build $(BIN)/bench ## The same in three minutes at most, failing only where a count is wrong (root)
+bench-quick: assets build $(BIN)/bench ## The same in three minutes at most, failing only where a count is wrong (root)
 	@$(STEP) "Measuring for a short time" $(BIN)/bench --quick $(BENCH_FLAGS)
 
 ##@ On a real cluster
