@@ -148,9 +148,9 @@ func Ready(ctx context.Context, p *process.Process, client *http.Client, url str
 		if err != nil {
 			return false, fmt.Errorf("ask it: %w", err)
 		}
-		answer, failed := client.Do(request)
-		if failed != nil { // it does not listen yet
-			return false, nil
+		answer, err := client.Do(request)
+		if err != nil {
+			return false, nil //nolint:nilerr // it does not listen yet
 		}
 		return answer.StatusCode == http.StatusOK, answer.Body.Close()
 	})

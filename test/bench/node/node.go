@@ -64,7 +64,11 @@ func Run(ctx context.Context, o Options, out io.Writer) (rows []result.Row, err 
 	defer func() { err = errors.Join(err, b.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, step := range []func(context.Context) error{b.prepare, b.start, b.foreign, b.few, b.many, b.memory} {
+	steps := []func(context.Context) error{b.prepare, b.start, b.foreign, b.few, b.many, b.memory}
+	if o.Quick {
+		steps = []func(context.Context) error{b.prepare, b.start, b.foreign, b.few, b.memory}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return b.rows, fmt.Errorf("measure a verifier among %d sessions: %w", o.Sessions, err)
 		}
@@ -145,7 +149,7 @@ func (b *bench) start(ctx context.Context) error {
 // while measures the verifier for so long, while do is done so often, and what it asked for.
 func (b *bench) while(ctx context.Context, d time.Duration, perSecond int, do func(n int) []seed.Object) (percent float64, asked cluster.Requests, err error) {
 	if b.options.Quick {
-		d /= 6
+		d /= 10
 	}
 	if _, err := b.Audit.Next(); err != nil {
 		return 0, nil, err
@@ -180,8 +184,10 @@ func (b *bench) while(ctx context.Context, d time.Duration, perSecond int, do fu
 
 // foreign measures a node that has no session.
 func (b *bench) foreign(ctx context.Context) error {
-	if err := cluster.Pause(ctx, 10*time.Second); err != nil { // what its start left is collected
-		return err
+	if !b.options.Quick {
+		if err := cluster.Pause(ctx, 10*time.Second); err != nil { // what its start left is collected
+			return err
+		}
 	}
 	all := cluster.Requests{}
 	for _, kind := range []struct {

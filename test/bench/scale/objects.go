@@ -80,15 +80,24 @@ func (s *stage) renew(ctx context.Context) error {
 }
 
 // create makes all filters and sessions, as kubectl apply of a folder does.
-func (s *stage) create(ctx context.Context) error { return s.createFirst(ctx, s.sessions) }
+func (s *stage) create(ctx context.Context) error {
+	if err := s.createFilters(ctx); err != nil {
+		return err
+	}
+	return s.createSessions(ctx, s.sessions)
+}
 
-// createFirst makes all filters and the first sessions.
-func (s *stage) createFirst(ctx context.Context, sessions int) error {
+func (s *stage) createFilters(ctx context.Context) error {
 	err := each(ctx, s.filters(), func(ctx context.Context, n int) error { return s.API.Create(ctx, s.filter(n)) })
 	if err != nil {
 		return fmt.Errorf("make the filters: %w", err)
 	}
-	err = each(ctx, sessions, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.session(n)) })
+	return nil
+}
+
+// createSessions makes the first sessions.
+func (s *stage) createSessions(ctx context.Context, count int) error {
+	err := each(ctx, count, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.session(n)) })
 	if err != nil {
 		return fmt.Errorf("make the sessions: %w", err)
 	}

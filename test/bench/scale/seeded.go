@@ -35,7 +35,14 @@ func (t *trial) fill(ctx context.Context) error {
 	if err := t.startManager(ctx, settings{callsPerSecond: fast, workers: workers}); err != nil {
 		return err
 	}
-	if err := t.createFirst(ctx, first); err != nil {
+	// The filters first: the journal, which is to tell of the model, is not long enough for both.
+	if err := t.createFilters(ctx); err != nil {
+		return err
+	}
+	if _, err := t.readyFirst(ctx, 0, 15*time.Minute); err != nil {
+		return err
+	}
+	if err := t.createSessions(ctx, first); err != nil {
 		return err
 	}
 	if _, err := t.readyFirst(ctx, first, 10*time.Minute); err != nil {
@@ -174,7 +181,7 @@ func (t *trial) copyOf(ctx context.Context, m *model, n int) (seed.Object, error
 	}
 	pairs = append(pairs,
 		status.Sessions[0].ID, cloudID, status.EpochBasis, m.basis(cloudID, n, vni),
-		fmt.Sprintf(`"vni":%d`, *status.VNI), fmt.Sprintf(`"vni":%d`, vni),
+		fmt.Sprintf(`"vni":%d`, *status.VNI), fmt.Sprintf(`"vni":%d`, vni), fmt.Sprintf(`VNI %d"`, *status.VNI), fmt.Sprintf(`VNI %d"`, vni),
 		fmt.Sprintf(`"priority":%d`, status.Sessions[0].Priority), `"priority":`+strconv.Itoa(priority))
 	return m.object.Copy(pairs...), nil
 }
