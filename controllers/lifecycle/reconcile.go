@@ -62,10 +62,33 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	again := k.Observe(ctx)
-	if failed := s.Store(ctx); failed != nil {
+	if wait := s.refreshIn(); wait > 0 {
+		again = soonest(again, wait)
+	} else if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}
 	return s.noLater(s.recheck(result), again), err
+}
+
+// refreshIn is how long the status need not be stored, as nothing is new but numbers that have moved on,
+// and many such are written already; 0 when it is to be.
+func (s *Scope) refreshIn() time.Duration {
+	if status.Same(s.Stored, s.Object) {
+		return 0
+	}
+	if !status.Refreshes(s.Stored, s.Object) {
+		s.sums.Forget(s.Object.GetUID())
+		return 0
+	}
+	return s.sums.Wait(s.Object.GetUID(), s.Clock())
+}
+
+// soonest is the shorter of two times, of which 0 is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // urgency is how urgent the calls are that an object needs: whether somebody has just asked for it as
@@ -90,7 +113,9 @@ func (s *Scope) waiting(ctx context.Context, k Kind) (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: unobserved}, nil
 	}
 	again := k.Observe(ctx)
-	if failed := s.Store(ctx); failed != nil {
+	if wait := s.refreshIn(); wait > 0 {
+		again = soonest(again, wait)
+	} else if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
 	}
 	return ctrl.Result{RequeueAfter: again}, nil

@@ -68,6 +68,7 @@ type Services struct {
 	guard    *secretGuard
 	outcome  *outcome
 	arrivals *arrivals
+	sums     status.Pace
 }
 
 // New returns services that have not seen any object yet.
