@@ -101,6 +101,9 @@ const (
 	tick = 500 * time.Millisecond
 	// minFlushInterval is how often it asks while entries wait for the budget.
 	minFlushInterval = 250 * time.Millisecond
+	// flushesAtOnce is how many entries are written at the same time: the API server takes its time
+	// for each, and those of 300 sessions would wait for one another.
+	flushesAtOnce = 4
 	// callTimeout bounds one call to the API server.
 	callTimeout = 5 * time.Second
 	// readyWait is how long a question whether the agent is ready may wait for the answer,

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,7 +68,11 @@ func (a *Agent) flushDue(ctx context.Context) (next time.Time) {
 // others may be more urgent. Where the budget is spent, next is when there is some again.
 func (a *Agent) flushFirst(ctx context.Context, due []due) (written int, next time.Time) {
 	began := time.Now()
+	var flushes sync.WaitGroup
+	defer flushes.Wait()
+	free := make(chan struct{}, flushesAtOnce)
 	for _, d := range due {
+		free <- struct{}{}
 		now := a.Clock()
 		if ctx.Err() != nil || time.Since(began) > tick {
 			return written, next
@@ -77,10 +82,14 @@ func (a *Agent) flushFirst(ctx context.Context, due []due) (written int, next ti
 			if d.urgency == report.Edge {
 				return written, next // nor is there anything for numbers
 			}
+			<-free
 			continue
 		}
 		written++
-		_ = a.flush(ctx, d.tracked) // which has noted the error
+		flushes.Go(func() {
+			_ = a.flush(ctx, d.tracked) // which has noted the error
+			<-free
+		})
 	}
 	return written, next
 }
