@@ -226,9 +226,9 @@ const (
 	// ReasonDisabled: no copies are to be made: spec.enabled is false, or no source is left.
 	// Remedy: set spec.enabled to true, or name a source that is in the cloud.
 	ReasonDisabled = "Disabled"
-	// ReasonCaptureFailed: the verifier can't look at the interface; the message has the
-	// kernel's words.
-	// Remedy: give the verifier CAP_NET_RAW and the host's network, or mend the interface.
+	// ReasonCaptureFailed: the verifier can't look at the interface, or is so short of memory that it
+	// may be ended; the message has the kernel's words, or the limit.
+	// Remedy: give the verifier CAP_NET_RAW, the host's network and the memory that it needs, or mend the interface.
 	ReasonCaptureFailed = "CaptureFailed"
 )
 

@@ -43,7 +43,7 @@ var remedies = map[string]string{
 	ReasonVerifierLost:          "look at its pod, and whether it reaches the API server",
 	ReasonNotReady:              "look at the Ready condition",
 	ReasonDisabled:              "set spec.enabled to true, or name a source that is in the cloud",
-	ReasonCaptureFailed:         "give the verifier CAP_NET_RAW and the host's network, or mend the interface",
+	ReasonCaptureFailed:         "give the verifier CAP_NET_RAW, the host's network and the memory that it needs, or mend the interface",
 	ReasonNotJudged:             "look at what the message names, in the cloud's console",
 	ReasonNotPermitted:          "grant the account the action that the message names; it changes nothing in the cloud",
 	ReasonTargetGroupDenies:     "allow UDP 4789 from the source's address in a security group of the target",

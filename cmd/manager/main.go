@@ -80,11 +80,9 @@ func run(ctx context.Context, o options) error {
 		LeaseDuration:                       &o.leaseDuration,
 		RenewDeadline:                       &o.renewDeadline,
 		RetryPeriod:                         &o.retryPeriod,
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
-		}},
-		Cache:      cached(o.verifierNamespace),
-		Controller: config.Controller{ReconciliationTimeout: reconcileTimeout},
+		NewClient:                           lifecycle.NewClient,
+		Cache:                               cached(o.verifierNamespace),
+		Controller:                          config.Controller{ReconciliationTimeout: reconcileTimeout},
 	})
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)
@@ -126,10 +124,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err != nil {
 		return err
 	}
+	secrets := credentials.NewSecrets(mgr.GetAPIReader(), time.Now)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), factory.New, own, rules),
+		Clients:   credentials.NewProvider(secrets, factory.New, own, rules),
+		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
 		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
@@ -173,7 +173,7 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 	return w, nil
 }
 
-// cached is what the cache holds of kinds that are not ours: of nodes only names and
+// cached is what the cache holds: our kinds without what nobody here reads, of nodes only names and
 // addresses, and of leases only the verifiers', and of these only when they were renewed.
 func cached(verifierNamespace string) cache.Options {
 	leases := cache.ByObject{
@@ -184,9 +184,23 @@ func cached(verifierNamespace string) cache.Options {
 		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
 	}
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&corev1.Node{}:          {Transform: slimNode},
-		&coordinationv1.Lease{}: leases,
+		&v1alpha1.MirrorFilter{}:  {Transform: slimOurs},
+		&v1alpha1.MirrorSession{}: {Transform: slimOurs},
+		&corev1.Node{}:            {Transform: slimNode},
+		&coordinationv1.Lease{}:   leases,
 	}}
+}
+
+// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself: in an
+// account of twenty thousand sessions that is as much as all the rest.
+func slimOurs(o any) (any, error) {
+	if ours, ok := o.(client.Object); ok {
+		ours.SetManagedFields(nil)
+		annotations := ours.GetAnnotations()
+		delete(annotations, corev1.LastAppliedConfigAnnotation)
+		ours.SetAnnotations(annotations)
+	}
+	return o, nil
 }
 
 func slimNode(o any) (any, error) {

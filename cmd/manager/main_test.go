@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/credentials"
 )
 
@@ -187,5 +188,19 @@ func TestTheCacheHoldsTheVerifiersLeasesAlone(t *testing.T) {
 		if !by.Label.Matches(labels.Set{"app.kubernetes.io/name": "vpcmirror", "app.kubernetes.io/component": "verifier"}) || by.Label.Matches(labels.Set{}) {
 			t.Errorf("the selector %s is for others than the verifiers' leases", by.Label)
 		}
+	}
+}
+
+func TestTheCacheHoldsOfASessionWhatSomebodyReads(t *testing.T) {
+	full := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{
+		Name: "s", Labels: map[string]string{"a": "b"}, Finalizers: []string{v1alpha1.Finalizer},
+		Annotations:   map[string]string{corev1.LastAppliedConfigAnnotation: "{}", v1alpha1.ReconcileRequestedAnnotation: "now"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}}
+	want := full.DeepCopy()
+	want.ManagedFields, want.Annotations = nil, map[string]string{v1alpha1.ReconcileRequestedAnnotation: "now"}
+	got, err := slimOurs(full)
+	if diff := cmp.Diff(any(want), got); diff != "" || err != nil {
+		t.Errorf("what is kept (-want +got), error %v:\n%s", err, diff)
 	}
 }

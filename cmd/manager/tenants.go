@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,6 +44,6 @@ func (t *tenants) rules(reader client.Reader) (credentials.Rules, error) {
 	}
 	return credentials.Rules{
 		Endpoints:  credentials.Endpoints{Allowed: allowed, Usual: huawei.UsualEndpoints},
-		Namespaces: credentials.NewNamespaces(reader, selector),
+		Namespaces: credentials.NewNamespaces(reader, selector, time.Now),
 	}, nil
 }

@@ -24,6 +24,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/lease"
+	"vpcmirror.io/operator/controllers/verifier/memory"
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -105,7 +106,8 @@ func run(ctx context.Context, o options) error {
 	}
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
-		Interfaces: agent.LocalInterfaces, WatchInterfaces: agent.WatchInterfaces, Open: agent.OpenRing, Observe: consumer.Observe, Clock: time.Now, Log: log.Log,
+		Interfaces: agent.LocalInterfaces, WatchInterfaces: agent.WatchInterfaces, Open: agent.OpenRing, Observe: consumer.Observe,
+		Memory: memory.Read, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
@@ -161,7 +163,7 @@ func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
-		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node)},
+		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node), NewInformer: nodecache.NewInformer(o.node)},
 		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:  o.health,
 		GracefulShutdownTimeout: new(gracePeriod),

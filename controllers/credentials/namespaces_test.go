@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -97,10 +98,10 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 				t.Fatal(err)
 			}
 			maker := &recorder{}
-			p := NewProvider(&secretReader{}, maker.make, own, Rules{Namespaces: NewNamespaces(namespaces, selector)})
+			p := NewProvider(NewSecrets(&secretReader{}, time.Now), maker.make, own, Rules{Namespaces: NewNamespaces(namespaces, selector, time.Now)})
 			spec := named("x")
 			spec.CredentialsRef = nil
-			_, err = p.ClientFor(t.Context(), c.namespace, spec, anyone)
+			_, err = p.ClientFor(t.Context(), c.namespace, spec, time.Now(), anyone)
 			var got Error
 			if e, ok := errors.AsType[*Error](err); ok {
 				got = Error{Reason: e.Reason, Message: e.Message}
@@ -115,19 +116,19 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 	t.Run("none when nobody has said which", func(t *testing.T) {
 		spec := named("x")
 		spec.CredentialsRef = nil
-		_, err := NewProvider(&secretReader{}, (&recorder{}).make, own, Rules{}).ClientFor(t.Context(), "team-a", spec, anyone)
+		_, err := NewProvider(NewSecrets(&secretReader{}, time.Now), (&recorder{}).make, own, Rules{}).ClientFor(t.Context(), "team-a", spec, time.Now(), anyone)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != NotAllowed {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("and an API server that is away is no answer", func(t *testing.T) {
 		away := errors.New("connection refused")
-		served, err := NewNamespaces(&labelled{err: away}, labels.Everything()).Serve(t.Context(), "team-a")
+		served, err := NewNamespaces(&labelled{err: away}, labels.Everything(), time.Now).Serve(t.Context(), "team-a", time.Now())
 		if served || err != nil { // everything is refused before anybody is asked
 			t.Errorf("got %t and %v", served, err)
 		}
 		selector := labels.SelectorFromSet(labels.Set{"team": "network"})
-		if served, err := NewNamespaces(&labelled{err: away}, selector).Serve(t.Context(), "team-a"); served || !errors.Is(err, away) {
+		if served, err := NewNamespaces(&labelled{err: away}, selector, time.Now).Serve(t.Context(), "team-a", time.Now()); served || !errors.Is(err, away) {
 			t.Errorf("got %t and %v", served, err)
 		}
 	})
@@ -135,7 +136,7 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 
 func TestANamespaceWhoseAnswerChangesIsNamedOnce(t *testing.T) {
 	reader := &labelled{by: map[string]labels.Set{"a": {"team": "network"}, "b": nil}}
-	n := NewNamespaces(reader, labels.SelectorFromSet(labels.Set{"team": "network"}))
+	n := NewNamespaces(reader, labels.SelectorFromSet(labels.Set{"team": "network"}), time.Now)
 	changed := func(names ...string) map[string]bool {
 		t.Helper()
 		set := map[string]bool{}
@@ -160,7 +161,7 @@ func TestANamespaceWhoseAnswerChangesIsNamedOnce(t *testing.T) {
 	same("after a label went", map[string]bool{"a": true}, changed("a", "b"))
 	same("and then", none, changed("a", "b"))
 	reader.by["b"] = labels.Set{"team": "network"}
-	if served, err := n.Serve(t.Context(), "b"); !served || err != nil {
+	if served, err := n.Serve(t.Context(), "b", time.Now()); !served || err != nil {
 		t.Fatalf("%t %v", served, err)
 	}
 	same("of which somebody else was told before", map[string]bool{"b": true}, changed("a", "b"))
@@ -169,7 +170,7 @@ func TestANamespaceWhoseAnswerChangesIsNamedOnce(t *testing.T) {
 		t.Errorf("%v is remembered", n.told)
 	}
 	before := reader.asked
-	unset := NewNamespaces(reader, labels.Nothing())
+	unset := NewNamespaces(reader, labels.Nothing(), time.Now)
 	if got, err := unset.Changed(t.Context(), map[string]bool{"a": true}); len(got) != 0 || err != nil || reader.asked != before {
 		t.Errorf("without a selector somebody is asked: %v %v", got, err)
 	}

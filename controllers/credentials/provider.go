@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -30,9 +30,12 @@ const (
 // oneLine are the keys whose values are one word of visible ASCII each.
 var oneLine = []string{KeyAccessKey, KeySecretKey, KeySecurityToken, KeyRegion, KeyProjectID, KeyEndpoint, KeyIAMEndpoint}
 
+// keys are all of them.
+var keys = append(slices.Clone(oneLine), KeyCABundle)
+
 // Provider gives clients. It is safe for concurrent use.
 type Provider struct {
-	reader   client.Reader
+	secrets  *Secrets
 	factory  cloud.Factory
 	operator cloud.Credentials
 	rules    Rules
@@ -48,19 +51,21 @@ type Rules struct {
 	Namespaces *Namespaces
 }
 
-// NewProvider makes a provider. reader must read from the API server itself, not from
-// a cache, which would need to list Secrets. operator are the operator's own
-// credentials; without keys, every object must name a Secret.
-func NewProvider(reader client.Reader, factory cloud.Factory, operator cloud.Credentials, rules Rules) *Provider {
-	return &Provider{reader: reader, factory: factory, operator: operator, rules: rules, clients: newClients(maxClients)}
+// NewProvider makes a provider. operator are the operator's own credentials; without keys,
+// every object must name a Secret.
+func NewProvider(secrets *Secrets, factory cloud.Factory, operator cloud.Credentials, rules Rules) *Provider {
+	return &Provider{secrets: secrets, factory: factory, operator: operator, rules: rules, clients: newClients(maxClients)}
 }
 
-// ClientFor gives the client for an object in namespace with this spec. A mistake in
+// ClientFor gives the client for an object in namespace with this spec, by what reads of its
+// Secret or of its namespace's labels showed that began at or after notBefore. A mistake in
 // the credentials is an *Error; any other error is a fault of the API server or the
 // cloud, which may pass. admit is asked before anything is sent, with a name for the
 // servers that are asked; its error is given back.
-func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, admit func(server string) error) (cloud.Client, error) {
-	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef)
+func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time,
+	admit func(server string) error,
+) (cloud.Client, error) {
+	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef, notBefore)
 	if err != nil {
 		return nil, err
 	}
@@ -89,16 +94,16 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 }
 
 // find gives the credentials and where they come from, in words.
-func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.SecretReference) (cloud.Credentials, string, error) {
+func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.SecretReference, notBefore time.Time) (cloud.Credentials, string, error) {
 	if ref != nil {
-		return p.read(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name})
+		return p.read(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, notBefore)
 	}
 	if p.operator.AccessKey == "" {
 		return cloud.Credentials{}, "", &Error{Reason: NotFound, Message: fmt.Sprintf(
 			"spec.credentialsRef names no Secret and the operator has no credentials of its own: "+
 				"name a Secret in namespace %s, or start the operator with %s and %s", namespace, EnvAccessKey, EnvSecretKey)}
 	}
-	served, err := p.rules.Namespaces.Serve(ctx, namespace)
+	served, err := p.rules.Namespaces.Serve(ctx, namespace, notBefore)
 	if err != nil {
 		return cloud.Credentials{}, "", err
 	}
@@ -112,10 +117,9 @@ func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.Sec
 	return own, "the operator's own credentials", nil
 }
 
-func (p *Provider) read(ctx context.Context, name types.NamespacedName) (cloud.Credentials, string, error) {
+func (p *Provider) read(ctx context.Context, name types.NamespacedName, notBefore time.Time) (cloud.Credentials, string, error) {
 	origin := "Secret " + name.String()
-	var secret corev1.Secret
-	err := p.reader.Get(ctx, name, &secret)
+	secret, err := p.secrets.Get(ctx, name, notBefore)
 	if apierrors.IsNotFound(err) {
 		return cloud.Credentials{}, "", &Error{Reason: NotFound, Cause: err, Message: fmt.Sprintf(
 			"%s does not exist: create it with the keys %s and %s, or correct spec.credentialsRef.name", origin, KeyAccessKey, KeySecretKey)}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -71,7 +72,7 @@ var tests = Rules{
 	Endpoints: Endpoints{Allowed: []string{
 		"https://vpc.example", "https://vpc2.example", "http://iam.example:8080", "https://iam2.example",
 	}},
-	Namespaces: NewNamespaces(&labelled{by: map[string]labels.Set{"team-a": {"team": "a"}}}, labels.SelectorFromSet(labels.Set{"team": "a"})),
+	Namespaces: NewNamespaces(&labelled{by: map[string]labels.Set{"team-a": {"team": "a"}}}, labels.SelectorFromSet(labels.Set{"team": "a"}), time.Now),
 }
 
 const project = "0123456789abcdef0123456789abcdef"
@@ -132,11 +133,11 @@ func TestCredentialsComeFrom(t *testing.T) {
 			func(c *cloud.Credentials) { *c = operator; c.ProjectID = project }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewProvider(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, (&recorder{}).make, operator, tests)
+			p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, time.Now), (&recorder{}).make, operator, tests)
 			spec, want := named("cloud"), fromSecret
 			tc.spec(spec)
 			tc.want(&want)
-			got, err := p.ClientFor(t.Context(), "team-a", spec, anyone)
+			got, err := p.ClientFor(t.Context(), "team-a", spec, time.Now(), anyone)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,12 +204,12 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 			if tc.data != nil {
 				reader.data["team-a/cloud"] = tc.data
 			}
-			p := NewProvider(reader, (&recorder{err: tc.factory}).make, cloud.Credentials{}, tests)
+			p := NewProvider(NewSecrets(reader, time.Now), (&recorder{err: tc.factory}).make, cloud.Credentials{}, tests)
 			spec := named("cloud")
 			if tc.spec != nil {
 				tc.spec(spec)
 			}
-			_, err := p.ClientFor(t.Context(), "team-a", spec, anyone)
+			_, err := p.ClientFor(t.Context(), "team-a", spec, time.Now(), anyone)
 			got, ok := errors.AsType[*Error](err)
 			if !ok {
 				t.Fatalf("got %v, want a mistake", err)
@@ -228,16 +229,16 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	t.Run("an API server that does not answer", func(t *testing.T) {
 		away := errors.New("connection refused")
-		p := NewProvider(&secretReader{err: away}, (&recorder{}).make, cloud.Credentials{}, tests)
-		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"), anyone)
+		p := NewProvider(NewSecrets(&secretReader{err: away}, time.Now), (&recorder{}).make, cloud.Credentials{}, tests)
+		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"), time.Now(), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || !errors.Is(err, away) {
 			t.Errorf("got %v, want the API server's error", err)
 		}
 	})
 	t.Run("a cloud that refuses the signature keeps its class", func(t *testing.T) {
 		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListAuthProjects", Message: "no"}
-		p := NewProvider(&secretReader{data: map[string]map[string]string{"a/b": full()}}, (&recorder{err: refused}).make, cloud.Credentials{}, tests)
-		_, err := p.ClientFor(t.Context(), "a", named("b"), anyone)
+		p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"a/b": full()}}, time.Now), (&recorder{err: refused}).make, cloud.Credentials{}, tests)
+		_, err := p.ClientFor(t.Context(), "a", named("b"), time.Now(), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || cloud.ClassOf(err) != cloud.ClassAuthentication {
 			t.Errorf("got %v, want Authentication", err)
 		}
@@ -247,10 +248,10 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 func TestClientsAreKeptByTheirContent(t *testing.T) {
 	reader := &secretReader{data: map[string]map[string]string{"a/one": full(), "b/two": full()}}
 	maker := &recorder{}
-	p := NewProvider(reader, maker.make, cloud.Credentials{}, tests)
+	p := NewProvider(NewSecrets(reader, time.Now), maker.make, cloud.Credentials{}, tests)
 	get := func(namespace, name string) cloud.Client {
 		t.Helper()
-		c, err := p.ClientFor(t.Context(), namespace, named(name), anyone)
+		c, err := p.ClientFor(t.Context(), namespace, named(name), time.Now(), anyone)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,9 +282,9 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 	t.Run("the operator's own keys give a client of its own, though a Secret has the same", func(t *testing.T) {
 		reader.data["a/one"] = full()
 		mine := get("a", "one").(*recorded)
-		shared := NewProvider(reader, maker.make, mine.from, tests)
+		shared := NewProvider(NewSecrets(reader, time.Now), maker.make, mine.from, tests)
 		shared.clients = p.clients
-		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{}, anyone)
+		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{}, time.Now(), anyone)
 		if err != nil || c == cloud.Client(mine) || !c.(*recorded).from.Shared || mine.from.Shared {
 			t.Errorf("got %v and %v", c, err)
 		}

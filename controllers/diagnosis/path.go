@@ -36,7 +36,8 @@ type Path struct {
 	// Wanted is what the specs ask for, as far as that is known.
 	Wanted Wanted
 	// Others are the other sessions that have a source or the target in common with this one, in
-	// whichever role, as it is or as it is wanted.
+	// whichever role, as it is or as it is wanted. Once the cloud has this one, those that have no more
+	// in common than that they copy to the same target count only with the same VNI.
 	Others []Other
 	// Quota is what the account may have, nil where that was not needed or read.
 	Quota *cloud.Quota

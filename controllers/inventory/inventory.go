@@ -201,6 +201,18 @@ func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address ne
 	return singles.get(ctx, c, address, list.atLeast(notBefore), c.FindInterfaces)
 }
 
+// objectsOfPage are about how many objects a page of a list has: of sessions, of filters, and of servers.
+const objectsOfPage = 200
+
+// Calls is about how many calls a round of all lists of the client's account costs, by what each has
+// shown last.
+func (i *Inventory) Calls(c cloud.Client) int {
+	const kinds = 10 // of lists, each of a page at least
+	a := i.account(c.Account())
+	interfaces, servers := a.network.interfaces.peek(whole{}), a.network.servers.peek(whole{})
+	return kinds + (a.filters.count()+a.sessions.count()+len(servers)/2)/objectsOfPage + len(interfaces.all.All())/interfacesOfPage
+}
+
 // Quota returns the account's limits as read at or after notBefore.
 func (i *Inventory) Quota(ctx context.Context, c cloud.Client, notBefore time.Time) (cloud.Quota, error) {
 	defer i.trim()

@@ -113,6 +113,14 @@ func (c *listCache[T]) weight(item T) int64 {
 	return c.sizeOf(item) + sizeOfKey*int64(1+len(c.keys(item)))
 }
 
+// count is how many objects there are.
+func (c *listCache[T]) count() int {
+	c.mu.Lock()
+	listed := c.listed
+	c.mu.Unlock()
+	return listed.Len()
+}
+
 // size is about what the cache holds of memory.
 func (c *listCache[T]) size() int64 {
 	c.mu.Lock()

@@ -34,7 +34,8 @@ type property uint8
 
 const (
 	hasMark property = iota
-	hasInterface
+	hasSource
+	hasTarget
 	hasPriority
 	hasVNI
 )
@@ -57,6 +58,13 @@ func (l *Listed[T]) All() []T {
 	return l.all
 }
 
+// Len is how many objects there are.
+func (l *Listed[T]) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.items)
+}
+
 // ByID returns the object that has an ID.
 func (l *Listed[T]) ByID(id string) (one T, ok bool) {
 	l.mu.Lock()
@@ -66,6 +74,10 @@ func (l *Listed[T]) ByID(id string) (one T, ok bool) {
 	}
 	return one, false
 }
+
+// Shared returns the object that has an ID, nil for none. Nobody changes it: whoever keeps it holds
+// that one object alone, once for all.
+func (l *Listed[T]) Shared(id string) *T { return l.item(id) }
 
 // Marked returns those whose descriptions end with the mark of the Kubernetes object with that UID,
 // of whatever cluster and part, by their IDs.
@@ -138,9 +150,14 @@ func (l *Listed[T]) each(visit func(*T)) {
 // plan.Sessions.
 type Sessions struct{ *Listed[cloud.Session] }
 
-// Touching returns the sessions that copy from an interface, or to it.
-func (s Sessions) Touching(interfaceID string) []cloud.Session {
-	return s.with(key{has: hasInterface, text: interfaceID})
+// From returns the sessions that copy from an interface.
+func (s Sessions) From(sourceID string) []cloud.Session {
+	return s.with(key{has: hasSource, text: sourceID})
+}
+
+// To returns the sessions that copy to an interface, or to what else a target can be.
+func (s Sessions) To(targetID string) []cloud.Session {
+	return s.with(key{has: hasTarget, text: targetID})
 }
 
 // WithPriority returns the sessions that have a priority.
@@ -159,11 +176,10 @@ func keysOfFilter(f cloud.Filter) []key { return keysOfMark(nil, f.Description) 
 func keysOfSession(s cloud.Session) []key {
 	keys := make([]key, 0, len(s.Sources)+4)
 	for _, id := range s.Sources {
-		keys = append(keys, key{has: hasInterface, text: id})
+		keys = append(keys, key{has: hasSource, text: id})
 	}
-	keys = append(keys, key{has: hasInterface, text: s.TargetID})
 	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.text, b.text) })
-	keys = append(slices.Compact(keys), key{has: hasPriority, number: s.Priority}, key{has: hasVNI, text: s.TargetID, number: s.VNI})
+	keys = append(slices.Compact(keys), key{has: hasTarget, text: s.TargetID}, key{has: hasPriority, number: s.Priority}, key{has: hasVNI, text: s.TargetID, number: s.VNI})
 	return keysOfMark(keys, s.Description)
 }
 

@@ -85,7 +85,8 @@ func differing(listed inventory.Sessions) (wrong []string) {
 			one = append(one, found)
 		}
 		check("ID "+text, one, func(s cloud.Session) bool { return s.ID == text })
-		check("interface "+text, listed.Touching(text), func(s cloud.Session) bool { return s.TargetID == text || slices.Contains(s.Sources, text) })
+		check("source "+text, listed.From(text), func(s cloud.Session) bool { return slices.Contains(s.Sources, text) })
+		check("target "+text, listed.To(text), func(s cloud.Session) bool { return s.TargetID == text })
 		for number := range 3 {
 			check(fmt.Sprint("VNI ", number, " at ", text), listed.WithVNI(text, number), func(s cloud.Session) bool { return s.TargetID == text && s.VNI == number })
 			check(fmt.Sprint("priority ", number), listed.WithPriority(number), func(s cloud.Session) bool { return s.Priority == number })

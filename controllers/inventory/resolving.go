@@ -86,7 +86,8 @@ type resolving struct {
 	asked      map[any]bool // in it, and no more than matter
 	manyBefore bool         // whether there were many in the window before
 	lists      map[cloud.Client]listRead
-	// singles are how many were read one by one since the last list, for whoever wanted an answer of now.
+	// singles are how many were read one by one since the last list, where many were not asked for or
+	// whoever asked wanted an answer of now.
 	singles int
 	pages   int // of the last list
 	// absent are the interfaces that the cloud has denied when each was asked for by itself last.
@@ -140,6 +141,13 @@ func (r *resolving) byList(c cloud.Client, notBefore, now time.Time, settled tim
 	}
 	gap := min(max(shortestGap, time.Duration(r.pages)*gapOfPage), longestGap)
 	return max(last.began.Add(gap).Sub(now), 0), true
+}
+
+// single notes that an interface is read by itself, as few are asked for.
+func (r *resolving) single() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.singles++
 }
 
 // listed notes that the client has read the list.
@@ -211,8 +219,12 @@ func (i *Inventory) listFor(ctx context.Context, c cloud.Client, key any, single
 	now, a := i.clock(), i.account(c.Account())
 	lists, many := a.network.interfaces, a.resolving.many(key, now)
 	list, kept := lists.have(c, whole{}, notBefore)
-	if !kept && many && single.Before(notBefore) {
+	switch {
+	case kept || !single.Before(notBefore):
+	case many:
 		list, kept = i.nextList(ctx, c, a, notBefore)
+	default:
+		a.resolving.single()
 	}
 	if !kept || list.err != nil || !single.Before(list.began) {
 		return listing{}

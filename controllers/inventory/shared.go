@@ -143,6 +143,17 @@ func (s *shared[K, V]) have(reader cloud.Client, key K, notBefore time.Time) (go
 	return answered[V]{value: e.value, began: e.began}, true
 }
 
+// peek returns what is kept for a key, however old and whoever may have it: for what depends on how much
+// that is.
+func (s *shared[K, V]) peek(key K) (value V) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.entries[key]; ok {
+		value = e.value
+	}
+	return value
+}
+
 // serves reports whether what is kept serves a client. The caller holds the mutex.
 func (s *shared[K, V]) serves(e *sharedEntry[V], reader cloud.Client, notBefore time.Time) bool {
 	return !e.began.IsZero() && !e.began.Before(notBefore) && s.authorized[reader]

@@ -48,7 +48,12 @@ func (m *clientMemo) forget(uid types.UID) {
 func (s *Scope) Connect(ctx context.Context) error {
 	o := s.Object
 	deleting := !o.GetDeletionTimestamp().IsZero()
-	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud(), s.enter)
+	// In the steady state credentials may be as old as what the cloud is compared with.
+	since := s.FreshSince()
+	if deleting || s.Tried() {
+		since = s.Clock()
+	}
+	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud(), since, s.enter)
 	if err != nil {
 		last := s.clients.of(o.GetUID())
 		if last == nil || !deleting || !credentialsMissing(err) {
@@ -71,13 +76,14 @@ func (s *Scope) Connect(ctx context.Context) error {
 	if deleting {
 		return nil
 	}
-	return s.guardSecret(ctx)
+	return s.guardSecret(ctx, since)
 }
 
 // enter takes a worker for the object among those of its server.
-func (s *Scope) enter(server string) error {
-	return s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server,
+func (s *Scope) enter(server string) (err error) {
+	s.waited, err = s.lane().Enter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(s.Object)}, server,
 		Precedence{Urgent: s.urgency() == cloud.Edited, Created: s.Object.GetCreationTimestamp().Time})
+	return err
 }
 
 func (s *Scope) lane() *Lane {

@@ -21,7 +21,7 @@ type secrets struct {
 	err    error
 }
 
-func (s *secrets) ClientFor(context.Context, string, *v1alpha1.CloudSpec, func(string) error) (cloud.Client, error) {
+func (s *secrets) ClientFor(context.Context, string, *v1alpha1.CloudSpec, time.Time, func(string) error) (cloud.Client, error) {
 	return s.client, s.err
 }
 

@@ -22,7 +22,7 @@ func (s *Scope) claim(ctx context.Context) error {
 	if err := s.changeFinalizers(ctx, controllerutil.AddFinalizer, finalizers...); err != nil {
 		return err
 	}
-	if err := s.guardSecret(ctx); err != nil {
+	if err := s.guardSecret(ctx, s.began); err != nil {
 		return err
 	}
 	s.clients.keep(s.Object.GetUID(), s.Cloud)
@@ -50,7 +50,7 @@ func (s *Scope) letGo(ctx context.Context) error {
 	s.arrivals.forget(uid)
 	// The one in the status is not that of the spec when the spec has just changed.
 	for _, name := range slices.Compact([]string{noted, named}) {
-		if err := s.secrets.release(ctx, s.Object, name); err != nil {
+		if err := s.guard.release(ctx, s.Object, name); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 		status.Synced(o, synced)
 		c.transition(before, o, corev1.EventTypeNormal)
 		c.forget(o.GetUID())
-		return c.later(0), nil
+		return c.later(o, 0), nil
 	}
 	p := Diagnose(err)
 	if p == nil || ctx.Err() != nil {
@@ -64,7 +65,7 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 	}
 	handled(o)
 	if was := readyOf(before); queued(err) && was != nil && was.ObservedGeneration == o.GetGeneration() {
-		return c.later(p.After), nil // what Ready says is still so
+		return c.later(o, p.After), nil // what Ready says is still so
 	}
 	if p.Stalled {
 		status.Stalled(o, p.Reason, p.Message)
@@ -78,7 +79,7 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 	case p.Retry:
 		return ctrl.Result{}, err
 	default:
-		return c.later(p.After), nil
+		return c.later(o, p.After), nil
 	}
 }
 
@@ -174,13 +175,28 @@ func Restoring(changes []plan.Change) string {
 	return v1alpha1.FitASCII("Restore "+strings.Join(fields, ", "), maxAction)
 }
 
-// later requeues after the given time, or the resync interval when that is zero; up to
-// 10 % later, so that objects made together don't stay together.
-func (c *outcome) later(after time.Duration) ctrl.Result {
+// later requeues after the given time, up to 10 % later, so that objects made together don't stay
+// together; or at the object's resync when that is zero.
+func (c *outcome) later(o status.Object, after time.Duration) ctrl.Result {
 	if after <= 0 {
-		after = c.resync
+		return ctrl.Result{RequeueAfter: untilResync(o.GetUID(), time.Now(), c.resync)}
 	}
 	return ctrl.Result{RequeueAfter: after + rand.N(after/10+1)}
+}
+
+// untilResync is after how long an object is compared again when nothing happens. Each has its own
+// moment in every interval, so that thousands which were made at once, or which a process that begins
+// looks at one after the other, are spread over all of it at once and for good. What was compared
+// shortly before its moment waits for the next one: at most a tenth longer than the interval.
+func untilResync(uid types.UID, now time.Time, interval time.Duration) time.Duration {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(uid)) // it never fails
+	moment := time.Duration(hash.Sum64() % uint64(interval))
+	passed := (time.Duration(now.UnixNano()%int64(interval)) - moment + interval) % interval
+	if in := interval - passed; in >= interval/10 {
+		return in
+	}
+	return 2*interval - passed
 }
 
 // Backoff is the growing delay between failed reconciles of one object: 1 s to 2 min.

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -105,8 +106,12 @@ func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
 			after, result, err := conclude(t, out, filter(), c.err)
 			same(t, "the conditions", c.conditions, after.Status.Conditions, cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime"))
 			same(t, "the events", c.events, eventsOf(recorder))
-			if result.RequeueAfter < c.after || result.RequeueAfter > c.after+c.after/10+1 {
-				t.Errorf("the next reconcile is after %s, want %s or up to a tenth more", result.RequeueAfter, c.after)
+			least := c.after
+			if c.after == out.resync { // each object has its own moment for that
+				least = c.after / 10
+			}
+			if result.RequeueAfter < least || result.RequeueAfter > c.after+c.after/10+1 {
+				t.Errorf("the next reconcile is after %s, want %s to %s or up to a tenth more", result.RequeueAfter, least, c.after)
 			}
 			if !errors.Is(err, c.again) || c.again == nil && err != nil {
 				t.Errorf("the error for the queue is %v, want %v", err, c.again)
@@ -118,6 +123,33 @@ func TestAReconcileEndsInConditionsAnEventAndTheTimeOfTheNext(t *testing.T) {
 				same(t, "the events of a second one", nil, eventsOf(recorder))
 			}
 		})
+	}
+}
+
+// A process that begins looks at all that there are as fast as it can.
+func TestWhatIsComparedTogetherIsSpreadOverTheNextIntervalAndEachComesOnceInEvery(t *testing.T) {
+	const all, interval = 20000, 10 * time.Minute
+	began := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	inMinute := map[int]int{}
+	for i := range all {
+		uid := types.UID(fmt.Sprintf("0f3c2b1a-0000-4000-8000-%012d", i))
+		in := untilResync(uid, began, interval)
+		if in < interval/10 || in > interval+interval/10 {
+			t.Fatalf("%s comes after %s", uid, in)
+		}
+		inMinute[int(in/time.Minute)]++
+		if again := untilResync(uid, began.Add(in), interval); again != interval {
+			t.Fatalf("%s comes again after %s", uid, again)
+		}
+		// What was looked at in between, as after an edit, keeps its moment.
+		if rest := untilResync(uid, began.Add(in/3), interval); in-in/3 >= interval/10 && rest%interval != (in-in/3)%interval {
+			t.Fatalf("%s comes %s after a look in between, want %s", uid, rest, in-in/3)
+		}
+	}
+	for minute, n := range inMinute {
+		if n > all/10*11/10 {
+			t.Errorf("%d of them come in minute %d", n, minute)
+		}
 	}
 }
 

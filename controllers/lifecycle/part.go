@@ -302,6 +302,9 @@ func (p *Part[T]) uncertain() error {
 
 // Create makes the part and stores its ID at once. What leads to it is stored before.
 func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, error)) (have T, err error) {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return have, err
+	}
 	if lost := p.StoredID(); lost != "" && !p.deleted {
 		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
 	}
@@ -425,6 +428,9 @@ func (p *Part[T]) change(ctx context.Context, have T, first bool, mend Mend[T]) 
 // the status stands for, somebody else changed it, and afterwards nobody could tell: so it is
 // stored first. An edit of the spec finds what the status stands for, and costs no write here.
 func (p *Part[T]) Foresee(ctx context.Context, have T) error {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return err
+	}
 	if !p.Epoch(have) {
 		return nil
 	}
@@ -440,6 +446,9 @@ func (p *Part[T]) Confirmed() bool { return p.confirmed }
 // Delete removes what the cloud has of the part, never by the spec's references, which may
 // be gone already.
 func (p *Part[T]) Delete(ctx context.Context) error {
+	if err := p.EnsureLatest(ctx); err != nil {
+		return err
+	}
 	ids, err := p.everything(ctx)
 	if err != nil {
 		return err

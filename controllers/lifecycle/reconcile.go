@@ -31,6 +31,16 @@ type Kind interface {
 
 // Reconcile goes once through the life of the object, which was just read.
 func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
+	return byItself(s.reconcile(ctx, k))
+}
+
+// byItself lets what comes back by itself go after all that somebody waits for.
+func byItself(result ctrl.Result, err error) (ctrl.Result, error) {
+	result.Priority = new(PriorityByItself)
+	return result, err
+}
+
+func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	ctx = cloud.WithUrgency(ctx, s.urgency())
 	if !s.Object.GetDeletionTimestamp().IsZero() {
 		return s.finalize(ctx, k)
@@ -41,10 +51,14 @@ func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		status.Suspended(s.Object)
 	} else {
 		err = s.sync(ctx, k)
-		if errors.Is(err, errNoWorker) {
+		switch {
+		case errors.Is(err, errNoWorker):
 			return s.waiting(ctx, k)
+		case errors.Is(err, errOutdated):
+			return ctrl.Result{}, err
 		}
 		s.noteUnanswered(err)
+		s.arrivals.end(s.Object.GetUID(), err, s.Clock())
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	again := k.Observe(ctx)
@@ -64,10 +78,17 @@ func (s *Scope) urgency() cloud.Urgency {
 	return cloud.Routine
 }
 
+// unobserved is how long an object waits for a worker of its server before what is observed goes on
+// without one. Where many come at once, as in a resync, nearly all of them wait for less.
+const unobserved = 2 * time.Second
+
 // waiting ends the reconcile of an object whose server has no worker free, and which is woken
 // when one is: what the conditions about the cloud say is as it was. What is observed goes on
-// meanwhile, and asks nothing of the server.
+// where that takes longer, and asks nothing of the server.
 func (s *Scope) waiting(ctx context.Context, k Kind) (ctrl.Result, error) {
+	if !s.waited {
+		return ctrl.Result{RequeueAfter: unobserved}, nil
+	}
 	again := k.Observe(ctx)
 	if failed := s.Store(ctx); failed != nil {
 		return s.unstored(ctx, failed)
@@ -99,7 +120,7 @@ func (s *Scope) noteUnanswered(err error) {
 func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
 	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && status.IsSynced(s.Object) {
-		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(until).RequeueAfter)
+		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(s.Object, until).RequeueAfter)
 	}
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner
@@ -113,10 +134,14 @@ func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 }
 
 func (s *Scope) sync(ctx context.Context, k Kind) error {
-	if err := s.Connect(ctx); err != nil {
-		return err
+	err := s.Connect(ctx)
+	if err == nil {
+		err = k.Sync(ctx)
 	}
-	return k.Sync(ctx)
+	if s.rekeyed(ctx, err) {
+		return errOutdated
+	}
+	return err
 }
 
 // finalize ends the life of an object: the finalizer goes when the cloud has surely

@@ -2,7 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/status"
 )
 
@@ -23,6 +27,7 @@ import (
 type secretGuard struct {
 	client client.Client
 	reader client.Reader
+	shared *credentials.Secrets
 }
 
 // guardSecret stores the finalizer on the Secret that the object's spec names, and takes
@@ -31,20 +36,24 @@ type secretGuard struct {
 //
 // The object's own finalizers must be stored before. The Secret's name is stored in the
 // status before the Secret gets its finalizer, so that whatever crashes, somebody knows
-// of it; and it is looked at each time, because the Secret can have been made anew.
-func (s *Scope) guardSecret(ctx context.Context) error {
+// of it; and it is looked at each time, because the Secret can have been made anew: as a
+// read shows it that began at or after notBefore.
+func (s *Scope) guardSecret(ctx context.Context, notBefore time.Time) error {
 	named, noted := secretOf(s.Object), s.Object.Common().SecretName
 	if named != noted {
+		if err := s.EnsureLatest(ctx); err != nil {
+			return err
+		}
 		// Twice: should the first fail, the status still leads to the Secret, and of two
 		// objects that leave it at the same time the last sees that nobody needs it.
-		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
+		if err := s.guard.release(ctx, s.Object, noted); err != nil {
 			return err
 		}
 		s.Object.Common().SecretName = named
 		if err := s.Store(ctx); err != nil {
 			return err
 		}
-		if err := s.secrets.release(ctx, s.Object, noted); err != nil {
+		if err := s.guard.release(ctx, s.Object, noted); err != nil {
 			return err
 		}
 	}
@@ -54,12 +63,47 @@ func (s *Scope) guardSecret(ctx context.Context) error {
 	if err := s.changeFinalizers(ctx, controllerutil.AddFinalizer, v1alpha1.CredentialsFinalizer); err != nil {
 		return err
 	}
-	leaving, err := s.secrets.change(ctx, s.Object.GetNamespace(), named, controllerutil.AddFinalizer)
+	secret, err := s.shared.Get(ctx, types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: named}, notBefore)
+	if err != nil {
+		return Doing("look at the finalizer of the Secret "+named, client.IgnoreNotFound(err))
+	}
+	if notBefore.Before(s.began) {
+		s.secret = secret.ResourceVersion
+	}
+	leaving := !secret.DeletionTimestamp.IsZero()
+	if !leaving && !controllerutil.ContainsFinalizer(secret, v1alpha1.SecretFinalizer) {
+		if err := s.EnsureLatest(ctx); err != nil {
+			return err
+		}
+		leaving, err = s.guard.change(ctx, s.Object.GetNamespace(), named, controllerutil.AddFinalizer)
+	}
 	if leaving {
 		s.Event(corev1.EventTypeWarning, "SecretDeleting", "Guard",
 			"the Secret %s is being deleted, and stays until no object needs it: name another in spec.credentialsRef, or delete this object", named)
 	}
 	return err
+}
+
+// rekeyed reports whether the cloud refuses credentials that were read for an earlier reconcile, and
+// the Secret has others by now: nothing is wrong with the object then. What is wrong with a Secret is
+// looked for in a fresh one the next time: somebody may mend it at any moment.
+func (s *Scope) rekeyed(ctx context.Context, refused error) bool {
+	class := cloud.ClassOf(refused)
+	_, mistake := errors.AsType[*credentials.Error](refused)
+	if secretOf(s.Object) == "" || !mistake && class != cloud.ClassAuthentication && class != cloud.ClassPermission {
+		return false
+	}
+	name := types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: secretOf(s.Object)}
+	if s.secret == "" {
+		s.shared.Forget(name)
+		return false
+	}
+	now, err := s.shared.Get(ctx, name, s.Clock())
+	if apierrors.IsNotFound(err) || err == nil && now.ResourceVersion != s.secret {
+		return true
+	}
+	s.shared.Forget(name)
+	return false
 }
 
 // secretOf is the Secret that the spec names, empty for none.
@@ -139,8 +183,11 @@ func (g *secretGuard) change(ctx context.Context, namespace, name string, change
 		if !change(&secret, v1alpha1.SecretFinalizer) {
 			return nil
 		}
-		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+		// No cache has Secrets, so none can be waited for.
+		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+			client.DisableReadYourWritesConsistency))
 	})
+	g.shared.Forget(types.NamespacedName{Namespace: namespace, Name: name})
 	if err != nil {
 		return leaving, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)
 	}

@@ -11,27 +11,31 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// ClientSource gives the cloud client that an object's spec asks for. Before it sends
-// anything it asks admit, with a name for the servers that it would ask.
+// ClientSource gives the cloud client that an object's spec asks for, by what the API server showed
+// of its credentials at notBefore or later. Before it sends anything it asks admit, with a name for
+// the servers that it would ask.
 type ClientSource interface {
-	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, admit func(server string) error) (cloud.Client, error)
+	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, admit func(server string) error) (cloud.Client, error)
 }
 
-// Options are what Services are made of. All but Liveness and Timing are needed.
+// Options are what Services are made of. All but Secrets, Liveness and Timing are needed.
 type Options struct {
-	// Client writes, and reads from the cache.
+	// Client writes, and reads from the cache; see NewClient.
 	Client client.Client
-	// Reader reads past the cache: an object of ours is always read with it, because a
-	// cache that misses our own last write would make a second cloud object.
+	// Reader reads past the cache, before what can't be taken back: an object that the cache shows
+	// as it was before would make a second cloud object.
 	Reader client.Reader
 	// Clients gives the cloud client for an object.
 	Clients ClientSource
+	// Secrets shares reads of Secrets, with Clients; one of its own when nil.
+	Secrets *credentials.Secrets
 	// Inventory shares reads of the cloud.
 	Inventory *inventory.Inventory
 	// Liveness knows which verifiers are alive; nil when they hold no leases.
@@ -60,7 +64,8 @@ type Services struct {
 	FilterChanges FilterChanges
 
 	clients  *clientMemo
-	secrets  *secretGuard
+	shared   *credentials.Secrets
+	guard    *secretGuard
 	outcome  *outcome
 	arrivals *arrivals
 }
@@ -70,10 +75,13 @@ func New(o Options) *Services {
 	o.Timing = cmp.Or(o.Timing, DefaultTiming)
 	s := &Services{Options: o, Expectations: NewExpectations(o.Clock, o.Timing), clients: newClientMemo(), arrivals: newArrivals()}
 	s.outcome = newOutcome(o.Recorder, o.Resync)
+	if s.shared = o.Secrets; s.shared == nil {
+		s.shared = credentials.NewSecrets(o.Reader, o.Clock)
+	}
+	s.guard = &secretGuard{client: o.Client, reader: o.Reader, shared: s.shared}
 	if o.Inventory != nil {
 		o.Inventory.Resync(o.Resync)
 	}
-	s.secrets = &secretGuard{client: o.Client, reader: o.Reader}
 	return s
 }
 
@@ -89,21 +97,31 @@ type Scope struct {
 	Object status.Object
 	// Stored is the object as the API server has it; moved on by each write.
 	Stored status.Object
+	// Latest is true once it is known that the API server has the object as Stored says.
+	Latest bool
 	// WasSynced is true when the last reconcile found the present spec in the cloud, so
 	// that any difference found now is drift.
 	WasSynced bool
+	// began is when the reconcile began.
+	began time.Time
+	// secret is the version of the Secret that serves the reconcile, empty for none and for one
+	// that was read for it.
+	secret string
 	// Cloud is nil until Connect has found the credentials.
 	Cloud cloud.Client
 	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where
 	// that is later than the steady state asks for; zero for no such reason.
 	NotBefore time.Time
 
+	// waited is true where the object waited for a worker of its server before this reconcile.
+	waited  bool
 	arrived arrival
 }
 
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
-	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), arrived: s.arrivals.note(o, s.Clock())}
+	now := s.Clock()
+	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now)}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
 		// were done, so it says what the definition's default says of a new object.
@@ -143,15 +161,14 @@ func (s *Scope) FreshSince() time.Time {
 	if s.steady() {
 		return later(now.Add(-s.Resync), s.NotBefore)
 	}
-	s.arrivals.try(s.Object.GetUID(), now)
 	return freshSince(s.arrived, now, s.Resync)
 }
 
 // Came is when what the object asks for came to this process: its present spec, or a request.
 func (s *Scope) Came() time.Time { return s.arrived.came }
 
-// Tried reports whether the cloud was asked before for the sake of the object as it is now, and
-// that it is not in line all the same.
+// Tried reports whether the object as it is now was looked at before, and could not be brought in line
+// because of what the answers of then said.
 func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arrived.came) }
 
 // steady reports whether the shared lists may serve this reconcile.

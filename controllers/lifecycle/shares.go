@@ -83,9 +83,11 @@ func (l *Lane) Share(workers int) (all int) {
 	return workers * serversAtOnce
 }
 
-// Enter takes a worker for an object until Done, or has the object wait.
-func (l *Lane) Enter(request reconcile.Request, server string, p Precedence) error {
+// Enter takes a worker for an object until Done, or has the object wait. It reports whether the object
+// was waiting already.
+func (l *Lane) Enter(request reconcile.Request, server string, p Precedence) (waited bool, err error) {
 	l.mu.Lock()
+	_, waited = l.asked[request]
 	wake, entered := l.enter(request, claim{p, server, time.Now()})
 	if entered {
 		delete(l.refused, request)
@@ -95,9 +97,9 @@ func (l *Lane) Enter(request reconcile.Request, server string, p Precedence) err
 	l.mu.Unlock()
 	l.wake(wake)
 	if !entered {
-		return errNoWorker
+		return waited, errNoWorker
 	}
-	return nil
+	return waited, nil
 }
 
 // Done gives the object's worker back, if it has one. It must follow every reconcile, also

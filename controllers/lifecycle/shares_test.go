@@ -36,12 +36,18 @@ func request(name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 }
 
+// entered is the error with which an object enters.
+func entered(l *Lane, r reconcile.Request, server string, p Precedence) error {
+	_, err := l.Enter(r, server, p)
+	return err
+}
+
 func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 	var l Lane
 	woken := queueOf(&l)
 	same(t, "all workers", 2*serversAtOnce, l.Share(2))
 	enter := func(name, server string) bool {
-		if err := l.Enter(request(name), server, Precedence{}); err != nil {
+		if _, err := l.Enter(request(name), server, Precedence{}); err != nil {
 			l.Done(request(name))
 			return false
 		}
@@ -75,6 +81,19 @@ func TestTheObjectsOfOneServerGetTheirShareOfWorkersAndNoMore(t *testing.T) {
 	})
 }
 
+// What is observed goes on without a worker where that takes longer.
+func TestOneThatWaitsAlreadyIsToldSo(t *testing.T) {
+	var l Lane
+	queueOf(&l)
+	l.Share(1)
+	var waited []bool
+	for _, name := range []string{"first", "a", "b", "a", "b", "first"} {
+		was, _ := l.Enter(request(name), "s", Precedence{})
+		waited = append(waited, was)
+	}
+	same(t, "who was waiting already", []bool{false, false, false, true, true, false}, waited)
+}
+
 // However a cache hands the objects out, they get their workers by their age, and what is urgent first.
 func TestWorkersAreGivenByAgeHoweverTheObjectsCome(t *testing.T) {
 	for range 50 {
@@ -83,11 +102,11 @@ func TestWorkersAreGivenByAgeHoweverTheObjectsCome(t *testing.T) {
 			woken := queueOf(&l)
 			defer func() { l.of.ShutDown() }()
 			l.Share(1)
-			same(t, "the first", nil, l.Enter(request("first"), "s", Precedence{}))
+			same(t, "the first", nil, entered(&l, request("first"), "s", Precedence{}))
 			names := []string{"a", "b", "c", "d", "e", "f"} // the oldest first
 			for _, n := range rand.Perm(len(names)) {
 				p := Precedence{Urgent: n > 3, Created: time.Now().Add(time.Duration(n) * time.Second)}
-				same(t, "another", errNoWorker, l.Enter(request(names[n]), "s", p), cmpopts.EquateErrors())
+				same(t, "another", errNoWorker, entered(&l, request(names[n]), "s", p), cmpopts.EquateErrors())
 				l.Done(request(names[n]))
 			}
 			var order []string
@@ -108,14 +127,14 @@ func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t 
 	var l Lane
 	woken := queueOf(&l)
 	l.Share(1)
-	same(t, "the first", nil, l.Enter(request("a"), "slow", Precedence{}))
-	same(t, "the second", errNoWorker, l.Enter(request("b"), "slow", Precedence{}), cmpopts.EquateErrors())
+	same(t, "the first", nil, entered(&l, request("a"), "slow", Precedence{}))
+	same(t, "the second", errNoWorker, entered(&l, request("b"), "slow", Precedence{}), cmpopts.EquateErrors())
 	l.Done(request("a"))
 	l.Done(request("b")) // of the reconcile that found none
-	same(t, "one that comes before it is back", errNoWorker, l.Enter(request("c"), "slow", Precedence{}), cmpopts.EquateErrors())
+	same(t, "one that comes before it is back", errNoWorker, entered(&l, request("c"), "slow", Precedence{}), cmpopts.EquateErrors())
 	l.Done(request("c"))
 	same(t, "who was woken", []string{"b"}, woken())
-	same(t, "the second, woken", nil, l.Enter(request("b"), "slow", Precedence{}))
+	same(t, "the second, woken", nil, entered(&l, request("b"), "slow", Precedence{}))
 	l.Done(request("b"))
 	same(t, "who was woken", []string{"c"}, woken())
 	l.Done(request("c")) // it is gone
@@ -125,7 +144,7 @@ func TestAWorkerThatIsGivenToOneThatHasJustFoundNoneIsKeptForItsNextReconcile(t 
 func TestWithoutALimitNobodyWaits(t *testing.T) {
 	var l Lane
 	for i := range 100 {
-		if err := l.Enter(request(fmt.Sprint(i)), "s", Precedence{}); err != nil {
+		if _, err := l.Enter(request(fmt.Sprint(i)), "s", Precedence{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,7 +166,7 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 				delete(working, name)
 			} else {
 				delete(queued, name)
-				err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"), Precedence{Urgent: rapid.Bool().Draw(t, "urgent")})
+				_, err := l.Enter(request(name), rapid.SampledFrom(servers).Draw(t, "server"), Precedence{Urgent: rapid.Bool().Draw(t, "urgent")})
 				if err != nil && !errors.Is(err, errNoWorker) {
 					t.Fatal(err)
 				}

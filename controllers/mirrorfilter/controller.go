@@ -60,11 +60,17 @@ type scope struct {
 // Reconcile goes once through the life of one filter and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.Filters.Done(req)
-	filter := &v1alpha1.MirrorFilter{}
-	if err := r.Reader.Get(ctx, req.NamespacedName, filter); err != nil {
+	return lifecycle.Latest(func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
+}
+
+// look reconciles one filter, from the cache or as the API server has it.
+func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (ctrl.Result, error) {
+	filter, latest, err := lifecycle.Read[v1alpha1.MirrorFilter](ctx, r.Services, req.NamespacedName, latest)
+	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{Scope: r.NewScope(filter), filter: filter}
+	s.Latest = latest
 	if filter.DeletionTimestamp.IsZero() {
 		s.edit(&r.edits)
 	}
@@ -128,13 +134,15 @@ func (s *scope) Delete(ctx context.Context) error {
 // one: the filter stays.
 func (s *scope) checkUnused(ctx context.Context) error {
 	var sessions v1alpha1.MirrorSessionList
-	if err := s.Client.List(ctx, &sessions, client.InNamespace(s.filter.Namespace)); err != nil {
+	err := s.Client.List(ctx, &sessions, client.InNamespace(s.filter.Namespace), client.MatchingFields{lifecycle.SessionsByFilter: s.filter.Name},
+		client.UnsafeDisableDeepCopy) // the cache's own objects are only read
+	if err != nil {
 		return fmt.Errorf("find the sessions that use the filter: %w", err)
 	}
 	var users []string
-	for _, session := range sessions.Items {
-		if session.Spec.FilterRef.Name == s.filter.Name && controllerutil.ContainsFinalizer(&session, v1alpha1.Finalizer) {
-			users = append(users, session.Name)
+	for i := range sessions.Items {
+		if controllerutil.ContainsFinalizer(&sessions.Items[i], v1alpha1.Finalizer) {
+			users = append(users, sessions.Items[i].Name)
 		}
 	}
 	if len(users) == 0 {
@@ -152,7 +160,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.MirrorFilter{}, builder.WithPredicates(r.Arrivals(), predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		Watches(&v1alpha1.MirrorSession{}, handler.EnqueueRequestsFromMapFunc(filterOf),
+		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(filterOf)),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Filters.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Filters.Share(workers), RateLimiter: lifecycle.Backoff()}).

@@ -13,6 +13,7 @@ import (
 	"vpcmirror.io/operator/controllers/diagnosis/history"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // changes are what one reconcile knows of changes, for status.changes.
@@ -70,6 +71,9 @@ func (s *scope) rememberChanges() {
 	memo.changes.unstored = nil
 	if !slices.Equal(s.storedSession().Status.Changes, s.session.Status.Changes) {
 		memo.changes.unstored = s.changes.told
+	}
+	if len(s.session.Status.Findings) == 0 && status.Same(s.Stored, s.session) {
+		memo.told = nil // the status says it; of a finding that may be cut to its bounds
 	}
 	s.reconciler.observed.keep(s.session, memo)
 }

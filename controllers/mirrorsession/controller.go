@@ -31,6 +31,8 @@ type Reconciler struct {
 
 	reserved reservations
 	observed observations
+	// gone are UIDs that no MirrorSession has any more, which marks in the cloud name.
+	gone uids
 }
 
 // scope is one reconcile of one session.
@@ -78,6 +80,8 @@ type scope struct {
 	seen map[string]cloud.Interface
 	// absent are IDs of interfaces that the cloud surely did not have in this reconcile.
 	absent map[string]bool
+	// edgeIn is after how long the account is read for an edge that is due, 0 where that is now.
+	edgeIn time.Duration
 	// pathAgain is when the way of the copies can be read that could not be now, zero where it was.
 	pathAgain time.Time
 }
@@ -92,8 +96,13 @@ type scope struct {
 // Reconcile goes once through the life of one session and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.Sessions.Done(req)
-	session := &v1alpha1.MirrorSession{}
-	if err := r.Reader.Get(ctx, req.NamespacedName, session); err != nil {
+	return lifecycle.Latest(func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
+}
+
+// look reconciles one session, from the cache or as the API server has it.
+func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (ctrl.Result, error) {
+	session, latest, err := lifecycle.Read[v1alpha1.MirrorSession](ctx, r.Services, req.NamespacedName, latest)
+	if err != nil {
 		if apierrors.IsNotFound(err) {
 			r.observed.forget(req.NamespacedName)
 		}
@@ -104,6 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
 	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
+	s.Latest = latest
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
 	s.rememberChanges()
@@ -183,18 +193,9 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 	want := s.want(numbers)
 	s.changes.want = &want
 	if have != nil && plan.MustReplace(want, *have) {
-		now, err := part.Confirm(ctx, *have)
-		if err != nil {
+		var err error
+		if have, err = s.replace(ctx, part, want, *have); err != nil {
 			return err
-		}
-		if have = now; now != nil && plan.MustReplace(want, *now) {
-			s.Event(corev1.EventTypeWarning, "Updating", "Replace",
-				"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", now.ID)
-			if err := part.Delete(ctx); err != nil {
-				return err
-			}
-			s.replaced(now.ID)
-			have, s.have = nil, nil
 		}
 	}
 	if have == nil {
@@ -209,6 +210,26 @@ func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], 
 	}
 	s.changed(asCloud(want, have.ID))
 	return nil
+}
+
+// replace deletes a session whose source and target exchange their roles, so that it can be made anew,
+// and returns nil; it returns what the cloud has where that need not be.
+func (s *scope) replace(ctx context.Context, part *lifecycle.Part[cloud.Session], want plan.WantedSession, have cloud.Session) (*cloud.Session, error) {
+	now, err := part.Confirm(ctx, have)
+	if err != nil || now == nil || !plan.MustReplace(want, *now) {
+		return now, err
+	}
+	if err := s.EnsureLatest(ctx); err != nil {
+		return nil, err
+	}
+	s.Event(corev1.EventTypeWarning, "Updating", "Replace",
+		"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", now.ID)
+	if err := part.Delete(ctx); err != nil {
+		return nil, err
+	}
+	s.replaced(now.ID)
+	s.have = nil
+	return nil, nil
 }
 
 // storedSession is the session with the status that the API server has.

@@ -125,8 +125,16 @@ func TestTheMessageOfReadySaysWhatTheCloudCopiesFromWhereToWhere(t *testing.T) {
 // nothing is an account without a session.
 type nothing struct{}
 
-func (nothing) All() []cloud.Session                { return nil }
-func (nothing) Touching(string) []cloud.Session     { return nil }
+// nobody are no other MirrorSessions.
+type nobody struct{}
+
+func (nobody) hasPriority(int) bool               { return false }
+func (nobody) hasVNI(vniAt) bool                  { return false }
+func (nobody) named() []*v1alpha1.MirrorSession   { return nil }
+func (nobody) waiting() []*v1alpha1.MirrorSession { return nil }
+
+func (nothing) Marked(string) []cloud.Session       { return nil }
+func (nothing) From(string) []cloud.Session         { return nil }
 func (nothing) WithPriority(int) []cloud.Session    { return nil }
 func (nothing) WithVNI(string, int) []cloud.Session { return nil }
 
@@ -136,7 +144,7 @@ func TestNumbersThatWereChosenAreReservedUntilTheCloudCanShowThem(t *testing.T) 
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	choose := func(uid, account string) plan.Numbers {
 		s := session(func(s *v1alpha1.MirrorSession) { s.UID = types.UID(uid) })
-		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", InCloud: nothing{}, Account: cloud.Account{ProjectID: account}}, now)
+		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", InCloud: nothing{}, Account: cloud.Account{ProjectID: account}}, nobody{}, now, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -155,12 +155,17 @@ func (e edges) next(now time.Time) time.Duration {
 }
 
 // comesBack is after how long a reconcile is to follow for an edge that is due in so long. What became
-// due while this one went on is not forgotten; one that did not get to the cloud comes later.
+// due while this one went on is not forgotten; one that did not get to the cloud comes later, and one
+// that waits for its account's next round comes with that.
 func (s *scope) comesBack(in time.Duration) time.Duration {
-	if in == 0 && s.began.IsZero() {
+	switch {
+	case in == 0 && s.began.IsZero():
 		return holdOff
+	case in == 0:
+		return max(s.edgeIn, atOnce)
+	default:
+		return max(in, atOnce)
 	}
-	return max(in, atOnce)
 }
 
 // pathAgainIn is after how long the way can be read that could not be now, 0 where it was.

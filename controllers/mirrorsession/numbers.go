@@ -4,76 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
-
-// reservations are the numbers that were chosen a short time ago, by account: what the lists
-// of the cloud may not show yet. The zero value is ready.
-type reservations struct {
-	mu        sync.Mutex
-	byAccount map[cloud.Account]map[types.UID]reservation
-	swept     time.Time
-}
-
-type reservation struct {
-	plan.Reservation
-	until time.Time
-}
-
-// choose lets one session choose at a time; nobody is asked anything meanwhile.
-func (r *reservations) choose(in plan.NumbersInput, now time.Time) (plan.Numbers, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.byAccount == nil {
-		r.byAccount = make(map[cloud.Account]map[types.UID]reservation)
-	}
-	valid := r.byAccount[in.Account]
-	if valid == nil {
-		valid = make(map[types.UID]reservation)
-	}
-	for uid, reserved := range valid {
-		if now.After(reserved.until) {
-			delete(valid, uid)
-			continue
-		}
-		in.Reserved = append(in.Reserved, reserved.Reservation)
-	}
-	r.sweep(now)
-	n, reserve, err := plan.ChooseNumbers(in)
-	for _, reserved := range reserve {
-		valid[reserved.UID] = reservation{reserved, now.Add(reservedFor)}
-		r.byAccount[in.Account] = valid
-	}
-	return n, err
-}
-
-// sweep drops the accounts of which nothing is reserved any more, once a minute at most.
-func (r *reservations) sweep(now time.Time) {
-	if now.Before(r.swept.Add(reservedFor)) {
-		return
-	}
-	r.swept = now
-	for account, all := range r.byAccount {
-		if !slices.ContainsFunc(slices.Collect(maps.Values(all)), func(v reservation) bool { return !now.After(v.until) }) {
-			delete(r.byAccount, account)
-		}
-	}
-}
-
-// reservedFor is longer than a list may be old, see numbersAge, with the time of a create.
-const reservedFor = time.Minute
 
 // numbersAge is how much older than what a session asks for a list of the cloud's sessions may be
 // when numbers are chosen from it: sessions of others count too, and for a VNI the cloud itself
@@ -144,14 +84,11 @@ func (s *scope) choose(ctx context.Context, in plan.NumbersInput, fresh time.Tim
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
 		return plan.Numbers{}, fmt.Errorf("list the sessions to choose a priority and a VNI: %w", err)
 	}
-	var others v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here.
-	if err := s.Client.List(ctx, &others, client.UnsafeDisableDeepCopy); err != nil {
-		return plan.Numbers{}, fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
-	}
-	in.Others = others.Items
-	chosen, err := s.reconciler.reserved.choose(in, s.Clock())
+	others := &cachedClaims{ctx: ctx, client: s.Client, uid: s.session.UID}
+	chosen, err := s.reconciler.reserved.choose(in, others, s.Came(), s.Clock())
 	switch {
+	case others.failed != nil:
+		return plan.Numbers{}, others.failed
 	case errors.Is(err, plan.ErrNoPriority):
 		return chosen, lifecycle.Stall(v1alpha1.ReasonQuotaExceeded, "%s: delete sessions that are not needed", err)
 	case errors.Is(err, plan.ErrNoVNI):
@@ -173,15 +110,12 @@ func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
 	if !ok || mark.Cluster != s.Cluster {
 		return nil
 	}
-	for _, reader := range []client.Reader{s.Client, s.Reader} { // the cache may be behind
-		var all v1alpha1.MirrorSessionList
-		// The cache's own objects are only read here.
-		if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-			return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
-		}
-		if slices.ContainsFunc(all.Items, func(o v1alpha1.MirrorSession) bool { return string(o.UID) == mark.UID }) {
-			return nil
-		}
+	exists, err := s.exists(ctx, types.UID(mark.UID))
+	if err != nil {
+		return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
+	}
+	if exists {
+		return nil
 	}
 	s.leftover[other.ID] = true
 	return nil

@@ -34,8 +34,11 @@ func (s *scope) expectCopies(ctx context.Context) {
 	known.Movement = memo.movement.Next(known)
 	memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
 	if memo.edges.due(s.began) {
-		memo.edges = memo.edges.asked(s.began, s.Resync)
-		s.NotBefore = s.began.Add(-edgeAge)
+		s.edgeIn = s.reconciler.observed.round(s.Cloud.Account(), s.Inventory.Calls(s.Cloud), s.began)
+		if s.edgeIn == 0 {
+			memo.edges = memo.edges.asked(s.began, s.Resync)
+			s.NotBefore = s.began.Add(-edgeAge)
+		}
 	}
 	s.reconciler.observed.keep(s.session, memo)
 }
@@ -151,12 +154,9 @@ func (s *scope) wakeFilter(all *inventory.Listed[cloud.Filter]) {
 	}
 }
 
-// filterIn is the filter of a list that has the ID, nil for none.
+// filterIn is the filter of a list that has the ID, nil for none. All share it: nobody changes it.
 func filterIn(all *inventory.Listed[cloud.Filter], id string) *cloud.Filter {
-	if found, ok := all.ByID(id); ok {
-		return &found
-	}
-	return nil
+	return all.Shared(id)
 }
 
 // mirrored is the session as the cloud has it, or as it would be made, without an ID then.

@@ -178,16 +178,25 @@ func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
 
 // listed is the list of all interfaces, as far as it is needed for some.
 func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[*cloud.Interfaces] {
-	unseen := slices.ContainsFunc(ids, func(id string) bool { _, seen := r.seen[id]; return !seen && id != "" })
-	if !unseen && !r.edge() {
+	unseen := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, seen := r.seen[id]; return seen || id == "" })
+	if len(unseen) == 0 && !r.edge() {
 		return diagnosis.Answer[*cloud.Interfaces]{}
 	}
+	age := time.Duration(changedAge)
+	if !slices.ContainsFunc(unseen, func(id string) bool { return !saidGone(r.before, id) }) {
+		age = max(age, roundGap(r.Inventory.Calls(r.Cloud))) // thousands of them must not cost a list each time
+	}
 	return ask(ctx, r, r.before.Interfaces, func(ctx context.Context, c cloud.Client, since time.Time) (*cloud.Interfaces, error) {
-		if latest := r.began.Add(-changedAge); unseen && since.Before(latest) {
-			since = latest // what could not be resolved may be gone since a while ago
+		if len(unseen) > 0 {
+			since = later(since, r.began.Add(-age)) // what could not be resolved may be gone since a while ago
 		}
 		return r.Inventory.Interfaces(ctx, c, since)
 	})
+}
+
+// saidGone reports whether an interface was found gone the last time.
+func saidGone(before *diagnosis.Path, id string) bool {
+	return slices.Contains(before.Gone, id) || slices.ContainsFunc(before.Former, func(i cloud.Interface) bool { return i.ID == id })
 }
 
 // edge reports whether answers of now are asked for, whatever was read of single interfaces.
@@ -315,13 +324,21 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 	return all, nil
 }
 
-// others are the other sessions of the cloud that have an interface in common with this one.
+// others are the other sessions of the cloud that have an interface in common with this one. Of those that
+// only copy to the same target, which can be thousands, those count that can't be told apart from this
+// one; and all while the cloud does not have this one, as they may keep it out.
 func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
-	found := map[string]cloud.Session{}
-	for _, id := range append(slices.Clone(p.Session.Sources), p.Session.TargetID) {
-		for _, other := range sessions.Touching(id) {
-			found[other.ID] = other
-		}
+	target := sessions.WithVNI(p.Session.TargetID, p.Session.VNI)
+	if p.Session.ID == "" {
+		target = sessions.To(p.Session.TargetID)
+	}
+	sharing := slices.Concat(target, sessions.From(p.Session.TargetID))
+	for _, id := range p.Session.Sources {
+		sharing = slices.Concat(sharing, sessions.From(id), sessions.To(id))
+	}
+	found := make(map[string]cloud.Session, len(sharing))
+	for _, other := range sharing {
+		found[other.ID] = other
 	}
 	delete(found, p.Session.ID)
 	for _, id := range slices.Sorted(maps.Keys(found)) {

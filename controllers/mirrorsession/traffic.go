@@ -245,6 +245,8 @@ type observations struct {
 	ofNode  map[string]int
 	// pauses are those of clients that got no answer when the way of copies was read.
 	pauses map[cloud.Client]pause
+	// rounds are when an account was read last for the sake of an edge.
+	rounds map[cloud.Account]time.Time
 }
 
 // observation is of the session with the UID alone.

@@ -17,9 +17,10 @@ import (
 // Sessions are all sessions of an account in the cloud. What each look asks of them costs no walk over
 // all. Each answer is in an order that does not change.
 type Sessions interface {
-	All() []cloud.Session
-	// Touching are those that copy from an interface, or to it.
-	Touching(interfaceID string) []cloud.Session
+	// Marked are those that bear the mark of the Kubernetes object with that UID, of whatever cluster.
+	Marked(uid string) []cloud.Session
+	// From are those that copy from an interface.
+	From(sourceID string) []cloud.Session
 	WithPriority(priority int) []cloud.Session
 	WithVNI(targetID string, vni int) []cloud.Session
 }
@@ -40,11 +41,23 @@ type NumbersInput struct {
 
 	// InCloud are all sessions of the account, foreign ones included.
 	InCloud Sessions
-	// Others are the MirrorSessions of this cluster; Session itself may be among them.
-	Others []v1alpha1.MirrorSession
-	// Reserved are numbers that were chosen a short time ago, see ChooseNumbers; the cloud
-	// may not show them yet.
-	Reserved []Reservation
+	// Claims are those of the other MirrorSessions. ChooseNumbers alone needs them.
+	Claims Claims
+}
+
+// Claims are what the MirrorSessions of this cluster have of numbers or ask for, though the cloud may
+// not show it yet: by their specs, by their statuses, and by reservations.
+type Claims interface {
+	// HasPriority and HasVNI report whether one other than the Session that chooses has a number; a VNI
+	// is one at a target.
+	HasPriority(priority int) bool
+	HasVNI(targetID string, vni int) bool
+	// Reserved is what was reserved for one a short time ago, see ChooseNumbers.
+	Reserved(uid types.UID) (Reservation, bool)
+	// Named are those whose specs name a priority, and Waiting at least those that have nothing in the
+	// cloud by their statuses. The Session that chooses may be among them. Nobody changes them.
+	Named() []*v1alpha1.MirrorSession
+	Waiting() []*v1alpha1.MirrorSession
 }
 
 // Reservation keeps allocated numbers for a MirrorSession until the cloud has them.
@@ -162,7 +175,7 @@ func prefer(number *int, better *int32) {
 // cloud may be old, and gives it to those who ask next.
 func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error) {
 	n, _ = in.KeptNumbers()
-	claims := in.claims()
+	claims := newClaims(&in)
 	if holder, taken := priorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
 		if in.Session.Spec.Priority != nil {
 			n.Holder, n.HolderWants = &holder, claims.wantedBy(holder)
@@ -174,7 +187,7 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 		n.Priority = none
 	}
 	needsPriority := n.Priority == none
-	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vnis[n.VNI])
+	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vniTaken(n.VNI))
 	if needsPriority || needsVNI {
 		reserve = in.reserveOlder(claims)
 	}
@@ -195,14 +208,14 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 }
 
 // reserveOlder takes numbers for the sessions that go first.
-func (in *NumbersInput) reserveOlder(c claims) (reserve []Reservation) {
-	for _, o := range c.older {
+func (in *NumbersInput) reserveOlder(c *claims) (reserve []Reservation) {
+	for _, o := range c.older() {
 		r := Reservation{UID: o.UID, Priority: none, VNI: none, TargetID: in.TargetID}
 		if o.Spec.Priority == nil {
 			r.Priority, _ = in.freePriority(c)
 		}
 		if o.Spec.VNI == nil && equality.Semantic.DeepEqual(o.Spec.Target, in.Session.Spec.Target) {
-			r.VNI = freeFrom(1, v1alpha1.MaxVNI, c.vnis)
+			r.VNI = c.freeVNI()
 		}
 		reserve = append(reserve, r)
 		c.priorities[r.Priority], c.vnis[r.VNI] = true, true
@@ -212,8 +225,8 @@ func (in *NumbersInput) reserveOlder(c claims) (reserve []Reservation) {
 
 // allocatePriority returns the priority that was reserved for the session, unless somebody
 // has it by now; else see freePriority.
-func (in *NumbersInput) allocatePriority(c claims) (priority int, preceded []cloud.Session) {
-	if r := c.reserved; r != nil && r.Priority != none && !c.priorities[r.Priority] && !in.precedesForeign(r.Priority) {
+func (in *NumbersInput) allocatePriority(c *claims) (priority int, preceded []cloud.Session) {
+	if r, ok := in.Claims.Reserved(in.Session.UID); ok && r.Priority != none && !c.priorityTaken(r.Priority) && !in.precedesForeign(r.Priority) {
 		return r.Priority, nil
 	}
 	return in.freePriority(c)
@@ -234,8 +247,8 @@ func (in *NumbersInput) precedesForeign(priority int) bool {
 func (in *NumbersInput) sharing() (sharing []cloud.Session) {
 	seen := map[string]bool{in.ownID(): true}
 	for _, source := range in.Sources {
-		for _, s := range in.InCloud.Touching(source) {
-			if !seen[s.ID] && slices.Contains(s.Sources, source) { // else it is the target
+		for _, s := range in.InCloud.From(source) {
+			if !seen[s.ID] {
 				seen[s.ID], sharing = true, append(sharing, s)
 			}
 		}
@@ -244,11 +257,11 @@ func (in *NumbersInput) sharing() (sharing []cloud.Session) {
 }
 
 // allocateVNI is allocatePriority for the VNI.
-func (in *NumbersInput) allocateVNI(c claims) int {
-	if r := c.reserved; r != nil && r.TargetID == in.TargetID && r.VNI != none && !c.vnis[r.VNI] {
+func (in *NumbersInput) allocateVNI(c *claims) int {
+	if r, ok := in.Claims.Reserved(in.Session.UID); ok && r.TargetID == in.TargetID && r.VNI != none && !c.vniTaken(r.VNI) {
 		return r.VNI
 	}
-	return freeFrom(1, v1alpha1.MaxVNI, c.vnis)
+	return c.freeVNI()
 }
 
 // ownID is the ID of what the cloud has of the session, empty for nothing.
@@ -262,15 +275,15 @@ func (in *NumbersInput) ownID() string {
 // freePriority returns the smallest free priority after those of the sessions with a source
 // in common; where there is none, the largest free one, and the sessions that it goes
 // before.
-func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.Session) {
+func (in *NumbersInput) freePriority(c *claims) (priority int, preceded []cloud.Session) {
 	first, sharing := firstAllocated, in.sharing()
 	for _, s := range sharing {
 		first = max(first, s.Priority+1)
 	}
-	if priority = freeFrom(first, v1alpha1.MaxSessionPriority, c.priorities); priority != none {
+	if priority = c.freePriorityFrom(first); priority != none {
 		return priority, nil
 	}
-	priority = largestFree(c.priorities)
+	priority = c.largestFreePriority()
 	for _, s := range sharing {
 		if s.Priority > priority {
 			preceded = append(preceded, s)
@@ -279,38 +292,16 @@ func (in *NumbersInput) freePriority(c claims) (priority int, preceded []cloud.S
 	return priority, preceded
 }
 
-// freeFrom returns the smallest free number from first to last, none where there is none.
-func freeFrom(first, last int, taken map[int]bool) int {
-	for number := first; number <= last; number++ {
-		if !taken[number] {
-			return number
-		}
-	}
-	return none
-}
-
-// largestFree returns the largest priority that is free, none when all are taken.
-func largestFree(taken map[int]bool) int {
-	for number := v1alpha1.MaxSessionPriority; number >= 1; number-- {
-		if !taken[number] {
-			return number
-		}
-	}
-	return none
-}
-
 // claims are the numbers that are taken: by what the cloud has, by what the other
-// MirrorSessions of the cluster have or ask for, though the cloud may not show it yet, and
-// by reservations.
+// MirrorSessions of the cluster have or ask for, though the cloud may not show it yet, by
+// reservations, and by what was reserved while this session chooses.
 type claims struct {
-	priorities map[int]bool
-	// vnis are those for the same target.
-	vnis map[int]bool
-	// reserved is what was reserved for the session itself, nil for nothing.
-	reserved *Reservation
-	// older are the MirrorSessions that are about to choose too, the oldest first, and have
-	// no reservation.
-	older []*v1alpha1.MirrorSession
+	in *NumbersInput
+	// priorities, and VNIs for the same target, are those that were reserved while it chooses. From
+	// afterPriority on, and afterVNI, the search for a free one goes on where it began at begunAt: what
+	// was taken stays taken.
+	priorities, vnis                 map[int]bool
+	begunAt, afterPriority, afterVNI int
 	// named are, by the ID of what they have in the cloud, those whose specs name a
 	// priority.
 	named map[string]priorityClaim
@@ -322,85 +313,90 @@ type priorityClaim struct {
 	waits bool
 }
 
-func (in *NumbersInput) claims() claims {
-	c := claims{priorities: map[int]bool{}, vnis: map[int]bool{}, named: map[string]priorityClaim{}}
-	known := c.inCloud(in)
-	c.reservations(in, known)
-	for i := range in.Others {
-		o := &in.Others[i]
-		if o.UID == in.Session.UID {
-			continue
-		}
-		c.spec(o, in.TargetID)
-		if part := o.Part(1); part != nil && o.Spec.Priority != nil && o.ToBeMade() && SameAccount(o.Status.Account, in.Account) {
+func newClaims(in *NumbersInput) *claims {
+	c := &claims{in: in, priorities: map[int]bool{}, vnis: map[int]bool{}, named: map[string]priorityClaim{}, afterVNI: 1}
+	for _, o := range in.Claims.Named() {
+		if part := o.Part(1); o.UID != in.Session.UID && part != nil && o.ToBeMade() && SameAccount(o.Status.Account, in.Account) {
 			c.named[part.ID] = priorityClaim{int(*o.Spec.Priority), o.WaitsFor(v1alpha1.ReasonPriorityTaken)}
 		}
-		if !known[o.UID] && precedes(o, in.Session) {
-			c.older = append(c.older, o)
-		}
 	}
-	slices.SortFunc(c.older, func(a, b *v1alpha1.MirrorSession) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
-	})
 	return c
 }
 
-// inCloud takes what the cloud shows, and returns which of this cluster's it has.
-func (c *claims) inCloud(in *NumbersInput) (known map[types.UID]bool) {
-	known = make(map[types.UID]bool)
-	for _, have := range in.InCloud.All() {
-		if mark, ok := MarkOf(have.Description); ok && mark.Cluster == in.Cluster {
-			known[types.UID(mark.UID)] = true
-		}
-		if have.ID == in.ownID() {
-			continue
-		}
-		c.priorities[have.Priority] = true
-		if have.TargetID == in.TargetID {
-			c.vnis[have.VNI] = true
+// older are the MirrorSessions that are about to choose too, the oldest first, and have
+// no reservation.
+func (c *claims) older() (older []*v1alpha1.MirrorSession) {
+	for _, o := range c.in.Claims.Waiting() {
+		if _, reserved := c.in.Claims.Reserved(o.UID); !reserved && o.UID != c.in.Session.UID && precedes(o, c.in.Session) && !c.inCloud(o) {
+			older = append(older, o)
 		}
 	}
-	return known
+	slices.SortFunc(older, func(a, b *v1alpha1.MirrorSession) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
+	})
+	return older
 }
 
-// reservations takes what is reserved for others, who are known then.
-func (c *claims) reservations(in *NumbersInput, known map[types.UID]bool) {
-	for i, r := range in.Reserved {
-		if r.UID == in.Session.UID {
-			c.reserved = &in.Reserved[i]
-			continue
-		}
-		known[r.UID] = true
-		c.priorities[r.Priority] = true
-		if r.TargetID == in.TargetID {
-			c.vnis[r.VNI] = true
-		}
-	}
+// inCloud reports whether the cloud shows something of a MirrorSession.
+func (c *claims) inCloud(o *v1alpha1.MirrorSession) bool {
+	return slices.ContainsFunc(c.in.InCloud.Marked(string(o.UID)), func(s cloud.Session) bool {
+		mark, ok := MarkOf(s.Description)
+		return ok && mark.Cluster == c.in.Cluster
+	})
 }
 
-// spec takes the numbers that another MirrorSession has or asks for.
-func (c *claims) spec(o *v1alpha1.MirrorSession, targetID string) {
-	if o.Spec.Priority != nil {
-		c.priorities[int(*o.Spec.Priority)] = true
+func (c *claims) priorityTaken(priority int) bool {
+	return c.priorities[priority] || c.others(c.in.InCloud.WithPriority(priority)) || c.in.Claims.HasPriority(priority)
+}
+
+// vniTaken is about the same target.
+func (c *claims) vniTaken(vni int) bool {
+	return c.vnis[vni] || c.others(c.in.InCloud.WithVNI(c.in.TargetID, vni)) || c.in.Claims.HasVNI(c.in.TargetID, vni)
+}
+
+// others reports whether some of the sessions are not the own one.
+func (c *claims) others(found []cloud.Session) bool {
+	return slices.ContainsFunc(found, func(s cloud.Session) bool { return s.ID != c.in.ownID() })
+}
+
+// freePriorityFrom returns the smallest free priority from first on, none where there is none.
+func (c *claims) freePriorityFrom(first int) int {
+	if c.begunAt != first {
+		c.begunAt, c.afterPriority = first, first
 	}
-	for _, part := range o.Status.Sessions {
-		c.priorities[int(part.Priority)] = true // 0, which one has that lost its own, is nobody's
-	}
-	if t := o.Status.Target; t == nil || t.InterfaceID != targetID {
-		return
-	}
-	for _, vni := range []*int32{o.Spec.VNI, o.Status.VNI} {
-		if vni != nil {
-			c.vnis[int(*vni)] = true
+	for ; c.afterPriority <= v1alpha1.MaxSessionPriority; c.afterPriority++ {
+		if !c.priorityTaken(c.afterPriority) {
+			return c.afterPriority
 		}
 	}
+	return none
+}
+
+// largestFreePriority returns the largest priority that is free, none when all are taken.
+func (c *claims) largestFreePriority() int {
+	for number := v1alpha1.MaxSessionPriority; number >= 1; number-- {
+		if !c.priorityTaken(number) {
+			return number
+		}
+	}
+	return none
+}
+
+// freeVNI returns the smallest free VNI, none where there is none.
+func (c *claims) freeVNI() int {
+	for ; c.afterVNI <= v1alpha1.MaxVNI; c.afterVNI++ {
+		if !c.vniTaken(c.afterVNI) {
+			return c.afterVNI
+		}
+	}
+	return none
 }
 
 // precedes reports whether o is older than s and about to choose numbers of the same
 // account: nothing else keeps it from being made.
 func precedes(o, s *v1alpha1.MirrorSession) bool {
-	if o.InCloud() || !o.ToBeMade() || o.Namespace != s.Namespace ||
-		!equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) || !older(o, s) {
+	if o.InCloud() || !o.ToBeMade() || o.Namespace != s.Namespace || !older(o, s) ||
+		!equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) {
 		return false
 	}
 	ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)

@@ -196,7 +196,7 @@ func TestNumbers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, _, err := plan.ChooseNumbers(plan.NumbersInput{
 				Session: &c.session, Own: c.own, Account: cloud.Account{Region: "r"}, TargetID: c.session.Spec.Target.InterfaceID,
-				Sources: []string{"s"}, Cluster: cluster, InCloud: list(c.inCloud), Others: append(c.others, c.session),
+				Sources: []string{"s"}, Cluster: cluster, InCloud: list(c.inCloud), Claims: claims{append(c.others, c.session), nil, c.session.UID},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -211,10 +211,12 @@ func TestNumbers(t *testing.T) {
 // list are sessions that are found by looking at each.
 type list []cloud.Session
 
-func (l list) All() []cloud.Session { return l }
+func (l list) Marked(uid string) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { mark, ok := plan.MarkOf(s.Description); return ok && mark.UID == uid })
+}
 
-func (l list) Touching(id string) []cloud.Session {
-	return l.that(func(s cloud.Session) bool { return s.TargetID == id || slices.Contains(s.Sources, id) })
+func (l list) From(id string) []cloud.Session {
+	return l.that(func(s cloud.Session) bool { return slices.Contains(s.Sources, id) })
 }
 
 func (l list) WithPriority(priority int) []cloud.Session {
@@ -234,17 +236,70 @@ func (l list) that(fit func(cloud.Session) bool) (found []cloud.Session) {
 	return found
 }
 
+// claims are those of MirrorSessions but one, found by looking at each.
+type claims struct {
+	all      []v1alpha1.MirrorSession
+	reserved []plan.Reservation
+	own      types.UID
+}
+
+func (c claims) HasPriority(priority int) bool {
+	return slices.ContainsFunc(c.all, func(o v1alpha1.MirrorSession) bool {
+		has := slices.ContainsFunc(o.Status.Sessions, func(p v1alpha1.CloudSession) bool { return int(p.Priority) == priority })
+		return o.UID != c.own && (has || o.Spec.Priority != nil && int(*o.Spec.Priority) == priority)
+	}) || slices.ContainsFunc(c.reserved, func(r plan.Reservation) bool { return r.UID != c.own && r.Priority == priority })
+}
+
+func (c claims) HasVNI(target string, vni int) bool {
+	is := func(number *int32) bool { return number != nil && int(*number) == vni }
+	return slices.ContainsFunc(c.all, func(o v1alpha1.MirrorSession) bool {
+		return o.UID != c.own && o.Status.Target != nil && o.Status.Target.InterfaceID == target && (is(o.Spec.VNI) || is(o.Status.VNI))
+	}) || slices.ContainsFunc(c.reserved, func(r plan.Reservation) bool { return r.UID != c.own && r.TargetID == target && r.VNI == vni })
+}
+
+func (c claims) Reserved(uid types.UID) (plan.Reservation, bool) {
+	if i := slices.IndexFunc(c.reserved, func(r plan.Reservation) bool { return r.UID == uid }); i >= 0 {
+		return c.reserved[i], true
+	}
+	return plan.Reservation{}, false
+}
+
+func (c claims) Named() []*v1alpha1.MirrorSession {
+	return slices.DeleteFunc(c.Waiting(), func(o *v1alpha1.MirrorSession) bool { return o.Spec.Priority == nil })
+}
+
+func (c claims) Waiting() (all []*v1alpha1.MirrorSession) {
+	for i := range c.all {
+		all = append(all, &c.all[i])
+	}
+	return all
+}
+
+// full are sessions that are in the order of their priorities, without a gap.
+type full list
+
+func (f full) Marked(string) []cloud.Session       { return nil }
+func (f full) From(string) []cloud.Session         { return nil }
+func (f full) WithVNI(string, int) []cloud.Session { return nil }
+
+func (f full) WithPriority(priority int) []cloud.Session {
+	if at := priority - f[0].Priority; at >= 0 && at < len(f) {
+		return f[at : at+1]
+	}
+	return nil
+}
+
 func TestWhereNoNumberIsFreeThatIsSaid(t *testing.T) {
 	var all []cloud.Session
 	for p := 1; p <= v1alpha1.MaxSessionPriority; p++ {
 		all = append(all, inCloud(fmt.Sprint(p), "u", 1, p))
 	}
 	s := mirror("own", "t", 0, nil)
-	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: list(all)})
+	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: full(all), Claims: claims{}})
 	if diff := cmp.Diff(plan.ErrNoPriority, err, cmpopts.EquateErrors()); diff != "" {
 		t.Error(diff)
 	}
-	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: list(all[1:])})
+	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: full(all[1:]), Claims: claims{}})
 	if err != nil || got.Priority != 1 {
 		t.Errorf("the last free priority is %d, error %v", got.Priority, err)
 	}
@@ -264,7 +319,7 @@ func (a *accountOf) reconcile(i int) error {
 	s := &a.sessions[i]
 	in := plan.NumbersInput{
 		Session: s, Account: cloud.Account{Region: "r"}, TargetID: s.Spec.Target.InterfaceID, Cluster: cluster,
-		Sources: []string{"s"}, InCloud: list(a.cloud), Others: slices.Clone(a.sessions), Reserved: a.reserved,
+		Sources: []string{"s"}, InCloud: list(a.cloud), Claims: claims{slices.Clone(a.sessions), a.reserved, s.UID},
 	}
 	at := slices.IndexFunc(a.cloud, func(c cloud.Session) bool { return s.Part(1) != nil && c.ID == s.Part(1).ID })
 	if at >= 0 {

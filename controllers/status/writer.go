@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -56,16 +58,41 @@ func Write(ctx context.Context, c client.Client, reader client.Reader, before, a
 	}
 }
 
+// applied is a status as it is applied: a typed configuration, because the cache's reads wait only
+// for writes of their own representation (client.CacheOptions.EnableReadYourWritesConsistency).
+// The status is sent and the answer's is not read: its metadata tell the version, and that is all
+// that anybody wants to know.
+type applied struct {
+	metav1ac.TypeMetaApplyConfiguration    `json:",inline"`
+	*metav1ac.ObjectMetaApplyConfiguration `json:"metadata"`
+
+	Status map[string]any `json:"status"`
+}
+
+// IsApplyConfiguration marks it as one.
+func (applied) IsApplyConfiguration() {}
+
+// UnmarshalJSON takes the version from an answer.
+func (a *applied) UnmarshalJSON(answer []byte) error {
+	var o struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(answer, &o); err != nil {
+		return fmt.Errorf("read the version in the answer: %w", err)
+	}
+	a.ObjectMetaApplyConfiguration = (&metav1ac.ObjectMetaApplyConfiguration{}).WithResourceVersion(o.Metadata.ResourceVersion)
+	return nil
+}
+
 func apply(ctx context.Context, c client.Client, gvk schema.GroupVersionKind, o Object, status map[string]any) error {
-	u := &unstructured.Unstructured{Object: map[string]any{"status": status}}
-	u.SetGroupVersionKind(gvk)
-	u.SetNamespace(o.GetNamespace())
-	u.SetName(o.GetName())
-	u.SetResourceVersion(o.GetResourceVersion())
-	err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
-		client.FieldOwner(FieldManager), client.ForceOwnership)
+	a := &applied{ObjectMetaApplyConfiguration: &metav1ac.ObjectMetaApplyConfiguration{}, Status: status}
+	a.WithAPIVersion(gvk.GroupVersion().String()).WithKind(gvk.Kind)
+	a.WithNamespace(o.GetNamespace()).WithName(o.GetName()).WithResourceVersion(o.GetResourceVersion())
+	err := c.Status().Apply(ctx, a, client.FieldOwner(FieldManager), client.ForceOwnership)
 	if err == nil {
-		o.SetResourceVersion(u.GetResourceVersion())
+		o.SetResourceVersion(*a.ResourceVersion)
 	}
 	return err
 }

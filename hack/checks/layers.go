@@ -98,7 +98,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `nodecache`, `read`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{

@@ -28,11 +28,32 @@ func TestOneThatCannotRunDoesNotKeepTheOthersFromIt(t *testing.T) {
 	with(t, saying("first", errors.New("needs root")), saying("second", nil, result.Row{What: "calls", Value: 3, Unit: "calls", AtMost: 2, Count: true}))
 	var out strings.Builder
 	err := bench(t.Context(), "", common{quick: true}, &out)
-	want := "first: needs root\ncalls: 3 calls, the goal is at most 2 "
+	want := "first: needs root\ncalls: 3 calls, the goal is at most 2"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
 	if !strings.Contains(out.String(), "\ncalls  3      calls  at most 2  MISSED\n") {
+		t.Errorf("no table:\n%s", out.String())
+	}
+}
+
+func TestAnInterruptedRunShowsWhatItMeasured(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	interrupted := benchmark{"second", func(context.Context, common, io.Writer) ([]result.Row, error) {
+		cancel()
+		return nil, ctx.Err()
+	}}
+	never := benchmark{"third", func(context.Context, common, io.Writer) ([]result.Row, error) {
+		t.Error("a benchmark began after the interrupt")
+		return nil, nil
+	}}
+	with(t, saying("first", nil, result.Row{What: "calls", Value: 1, Unit: "calls", AtMost: 2, Count: true}), interrupted, never)
+	var out strings.Builder
+	err := bench(ctx, "", common{}, &out)
+	if want := "second: context canceled\ninterrupted"; err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	if !strings.Contains(out.String(), "\ncalls  1      calls  at most 2  ok\n") {
 		t.Errorf("no table:\n%s", out.String())
 	}
 }

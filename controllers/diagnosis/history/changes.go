@@ -111,6 +111,9 @@ func Baseline(before, now *diagnosis.Path) *diagnosis.Path {
 	if before == nil || now == nil {
 		return cmp.Or(now, before)
 	}
+	if !less(now, before) {
+		return now // which others keep too
+	}
 	base := *now
 	if base.Target == nil && now.Session.TargetID == before.Session.TargetID {
 		base.Target = before.Target
@@ -130,6 +133,16 @@ func Baseline(before, now *diagnosis.Path) *diagnosis.Path {
 	keep(&base.Flavors, before.Flavors)
 	keep(&base.Interfaces, before.Interfaces)
 	return &base
+}
+
+// less reports whether something was read before, and not now.
+func less(now, before *diagnosis.Path) bool {
+	if now.Target == nil && before.Target != nil || slices.ContainsFunc(before.Sources, func(i cloud.Interface) bool { return interfaceByID(now, i.ID) == nil }) {
+		return true
+	}
+	return !now.Groups.Read && before.Groups.Read || !now.AddressGroups.Read && before.AddressGroups.Read || !now.ACLs.Read && before.ACLs.Read ||
+		!now.Peerings.Read && before.Peerings.Read || !now.RouteTables.Read && before.RouteTables.Read || !now.Servers.Read && before.Servers.Read ||
+		!now.Flavors.Read && before.Flavors.Read || !now.Interfaces.Read && before.Interfaces.Read
 }
 
 func keep[T any](now *diagnosis.Answer[T], before diagnosis.Answer[T]) {

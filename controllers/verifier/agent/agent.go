@@ -17,6 +17,7 @@ import (
 
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
+	"vpcmirror.io/operator/controllers/verifier/memory"
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
@@ -44,6 +45,9 @@ type Options struct {
 	Open func(local Interface, port uint16) (*capture.Ring, error)
 	// Observe says what on this host could take the copies, see consumer.Observe.
 	Observe func(port uint16) *consumer.Observation
+	// Memory says how much memory the process uses and may use, see memory.Read; nil where nobody
+	// asks.
+	Memory func() memory.Usage
 	// Clock returns the time.
 	Clock func() time.Time
 	Log   logr.Logger
@@ -77,6 +81,8 @@ type Agent struct {
 	writes    writes
 	// reconciles is how often the sessions of this host were assigned.
 	reconciles uint64
+	// scarcity is how scarce memory is.
+	scarcity memory.Verdict
 	// observed is the last observation of the host, nil before the first.
 	observed *observation
 	// finalSnapshots are the counts at the end, nil before.
@@ -146,6 +152,9 @@ func (a *Agent) Ready(request *http.Request) error {
 
 // Start runs the agent until ctx ends. What was counted last is then written.
 func (a *Agent) Start(ctx context.Context) error {
+	var others sync.WaitGroup
+	others.Go(func() { a.watchMemory(ctx) }) // the sessions may be too many already while they are read
+	defer others.Wait()
 	synced, unwatch, err := a.watch(ctx)
 	defer unwatch()
 	if err != nil {
@@ -154,7 +163,6 @@ func (a *Agent) Start(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
 		return nil // the end came first
 	}
-	var others sync.WaitGroup
 	others.Go(func() { a.watchInterfaces(ctx) })
 	others.Go(func() { a.flushUntilDone(ctx) })
 	others.Go(func() { a.observeUntilDone(ctx) })

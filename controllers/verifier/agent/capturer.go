@@ -60,8 +60,10 @@ func OpenRing(local Interface, port uint16) (*capture.Ring, error) {
 }
 
 const (
-	// ringWait bounds one wait for a block.
+	// ringWait bounds the wait for the next block after one; when that has passed the ring is
+	// empty, and idleWait bounds the wait for what comes then.
 	ringWait = 500 * time.Millisecond
+	idleWait = time.Minute
 	// reopen is how long is waited before a ring that failed is opened again.
 	reopen = time.Second
 	// drainTimeout bounds the wait for the last frames.
@@ -111,8 +113,8 @@ func (c *capturer) capture() error {
 	}
 	c.opened(ring)
 	defer c.closed(ring)
-	for {
-		block, err := ring.Next(ringWait)
+	for wait := ringWait; ; {
+		block, err := ring.Next(wait)
 		if err == nil {
 			c.audit(ring, block == nil)
 		}
@@ -123,8 +125,10 @@ func (c *capturer) capture() error {
 			return err
 		}
 		if block == nil {
+			wait = idleWait
 			continue
 		}
+		wait = ringWait
 		c.tally.Count(block)
 		block.Release()
 		c.news()
@@ -200,8 +204,10 @@ type snapshot struct {
 	// that nothing does, is known.
 	problem string
 	ready   bool
-	since   time.Time // when the first ring was open, zero before
-	waiting bool      // frames have come that are not counted yet
+	// shortage is what the whole process is short of, empty for nothing.
+	shortage string
+	since    time.Time // when the first ring was open, zero before
+	waiting  bool      // frames have come that are not counted yet
 	// off is by how many frames the books are off: above 0 more were read than came, below
 	// some that came were never found.
 	off int64

@@ -39,12 +39,19 @@ var (
 		"By how many frames the books of an interface are off: read and never delivered (above 0), or delivered and never found (below). "+
 			"Other than 0 means that the counts are wrong.",
 		[]string{"interface"}, nil)
+	scarcityMetric = prometheus.NewDesc("vpcmirror_verifier_memory_scarcity",
+		"How scarce this process's memory is: 0 for enough, 1 for nearly short, 2 for short, so that it may be ended, or works for its memory alone.", nil, nil)
+	knownMetric = prometheus.NewDesc("vpcmirror_verifier_known_sessions",
+		"Mirror sessions of the whole cluster, of which this process keeps the least that tells whether they are its own.", nil, nil)
+	assignmentsMetric = prometheus.NewDesc("vpcmirror_verifier_assignments_total",
+		"How often the sessions of this host were assigned to its interfaces anew, because something had changed by which they are counted.", nil, nil)
 )
 
 // Describe lists the metrics.
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		packetsMetric, truncatedMetric, sourcePacketsMetric, sourceTruncatedMetric, bytesMetric, lastMetric, framesMetric, ringMetric, booksMetric, writesMetric,
+		scarcityMetric, knownMetric, assignmentsMetric,
 	} {
 		out <- d
 	}
@@ -68,6 +75,10 @@ func (a *Agent) Collect(out chan<- prometheus.Metric) {
 	counter(out, writesMetric, a.writes.stored, "stored")
 	counter(out, writesMetric, a.writes.gone, "gone")
 	counter(out, writesMetric, a.writes.failed, "failed")
+	counter(out, assignmentsMetric, a.reconciles)
+	for desc, value := range map[*prometheus.Desc]int{scarcityMetric: int(a.scarcity.Level), knownMetric: a.index.Sessions()} {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
+	}
 }
 
 func counter(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {

@@ -73,6 +73,9 @@ func (t *tracked) observe(node string, s *snapshot) report.Observation {
 		} else {
 			o.Consumer = t.toldConsumer()
 		}
+		if o.Message == "" {
+			o.Message = s.shortage
+		}
 	}
 	t.ledger.Record(o.At, counted)
 	o.Started = t.ledger.Started()

@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -56,6 +59,36 @@ func TestNumbersHaveTheirTurnBesideEdgesWithoutEnd(t *testing.T) {
 	if longest > most {
 		t.Errorf("the counts of a stream that never pauses stood still for %s, and the manager takes more than %s for silence", longest, most)
 	}
+}
+
+func TestWhileNothingChangesTheAgentSleepsAndNewsWakesItAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		a := New(Options{Node: node, Clock: func() time.Time { looks.Add(1); return time.Now() }, Log: logr.Discard()})
+		c := a.newCapturer(Interface{Index: 1, Name: "eth0"})
+		c.tried = true
+		a.capturers[c.local.key()] = c
+		quiet := &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(time.Now())}
+		s := c.snapshot()
+		quiet.pace.Written(time.Now(), quiet.entry(a.Node, &s), report.Interval(1))
+		a.tracked["quiet"] = quiet
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); a.flushUntilDone(ctx) }()
+		time.Sleep(time.Minute) // the bubble's own time
+		before := looks.Load()
+		time.Sleep(24 * time.Hour)
+		if got := looks.Load() - before; got != 0 {
+			t.Errorf("it asked for the time %d times in a day", got)
+		}
+		a.tellNews()
+		synctest.Wait()
+		if looks.Load() == before {
+			t.Error("what came was not looked at at once")
+		}
+		cancel()
+		<-done
+	})
 }
 
 // By the agent's own clock: what the API server takes for the writes comes on top.

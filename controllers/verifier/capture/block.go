@@ -121,9 +121,10 @@ func (b *Block) Step() (data []byte, length int, plain, ok bool) {
 		}
 		b.left--
 		mac := int(binary.NativeEndian.Uint16(slot[frameOffMac:]))
-		// A frame that the kernel can't describe (legacy UDP fragmentation offload) has a slot
-		// of which nothing was written but its length and its VLAN tag.
-		if mac == 0 || binary.NativeEndian.Uint32(slot[frameOffStatus:])&unix.TP_STATUS_USER == 0 {
+		// A frame that the kernel can't describe (legacy UDP fragmentation offload) has a slot all the
+		// same, with what the block held before. The kernel writes the status of every slot when it takes
+		// it, and again, with this bit, when the frame is in it (af_packet.c, prb_fill_vlan_info and tpacket_rcv).
+		if binary.NativeEndian.Uint32(slot[frameOffStatus:])&unix.TP_STATUS_USER == 0 {
 			b.refused++
 			continue
 		}
@@ -209,13 +210,11 @@ func (b *Block) slot() []byte {
 	return slot[:next]
 }
 
-// Release gives the block back to the kernel. Its frames are gone: what the kernel does not
-// write the next time is zero, and not a frame of this time.
+// Release gives the block back to the kernel. Its frames are gone.
 func (b *Block) Release() {
 	b.books.read.Add(b.read)
 	b.books.refused.Add(b.refused)
 	b.books.damaged.Add(b.damaged)
-	clear(b.memory[blockHeader:b.end])
 	atomic.StoreUint32(blockStatus(b.memory), unix.TP_STATUS_KERNEL)
 	*b = Block{}
 }

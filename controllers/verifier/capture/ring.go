@@ -30,7 +30,9 @@ type RingOptions struct {
 	// Blocks is the number of blocks, at least 2; default 8.
 	Blocks int
 	// BlockTimeout is how long the kernel waits for a block to fill before it hands
-	// it over with what it has; default 20 ms, at least 1 ms.
+	// it over with what it has, once or twice as long; default 100 ms, at least 1 ms. Each
+	// block wakes the process. A full one is handed over at once: a burst needs room in
+	// the ring, and no short timeout.
 	BlockTimeout time.Duration
 }
 
@@ -42,7 +44,7 @@ func (o *RingOptions) setDefaults() error {
 		o.Blocks = 8
 	}
 	if o.BlockTimeout == 0 {
-		o.BlockTimeout = 20 * time.Millisecond
+		o.BlockTimeout = 100 * time.Millisecond
 	}
 	if o.BlockSize < os.Getpagesize() || bits.OnesCount(uint(o.BlockSize)) != 1 || o.Blocks < 2 || o.BlockTimeout < time.Millisecond {
 		return fmt.Errorf("ring of %d blocks of %d bytes, handed over every %s: it must be 2 blocks or more, each a power of two and at least a page, and 1ms or more",

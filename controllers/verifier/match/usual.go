@@ -10,7 +10,7 @@ type usualRule struct {
 	// below the lowest port, and by taking them from to, for those not above the highest.
 	from, to uint64
 	index    int16
-	accept   bool
+	verdict  Verdict
 }
 
 // inRange is the bit above those of a port.
@@ -39,15 +39,15 @@ func (c *compiled) usual() usualRule {
 		addresses: c.source.low<<32 | c.destination.low, mask: c.source.lowMask<<32 | c.destination.lowMask,
 		from:  inRange - spread(c.sourcePorts.Low, c.destinationPorts.Low),
 		to:    inRange + spread(c.sourcePorts.High, c.destinationPorts.High),
-		index: c.index, accept: c.accept,
+		index: c.index, verdict: verdict(c.accept),
 	}
 }
 
 func spread(source, destination uint16) uint64 { return uint64(source)<<32 | uint64(destination) }
 
-// CheckUsual is [Rules.Check] for a packet whose direction, Ingress or Egress, is known: whether it is
-// Accepted, and else Unexpected, and the rule that decided, or NoRule.
-func (r *Rules) CheckUsual(d Direction, p *vxlan.Usual) (accepted bool, rule int) {
+// CheckUsual is [Rules.Check] for a packet whose direction, Ingress or Egress, is known: Accepted or
+// Unexpected, and the rule that decided, or NoRule.
+func (r *Rules) CheckUsual(d Direction, p *vxlan.Usual) (v Verdict, rule int) {
 	addresses, ports := p.InnerAddresses(), spread(p.SourcePort(), p.DestinationPort())
 	udp := 0
 	if p.Protocol() == UDP {
@@ -57,10 +57,10 @@ func (r *Rules) CheckUsual(d Direction, p *vxlan.Usual) (accepted bool, rule int
 	for i := range list {
 		c := &list[i]
 		if (addresses&c.mask^c.addresses)|((ports+c.from)&(c.to-ports)&inRange^inRange) == 0 {
-			return c.accept, int(c.index)
+			return c.verdict, int(c.index)
 		}
 	}
-	return false, NoRule
+	return Unexpected, NoRule
 }
 
 // UsualMAC is the MAC as a [vxlan.Usual] has those of a packet; 0 when it is not known.
@@ -71,10 +71,16 @@ func (s *Source) UsualMAC() (mac uint64) {
 	return mac
 }
 
-// UsualDirection is [Source.Direction] where the MACs tell it, else Unknown. mac is the source's UsualMAC.
-func UsualDirection(mac uint64, p *vxlan.Usual) Direction {
+// DirectionByMAC is [Source.Direction] by the source's UsualMAC alone: Unknown where that does not tell it.
+func DirectionByMAC(mac uint64, p *vxlan.Usual) Direction {
 	if mac == 0 {
 		return Unknown
 	}
 	return direction(p.DestinationMAC() == mac, p.SourceMAC() == mac)
+}
+
+// DirectionByAddress is [Source.Direction] of a source of which nothing is known but one IPv4 address.
+func DirectionByAddress(address uint32, p *vxlan.Usual) Direction {
+	both := p.InnerAddresses()
+	return direction(uint32(both) == address, uint32(both>>32) == address)
 }

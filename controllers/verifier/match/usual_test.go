@@ -1,6 +1,8 @@
 package match_test
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -35,20 +37,22 @@ func TestAUsualPacketIsDecidedAsEveryOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		source := match.Source{MAC: rapid.SampledFrom([][6]byte{ownMAC, {}}).Draw(t, "MAC of the source")}
 		u, inner := usualPacket(t)
-		want := rules.Check(&source, inner)
-		got := match.Result{Verdict: match.DirectionUnknown, Rule: match.NoRule, Direction: match.UsualDirection(source.UsualMAC(), u)}
-		if got.Direction != match.Unknown {
-			var accepted bool
-			accepted, got.Rule = rules.CheckUsual(got.Direction, u)
-			got.Verdict = match.Unexpected
-			if accepted {
-				got.Verdict = match.Accepted
-			}
-		}
-		if got != want {
-			t.Fatalf("%+v, but %+v as every other", got, want)
-		}
+		byMAC := match.Source{MAC: rapid.SampledFrom([][6]byte{ownMAC, {}}).Draw(t, "MAC of the source")}
+		expect(t, rules, &byMAC, inner, u, match.DirectionByMAC(byMAC.UsualMAC(), u))
+		own := address(false).Draw(t, "address of the source")
+		byAddress := match.Source{Addrs: []netip.Addr{own}}
+		expect(t, rules, &byAddress, inner, u, match.DirectionByAddress(binary.BigEndian.Uint32(own.AsSlice()), u))
 	})
+}
+
+func expect(t *rapid.T, rules *match.Rules, source *match.Source, inner *vxlan.Inner, u *vxlan.Usual, d match.Direction) {
+	t.Helper()
+	got := match.Result{Verdict: match.DirectionUnknown, Rule: match.NoRule, Direction: d}
+	if d != match.Unknown {
+		got.Verdict, got.Rule = rules.CheckUsual(d, u)
+	}
+	if want := rules.Check(source, inner); got != want {
+		t.Fatalf("%+v, but %+v as every other", got, want)
+	}
 }

@@ -36,19 +36,19 @@ const (
 // ofProtocol is the kind of an IP protocol.
 var ofProtocol = [256]uint8{match.TCP: isTCP, match.UDP: isUDP, match.ICMP: isICMP, match.ICMPv6: isICMPv6}
 
-// counter counts the frames of one file. Streams lie in a slice that an open table
-// leads to, whose hash has a secret, so that nobody can craft a file that is slow to count.
+// counter counts the frames of one file. Nobody can craft a file that is slow to count: tables of streams
+// have a secret.
 type counter struct {
 	port    uint16
 	filter  *filter // nil without --filter
 	streams []streamCount
-	slots   []int32 // index of a stream plus 1, at most half full
-	shift   int     // by which a hash becomes a place in slots
+	four    vxlan.Table4[int32] // indices of streams whose source has an IPv4 address
+	six     map[vxlan.Key]int32 // and of the others
 	classes [vxlan.Classes]uint64
 	ports   ports
 	beyond  uint64
 	frames  uint64
-	outer   vxlan.Outer // here, so that it is not cleared twice for each frame
+	walkAll bool // for tests: there is no fast path
 }
 
 // streamCount has what each packet needs: one cache line.
@@ -81,22 +81,35 @@ type streamRest struct {
 func (s *streamCount) add(protocol uint8, direction match.Direction) {
 	kind := uint64(protocol)*directions + uint64(direction)
 	if s.run&0xff != kind {
-		s.kinds[s.run&0xff] += s.run >> 8
+		s.endRun()
 		s.run = kind
 	}
 	s.run += 1 << 8
+}
+
+// endRun puts the run into kinds.
+func (s *streamCount) endRun() {
+	s.kinds[s.run&0xff] += s.run >> 8
+	s.run &= 0xff
 }
 
 // directions are those of package match.
 const directions = 3
 
 func newCounter(port uint16, filter *filter) *counter {
-	c := &counter{port: port, filter: filter}
-	c.index(10)
-	return c
+	return &counter{port: port, filter: filter, six: map[vxlan.Key]int32{}}
 }
 
-// all counts the frames of a file. Now and then it calls poll, and ends when that
+// file counts the frames of a file, by sections as far as it can. Now and then it calls poll, and ends when
+// that returns an error.
+func (c *counter) file(file *capture.File, by sectioning, poll func() error) error {
+	if err := c.inSections(file, by, poll); err != nil {
+		return err
+	}
+	return c.all(file, poll)
+}
+
+// all counts the frames of a file in order. Now and then it calls poll, and ends when that
 // returns an error.
 func (c *counter) all(file *capture.File, poll func() error) error {
 	var f capture.Frame
@@ -111,36 +124,35 @@ func (c *counter) all(file *capture.File, poll func() error) error {
 	return nil
 }
 
+// frame counts a frame. Most are of the commonest form, and of a stream that is known: they are counted
+// by what is read at fixed offsets, as the walk would count them.
 func (c *counter) frame(f *capture.Frame) {
 	c.frames++
-	outer := &c.outer
-	if class := vxlan.Walk(f.Data, f.Length, c.port, outer); class != vxlan.Stream {
+	if u := vxlan.AsUsual(f.Data, f.Length, c.port); u != nil && !c.walkAll {
+		if i, ok := c.four.Find(u.Key()); ok {
+			c.streams[i].usual(f, u, c.filter)
+			return
+		}
+	}
+	c.walk(f)
+}
+
+// walk counts any frame.
+func (c *counter) walk(f *capture.Frame) {
+	var outer vxlan.Outer
+	if class := vxlan.Walk(f.Data, f.Length, c.port, &outer); class != vxlan.Stream {
 		c.classes[class]++
 		if class == vxlan.NotVXLAN {
 			c.ports.count(f)
 		}
 		return
 	}
-	s := c.stream(f, outer)
+	s := c.stream(f, &outer)
 	if s == nil {
 		c.beyond++
 		return
 	}
-	s.bytes += uint64(outer.InnerLength)
-	if f.Time >= s.last {
-		if s.last == 0 {
-			s.first = f.Time
-		}
-		s.last = f.Time
-	} else if f.Time < s.first && f.Time != 0 {
-		s.first = f.Time
-	}
-	if f.Length > longestFrame {
-		s.super++
-	}
-	if c.filter == nil && s.glance(f.Data[:outer.InnerEnd], outer) {
-		return
-	}
+	s.came(f, outer.InnerLength)
 	if outer.Destination(f.Data) != s.destination {
 		s.elsewhere++
 	}
@@ -149,41 +161,34 @@ func (c *counter) frame(f *capture.Frame) {
 
 // stream finds or makes the stream of a packet; nil when there are too many.
 func (c *counter) stream(f *capture.Frame, outer *vxlan.Outer) *streamCount {
-	for at := outer.Key.Hash() >> c.shift; ; at++ {
-		slot := &c.slots[at&uint64(len(c.slots)-1)]
-		i := uint(*slot) - 1
-		if i >= uint(len(c.streams)) {
-			return c.begin(slot, f, outer)
-		}
-		if s := &c.streams[i]; s.key == outer.Key {
-			return s
-		}
+	if i, ok := c.find(outer.Key); ok {
+		return &c.streams[i]
 	}
-}
-
-// begin makes the stream of a packet, which is the first of it.
-func (c *counter) begin(slot *int32, f *capture.Frame, outer *vxlan.Outer) *streamCount {
 	if len(c.streams) == maxStreams {
 		return nil
 	}
-	c.streams = append(c.streams, newStream(f, outer, c.filter))
-	*slot = int32(len(c.streams))
-	if 2*len(c.streams) > len(c.slots) {
-		c.index(64 - c.shift + 1)
-	}
-	return &c.streams[len(c.streams)-1]
+	return c.add(newStream(f, outer, c.filter))
 }
 
-// index makes the table of streams anew, with room for half of 1<<bits.
-func (c *counter) index(bits int) {
-	c.slots, c.shift = make([]int32, 1<<bits), 64-bits
-	for i := range c.streams {
-		at := c.streams[i].key.Hash() >> c.shift
-		for c.slots[at] != 0 {
-			at = (at + 1) & uint64(len(c.slots)-1)
-		}
-		c.slots[at] = int32(i + 1)
+// find returns the index of a stream.
+func (c *counter) find(key vxlan.Key) (i int32, ok bool) {
+	if four, is := key.In4(); is {
+		return c.four.Find(four)
 	}
+	i, ok = c.six[key]
+	return i, ok
+}
+
+// add adds a stream that is not there.
+func (c *counter) add(s streamCount) *streamCount {
+	i := int32(len(c.streams))
+	if four, is := s.key.In4(); is {
+		c.four.Add(four, i)
+	} else {
+		c.six[s.key] = i
+	}
+	c.streams = append(c.streams, s)
+	return &c.streams[i]
 }
 
 // newStream is a stream whose first packet is f; it is not counted yet.
@@ -205,38 +210,41 @@ func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount
 	return s
 }
 
-// glance counts what is in a frame where both headers of IP are the usual: IPv4 without
-// options, VLAN tag or fragments. It says what look says, in a third of the time; otherwise
-// it returns false and has counted nothing.
-func (s *streamCount) glance(frame []byte, outer *vxlan.Outer) bool {
-	const usual, ports, atInner = 14 + 20, 4, 14 + 20 + 16
-	if len(frame) < atInner+usual+ports || outer.InnerOffset != atInner || s.source4 == 0 {
-		return false
+// came counts what every packet has.
+func (s *streamCount) came(f *capture.Frame, length int) {
+	s.bytes += uint64(length)
+	s.at(f.Time)
+	if f.Length > longestFrame {
+		s.super++
 	}
-	all := (*[atInner + usual + ports]byte)(frame) // checked once
-	b := (*[usual + ports]byte)(all[atInner:])
-	if binary.BigEndian.Uint32(b[12:16])&^0xff != 0x0800_4500 || binary.BigEndian.Uint16(b[20:22])&0x3fff != 0 {
-		return false
+}
+
+// at notes the time of a packet. None is before 1970: 0 is that of a packet without one.
+func (s *streamCount) at(time int64) {
+	if time > s.last {
+		if s.last == 0 {
+			s.first = time
+		}
+		s.last = time
+	} else if time < s.first && time > 0 {
+		s.first = time
 	}
-	total := int(binary.BigEndian.Uint16(b[16:18]))
-	if total < 20+ports {
-		return false
-	}
-	if binary.BigEndian.Uint32(all[30:34]) != s.destination4 {
+}
+
+// usual counts a packet of the commonest form, as walk and look do.
+func (s *streamCount) usual(f *capture.Frame, u *vxlan.Usual, filter *filter) {
+	s.came(f, u.InnerLength())
+	if u.Destination() != s.destination4 {
 		s.elsewhere++
 	}
-	if 14+total > outer.InnerLength {
+	if u.Truncated() {
 		s.truncated++
 	}
-	direction := match.Unknown
-	if from, to := binary.BigEndian.Uint32(b[26:30]) == s.source4, binary.BigEndian.Uint32(b[30:34]) == s.source4; from != to {
-		direction = match.Ingress
-		if from {
-			direction = match.Egress
-		}
+	d := match.DirectionByAddress(s.source4, u)
+	s.add(ofProtocol[u.Protocol()], d)
+	if filter != nil {
+		filter.judgeUsual(s, d, u)
 	}
-	s.add(ofProtocol[b[23]], direction)
-	return true
 }
 
 // look counts what is in an inner frame of length bytes of which b was captured, and
@@ -249,7 +257,7 @@ func (s *streamCount) look(b []byte, length int, filter *filter) {
 	}
 	s.add(kind(&inner), s.source.Direction(&inner))
 	if filter != nil {
-		filter.judge(s, &inner, uint64(length))
+		filter.judge(s, filter.rules.Check(&s.source, &inner), uint64(length))
 	}
 }
 

@@ -85,8 +85,7 @@ func newFilter(spec *v1alpha1.MirrorFilterSpec) (*filter, error) {
 }
 
 // judge counts a packet of a stream by what the rules say, in the words of the status.
-func (f *filter) judge(s *streamCount, inner *vxlan.Inner, bytes uint64) {
-	result := f.rules.Check(&s.source, inner)
+func (f *filter) judge(s *streamCount, result match.Result, bytes uint64) {
 	switch result.Verdict {
 	case match.Accepted:
 		s.judged.Accepted++
@@ -99,6 +98,15 @@ func (f *filter) judge(s *streamCount, inner *vxlan.Inner, bytes uint64) {
 	if result.Rule >= 0 {
 		s.judged.Rules[result.Rule]++
 	}
+}
+
+// judgeUsual is judge for a packet of the commonest form.
+func (f *filter) judgeUsual(s *streamCount, d match.Direction, u *vxlan.Usual) {
+	result := match.Result{Verdict: match.DirectionUnknown, Rule: match.NoRule}
+	if d != match.Unknown {
+		result.Verdict, result.Rule = f.rules.CheckUsual(d, u)
+	}
+	f.judge(s, result, uint64(u.InnerLength()))
 }
 
 // report adds up what the streams say of each rule.

@@ -9,10 +9,21 @@ func NewWithoutFastPath(port uint16) *Tally {
 
 // FastStreams is the number of streams of which a frame went the fast way.
 func (t *Tally) FastStreams() (n int) {
-	for _, at := range t.table.lanes.slots {
-		if at.lane != nil && at.lane.last > 0 {
+	for _, l := range t.allLanes() {
+		if l.last > 0 {
 			n++
 		}
 	}
 	return n
+}
+
+func (t *Tally) allLanes() (all []*lane) {
+	for i := range t.table.slots {
+		if key, ok := t.table.slots[i].key.In4(); ok {
+			if l, ok := t.table.lanes.Find(key); ok {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
 }

@@ -22,57 +22,28 @@ type lane struct {
 	// last is where the last frame is, lastUnexpected the last that the filter should not have copied.
 	last, lastUnexpected position
 	truncated            uint64
-	bytes                [2]uint64    // of unexpected packets, and of accepted ones
-	packets              [2][2]uint64 // by direction, from Ingress on, and then as bytes
+	bytes                [2]uint64    // by verdict, Accepted or Unexpected
+	packets              [2][2]uint64 // by direction, Ingress or Egress, and verdict
 }
 
 // position is where a frame is among all that were read: one that came later has a larger one.
 type position uint64
 
-// laneTable finds lanes, as [table] does streams.
-type laneTable struct {
-	slots []laneSlot // open addressing, at most half full
-	shift int
-}
-
-// laneSlot is empty where there is no lane.
-type laneSlot struct {
-	key  vxlan.Key4
-	lane *lane
-}
-
-// find returns the lane of a stream, nil where it has none.
-func (t *laneTable) find(key vxlan.Key4) *lane {
-	return t.lookup(key).lane
-}
-
-// lookup is [table.lookup].
-func (t *laneTable) lookup(key vxlan.Key4) *laneSlot {
-	for i := key.Hash() >> t.shift; ; i++ {
-		at := &t.slots[i&uint64(len(t.slots)-1)]
-		if at.key == key || at.lane == nil {
-			return at
-		}
-	}
-}
-
-// newLaneTable has a lane for each stream of a table that the fast path knows.
-func newLaneTable(of *table) *laneTable {
-	t := &laneTable{slots: make([]laneSlot, len(of.slots)), shift: of.shift}
-	for i := range of.slots {
-		at := &of.slots[i]
+// makeLanes makes a lane for each stream that the fast path knows.
+func (t *table) makeLanes() {
+	for i := range t.slots {
+		at := &t.slots[i]
 		key, ok := at.key.In4()
 		if !ok || len(at.claims) != 1 || at.strangers {
 			continue
 		}
 		by := &at.claims[0]
 		if mac := by.source.UsualMAC(); mac != 0 && !by.session.config.Concealed {
-			*t.lookup(key) = laneSlot{key, &lane{
+			t.lanes.Add(key, &lane{
 				mac: mac, rules: by.session.rules, perRule: by.session.perRule, counts: by.counts, whole: by.session.whole,
-			}}
+			})
 		}
 	}
-	return t
 }
 
 // quick counts a frame of the block if it is of those that the fast path knows.
@@ -81,11 +52,11 @@ func (t *Tally) quick(block *capture.Block, data []byte, length int) bool {
 	if u == nil {
 		return false
 	}
-	l := t.table.lanes.find(u.Key())
-	if l == nil {
+	l, ok := t.table.lanes.Find(u.Key())
+	if !ok {
 		return false
 	}
-	d := match.UsualDirection(l.mac, u)
+	d := match.DirectionByMAC(l.mac, u)
 	if d == match.Unknown {
 		return false
 	}
@@ -98,11 +69,8 @@ func (t *Tally) quick(block *capture.Block, data []byte, length int) bool {
 		t.lanes = append(t.lanes, l)
 	}
 	l.last = at
-	accepted, rule := l.rules.CheckUsual(d, u)
-	verdict := 0
-	if accepted {
-		verdict = 1
-	} else {
+	verdict, rule := l.rules.CheckUsual(d, u)
+	if verdict == match.Unexpected {
 		l.lastUnexpected = at
 	}
 	if rule >= 0 {
@@ -123,15 +91,15 @@ func (t *Tally) quick(block *capture.Block, data []byte, length int) bool {
 func (t *Tally) empty(l *lane, block *capture.Block) {
 	c := l.counts
 	for i, direction := range []match.Direction{match.Ingress, match.Egress} {
-		unexpected, accepted := l.packets[i][0], l.packets[i][1]
-		c.frames += unexpected + accepted
-		c.arrived += unexpected + accepted
-		c.verdicts[match.Unexpected] += unexpected
-		c.verdicts[match.Accepted] += accepted
-		c.directions[direction] += unexpected + accepted
+		for verdict, n := range l.packets[i] {
+			c.frames += n
+			c.arrived += n
+			c.verdicts[verdict] += n
+			c.directions[direction] += n
+		}
 	}
-	c.arrivedBytes += l.bytes[0] + l.bytes[1]
-	c.acceptedBytes += l.bytes[1]
+	c.arrivedBytes += l.bytes[match.Accepted] + l.bytes[match.Unexpected]
+	c.acceptedBytes += l.bytes[match.Accepted]
 	c.truncated += l.truncated
 	if l.last > c.lastAt {
 		c.lastAt, c.lastSeen = l.last, block.TimeAt(int(l.last-t.begin))

@@ -66,14 +66,14 @@ func compile(config Session, before *session) (*session, error) {
 	if config.VNI > v1alpha1.MaxVNI {
 		return nil, fmt.Errorf("session %s: VNI %d is more than %d", config.ID, config.VNI, v1alpha1.MaxVNI)
 	}
-	rules, err := match.Compile(config.Rules)
-	if err != nil {
-		return nil, fmt.Errorf("session %s: %w", config.ID, err)
-	}
 	if before == nil {
-		before = &session{perRule: make([]uint64, rules.Len()), whole: &whole{}}
+		rules, err := match.Compile(config.Rules)
+		if err != nil {
+			return nil, fmt.Errorf("session %s: %w", config.ID, err)
+		}
+		before = &session{rules: rules, perRule: make([]uint64, rules.Len()), whole: &whole{}}
 	}
-	s := &session{config: clone(config), rules: rules, perRule: before.perRule, whole: before.whole}
+	s := &session{config: clone(config), rules: before.rules, perRule: before.perRule, whole: before.whole} // the rules are the same
 	s.sources = make(map[string]*source, len(config.Sources))
 	for i := range config.Sources {
 		id := config.Sources[i].ID
@@ -158,6 +158,6 @@ func build(configs []Session, before *table) (*table, error) {
 		}
 	}
 	t.findStrangers()
-	t.lanes = newLaneTable(t)
+	t.makeLanes()
 	return t, nil
 }

@@ -14,7 +14,7 @@ type table struct {
 	addresses map[netip.Addr][]*session // whose source it is
 	slots     []slot                    // open addressing, at most half full
 	shift     int
-	lanes     *laneTable
+	lanes     vxlan.Table4[*lane]
 }
 
 // slot holds a key and what it leads to; an empty one has no claims.

@@ -35,9 +35,7 @@ type Tally struct {
 
 // New makes a tally without sessions for datagrams to the given UDP port.
 func New(port uint16) *Tally {
-	empty := newTable(0)
-	empty.lanes = newLaneTable(empty)
-	return &Tally{port: port, table: empty, touched: make([]*whole, 0, 64)}
+	return &Tally{port: port, table: newTable(0), touched: make([]*whole, 0, 64)}
 }
 
 // SetSessions replaces the list of sessions. Those whose ID was listed before with the same

@@ -60,21 +60,6 @@ func (k Key) Hash() uint64 {
 		(secret[4]+uint64(k.vni))*(secret[5]+last) + secret[6]
 }
 
-// Key4 is a [Key] whose source is an IPv4 address, in one word.
-type Key4 uint64
-
-// In4 returns the key in one word; ok is false when its source is an IPv6 address.
-func (k Key) In4() (out Key4, ok bool) {
-	return newKey4(uint32(k.low), k.vni), !k.v6
-}
-
-func newKey4(source, vni uint32) Key4 { return Key4(source)<<32 | Key4(vni) }
-
-// Hash spreads keys as [Key.Hash] does.
-func (k Key4) Hash() uint64 {
-	return (secret[0]+uint64(k>>32))*(secret[1]+uint64(uint32(k))) + secret[2]
-}
-
 // mapped4 is what an IPv4 address is in front of: ::ffff:0:0/96.
 const mapped4 = 0xffff << 32
 

@@ -104,18 +104,24 @@ func (r *reading) start() (func() (books, error), error) {
 			return books{Counted: stats.Delivered(), Drops: stats.Drops}, err
 		}, nil
 	}
+	counts, err := count(ring)
+	if err != nil {
+		return nil, err
+	}
+	return func() (books, error) {
+		stats, err := ring.Stats()
+		return booksOf(counts.Snapshot(), stats), err
+	}, nil
+}
+
+// count counts what comes in a ring.
+func count(ring *capture.Ring) (*tally.Tally, error) {
 	counts := tally.New(vxlan.Port)
 	if _, err := counts.SetSessions(sessions()); err != nil {
 		return nil, err
 	}
 	go read(ring, func(b *capture.Block) { counts.Count(b) })
-	return func() (books, error) {
-		stats, err := ring.Stats()
-		if err != nil {
-			return books{}, err
-		}
-		return booksOf(counts.Snapshot(), stats), nil
-	}, nil
+	return counts, nil
 }
 
 // read is what a capturer of the agent does with its ring.
@@ -123,17 +129,17 @@ func read(ring *capture.Ring, with func(*capture.Block)) {
 	for {
 		block, err := ring.Next(500 * time.Millisecond)
 		if errors.Is(err, capture.ErrClosed) {
+			_ = ring.Close() // its counts were asked for before
 			return
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "the ring can't be read:", err)
 			os.Exit(1)
 		}
-		if block == nil {
-			continue
+		if block != nil {
+			with(block)
+			block.Release()
 		}
-		with(block)
-		block.Release()
 	}
 }
 

@@ -8,7 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/vishvananda/netns"
+
+	"vpcmirror.io/operator/controllers/verifier/agent"
+	"vpcmirror.io/operator/controllers/verifier/capture"
+	"vpcmirror.io/operator/controllers/verifier/tally"
+	"vpcmirror.io/operator/controllers/verifier/vxlan"
+	"vpcmirror.io/operator/test/bench/core"
 	"vpcmirror.io/operator/test/env/need"
 )
 
@@ -41,11 +49,67 @@ func TestEachReadersBooksBalanceToTheFrame(t *testing.T) {
 			if why := r.unbalanced(); why != "" {
 				t.Errorf("%s: %s", who, why)
 			}
-			if r.sent.Frames == 0 || r.arrived == 0 || r.sent.CPU == 0 {
+			if r.sent.Frames == 0 || r.arrived == 0 || r.sent.Burst == 0 {
 				t.Errorf("%s: nothing was sent: %+v", who, r)
 			}
 			if who.readsFrames() && r.books.sum() != 0 && r.cpu == 0 {
 				t.Errorf("%s has read and used no time: %+v", who, r)
+			}
+		}
+	}
+}
+
+func TestEachSourceOfEachSessionSendsEquallyOftenByEachRule(t *testing.T) {
+	l := newLadder(t, 0)
+	var ring *capture.Ring
+	err := core.Do(-1, func() (err error) {
+		if err = netns.Set(l.receiver.space); err != nil {
+			return err
+		}
+		ring, err = agent.OpenRing(agent.Interface{Index: l.receiver.index}, vxlan.Port)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts, err := count(ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ring.Stop)
+	const all, rate = sessionCount * sourceCount * ruleCount, 20_000
+	s := sending{Index: l.sender.index, To: l.receiver.mac, Rate: rate, Seconds: float64(all) / rate}
+	err = core.Do(-1, func() error {
+		if err := netns.Set(l.sender.space); err != nil {
+			return err
+		}
+		_, err := s.run()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := counts.Snapshot()
+	for end := time.Now().Add(patience); got.Frames.Read < all && time.Now().Before(end); got = counts.Snapshot() {
+		if err := sleep(t.Context(), patience/1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := (tally.Frames{Read: all, Attributed: all}); got.Frames != want || len(got.Sessions) != sessionCount {
+		t.Errorf("%+v of %d sessions, want %+v of %d", got.Frames, len(got.Sessions), want, sessionCount)
+	}
+	for _, s := range got.Sessions {
+		if s.Accepted != sourceCount*ruleCount || len(s.Sources) != sourceCount || len(s.Rules) != ruleCount {
+			t.Errorf("%s: %d accepted of %d sources by %d rules", s.ID, s.Accepted, len(s.Sources), len(s.Rules))
+		}
+		for _, source := range s.Sources {
+			if source.Accepted != ruleCount {
+				t.Errorf("%s: %d packets from %s, want %d", s.ID, source.Accepted, source.ID, ruleCount)
+			}
+		}
+		for _, rule := range s.Rules {
+			if rule.Packets != sourceCount {
+				t.Errorf("%s: %d packets by rule %d, want %d", s.ID, rule.Packets, rule.Priority, sourceCount)
 			}
 		}
 	}

@@ -97,7 +97,7 @@ func startReader(ctx context.Context, r reader, self string, on *side) (*running
 			return nil, errors.Join(err, said.Close())
 		}
 	}
-	if run.process, err = on.start(readerCore, command); err != nil {
+	if run.process, err = on.start(command); err != nil {
 		return nil, errors.Join(err, said.Close())
 	}
 	go func() {
@@ -115,7 +115,7 @@ func startReader(ctx context.Context, r reader, self string, on *side) (*running
 }
 
 // patience bounds the wait for something that takes milliseconds on an idle machine.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // line waits for a line that is wanted.
 func (r *running) line(ctx context.Context, wanted func(string) bool) (string, error) {
@@ -190,6 +190,20 @@ func (r *running) cpu() (sum time.Duration, err error) {
 		sum += ran
 	}
 	return sum, nil
+}
+
+// runTime is the time that a thread ran, by the kernel's own counter (Documentation/scheduler/sched-stats.rst).
+func runTime(path string) (time.Duration, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read how long a thread ran: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), " ")
+	ns, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read how long a thread ran: %s has %q: %w", path, content, err)
+	}
+	return time.Duration(ns), nil
 }
 
 // stop ends the reader.

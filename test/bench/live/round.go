@@ -57,10 +57,8 @@ func (r *round) perFrame() float64 {
 	return r.cpu.Seconds() * 1e6 / float64(max(r.books.Counted, 1))
 }
 
-// perSent is the sender's CPU for a frame, in us.
-func (r *round) perSent() float64 {
-	return r.sent.CPU.Seconds() * 1e6 / float64(max(r.sent.Frames, 1))
-}
+// perSent is what a frame costs where it is sent, in us.
+func (r *round) perSent() float64 { return r.sent.Burst.Seconds() * 1e6 / segments }
 
 // lost is the share of frames that the kernel dropped because the reader was late, in percent.
 func (r *round) lost() float64 { return 100 * float64(r.books.Drops) / float64(max(r.arrived, 1)) }
@@ -141,7 +139,7 @@ func (l *ladder) send(ctx context.Context, rate int) (s sent, err error) {
 	var out bytes.Buffer
 	command := exec.CommandContext(ctx, l.self, sendWord, string(what))
 	command.Stdout, command.Stderr = &out, os.Stderr
-	p, err := l.sender.start(senderCore, command)
+	p, err := l.sender.start(command)
 	if err != nil {
 		return s, err
 	}

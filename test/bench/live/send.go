@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,11 +93,16 @@ type sending struct {
 	Seconds float64
 }
 
-// sent is what came of it. CPU includes what the kernel did with the frames on the sender's thread,
-// which is all until the receiver's packet sockets have them.
+// sent is what came of it.
 type sent struct {
-	Frames    int
-	CPU, Time time.Duration
+	Frames int
+	// Burst is the median of the times that it took to send a burst. All that the receiving kernel
+	// does with a frame it does in that time, on the sender's thread, until its packet sockets have
+	// the frame; some kernels don't count that as CPU of the thread. The median leaves out when
+	// something else had the core.
+	Burst time.Duration
+	// Time is how long all of it took.
+	Time time.Duration
 }
 
 // most bounds a run at full speed, in frames.
@@ -123,18 +126,20 @@ func (s *sending) run() (sent, error) {
 		return sent{}, fmt.Errorf("set the timer slack: %w", err)
 	}
 	all := bursts(s.To)
-	before, err := runTime("/proc/thread-self/schedstat")
-	if err != nil {
-		return sent{}, err
-	}
+	times := make([]time.Duration, 0, 1<<17)
 	begin := time.Now()
-	n, err := s.pace(func() time.Duration { return time.Since(begin) }, pause, func(n int) error { return send(fd, all[n%len(all)]) })
-	if err != nil {
+	n, err := s.pace(func() time.Duration { return time.Since(begin) }, pause, func(n int) error {
+		start := time.Now()
+		err := send(fd, all[n%len(all)])
+		times = append(times, time.Since(start))
+		return err
+	})
+	if err != nil || n == 0 {
 		return sent{}, err
 	}
 	took := time.Since(begin)
-	after, err := runTime("/proc/thread-self/schedstat")
-	return sent{Frames: n, CPU: after - before, Time: took}, err
+	slices.Sort(times)
+	return sent{Frames: n, Burst: times[len(times)/2], Time: took}, nil
 }
 
 // pace calls burst, with the number of those before it, at the right times. It returns how many
@@ -187,18 +192,4 @@ func send(fd int, burst []byte) error {
 			return fmt.Errorf("send a burst: %w", err)
 		}
 	}
-}
-
-// runTime is the time that a thread ran, by the kernel's own counter (Documentation/scheduler/sched-stats.rst).
-func runTime(path string) (time.Duration, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return 0, fmt.Errorf("read how long a thread ran: %w", err)
-	}
-	first, _, _ := strings.Cut(string(content), " ")
-	ns, err := strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read how long a thread ran: %s has %q: %w", path, content, err)
-	}
-	return time.Duration(ns), nil
 }

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"encoding/binary"
 	"errors"
 	"net/netip"
 	"testing"
@@ -11,65 +10,8 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
-	"vpcmirror.io/operator/controllers/verifier/capture"
-	"vpcmirror.io/operator/controllers/verifier/tally"
-	"vpcmirror.io/operator/controllers/verifier/vxlan"
 	"vpcmirror.io/operator/test/bench/copies"
 )
-
-// cut does what the kernel does with a burst.
-func cut(burst []byte) [][]byte {
-	var frames [][]byte
-	header, rest := burst[vnetBytes:vnetBytes+headerBytes], burst[vnetBytes+headerBytes:]
-	for ; len(rest) > 0; rest = rest[segmentBytes:] {
-		frame := append(append([]byte{}, header...), rest[:segmentBytes]...)
-		binary.BigEndian.PutUint16(frame[linkBytes+2:], uint16(len(frame)-linkBytes))
-		binary.BigEndian.PutUint16(frame[linkBytes+24:], uint16(len(frame)-linkBytes-20))
-		frames = append(frames, frame)
-	}
-	return frames
-}
-
-// source hands out frames as a ring does.
-type source struct{ frames [][]byte }
-
-func (s *source) Next(f *capture.Frame) bool {
-	if len(s.frames) == 0 {
-		return false
-	}
-	f.Data, f.Length, s.frames = s.frames[0], len(s.frames[0]), s.frames[1:]
-	return true
-}
-
-func TestEachSourceOfEachSessionSendsEquallyOftenByEachRule(t *testing.T) {
-	counts := tally.New(vxlan.Port)
-	if _, err := counts.SetSessions(sessions()); err != nil {
-		t.Fatal(err)
-	}
-	for _, burst := range bursts([6]byte{2}) {
-		counts.Count(&source{cut(burst)})
-	}
-	got := counts.Snapshot()
-	if want := uint64(sessionCount * sourceCount * ruleCount); got.Frames.Read != want || got.Frames.Attributed != want {
-		t.Errorf("%+v, want all of %d attributed", got.Frames, want)
-	}
-	if len(got.Sessions) != sessionCount {
-		t.Fatalf("%d sessions", len(got.Sessions))
-	}
-	for _, s := range got.Sessions {
-		if s.Accepted != sourceCount*ruleCount || len(s.Sources) != sourceCount {
-			t.Errorf("%s: %d accepted of %d sources", s.ID, s.Accepted, len(s.Sources))
-		}
-		if len(s.Rules) != ruleCount {
-			t.Errorf("%s: %d rules", s.ID, len(s.Rules))
-		}
-		for _, rule := range s.Rules {
-			if rule.Packets != sourceCount {
-				t.Errorf("%s: %d packets by the rule %+v", s.ID, rule.Packets, rule)
-			}
-		}
-	}
-}
 
 func TestTheHeadersOfABurstAreThoseOfAllItsDatagrams(t *testing.T) {
 	for i, burst := range bursts([6]byte{2, 1}) {

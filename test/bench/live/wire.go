@@ -16,20 +16,18 @@ import (
 	"vpcmirror.io/operator/test/bench/core"
 )
 
-// The cores of the two sides. What a frame costs the kernel, up to and including the copy for a
-// packet socket, is paid where it is sent; what it costs the reader, on the reader's core alone.
-const (
-	senderCore = 0
-	readerCore = 1
-)
-
 // wire is two network namespaces joined by a veth pair. They have no names: when this process and
 // those that it started have ended, however they did, nothing is left of them.
+//
+// The sides have cores of their own. What a frame costs the kernel, up to and including the copy for
+// a packet socket, is paid where it is sent; what it costs the reader, on the reader's core alone.
 type wire struct {
 	sender, receiver side
+	apart            bool // the cores are no threads of one
 }
 
 type side struct {
+	core   int
 	name   string
 	index  int
 	mac    [6]byte
@@ -41,6 +39,9 @@ type side struct {
 // packet sockets: it neither answers nor spends more on them.
 func newWire() (w *wire, err error) {
 	w = &wire{sender: side{name: "left", space: -1}, receiver: side{name: "right", space: -1}}
+	if w.sender.core, w.receiver.core, w.apart, err = core.Two(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -157,22 +158,22 @@ func (s *side) received() (uint64, error) {
 	return link.Attrs().Statistics.RxPackets, nil
 }
 
-// process is a program that runs on one side of the wire, on one core.
+// process is a program that runs on one side of the wire, on its core.
 type process struct {
 	*exec.Cmd
 	ended chan struct{}
 	err   error // of Wait, once ended is closed
 }
 
-// start starts a command on a core and a side, and sees that it dies with this process.
-func (s *side) start(cpu int, command *exec.Cmd) (*process, error) {
+// start starts a command on a side, and sees that it dies with this process.
+func (s *side) start(command *exec.Cmd) (*process, error) {
 	p := &process{Cmd: command, ended: make(chan struct{})}
 	command.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.ended)
 		// The thread that starts it has to outlive it: Pdeathsig is about that thread.
-		err := core.Do(cpu, func() error {
+		err := core.Do(s.core, func() error {
 			if err := netns.Set(s.space); err != nil {
 				return fmt.Errorf("enter a network namespace: %w", err)
 			}

@@ -15,7 +15,8 @@ import (
 type Row struct {
 	// What was measured, in a few words that don't change from run to run.
 	What string
-	// Value in Unit, such as "us/packet", "x tcpdump -w", "calls", "% of a core", "MiB".
+	// Value in Unit, such as "us/packet", "x tcpdump -w", "calls", "% of a core", "MiB"; not a
+	// number (NaN) where nothing was measured.
 	Value float64
 	Unit  string
 	// AtMost and AtLeast are the goal; 0 for none of that side. A row without either is shown for
@@ -25,13 +26,14 @@ type Row struct {
 	// goal is held in CI too.
 	Count bool
 	// Void says why the figure means nothing, as when the books don't balance to the packet; empty
-	// where it does. A void row counts as missed.
+	// where it does. A void row with a goal counts as missed.
 	Void string
 }
 
 // Missed reports whether the row has a goal and misses it.
 func (r Row) Missed() bool {
-	return r.Void != "" || r.AtMost != 0 && r.Value > r.AtMost || r.AtLeast != 0 && r.Value < r.AtLeast
+	hasGoal := r.AtMost != 0 || r.AtLeast != 0
+	return hasGoal && r.Void != "" || r.AtMost != 0 && r.Value > r.AtMost || r.AtLeast != 0 && r.Value < r.AtLeast
 }
 
 func (r Row) goal() string {
@@ -60,9 +62,12 @@ func (r Row) verdict() string {
 	}
 }
 
-// figure writes a number with four digits at least, and whole where it is large.
+// figure writes a number with four digits at most, or whole where it is large.
 func figure(v float64) string {
-	if math.Abs(v) >= 1000 {
+	switch {
+	case math.IsNaN(v):
+		return "-"
+	case math.Abs(v) >= 1000:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
@@ -86,8 +91,12 @@ func Print(w io.Writer, rows []Row) error {
 func Err(rows []Row, countsAlone bool) error {
 	var errs []error
 	for _, r := range rows {
-		if r.Missed() && (r.Count || !countsAlone) {
-			errs = append(errs, fmt.Errorf("%s: %s %s, the goal is %s %s", r.What, figure(r.Value), r.Unit, r.goal(), r.Void))
+		switch {
+		case !r.Missed() || countsAlone && !r.Count:
+		case r.Void != "":
+			errs = append(errs, fmt.Errorf("%s: void: %s", r.What, r.Void))
+		default:
+			errs = append(errs, fmt.Errorf("%s: %s %s, the goal is %s", r.What, figure(r.Value), r.Unit, r.goal()))
 		}
 	}
 	return errors.Join(errs...)

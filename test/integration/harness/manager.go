@@ -48,6 +48,7 @@ type settings struct {
 	wrap   func(client.Client) client.Client
 	cloud  huawei.Options
 	gate   *Gate
+	lag    *Lag
 	rules  credentials.Rules
 	api    *rest.Config
 	// removeOrphans deletes what is left over in the cloud.
@@ -132,6 +133,9 @@ func (w *World) Start(change ...Setting) *Manager {
 	if s.gate != nil {
 		server.Wrap(s.gate.toServer)
 	}
+	if s.lag != nil {
+		server.Wrap(s.lag.toServer)
+	}
 	mgr, err := ctrl.NewManager(server, w.options(m.Log))
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
@@ -172,9 +176,7 @@ func (w *World) options(log *text) ctrl.Options {
 			// Nodes are in no namespace, and those of other tests are none of this one's.
 			ByObject: map[client.Object]cache.ByObject{&corev1.Node{}: {Label: labels.SelectorFromSet(w.ours())}},
 		},
-		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}},
-		}},
+		NewClient:      lifecycle.NewClient,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.Cluster.Client.RESTMapper(), nil },
 		// Controllers of several managers have the same names here.
 		Controller: config.Controller{SkipNameValidation: new(true), ReconciliationTimeout: 2 * time.Minute},
@@ -187,11 +189,13 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	if s.wrap != nil {
 		writer = s.wrap(writer)
 	}
-	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector)
+	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector, w.Clock.Now)
+	secrets := credentials.NewSecrets(mgr.GetAPIReader(), w.Clock.Now)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(mgr.GetAPIReader(), huawei.NewFactory(s.cloud).New, s.own, s.rules),
+		Clients:   credentials.NewProvider(secrets, huawei.NewFactory(s.cloud).New, s.own, s.rules),
+		Secrets:   secrets,
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
 		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
@@ -234,7 +238,14 @@ func (m *Manager) Stop(w *World) {
 
 // Writes returns what the manager asked the API server to change so far.
 func (m *Manager) Writes() []string {
-	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return strings.HasPrefix(r, http.MethodGet) })
+	return slices.DeleteFunc(m.requests.copy(), func(r string) bool {
+		return strings.HasPrefix(r, http.MethodGet) || strings.HasPrefix(r, watching)
+	})
+}
+
+// Reads returns what the manager asked the API server for so far, beside what it watches.
+func (m *Manager) Reads() []string {
+	return slices.DeleteFunc(m.requests.copy(), func(r string) bool { return !strings.HasPrefix(r, http.MethodGet) })
 }
 
 // Looks returns how often the manager has finished with an object so far.
@@ -295,13 +306,23 @@ func (r *requests) watch(config *rest.Config) *rest.Config {
 	copied.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			r.mu.Lock()
-			r.all = append(r.all, request.Method+" "+request.URL.Path)
+			r.all = append(r.all, verb(request)+" "+request.URL.Path)
 			r.mu.Unlock()
 			return next.RoundTrip(request)
 		})
 	})
 	return copied
 }
+
+// verb is the method of a request, and WATCH for a watch: it asks once, and costs nothing then.
+func verb(r *http.Request) string {
+	if r.URL.Query().Get("watch") != "" {
+		return watching
+	}
+	return r.Method
+}
+
+const watching = "WATCH"
 
 func (r *requests) copy() []string {
 	r.mu.Lock()

@@ -1,0 +1,68 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+)
+
+// The queue is controller-runtime's own, and so is what puts into it what comes back by itself.
+func TestAnEditGoesBeforeWhatFollowsAndThatBeforeResyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := priorityqueue.New[reconcile.Request]("test")
+		defer q.ShutDown()
+		named := func(name string) *v1alpha1.MirrorSession {
+			s := &v1alpha1.MirrorSession{}
+			s.Name = name
+			return s
+		}
+		update := func(h handler.EventHandler, name string) {
+			before, after := named(name), named(name)
+			after.ResourceVersion = "2"
+			h.Update(t.Context(), event.UpdateEvent{ObjectOld: before, ObjectNew: after}, q)
+		}
+		edited := &handler.EnqueueRequestForObject{}
+		follows := Follows(handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+			return []reconcile.Request{request("follows"), request("edited too")}
+		}))
+		resync := func(name string) {
+			result, _ := byItself(ctrl.Result{RequeueAfter: time.Second}, nil)
+			q.AddWithOpts(priorityqueue.AddOpts{After: result.RequeueAfter, Priority: result.Priority}, request(name))
+		}
+		for _, name := range []string{"resync", "another resync", "resync of what is edited"} {
+			resync(name)
+		}
+		<-time.After(2 * time.Second)
+		update(follows, "filter")
+		update(Follows[client.Object](edited), "reported")
+		update(edited, "edited")
+		update(edited, "edited too")
+		update(edited, "resync of what is edited")
+		synctest.Wait()
+		var order []string
+		for q.Len() > 0 {
+			r, _, _ := q.GetWithPriority()
+			q.Done(r)
+			order = append(order, r.Name)
+		}
+		same(t, "the order", []string{"edited", "edited too", "resync of what is edited", "follows", "reported", "resync", "another resync"}, order)
+	})
+}
+
+func TestWhatFailedComesBackAfterWhatSomebodyWaitsFor(t *testing.T) {
+	failed := errors.New("failed")
+	result, err := byItself(ctrl.Result{}, failed)
+	same(t, "the result", ctrl.Result{Priority: new(PriorityByItself)}, result)
+	same(t, "the error stays", true, errors.Is(err, failed))
+}
