@@ -195,6 +195,9 @@ func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address ne
 	list := i.listFor(ctx, c, address, began, notBefore)
 	if !list.began.IsZero() {
 		if found, ok := list.at(address, before, !began.IsZero()); ok {
+			if !sameIDs(found, before) {
+				singles.forget(address) // it is no second witness any more of what it showed
+			}
 			return found, nil
 		}
 	}

@@ -91,6 +91,13 @@ func (m *memo[K, V]) entry(key K) *memoEntry[V] {
 	return e
 }
 
+// forget drops what is kept for a key. Who waits for a read that is under way gets it.
+func (m *memo[K, V]) forget(key K) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.entries, key)
+}
+
 // size is about what the memo holds of memory.
 func (m *memo[K, V]) size() int64 {
 	m.mu.Lock()

@@ -64,7 +64,7 @@ func (l interfaceList) one(id string) (cloud.Interface, bool) {
 // that is replaced while the pages are read is in none of them, or twice.
 func (l interfaceList) at(address netip.Addr, before []cloud.Interface, known bool) ([]cloud.Interface, bool) {
 	ids := l.byAddress[address.Unmap()]
-	agrees := known && len(ids) == len(before) && !slices.ContainsFunc(before, func(i cloud.Interface) bool { return !slices.Contains(ids, i.ID) })
+	agrees := known && isOf(before, ids)
 	if !agrees && (l.odd || len(ids) != 1) {
 		return nil, false
 	}
@@ -77,6 +77,20 @@ func (l interfaceList) at(address netip.Addr, before []cloud.Interface, known bo
 		found = append(found, one)
 	}
 	return found, true
+}
+
+// isOf reports whether interfaces are those that have the IDs, each once.
+func isOf(all []cloud.Interface, ids []string) bool {
+	return len(ids) == len(all) && !slices.ContainsFunc(all, func(i cloud.Interface) bool { return !slices.Contains(ids, i.ID) })
+}
+
+// sameIDs reports whether interfaces are the same ones.
+func sameIDs(a, b []cloud.Interface) bool {
+	ids := make([]string, 0, len(b))
+	for _, i := range b {
+		ids = append(ids, i.ID)
+	}
+	return isOf(a, ids)
 }
 
 // resolving notes which interfaces of an account are asked for one by one, and what that has cost.

@@ -189,3 +189,28 @@ func TestAListThatFailsIsNotReadForWhoeverWantsAnAnswerOfNow(t *testing.T) {
 		same(t, "lists and single reads", [2]int{1, 100}, [2]int{lists, singles})
 	})
 }
+
+// Once nobody's, then a list shows that x has it, then one list (torn pages) lacks it: that list alone
+// must not say that the address is nobody's.
+func TestAListThatLacksAnAddressIsNotBelievedAfterOneThatShowedIt(t *testing.T) {
+	at := netip.MustParseAddr("10.9.0.1")
+	x := cloud.Interface{ID: "x", Addresses: []netip.Addr{at}}
+	synctest.Test(t, func(t *testing.T) {
+		i, r, _ := settled(t, nil)
+		r.exact = true
+		look := func() (ids []string) {
+			all, err := i.InterfacesAt(t.Context(), r, at, later(t, i, r))
+			same(t, "the error", error(nil), err)
+			for _, one := range all {
+				ids = append(ids, one.ID)
+			}
+			return ids
+		}
+		same(t, "nobody", nil, look())
+		r.interfaces = append(slices.Clone(interfaces(20)), x)
+		same(t, "x, by the list", []string{"x"}, look())
+		// torn: the list lacks x, a read by itself would show it
+		r.interfaces, r.exact = interfaces(20), false // FindInterfaces now gives "at"
+		same(t, "asked by itself", []string{"at"}, look())
+	})
+}

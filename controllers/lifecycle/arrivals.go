@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
 )
 
 // arrivals are when what each object asks for came to this process, and when it was last tried. An
@@ -26,6 +27,9 @@ type arrival struct {
 	generation int64
 	request    string
 	came       time.Time
+	// awaited is true while somebody waits for what the object asks for: it was asked of this process,
+	// and has neither been done, nor is it known that more than time has to pass before it can be.
+	awaited bool
 	// tried is when a look at the object ended last that could not bring it in line, and that other
 	// answers may help, zero for never.
 	tried time.Time
@@ -45,21 +49,40 @@ func (a *arrivals) note(o client.Object, now time.Time) arrival {
 		return was // or an event of before what was read
 	}
 	is := arrival{generation: o.GetGeneration(), request: request, came: now, tried: was.tried}
+	if object, ok := o.(status.Object); ok {
+		is.awaited = object.Common().ObservedGeneration != o.GetGeneration() || ReconcileRequested(object)
+	}
 	a.byID.Add(o.GetUID(), is)
 	return is
 }
 
-// end notes how a look at an object has ended: whether other answers than those of before may bring
-// it in line. What waits for something that is watched, or for its turn, needs none.
-func (a *arrivals) end(uid types.UID, err error, now time.Time) {
-	if p := Diagnose(err); err == nil || p == nil || queued(err) || !p.Stalled && !p.Retry && p.After == 0 && p.Within == 0 {
+// end notes how a look at an object has ended, of which is was known when it began: whether other answers
+// than those of before may bring it in line, and whether somebody still waits for it. What waits for
+// something that is watched, or for its turn, needs no other answers.
+func (a *arrivals) end(uid types.UID, is arrival, err error, now time.Time) {
+	p := Diagnose(err)
+	if err != nil && p == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	is := a.of(uid)
-	is.tried = now
-	a.byID.Add(uid, is)
+	known := a.of(uid)
+	if known.generation == is.generation && known.request == is.request {
+		known.awaited = known.awaited && err != nil && !p.Stalled && p.Within == 0
+	}
+	if err != nil && !queued(err) && (p.Stalled || p.Retry || p.After != 0 || p.Within != 0) {
+		known.tried = now
+	}
+	if known != (arrival{}) {
+		a.byID.Add(uid, known)
+	}
+}
+
+// awaits reports whether somebody waits for what an object asks for.
+func (a *arrivals) awaits(uid types.UID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.of(uid).awaited
 }
 
 // of is what is known of an object. The caller holds the mutex.

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestWhatCouldNotBeBroughtInLineIsTriedWithOtherAnswers(t *testing.T) {
 			f := filter()
 			s.Arrivals().Create(event.CreateEvent{Object: f})
 			now = noon.Add(90 * time.Second)
-			s.arrivals.end(f.UID, c.err, now)
+			s.arrivals.end(f.UID, s.NewScope(f).arrived, c.err, now)
 			now = noon.Add(100 * time.Second)
 			same(t, "since", c.want, s.NewScope(f).FreshSince().Sub(noon))
 			same(t, "whether it was tried", c.want > 0, s.NewScope(f).Tried())
@@ -75,5 +76,40 @@ func TestWhatCouldNotBeBroughtInLineIsTriedWithOtherAnswers(t *testing.T) {
 				same(t, "since, long after", time.Hour-retryAge, s.NewScope(f).FreshSince().Sub(noon))
 			}
 		})
+	}
+}
+
+// An edit that was only held back by the limiter (nothing of it was done) is still an edit.
+func TestAnEditThatWasHeldBackIsStillAnEdit(t *testing.T) {
+	s, _ := newTestServices()
+	f := filter()
+	f.Generation = 1
+	status.Synced(f, "")
+	f.Generation = 2 // the user's edit
+	same(t, "at first", cloud.Edited, s.NewScope(f).urgency())
+	for name, err := range map[string]error{
+		"own limiter": &cloud.Error{Class: cloud.ClassThrottled, Unsent: true, RetryAfter: 3 * time.Second},
+		"429":         &cloud.Error{Class: cloud.ClassThrottled, HTTPStatus: 429, RetryAfter: 3 * time.Second},
+		"filter":      Wait(v1alpha1.ReasonFilterNotReady, ""),
+	} {
+		after, _, _ := conclude(t, s.outcome, f, err)
+		same(t, "after "+name, cloud.Edited, s.NewScope(after).urgency())
+	}
+}
+
+// A first create that the cloud refuses (a priority taken by somebody since the list) was tried:
+// the next choice must be from a list of after that.
+func TestARefusedFirstCreateIsRememberedAsTried(t *testing.T) {
+	f, a := filter(), &account{}
+	p, _, pass := partOf(t, a, f)
+	p.FreshSince() // what Connect does
+	refused := &cloud.Error{Class: cloud.ClassConflict, Op: "Create", HTTPStatus: 409}
+	_, err := p.Create(t.Context(), func(context.Context) (thing, error) { return thing{}, refused })
+	p.arrivals.end(f.UID, p.arrived, err, p.Clock()) // what reconcile does
+	pass(time.Second)
+	next := p.NewScope(f)
+	same(t, "tried", true, next.Tried())
+	if since := next.FreshSince(); next.Clock().Sub(since) < 500*time.Millisecond {
+		t.Errorf("needs answers of now (%v): none that others have read serves", next.Clock().Sub(since))
 	}
 }

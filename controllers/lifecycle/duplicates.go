@@ -133,6 +133,9 @@ func (p *Part[T]) removeSurplus(ctx context.Context, id string) error {
 	if unchanged, err := status.Unchanged(p.Stored, now); err != nil || !unchanged {
 		return unclear
 	}
+	if err := p.EnsureLatest(ctx); err != nil {
+		return err
+	}
 	if err := p.Collection.Delete(ctx, id); err != nil && !cloud.IsNotFound(err) {
 		return fmt.Errorf("delete the second %s %s: %w", p.Collection.Kind, id, err)
 	}

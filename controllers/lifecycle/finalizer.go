@@ -22,7 +22,9 @@ func (s *Scope) claim(ctx context.Context) error {
 	if err := s.changeFinalizers(ctx, controllerutil.AddFinalizer, finalizers...); err != nil {
 		return err
 	}
-	if err := s.guardSecret(ctx, s.began); err != nil {
+	// A shared answer serves: of this process nobody takes the Secret's finalizer off without having it
+	// forgotten, and who looks afterwards whether an object needs it sees this one's finalizer.
+	if err := s.guardSecret(ctx, s.FreshSince()); err != nil {
 		return err
 	}
 	s.clients.keep(s.Object.GetUID(), s.Cloud)
@@ -47,7 +49,6 @@ func (s *Scope) letGo(ctx context.Context) error {
 	uid := s.Object.GetUID()
 	s.Expectations.forget(uid)
 	s.outcome.forget(uid)
-	s.arrivals.forget(uid)
 	s.sums.Forget(uid)
 	// The one in the status is not that of the spec when the spec has just changed.
 	for _, name := range slices.Compact([]string{noted, named}) {

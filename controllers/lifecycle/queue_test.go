@@ -2,12 +2,10 @@ package lifecycle
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -37,12 +35,12 @@ func TestAnEditGoesBeforeWhatFollowsAndThatBeforeResyncs(t *testing.T) {
 			return []reconcile.Request{request("follows"), request("edited too")}
 		}))
 		resync := func(name string) {
-			result, _ := byItself(ctrl.Result{RequeueAfter: time.Second}, nil)
-			q.AddWithOpts(priorityqueue.AddOpts{After: result.RequeueAfter, Priority: result.Priority}, request(name))
+			q.AddWithOpts(priorityqueue.AddOpts{After: time.Second, Priority: new(priorityOf(false))}, request(name))
 		}
 		for _, name := range []string{"resync", "another resync", "resync of what is edited"} {
 			resync(name)
 		}
+		q.AddWithOpts(priorityqueue.AddOpts{After: time.Second, Priority: new(priorityOf(true))}, request("held back"))
 		<-time.After(2 * time.Second)
 		update(follows, "filter")
 		update(Follows[client.Object](edited), "reported")
@@ -56,13 +54,6 @@ func TestAnEditGoesBeforeWhatFollowsAndThatBeforeResyncs(t *testing.T) {
 			q.Done(r)
 			order = append(order, r.Name)
 		}
-		same(t, "the order", []string{"edited", "edited too", "resync of what is edited", "follows", "reported", "resync", "another resync"}, order)
+		same(t, "the order", []string{"edited", "edited too", "resync of what is edited", "held back", "follows", "reported", "resync", "another resync"}, order)
 	})
-}
-
-func TestWhatFailedComesBackAfterWhatSomebodyWaitsFor(t *testing.T) {
-	failed := errors.New("failed")
-	result, err := byItself(ctrl.Result{}, failed)
-	same(t, "the result", ctrl.Result{Priority: new(PriorityByItself)}, result)
-	same(t, "the error stays", true, errors.Is(err, failed))
 }

@@ -31,13 +31,18 @@ type Kind interface {
 
 // Reconcile goes once through the life of the object, which was just read.
 func (s *Scope) Reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
-	return byItself(s.reconcile(ctx, k))
+	result, err := s.reconcile(ctx, k)
+	result.Priority = new(priorityOf(s.arrivals.awaits(s.Object.GetUID())))
+	return result, err
 }
 
-// byItself lets what comes back by itself go after all that somebody waits for.
-func byItself(result ctrl.Result, err error) (ctrl.Result, error) {
-	result.Priority = new(PriorityByItself)
-	return result, err
+// priorityOf is with which priority an object comes back: after all that somebody waits for, unless it is
+// awaited itself.
+func priorityOf(awaited bool) int {
+	if awaited {
+		return PriorityFollows
+	}
+	return PriorityByItself
 }
 
 func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
@@ -58,7 +63,7 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 			return ctrl.Result{}, err
 		}
 		s.noteUnanswered(err)
-		s.arrivals.end(s.Object.GetUID(), err, s.Clock())
+		s.arrivals.end(s.Object.GetUID(), s.arrived, err, s.Clock())
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	again := k.Observe(ctx)
@@ -91,11 +96,11 @@ func soonest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// urgency is how urgent the calls are that an object needs: whether somebody has just asked for it as
-// it is, and nothing was done about that yet.
+// urgency is how urgent the calls are that an object needs: whether somebody waits for it, because it goes,
+// or because what it asks for was not looked at yet, or only held back.
 func (s *Scope) urgency() cloud.Urgency {
 	o := s.Stored
-	if !o.GetDeletionTimestamp().IsZero() || o.Common().ObservedGeneration != o.GetGeneration() || ReconcileRequested(o) {
+	if !o.GetDeletionTimestamp().IsZero() || o.Common().ObservedGeneration != o.GetGeneration() || ReconcileRequested(o) || s.arrived.awaited {
 		return cloud.Edited
 	}
 	return cloud.Routine

@@ -67,9 +67,6 @@ func (s *Scope) guardSecret(ctx context.Context, notBefore time.Time) error {
 	if err != nil {
 		return Doing("look at the finalizer of the Secret "+named, client.IgnoreNotFound(err))
 	}
-	if notBefore.Before(s.began) {
-		s.secret = secret.ResourceVersion
-	}
 	leaving := !secret.DeletionTimestamp.IsZero()
 	if !leaving && !controllerutil.ContainsFinalizer(secret, v1alpha1.SecretFinalizer) {
 		if err := s.EnsureLatest(ctx); err != nil {
@@ -82,6 +79,17 @@ func (s *Scope) guardSecret(ctx context.Context, notBefore time.Time) error {
 			"the Secret %s is being deleted, and stays until no object needs it: name another in spec.credentialsRef, or delete this object", named)
 	}
 	return err
+}
+
+// noteSecret notes by which version of its Secret the object is reconciled, where that was read before.
+func (s *Scope) noteSecret(ctx context.Context, notBefore time.Time) {
+	name := secretOf(s.Object)
+	if name == "" || !notBefore.Before(s.began) {
+		return
+	}
+	if secret, err := s.shared.Get(ctx, types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: name}, notBefore); err == nil {
+		s.secret = secret.ResourceVersion
+	}
 }
 
 // rekeyed reports whether the cloud refuses credentials that were read for an earlier reconcile, and
@@ -142,6 +150,9 @@ func (g *secretGuard) release(ctx context.Context, o status.Object, name string)
 // needed reports whether an object, except the given one, needs a Secret to clean up. It
 // reads past the cache: one that was just made must not be missed.
 func (g *secretGuard) needed(ctx context.Context, namespace, secret string, except types.UID) (bool, error) {
+	if needed, err := g.surelyNeeded(ctx, namespace, secret, except); err != nil || needed {
+		return needed, err
+	}
 	for what, list := range map[string]client.ObjectList{"sessions": &v1alpha1.MirrorSessionList{}, "filters": &v1alpha1.MirrorFilterList{}} {
 		err := g.reader.List(ctx, list, client.InNamespace(namespace))
 		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
@@ -155,8 +166,7 @@ func (g *secretGuard) needed(ctx context.Context, namespace, secret string, exce
 		needed := false
 		err = meta.EachListItem(list, func(item runtime.Object) error {
 			o, ok := item.(status.Object)
-			needed = needed || ok && o.GetUID() != except && controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) &&
-				(o.Common().SecretName == secret || secretOf(o) == secret)
+			needed = needed || ok && needs(o, secret, except)
 			return nil
 		})
 		if err != nil || needed {
@@ -166,9 +176,46 @@ func (g *secretGuard) needed(ctx context.Context, namespace, secret string, exce
 	return false, nil
 }
 
+// needs reports whether an object, unless it is the given one, needs a Secret to clean up.
+func needs(o status.Object, secret string, except types.UID) bool {
+	return o.GetUID() != except && controllerutil.ContainsFinalizer(o, v1alpha1.Finalizer) && (o.Common().SecretName == secret || secretOf(o) == secret)
+}
+
+// How many objects of the cache are looked at for one that needs a Secret, and how many of those are read.
+const candidates, candidatesRead = 64, 3
+
+// surelyNeeded reports whether one of a few sessions that the cache shows needs a Secret, by what the API
+// server has of it: where thousands that name one Secret are deleted, a list of all for each would
+// be read as often.
+func (g *secretGuard) surelyNeeded(ctx context.Context, namespace, secret string, except types.UID) (bool, error) {
+	var some v1alpha1.MirrorSessionList
+	if err := g.client.List(ctx, &some, client.InNamespace(namespace), client.Limit(candidates)); err != nil && !meta.IsNoMatchError(err) {
+		return false, fmt.Errorf("find sessions that use the Secret %s: %w", secret, err)
+	}
+	read := 0
+	for i := range some.Items {
+		if !needs(&some.Items[i], secret, except) {
+			continue
+		}
+		if read++; read > candidatesRead {
+			break
+		}
+		var now v1alpha1.MirrorSession
+		err := g.reader.Get(ctx, client.ObjectKeyFromObject(&some.Items[i]), &now)
+		if client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("see whether the session %s uses the Secret %s: %w", some.Items[i].Name, secret, err)
+		}
+		if err == nil && needs(&now, secret, except) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // change adds or removes our finalizer, and reports whether the Secret is being
 // deleted. One that does not exist needs no change.
 func (g *secretGuard) change(ctx context.Context, namespace, name string, change func(client.Object, string) bool) (leaving bool, err error) {
+	changed := true
 	// Others write Secrets too.
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		var secret corev1.Secret
@@ -180,14 +227,16 @@ func (g *secretGuard) change(ctx context.Context, namespace, name string, change
 			return nil // the API server takes no new finalizer on what is being deleted
 		}
 		before := secret.DeepCopy()
-		if !change(&secret, v1alpha1.SecretFinalizer) {
+		if changed = change(&secret, v1alpha1.SecretFinalizer); !changed {
 			return nil
 		}
 		// No cache has Secrets, so none can be waited for.
 		return client.IgnoreNotFound(g.client.Patch(ctx, &secret, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
 			client.DisableReadYourWritesConsistency))
 	})
-	g.shared.Forget(types.NamespacedName{Namespace: namespace, Name: name})
+	if changed {
+		g.shared.Forget(types.NamespacedName{Namespace: namespace, Name: name})
+	}
 	if err != nil {
 		return leaving, fmt.Errorf("change the finalizer of the Secret %s/%s: %w", namespace, name, err)
 	}

@@ -18,8 +18,9 @@ const serversAtOnce = 16
 // Lane is what the objects of one kind share: the queue of their controller, and its
 // workers. The objects of one server get so many workers and no more, so that one that does
 // not answer holds up nobody else's: those that find no worker free leave theirs at once,
-// and come back one by one as others are done, what is urgent first, and then the oldest. The zero
-// value is ready, without a limit.
+// and come back one by one as others are done, what is urgent first, and then the oldest. One more is
+// kept for what is urgent: all others can be waiting for one long list. The zero value is ready,
+// without a limit.
 type Lane struct {
 	Queue
 
@@ -133,7 +134,7 @@ func (l *Lane) enter(request reconcile.Request, c claim) (wake *reconcile.Reques
 		}
 		wake = l.leave(request)
 	}
-	if l.limit > 0 && l.taken[c.server] >= l.limit {
+	if l.limit > 0 && l.taken[c.server] >= l.room(c.Precedence) {
 		l.wait(request, c)
 		return wake, false
 	}
@@ -141,6 +142,14 @@ func (l *Lane) enter(request reconcile.Request, c claim) (wake *reconcile.Reques
 	l.has[request] = c.server
 	l.taken[c.server]++
 	return wake, true
+}
+
+// room is how many workers of a server may be taken when one more wants one.
+func (l *Lane) room(p Precedence) int {
+	if p.Urgent {
+		return l.limit + 1
+	}
+	return l.limit
 }
 
 // wait puts an object on the list of its server. One that is there keeps its place, unless it matters
@@ -182,7 +191,8 @@ func (l *Lane) leave(request reconcile.Request) *reconcile.Request {
 		return nil
 	}
 	delete(l.has, request)
-	if waiting := l.waiting[server]; waiting != nil {
+	// The one worker beyond the limit is given back, for what is urgent next.
+	if waiting := l.waiting[server]; waiting != nil && l.taken[server] <= l.limit {
 		next, _ := waiting.Pop()
 		if waiting.Len() == 0 {
 			delete(l.waiting, server)

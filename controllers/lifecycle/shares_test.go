@@ -103,12 +103,15 @@ func TestWorkersAreGivenByAgeHoweverTheObjectsCome(t *testing.T) {
 			defer func() { l.of.ShutDown() }()
 			l.Share(1)
 			same(t, "the first", nil, entered(&l, request("first"), "s", Precedence{}))
+			same(t, "one that is urgent", nil, entered(&l, request("urgent"), "s", Precedence{Urgent: true}))
 			names := []string{"a", "b", "c", "d", "e", "f"} // the oldest first
 			for _, n := range rand.Perm(len(names)) {
 				p := Precedence{Urgent: n > 3, Created: time.Now().Add(time.Duration(n) * time.Second)}
 				same(t, "another", errNoWorker, entered(&l, request(names[n]), "s", p), cmpopts.EquateErrors())
 				l.Done(request(names[n]))
 			}
+			l.Done(request("urgent"))
+			same(t, "who was woken", nil, woken())
 			var order []string
 			for last := "first"; last != ""; {
 				l.Done(request(last))
@@ -192,7 +195,7 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 				if l.waiting[server] != nil {
 					wait = l.waiting[server].Len()
 				}
-				if has != l.taken[server] || has > l.limit || has < l.limit && wait > 0 {
+				if has != l.taken[server] || has > l.limit+1 || has < l.limit && wait > 0 {
 					t.Fatalf("%d of %d workers of %s are taken (%d), %d wait", has, l.limit, server, l.taken[server], wait)
 				}
 			}
@@ -203,4 +206,18 @@ func TestNobodyWaitsForAWorkerThatIsFree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Four routine looks wait for one long list: somebody's edit must find a worker all the same.
+func TestAnEditFindsAWorkerWhileRoutineLooksWaitForAList(t *testing.T) {
+	l := &Lane{}
+	l.Share(4)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if err := entered(l, request(name), "s", Precedence{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := entered(l, request("edited"), "s", Precedence{Urgent: true}); err != nil {
+		t.Errorf("an edit waits: %v", err)
+	}
 }

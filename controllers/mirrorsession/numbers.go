@@ -40,7 +40,11 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: s.sourceIDs(), Cluster: s.Cluster,
 	}
 	fresh := s.FreshSince()
-	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, sooner(fresh, s.Clock().Add(-numbersAge))); err != nil {
+	since := sooner(fresh, s.Clock().Add(-numbersAge))
+	if s.keepsNumbers(have) { // an edit of something else does not wait for a list of thousands
+		since = sooner(since, s.Clock().Add(-s.Resync))
+	}
+	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
 		return n, fmt.Errorf("list the sessions to compare their numbers: %w", err)
 	}
 	n, current := in.KeptNumbers()
@@ -64,6 +68,13 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(ctx, other), n.Priority)
 	}
 	return n, nil
+}
+
+// keepsNumbers reports whether the cloud's session has the target and the numbers that the spec asks for.
+func (s *scope) keepsNumbers(have *cloud.Session) bool {
+	spec := &s.session.Spec
+	return have != nil && have.TargetID == s.target.ID && !lifecycle.ReconcileRequested(s.session) && !s.Tried() &&
+		(spec.Priority == nil || int(*spec.Priority) == have.Priority) && (spec.VNI == nil || int(*spec.VNI) == have.VNI)
 }
 
 // choose decides VNI and priority by everything that the cloud and the cluster have of

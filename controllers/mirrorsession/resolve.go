@@ -43,6 +43,9 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 		s.filterID = have.FilterID
 	}
 	since := s.interfacesSince(ctx)
+	if have == nil { // it may have waited for long, and an address be another server's by now
+		since = later(since, s.Clock().Add(-numbersAge))
+	}
 	if s.target, err = s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since); err != nil {
 		if err := note(err); err != nil {
 			return nil, err

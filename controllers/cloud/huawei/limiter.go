@@ -15,8 +15,8 @@ import (
 // sweepAt is how many limiters may exist before full ones are dropped.
 const sweepAt = 256
 
-// firstHold and longestHold bound for how long an account is not asked whose calls the cloud throttles
-// without saying for how long.
+// firstHold and longestHold bound for how long an account is not asked whose calls the cloud throttles,
+// the former where it does not say for how long.
 const firstHold, longestHold = time.Second, 30 * time.Second
 
 // limiters holds one limiter per account, shared by all its clients that the cloud has
@@ -125,12 +125,15 @@ func (l *limiters) charge(whose limited, now time.Time) {
 }
 
 // hold keeps everybody of an account from asking a server that has just throttled one of its calls: for
-// as long as it said, else for ever longer while it goes on.
+// as long as it said, else for ever longer while it goes on; but never for longer than longestHold. A
+// server can throttle one kind of call for an hour, and a deletion must not wait for that: whoever
+// got the answer does.
 func (l *limiters) hold(whose limited, endpoint string, said time.Duration, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of := l.of(whose, now)
 	was := of.holds[endpoint]
+	said = min(said, longestHold)
 	is := hold{until: now.Add(said), lasts: said}
 	switch {
 	case now.Before(was.until): // a call that was under way when the other one was throttled

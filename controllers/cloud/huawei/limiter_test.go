@@ -214,7 +214,8 @@ func TestOneThrottledCallHoldsAllOfTheAccountThatAskTheSameServer(t *testing.T) 
 		said []time.Duration // by each throttled answer, one after the other
 		want time.Duration
 	}{
-		"for as long as the cloud says":                     {[]time.Duration{time.Minute}, time.Minute},
+		"for as long as the cloud says":                     {[]time.Duration{20 * time.Second}, 20 * time.Second},
+		"but no deletion waits for an hour":                 {[]time.Duration{time.Hour}, longestHold},
 		"for a while where it does not say":                 {[]time.Duration{0}, firstHold},
 		"ever longer while it goes on":                      {[]time.Duration{0, 0, 0}, 4 * firstHold},
 		"but not for ever":                                  {[]time.Duration{0, 0, 0, 0, 0, 0, 0, 0, 0}, longestHold},
