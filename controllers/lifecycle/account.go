@@ -50,7 +50,7 @@ func (s *Scope) Connect(ctx context.Context) error {
 	deleting := !o.GetDeletionTimestamp().IsZero()
 	// In the steady state credentials may be as old as what the cloud is compared with.
 	since := s.FreshSince()
-	if deleting {
+	if deleting || s.Tried() {
 		since = s.Clock()
 	}
 	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud(), since, s.enter)

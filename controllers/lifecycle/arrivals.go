@@ -26,8 +26,8 @@ type arrival struct {
 	generation int64
 	request    string
 	came       time.Time
-	// tried is when the cloud was last asked for the sake of an object that was not in line, zero
-	// for never.
+	// tried is when a look at the object ended last that could not bring it in line, and that other
+	// answers may help, zero for never.
 	tried time.Time
 }
 
@@ -49,8 +49,12 @@ func (a *arrivals) note(o client.Object, now time.Time) arrival {
 	return is
 }
 
-// try notes that the cloud is asked now for the sake of an object that is not in line.
-func (a *arrivals) try(uid types.UID, now time.Time) {
+// end notes how a look at an object has ended: whether other answers than those of before may bring
+// it in line. What waits for something that is watched, or for its turn, needs none.
+func (a *arrivals) end(uid types.UID, err error, now time.Time) {
+	if p := Diagnose(err); err == nil || p == nil || queued(err) || !p.Stalled && !p.Retry && p.After == 0 && p.Within == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	is := a.of(uid)

@@ -51,6 +51,10 @@ func (c unheld) List(ctx context.Context, list client.ObjectList, opts ...client
 	return c.Client.List(ctx, list, append(slices.Clone(opts), client.DisableReadYourWritesConsistency)...)
 }
 
+// SessionsByFilter is the index of the cache by which the sessions of a filter are found, in its namespace
+// by its name. The reconciler of sessions adds it.
+const SessionsByFilter = "vpcmirror.io/filter"
+
 // OwnWrites lets a Get of NewClient's client wait until the cache shows what that has written.
 const OwnWrites = ownWrites(true)
 

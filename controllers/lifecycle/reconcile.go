@@ -58,6 +58,7 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 			return ctrl.Result{}, err
 		}
 		s.noteUnanswered(err)
+		s.arrivals.end(s.Object.GetUID(), err, s.Clock())
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	again := k.Observe(ctx)

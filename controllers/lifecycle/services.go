@@ -162,15 +162,14 @@ func (s *Scope) FreshSince() time.Time {
 	if s.steady() {
 		return later(now.Add(-s.Resync), s.NotBefore)
 	}
-	s.arrivals.try(s.Object.GetUID(), now)
 	return freshSince(s.arrived, now, s.Resync)
 }
 
 // Came is when what the object asks for came to this process: its present spec, or a request.
 func (s *Scope) Came() time.Time { return s.arrived.came }
 
-// Tried reports whether the cloud was asked before for the sake of the object as it is now, and
-// that it is not in line all the same.
+// Tried reports whether the object as it is now was looked at before, and could not be brought in line
+// because of what the answers of then said.
 func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arrived.came) }
 
 // steady reports whether the shared lists may serve this reconcile.

@@ -12,10 +12,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -97,7 +99,8 @@ func (w *Watcher) NeedLeaderElection() bool { return true }
 // logged alone.
 func (w *Watcher) Poll(ctx context.Context) error {
 	var list coordinationv1.LeaseList
-	if err := w.Client.List(ctx, &list, client.InNamespace(w.Namespace)); err != nil {
+	// There is one for each node, and the cache's own objects are only read here.
+	if err := w.Client.List(ctx, &list, client.InNamespace(w.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list the leases of the verifiers: %w", err)
 	}
 	if err := w.requestReconciles(ctx, w.observe(list.Items)); err != nil {
@@ -109,18 +112,20 @@ func (w *Watcher) Poll(ctx context.Context) error {
 	return nil
 }
 
-// requestReconciles sends the sessions that have an entry of one of these verifiers.
-func (w *Watcher) requestReconciles(ctx context.Context, changed map[string]bool) error {
+// requestReconciles sends the sessions that have an entry of one of these verifiers. That one is
+// alive of which nothing was known, as after the start, concerns those alone that call one lost.
+func (w *Watcher) requestReconciles(ctx context.Context, changed map[string]change) error {
 	if len(changed) == 0 {
 		return nil
 	}
 	var sessions v1alpha1.MirrorSessionList
-	if err := w.Client.List(ctx, &sessions); err != nil {
+	if err := w.Client.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err != nil { // only read, too
 		return fmt.Errorf("list the sessions of a verifier: %w", err)
 	}
 	for i := range sessions.Items {
 		for _, e := range sessions.Items[i].Status.Verification {
-			if changed[v1alpha1.LeaseName(e.Node)] {
+			is, concerned := changed[v1alpha1.LeaseName(e.Node)]
+			if concerned && (is.lost || callsLost(&sessions.Items[i])) {
 				select {
 				case w.Changed <- event.TypedGenericEvent[*v1alpha1.MirrorSession]{Object: &sessions.Items[i]}:
 				case <-ctx.Done():
@@ -133,12 +138,24 @@ func (w *Watcher) requestReconciles(ctx context.Context, changed map[string]bool
 	return nil
 }
 
-// observe updates what is known and returns the names of the leases whose state changed.
+// callsLost reports whether the status of a session says that a verifier is lost.
+func callsLost(s *v1alpha1.MirrorSession) bool {
+	observed := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionTrafficObserved)
+	return observed != nil && observed.Reason == v1alpha1.ReasonVerifierLost ||
+		slices.ContainsFunc(s.Status.Findings, func(f v1alpha1.Finding) bool { return f.Reason == v1alpha1.ReasonVerifierLost })
+}
+
+// change is what has become of the state of a verifier.
+type change struct {
+	lost bool // it was lost, or is
+}
+
+// observe updates what is known and returns the leases by name whose state changed.
 // The first observation of a lease proves nothing yet: its last renewal may be long ago.
-func (w *Watcher) observe(leases []coordinationv1.Lease) map[string]bool {
+func (w *Watcher) observe(leases []coordinationv1.Lease) map[string]change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now, known, changed := w.Clock(), make(map[string]observation, len(leases)), make(map[string]bool)
+	now, known, changed := w.Clock(), make(map[string]observation, len(leases)), make(map[string]change)
 	for _, l := range leases {
 		if l.Spec.RenewTime == nil || l.Spec.LeaseDurationSeconds == nil {
 			continue
@@ -164,7 +181,7 @@ func (w *Watcher) observe(leases []coordinationv1.Lease) map[string]bool {
 			known[name] = is
 		}
 		if was, before := w.leases[name]; before && was.state != is.state {
-			changed[name] = true
+			changed[name] = change{lost: was.state == Lost || is.state == Lost}
 		}
 	}
 	w.leases = known

@@ -72,7 +72,11 @@ func TestWhatIsKnownOfALease(t *testing.T) {
 				if s.changed {
 					want[v1alpha1.LeaseName(node)] = true
 				}
-				if diff := cmp.Diff(want, w.observe(leases)); diff != "" {
+				got := map[string]bool{}
+				for name := range w.observe(leases) {
+					got[name] = true
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("step %d: changed (-want +got):\n%s", i, diff)
 				}
 				if got := w.Of(node); got != s.want {

@@ -190,3 +190,47 @@ func (c renewing) Delete(ctx context.Context, o client.Object, opts ...client.De
 	c.renew()
 	return c.Client.Delete(ctx, o, opts...)
 }
+
+func TestAVerifierWakesTheSessionsForWhichItsStateMakesADifference(t *testing.T) {
+	c := newCluster(t)
+	c.watcher.Changed = make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession], 1)
+	woken := func(what string, want bool) {
+		t.Helper()
+		c.poll(t)
+		got := len(c.watcher.Changed) > 0
+		for len(c.watcher.Changed) > 0 {
+			<-c.watcher.Changed
+		}
+		if got != want {
+			t.Errorf("%s: woken %t, want %t", what, got, want)
+		}
+	}
+	s := c.session(t, "waking")
+	calls := func(reason string) {
+		t.Helper()
+		s.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionTrafficObserved, Status: metav1.ConditionUnknown, Reason: reason, Message: "m", LastTransitionTime: metav1.NewTime(c.now),
+		}}
+		if err := c.Client.Status().Update(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restarted := func() { c.watcher.leases = nil }
+
+	c.lease(t, "waking")
+	woken("at the start", false)
+	c.now = c.now.Add(10 * time.Second)
+	c.renew(t, "waking")
+	woken("by one that is alive, as everybody thought", false)
+	c.now = c.now.Add(time.Minute)
+	woken("by one that is lost", true)
+	calls(v1alpha1.ReasonVerifierLost)
+	c.now = c.now.Add(10 * time.Second)
+	c.renew(t, "waking")
+	woken("by one that is back", true)
+	restarted()
+	woken("after a restart", false)
+	c.now = c.now.Add(10 * time.Second)
+	c.renew(t, "waking")
+	woken("by one that is alive, and called lost", true)
+}

@@ -134,13 +134,15 @@ func (s *scope) Delete(ctx context.Context) error {
 // one: the filter stays.
 func (s *scope) checkUnused(ctx context.Context) error {
 	var sessions v1alpha1.MirrorSessionList
-	if err := s.Client.List(ctx, &sessions, client.InNamespace(s.filter.Namespace)); err != nil {
+	err := s.Client.List(ctx, &sessions, client.InNamespace(s.filter.Namespace), client.MatchingFields{lifecycle.SessionsByFilter: s.filter.Name},
+		client.UnsafeDisableDeepCopy) // the cache's own objects are only read
+	if err != nil {
 		return fmt.Errorf("find the sessions that use the filter: %w", err)
 	}
 	var users []string
-	for _, session := range sessions.Items {
-		if session.Spec.FilterRef.Name == s.filter.Name && controllerutil.ContainsFinalizer(&session, v1alpha1.Finalizer) {
-			users = append(users, session.Name)
+	for i := range sessions.Items {
+		if controllerutil.ContainsFinalizer(&sessions.Items[i], v1alpha1.Finalizer) {
+			users = append(users, sessions.Items[i].Name)
 		}
 	}
 	if len(users) == 0 {

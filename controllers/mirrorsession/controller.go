@@ -31,6 +31,8 @@ type Reconciler struct {
 
 	reserved reservations
 	observed observations
+	// gone are UIDs that no MirrorSession has any more, which marks in the cloud name.
+	gone uids
 }
 
 // scope is one reconcile of one session.

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
 // Indexes of the cache: what a reconcile costs must not grow with the number of nodes, nor
@@ -18,9 +19,13 @@ const (
 	nodesByInternalIP = "vpcmirror.io/internalIP"
 	sessionsByNode    = "vpcmirror.io/node"
 	sessionsByAddress = "vpcmirror.io/address"
-	sessionsByFilter  = "vpcmirror.io/filter"
+	sessionsByFilter  = lifecycle.SessionsByFilter
 	sessionsByUID     = "vpcmirror.io/uid"
+	sessionsByWait    = "vpcmirror.io/wait"
 )
+
+// forRoom is what a session waits for that wants a number or a place which others have.
+const forRoom = "room"
 
 // addIndexes adds them; it must come before the cache is started.
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -33,6 +38,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByWait, func(o client.Object) []string { return indexed(o, waitsOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, prioritiesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByVNI, func(o client.Object) []string { return indexed(o, vnisOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByChoice, func(o client.Object) []string { return indexed(o, choiceOf) }},
@@ -88,6 +94,14 @@ func addressesOf(s *v1alpha1.MirrorSession) (out []string) {
 }
 
 func filterOf(s *v1alpha1.MirrorSession) []string { return []string{s.Spec.FilterRef.Name} }
+
+// waitsOf is what a session waits for, or may be about to.
+func waitsOf(s *v1alpha1.MirrorSession) []string {
+	if s.WaitsFor(v1alpha1.ReasonPriorityTaken) || s.WaitsFor(v1alpha1.ReasonQuotaExceeded) || s.Status.ObservedGeneration != s.Generation {
+		return []string{forRoom}
+	}
+	return nil
+}
 
 // resolvedOf are the interfaces that a session runs over.
 func resolvedOf(s *v1alpha1.MirrorSession) []v1alpha1.ResolvedInterface {

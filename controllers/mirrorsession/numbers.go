@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -111,15 +110,12 @@ func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
 	if !ok || mark.Cluster != s.Cluster {
 		return nil
 	}
-	for _, reader := range []client.Reader{s.Client, s.Reader} { // the cache may be behind
-		var all v1alpha1.MirrorSessionList
-		// The cache's own objects are only read here.
-		if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-			return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
-		}
-		if slices.ContainsFunc(all.Items, func(o v1alpha1.MirrorSession) bool { return string(o.UID) == mark.UID }) {
-			return nil
-		}
+	exists, err := s.exists(ctx, types.UID(mark.UID))
+	if err != nil {
+		return fmt.Errorf("find whose the session %s is: %w", other.ID, err)
+	}
+	if exists {
+		return nil
 	}
 	s.leftover[other.ID] = true
 	return nil

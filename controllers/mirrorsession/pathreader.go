@@ -182,7 +182,7 @@ func (r *pathReader) listed(ctx context.Context, ids []string) diagnosis.Answer[
 	if len(unseen) == 0 && !r.edge() {
 		return diagnosis.Answer[*cloud.Interfaces]{}
 	}
-	age := time.Duration(changedAge)
+	age := changedAge
 	if !slices.ContainsFunc(unseen, func(id string) bool { return !saidGone(r.before, id) }) {
 		age = max(age, roundGap(r.Inventory.Calls(r.Cloud))) // thousands of them must not cost a list each time
 	}

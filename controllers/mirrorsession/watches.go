@@ -55,10 +55,14 @@ func verificationChanged() predicate.Predicate {
 	}}
 }
 
+// sinceTheStart passes what has come since this process began to reconcile. It then looks at every session
+// anyway, so what was there before needs to wake none: thousands of nodes are in the first list.
+func sinceTheStart(e event.CreateEvent) bool { return !e.IsInInitialList }
+
 // filterMatters passes the changes of a filter that matter to a session: its ID, its epoch, its
 // account, whether it is ready, that an edit was seen, and that it goes.
 func filterMatters() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	return predicate.Funcs{CreateFunc: sinceTheStart, UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorFilter)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
 		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
@@ -86,10 +90,7 @@ func givesRoom() predicate.Predicate {
 // waitingForRoom wakes the other sessions that wait for a priority or a quota, and those
 // that may be about to: what they found taken may be free by now.
 func (r *Reconciler) waitingForRoom(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool {
-		return s.UID != o.GetUID() &&
-			(s.WaitsFor(v1alpha1.ReasonPriorityTaken) || s.WaitsFor(v1alpha1.ReasonQuotaExceeded) || s.Status.ObservedGeneration != s.Generation)
-	})
+	return r.sessionsThat(ctx, func(s *v1alpha1.MirrorSession) bool { return s.UID != o.GetUID() }, client.MatchingFields{sessionsByWait: forRoom})
 }
 
 // usersOf wakes the sessions that use a filter.
@@ -128,7 +129,7 @@ func byAge(a, b *v1alpha1.MirrorSession) int {
 
 // nodeMatters passes nodes that come, go or change their addresses.
 func nodeMatters() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	return predicate.Funcs{CreateFunc: sinceTheStart, UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*corev1.Node)
 		after, ok2 := e.ObjectNew.(*corev1.Node)
 		return ok1 && ok2 && !slices.Equal(internalIPs(before), internalIPs(after))

@@ -162,7 +162,7 @@ var layers = []layer{
 	{
 		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
 		may: []string{
-			"api", "controllers/plan", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim",
+			"api", "controllers/cloud", "controllers/plan", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim",
 			"test/demo",
 		},
 	},

@@ -92,11 +92,12 @@ func bench(ctx context.Context, only string, c common, out io.Writer) error {
 		measured, err := b.run(ctx, c, out)
 		fmt.Fprintf(out, "== %s took %s\n", b.name, time.Since(begin).Round(time.Second))
 		rows = append(rows, measured...)
-		if ctx.Err() != nil {
-			return errors.Join(err, errors.New("interrupted"))
-		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", b.name, err))
+		}
+		if ctx.Err() != nil { // what was measured before is shown all the same
+			errs = append(errs, errors.New("interrupted"))
+			break
 		}
 	}
 	fmt.Fprintln(out)

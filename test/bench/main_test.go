@@ -37,6 +37,27 @@ func TestOneThatCannotRunDoesNotKeepTheOthersFromIt(t *testing.T) {
 	}
 }
 
+func TestAnInterruptedRunShowsWhatItMeasured(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	interrupted := benchmark{"second", func(context.Context, common, io.Writer) ([]result.Row, error) {
+		cancel()
+		return nil, ctx.Err()
+	}}
+	never := benchmark{"third", func(context.Context, common, io.Writer) ([]result.Row, error) {
+		t.Error("a benchmark began after the interrupt")
+		return nil, nil
+	}}
+	with(t, saying("first", nil, result.Row{What: "calls", Value: 1, Unit: "calls", AtMost: 2, Count: true}), interrupted, never)
+	var out strings.Builder
+	err := bench(ctx, "", common{}, &out)
+	if want := "second: context canceled\ninterrupted"; err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	if !strings.Contains(out.String(), "\ncalls  1      calls  at most 2  ok\n") {
+		t.Errorf("no table:\n%s", out.String())
+	}
+}
+
 func TestAShortRunIsJudgedByItsCountsAlone(t *testing.T) {
 	slow := result.Row{What: "a copy", Value: 3, Unit: "us/packet", AtMost: 2}
 	with(t, saying("one", nil, slow))

@@ -135,7 +135,7 @@ type lateStatus struct {
 }
 
 func (s lateStatus) Apply(ctx context.Context, o runtime.ApplyConfiguration, opts ...client.SubResourceApplyOption) error {
-	if named, ok := o.(interface{ GetName() string }); ok && named.GetName() == s.late.name && s.late.on.Load() {
+	if named, ok := o.(interface{ GetName() *string }); ok && *named.GetName() == s.late.name && s.late.on.Load() {
 		close(s.late.reached)
 		<-s.late.stored
 	}

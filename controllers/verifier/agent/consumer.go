@@ -75,8 +75,8 @@ func (a *Agent) observeConsumers() {
 	for _, t := range a.tracked {
 		before, _ := t.consumer.Verdict()
 		t.judgeConsumer(a.Node, a.Port, now, snapshots)
-		if after, _ := t.consumer.Verdict(); after != before {
-			a.tellNews()
+		if after, _ := t.consumer.Verdict(); after.Status != before.Status || after.Reason != before.Reason {
+			a.tellNews() // the texts, which have numbers, go with the next write
 		}
 	}
 	a.observed = now

@@ -6,8 +6,9 @@
 // One goroutine reconciles: when something changes by which this host counts, it assigns each
 // session to the capturer that is to count it. Which sessions concern the host at all is known by
 // a nodecache.Index, and of changes of the interfaces the kernel tells. One
-// flushes: it writes the entries that are worth it, each after it has read what the API
-// server has; while the API server is away, it alone waits. One observes the host every 5
+// flushes: when something has changed, or the time of what had to wait has come, it writes the
+// entries that are worth it, each after it has read what the API server has; while the API server
+// is away, it alone waits. One observes the host every 5
 // seconds, and judges by the copies that have come meanwhile what takes them.
 //
 // What is reported of a session is decided by its report.Ledger: the totals go on when a

@@ -56,7 +56,7 @@ func (a *Agent) flushDue(ctx context.Context) (next time.Time) {
 	for ctx.Err() == nil {
 		due, later := a.due()
 		written, next := a.flushFirst(ctx, due)
-		if written == 0 {
+		if written == 0 || !next.IsZero() { // nothing was due, or the budget is spent
 			return earlier(next, later)
 		}
 	}

@@ -47,6 +47,7 @@ type File struct {
 	buffer  []byte
 	at, end int
 	base    int64
+	begin   int64 // of a section: where in the file it begins
 	ended   error // of the reader; io.EOF is the regular one
 
 	order binary.ByteOrder

@@ -66,11 +66,23 @@ func (l *links) readable(link uint16) bool {
 	if link == linkEthernet || linkHeader(link) >= 0 {
 		return true
 	}
+	l.count(link, 1)
+	return false
+}
+
+// count counts frames that can't be read.
+func (l *links) count(link uint16, frames uint64) {
 	if l.unread == nil {
 		l.unread = map[uint16]uint64{}
 	}
-	l.unread[link]++
-	return false
+	l.unread[link] += frames
+}
+
+// add adds what others have counted.
+func (l *links) add(others *links) {
+	for link, frames := range others.unread {
+		l.count(link, frames)
+	}
 }
 
 // linkHeader is the length of the header that stands in front of the IP packet; -1 for

@@ -52,6 +52,21 @@ func (m *mapping) move(f *File, n int) bool {
 	return f.end-f.at >= n
 }
 
+// section maps so many bytes of what is left of f, for s; nil where f has no more, or it can't be mapped.
+func (m *mapping) section(f, s *File, length int) *mapping {
+	position := f.base + int64(f.at)
+	start := position &^ int64(os.Getpagesize()-1)
+	if length += int(position - start); m.size-start <= int64(length) {
+		return nil
+	}
+	window, err := unix.Mmap(int(m.file.Fd()), start, length, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil
+	}
+	s.buffer, s.at, s.base = window, int(position-start), start
+	return &mapping{window: window}
+}
+
 func (m *mapping) release() error {
 	if m.window == nil {
 		return nil

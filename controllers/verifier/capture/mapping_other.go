@@ -11,4 +11,6 @@ func newMapping(*os.File) *mapping { return nil }
 
 func (*mapping) move(*File, int) bool { return false }
 
+func (*mapping) section(*File, *File, int) *mapping { return nil }
+
 func (*mapping) release() error { return nil }

@@ -31,6 +31,7 @@ const (
 type sections struct {
 	interfaces []captureInterface
 	skip       int64 // bytes to the end of the block in use
+	changed    bool  // interfaces were described
 }
 
 // captureInterface is what an interface description block says.
@@ -60,7 +61,7 @@ func (f *File) section() error {
 	if length < 28 || length%4 != 0 {
 		return f.damaged("a section header", length)
 	}
-	f.ng.interfaces = f.ng.interfaces[:0]
+	f.ng.interfaces, f.ng.changed = nil, true // those of before may be in use for a section
 	f.ng.skip = int64(length)
 	return nil
 }
@@ -154,7 +155,7 @@ func (f *File) describe(length uint32) error {
 		}
 		options = options[min((size+3)&^3, len(options)):]
 	}
-	f.ng.interfaces = append(f.ng.interfaces, i)
+	f.ng.interfaces, f.ng.changed = append(f.ng.interfaces, i), true
 	return nil
 }
 

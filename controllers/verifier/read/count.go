@@ -81,10 +81,16 @@ type streamRest struct {
 func (s *streamCount) add(protocol uint8, direction match.Direction) {
 	kind := uint64(protocol)*directions + uint64(direction)
 	if s.run&0xff != kind {
-		s.kinds[s.run&0xff] += s.run >> 8
+		s.endRun()
 		s.run = kind
 	}
 	s.run += 1 << 8
+}
+
+// endRun puts the run into kinds.
+func (s *streamCount) endRun() {
+	s.kinds[s.run&0xff] += s.run >> 8
+	s.run &= 0xff
 }
 
 // directions are those of package match.
@@ -94,7 +100,16 @@ func newCounter(port uint16, filter *filter) *counter {
 	return &counter{port: port, filter: filter, six: map[vxlan.Key]int32{}}
 }
 
-// all counts the frames of a file. Now and then it calls poll, and ends when that
+// file counts the frames of a file, by sections as far as it can. Now and then it calls poll, and ends when
+// that returns an error.
+func (c *counter) file(file *capture.File, by sectioning, poll func() error) error {
+	if err := c.inSections(file, by, poll); err != nil {
+		return err
+	}
+	return c.all(file, poll)
+}
+
+// all counts the frames of a file in order. Now and then it calls poll, and ends when that
 // returns an error.
 func (c *counter) all(file *capture.File, poll func() error) error {
 	var f capture.Frame
@@ -198,16 +213,21 @@ func newStream(f *capture.Frame, outer *vxlan.Outer, filter *filter) streamCount
 // came counts what every packet has.
 func (s *streamCount) came(f *capture.Frame, length int) {
 	s.bytes += uint64(length)
-	if f.Time > s.last {
-		if s.last == 0 {
-			s.first = f.Time
-		}
-		s.last = f.Time
-	} else if f.Time < s.first && f.Time > 0 {
-		s.first = f.Time
-	}
+	s.at(f.Time)
 	if f.Length > longestFrame {
 		s.super++
+	}
+}
+
+// at notes the time of a packet. None is before 1970: 0 is that of a packet without one.
+func (s *streamCount) at(time int64) {
+	if time > s.last {
+		if s.last == 0 {
+			s.first = time
+		}
+		s.last = time
+	} else if time < s.first && time > 0 {
+		s.first = time
 	}
 }
 

@@ -172,7 +172,7 @@ func (c *command) file(path string) (again bool, err error) {
 		return !interrupted(), err
 	}
 	var stopped error
-	file.Guard(func() { stopped = counter.all(file, poll) })
+	file.Guard(func() { stopped = counter.file(file, bySections(), poll) })
 	err = errors.Join(stopped, file.Err(), file.Close())
 	again = !interrupted() && !errors.Is(err, errInterrupted)
 	report := counter.report(path, file.Unread())

@@ -34,10 +34,14 @@ func (p *ports) count(f *capture.Frame) {
 			return
 		}
 	}
+	p.add(port, 1)
+}
+
+func (p *ports) add(port uint16, frames uint64) {
 	if *p == nil {
 		*p = ports{}
 	}
-	(*p)[port]++
+	(*p)[port] += frames
 }
 
 // list has the ports with the most frames first.

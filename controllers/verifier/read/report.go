@@ -164,8 +164,7 @@ func (c *counter) report(name string, unread []capture.LinkFrames) Report {
 }
 
 func (s *streamCount) report(port uint16) Stream {
-	s.kinds[s.run&0xff] += s.run >> 8
-	s.run &= 0xff
+	s.endRun()
 	packets := uint64(0)
 	for _, n := range s.kinds {
 		packets += n

@@ -12,9 +12,9 @@ import (
 // after a few that may come at once. Edges are what readers wait for, and have a budget of their own:
 // those of as many sessions as one host may well have go out within seconds, but not again and again.
 const (
-	// EdgesAtOnce is how many edges one host may write in a row. Afterwards it may write as many a
-	// second as numbers.
-	EdgesAtOnce = 300
+	// EdgesAtOnce is how many edges one host may write in a row: some for each of 300 sessions.
+	// Afterwards it may write as many a second as numbers.
+	EdgesAtOnce = 1000
 	// EdgesPerSecond is how fast they are in a row.
 	EdgesPerSecond = 40
 	// ClusterEdgesPerSecond is how many edges the API server gets from all hosts together, when all

@@ -33,6 +33,7 @@ func TestHowLongTheEdgesOfAHostTake(t *testing.T) {
 		{"those of a few sessions are", 20000, 5, 5, 0},
 		{"those of 300 take some seconds, where the cluster has no others", 300, 300, 300, 10 * time.Second},
 		{"and where it has as many as a cloud's account", 20000, 300, 300, 12 * time.Second},
+		{"a first entry, a first packet and a verdict about the consumer of each of 300 take half a minute", 300, 300, 900, 25 * time.Second},
 		{"those of all sessions of a cluster that begin at once take as long", 20000, 30, 30, 12 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

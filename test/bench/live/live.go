@@ -50,7 +50,7 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// Run climbs the ladder.
+// Run climbs the ladder. With the error of the context come the rows of what was measured until then.
 func Run(ctx context.Context, o Options, out io.Writer) ([]result.Row, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options, out io.Writer) ([]result.Row, error) {
 				// Each run begins with another reader: what an earlier one left behind hits all.
 				c := all.at(rate, readers[(i+run)%len(readers)])
 				if err := c.fill(ctx, l.measure, out); err != nil {
-					return nil, err
+					return all.rows(o.Runs), err
 				}
 			}
 		}

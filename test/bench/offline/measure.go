@@ -20,13 +20,14 @@ type program struct {
 	argv  []string
 	cpu   int // the core that it is bound to, -1 for none
 	times []time.Duration
+	used  []time.Duration // CPU of each run
 }
 
 // run runs the program once, its output thrown away.
-func (p *program) run(ctx context.Context) (wall time.Duration, err error) {
+func (p *program) run(ctx context.Context) (wall, cpu time.Duration, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer null.Close()
 	command := exec.CommandContext(ctx, p.argv[0], p.argv[1:]...)
@@ -39,9 +40,9 @@ func (p *program) run(ctx context.Context) (wall time.Duration, err error) {
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("run %s: %w", p.name, err)
+		return 0, 0, fmt.Errorf("run %s: %w", p.name, err)
 	}
-	return wall, nil
+	return wall, command.ProcessState.UserTime() + command.ProcessState.SystemTime(), nil
 }
 
 // seconds is the median of the program's times.
@@ -52,13 +53,13 @@ func (p *program) seconds() float64 { return median(p.times).Seconds() }
 func measure(ctx context.Context, programs []*program, runs int, out io.Writer) error {
 	for n := range runs + 1 {
 		for _, p := range programs {
-			wall, err := p.run(ctx)
+			wall, cpu, err := p.run(ctx)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "round %d of %d: %s %.1f ms\n", n, runs, p.name, wall.Seconds()*1000)
+			fmt.Fprintf(out, "round %d of %d: %s %.1f ms, CPU %.1f ms\n", n, runs, p.name, wall.Seconds()*1000, cpu.Seconds()*1000)
 			if n > 0 { // the first warms the page cache
-				p.times = append(p.times, wall)
+				p.times, p.used = append(p.times, wall), append(p.used, cpu)
 			}
 		}
 	}

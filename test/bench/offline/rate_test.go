@@ -13,7 +13,7 @@ func TestRatiosAreOfMediansAndStandBesideTheirGoals(t *testing.T) {
 	took := func(name string, ms ...time.Duration) *program {
 		p := &program{name: name}
 		for _, d := range ms {
-			p.times = append(p.times, d*time.Millisecond)
+			p.times, p.used = append(p.times, d*time.Millisecond), append(p.used, time.Millisecond)
 		}
 		return p
 	}
@@ -26,6 +26,10 @@ func TestRatiosAreOfMediansAndStandBesideTheirGoals(t *testing.T) {
 		{What: "offline, time of b", Value: 100, Unit: "us/packet"},
 		{What: "offline, time of c", Value: 3000, Unit: "us/packet"},
 		{What: "offline, time of d", Value: 25, Unit: "us/packet"},
+		{What: "offline, CPU of a", Value: 1, Unit: "us/packet"},
+		{What: "offline, CPU of b", Value: 1, Unit: "us/packet"},
+		{What: "offline, CPU of c", Value: 1, Unit: "us/packet"},
+		{What: "offline, CPU of d", Value: 1, Unit: "us/packet"},
 	}
 	if diff := cmp.Diff(want, rate(programs, 1000, 1000, "")); diff != "" {
 		t.Error(diff)

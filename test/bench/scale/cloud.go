@@ -14,8 +14,8 @@ import (
 // callTime is how long the cloud takes to answer.
 const callTime = 20 * time.Millisecond
 
-// cloud is the simulated cloud, as a process.
-type cloud struct {
+// cloudProcess is the simulated cloud, as a process.
+type cloudProcess struct {
 	url string
 }
 
@@ -71,7 +71,7 @@ type write struct {
 }
 
 // writes are those after an entry.
-func (c *cloud) writes(ctx context.Context, since uint64) ([]write, error) {
+func (c *cloudProcess) writes(ctx context.Context, since uint64) ([]write, error) {
 	var answer struct {
 		Entries []write `json:"entries"`
 	}
@@ -79,18 +79,18 @@ func (c *cloud) writes(ctx context.Context, since uint64) ([]write, error) {
 	return answer.Entries, err
 }
 
-func (c *cloud) stats(ctx context.Context) (stats, error) {
+func (c *cloudProcess) stats(ctx context.Context) (stats, error) {
 	var s stats
 	err := c.control(ctx, http.MethodGet, "stats", "", &s)
 	return s, err
 }
 
 // slow has each answer take its time.
-func (c *cloud) slow(ctx context.Context) error {
+func (c *cloudProcess) slow(ctx context.Context) error {
 	return c.control(ctx, http.MethodPost, "faults", fmt.Sprintf(`{"kind":"slow","delay":"%s"}`, callTime), nil)
 }
 
-func (c *cloud) control(ctx context.Context, method, path, body string, out any) error {
+func (c *cloudProcess) control(ctx context.Context, method, path, body string, out any) error {
 	content, err := ask(ctx, method, c.url+"/_sim/"+path, body)
 	if err != nil {
 		return err

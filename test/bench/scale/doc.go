@@ -3,6 +3,6 @@
 // the manager with the rights of its role, kube-apiserver and etcd, and the simulated cloud, whose
 // answers take 20 ms each.
 //
-// It may import api, controllers/plan, controllers/verifier, test/bench/cluster, test/bench/proc,
-// test/bench/result, test/bench/seed, test/cloudsim and test/demo.
+// It may import api, controllers/cloud, controllers/plan, controllers/verifier, test/bench/cluster,
+// test/bench/proc, test/bench/result, test/bench/seed, test/cloudsim and test/demo.
 package scale

@@ -80,12 +80,15 @@ func (s *stage) renew(ctx context.Context) error {
 }
 
 // create makes all filters and sessions, as kubectl apply of a folder does.
-func (s *stage) create(ctx context.Context) error {
+func (s *stage) create(ctx context.Context) error { return s.createFirst(ctx, s.sessions) }
+
+// createFirst makes all filters and the first sessions.
+func (s *stage) createFirst(ctx context.Context, sessions int) error {
 	err := each(ctx, s.filters(), func(ctx context.Context, n int) error { return s.API.Create(ctx, s.filter(n)) })
 	if err != nil {
 		return fmt.Errorf("make the filters: %w", err)
 	}
-	err = each(ctx, s.sessions, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.session(n)) })
+	err = each(ctx, sessions, func(ctx context.Context, n int) error { return s.API.Create(ctx, s.session(n)) })
 	if err != nil {
 		return fmt.Errorf("make the sessions: %w", err)
 	}
@@ -109,14 +112,19 @@ func (s *stage) all(ctx context.Context) ([]v1alpha1.MirrorSession, error) {
 
 // ready waits until every session is Ready, and returns when the last became it, to the second.
 func (s *stage) ready(ctx context.Context, patience time.Duration) (last time.Time, err error) {
+	return s.readyFirst(ctx, s.sessions, patience)
+}
+
+// readyFirst waits for all filters and the first sessions.
+func (s *stage) readyFirst(ctx context.Context, count int, patience time.Duration) (last time.Time, err error) {
 	err = cluster.Until(ctx, patience, 250*time.Millisecond, "the cloud has all sessions", func() (bool, error) {
 		now, err := s.cloud.stats(ctx)
-		return now.Sessions >= s.sessions && now.Rules >= rulesPerFilter*s.filters(), err
+		return now.Sessions >= count && now.Rules >= rulesPerFilter*s.filters(), err
 	})
 	if err != nil {
 		return last, err
 	}
-	every := time.Second * time.Duration(1+s.sessions/5000)
+	every := time.Second * time.Duration(1+count/5000)
 	err = cluster.Until(ctx, patience, every, "all sessions are Ready", func() (bool, error) {
 		sessions, err := s.all(ctx)
 		if err != nil {
@@ -131,7 +139,7 @@ func (s *stage) ready(ctx context.Context, patience time.Duration) (last time.Ti
 				last = c.LastTransitionTime.Time
 			}
 		}
-		return len(sessions) == s.sessions, nil
+		return len(sessions) == count, nil
 	})
 	return last, err
 }

@@ -28,6 +28,8 @@ const (
 	reported = 2000
 	// many is from how many sessions on the minute after a restart is measured.
 	many = 2000
+	// most is up to how many sessions the manager makes all itself.
+	most = 5000
 	// none is the goal of what is counted and must not be: a goal of 0 would be no goal.
 	none = 0.5
 )
@@ -52,6 +54,9 @@ func Run(ctx context.Context, o Options, out io.Writer) ([]result.Row, error) {
 		t.parts = []func(context.Context) error{t.converge, t.steady, t.edit}
 		if sessions >= many {
 			t.parts = []func(context.Context) error{t.converge, t.restart, t.steady, t.edit}
+		}
+		if sessions > most {
+			t.parts[0] = t.fill
 		}
 		trials = append(trials, t)
 	}

@@ -23,7 +23,7 @@ type stage struct {
 	options Options
 	name    string
 	out     io.Writer
-	cloud   *cloud
+	cloud   *cloudProcess
 	manager *manager
 }
 
@@ -53,7 +53,7 @@ func (s *stage) startCloud(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cloud = &cloud{url: "http://" + address}
+	s.cloud = &cloudProcess{url: "http://" + address}
 	if err := cluster.Ready(ctx, p, http.DefaultClient, s.cloud.url+"/_sim/health"); err != nil {
 		return err
 	}
