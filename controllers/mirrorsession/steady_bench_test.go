@@ -131,6 +131,7 @@ func newSteadyWorld(tb testing.TB, n int) *steadyWorld {
 }
 
 func (w *steadyWorld) addFilter(tb testing.TB, i int) {
+	tb.Helper()
 	f := &v1alpha1.MirrorFilter{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "n", Name: name("filter", i), UID: types.UID(uuid(10, i)), Generation: 1, Finalizers: []string{v1alpha1.Finalizer},
 	}}

@@ -100,10 +100,11 @@ func (s *scope) sharedVNI() string {
 // countsDelay is how long the counts of traffic that goes on may stand still in a status, with
 // so many sessions as there are. They are counted now and then.
 func (r *Reconciler) countsDelay(ctx context.Context, now time.Time, s *v1alpha1.MirrorSession) time.Duration {
-	const often = 10 * time.Second
 	o := &r.observed
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	// Of twenty thousand once a minute: to count them takes as long as some hundred looks.
+	often := max(10*time.Second, time.Duration(o.all)*3*time.Millisecond)
 	if o.counted.IsZero() || now.Sub(o.counted) >= often {
 		var sessions v1alpha1.MirrorSessionList
 		// The cache answers this; it fails only when it stops.

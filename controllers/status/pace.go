@@ -69,17 +69,26 @@ func Refreshes(before, after Object) bool {
 	if !ok1 || !ok2 || was.Status.Traffic == nil || is.Status.Traffic == nil {
 		return false
 	}
-	t, u := was.Status.Traffic, is.Status.Traffic
-	if !sameOutcomes(t.Counts, u.Counts) || (t.InEpoch == nil) != (u.InEpoch == nil) || t.InEpoch != nil && !sameOutcomes(*t.InEpoch, *u.InEpoch) ||
-		len(t.Rules) != len(u.Rules) || !slices.EqualFunc(t.Sources, u.Sources, sameSource) {
+	if !movesOn(was.Status.Traffic, is.Status.Traffic) {
 		return false
 	}
 	without := *was
-	without.Status.Traffic = u
-	if t.FirstPacketAt == nil || u.FirstPacketAt == nil || !t.FirstPacketAt.Equal(u.FirstPacketAt) || !alike(&t.Since, &u.Since) || !alike(&t.Retired, &u.Retired) {
-		return false
-	}
+	without.Status.Traffic = is.Status.Traffic
 	return Same(&without, after)
+}
+
+// movesOn reports whether the same things were counted, however often.
+func movesOn(t, u *v1alpha1.Traffic) bool {
+	switch {
+	case !sameOutcomes(t.Counts, u.Counts), (t.InEpoch == nil) != (u.InEpoch == nil), t.InEpoch != nil && !sameOutcomes(*t.InEpoch, *u.InEpoch):
+		return false
+	case len(t.Rules) != len(u.Rules), !slices.EqualFunc(t.Sources, u.Sources, sameSource):
+		return false
+	case t.FirstPacketAt == nil, u.FirstPacketAt == nil, !t.FirstPacketAt.Equal(u.FirstPacketAt):
+		return false
+	default:
+		return alike(&t.Since, &u.Since) && alike(&t.Retired, &u.Retired)
+	}
 }
 
 // sameOutcomes reports whether the same things were counted, however often.

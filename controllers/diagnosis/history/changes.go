@@ -140,9 +140,18 @@ func less(now, before *diagnosis.Path) bool {
 	if now.Target == nil && before.Target != nil || slices.ContainsFunc(before.Sources, func(i cloud.Interface) bool { return interfaceByID(now, i.ID) == nil }) {
 		return true
 	}
-	return !now.Groups.Read && before.Groups.Read || !now.AddressGroups.Read && before.AddressGroups.Read || !now.ACLs.Read && before.ACLs.Read ||
-		!now.Peerings.Read && before.Peerings.Read || !now.RouteTables.Read && before.RouteTables.Read || !now.Servers.Read && before.Servers.Read ||
-		!now.Flavors.Read && before.Flavors.Read || !now.Interfaces.Read && before.Interfaces.Read
+	read := func(p *diagnosis.Path) []bool {
+		return []bool{
+			p.Groups.Read, p.AddressGroups.Read, p.ACLs.Read, p.Peerings.Read, p.RouteTables.Read, p.Servers.Read, p.Flavors.Read, p.Interfaces.Read,
+		}
+	}
+	is := read(now)
+	for i, was := range read(before) {
+		if was && !is[i] {
+			return true
+		}
+	}
+	return false
 }
 
 func keep[T any](now *diagnosis.Answer[T], before diagnosis.Answer[T]) {
