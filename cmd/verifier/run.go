@@ -107,7 +107,7 @@ func run(ctx context.Context, o options) error {
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
 		Interfaces: agent.LocalInterfaces, WatchInterfaces: agent.WatchInterfaces, Open: agent.OpenRing, Observe: consumer.Observe,
-		Memory: memory.Read, Clock: time.Now, Log: log.Log,
+		Memory: memory.NewReader(time.Now).Read, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)

@@ -45,7 +45,7 @@ type Options struct {
 	Open func(local Interface, port uint16) (*capture.Ring, error)
 	// Observe says what on this host could take the copies, see consumer.Observe.
 	Observe func(port uint16) *consumer.Observation
-	// Memory says how much memory the process uses and may use, see memory.Read; nil where nobody
+	// Memory says how much memory the process uses and may use, see memory.Reader; nil where nobody
 	// asks.
 	Memory func() memory.Usage
 	// Clock returns the time.

@@ -181,6 +181,7 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 		// the counts so far are kept, and the status says that no more come.
 		c.log.Error(err, "The sessions of an interface can't be counted")
 		removed, _ = c.tally.SetSessions(nil) // an empty list is always good
+		c.list = nil                          // and this one is tried, and told, again
 		for _, s := range list {
 			if t, _ := a.trackedBy(s.ID); t != nil {
 				t.problem = "the session can't be counted: " + err.Error()

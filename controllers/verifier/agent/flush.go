@@ -79,9 +79,6 @@ func (a *Agent) flushFirst(ctx context.Context, due []due) (written int, next ti
 		}
 		if !a.budget.Spend(now, d.urgency) {
 			next = earlier(next, a.budget.Next(now, d.urgency))
-			if d.urgency == report.Edge {
-				return written, next // nor is there anything for numbers
-			}
 			<-free
 			continue
 		}

@@ -53,7 +53,7 @@ func (a *Agent) watchInterfaces(ctx context.Context) {
 	}
 	failed := false
 	for ctx.Err() == nil {
-		err := a.followInterfaces(ctx)
+		err := a.followInterfaces(ctx, func() { failed = false })
 		a.interfacesWatched.Store(false)
 		a.requestInterfaces() // and from now on more often
 		if ctx.Err() != nil {
@@ -70,14 +70,16 @@ func (a *Agent) watchInterfaces(ctx context.Context) {
 	}
 }
 
-// followInterfaces subscribes and has the interfaces read at each event, until that fails or ctx ends.
-func (a *Agent) followInterfaces(ctx context.Context) error {
+// followInterfaces subscribes, which it tells, and has the interfaces read at each event, until that fails
+// or ctx ends.
+func (a *Agent) followInterfaces(ctx context.Context, subscribed func()) error {
 	events, err := a.WatchInterfaces()
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, events.Close)()
 	defer events.Close()
+	subscribed()
 	a.interfacesWatched.Store(true)
 	a.Log.V(1).Info("The kernel tells when the interfaces of this host change")
 	for {

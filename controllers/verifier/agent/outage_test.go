@@ -288,9 +288,9 @@ func TestTheWritesOfAHostAreBounded(t *testing.T) {
 		}
 		h := w.host(node, w.pair, l.wrap)
 		h.count()
-		for range 2 {
+		for range 20 {
 			h.flushDue(t.Context())
-			w.later(time.Second)
+			w.later(100 * time.Millisecond)
 		}
 		for _, s := range all {
 			w.expectEntries(s, entry(0))

@@ -123,3 +123,48 @@ func TestTheFirstEntriesOf300SessionsAreWrittenWithinSeconds(t *testing.T) {
 		t.Errorf("then %d are due, and the next at %s, though nothing has come", len(all), next)
 	}
 }
+
+// As TestNumbersHaveTheirTurnBesideEdgesWithoutEnd, but for 200 steady streams beside 100 that pause, from a start on.
+func TestNumbersKeepTheirOwnBudgetBesideEdges(t *testing.T) {
+	const steady, pausing, pause, lasts = 200, 100, 15 * time.Second, 20 * time.Minute
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	begin := now
+	a := New(Options{Node: node, Clock: func() time.Time { return now }, Log: logr.Discard()})
+	c := a.newCapturer(Interface{Index: 1, Name: "eth0"})
+	c.tried = true
+	a.capturers[c.local.key()] = c
+	var all []*tracked
+	for i := range steady + pausing {
+		one := &tracked{session: &v1alpha1.MirrorSession{}, capturer: c, ledger: report.NewLedger(now)}
+		all = append(all, one)
+		a.tracked[types.UID(fmt.Sprint(i))] = one
+	}
+	packet := func(of *tracked) {
+		counted := report.Totals{Last: now}
+		counted.Packets = 1
+		of.ledger.Close(counted)
+	}
+	longest, when, most := time.Duration(0), time.Duration(0), v1alpha1.CountsDelay(len(all), len(all))
+	for end := now.Add(lasts); now.Before(end); now = now.Add(tick) {
+		for i, one := range all {
+			if i < steady || (now.Sub(begin)+time.Duration(i)*tick)%pause == 0 {
+				packet(one)
+			}
+		}
+		dues, _ := a.due()
+		for _, due := range dues {
+			if a.budget.Spend(now, due.urgency) {
+				s := c.snapshot()
+				due.pace.Written(now, due.entry(a.Node, &s), report.Interval(len(all)))
+			}
+		}
+		for _, one := range all[:steady] {
+			if last := one.pace.Last(); !last.IsZero() && now.Sub(last) > longest {
+				longest, when = now.Sub(last), now.Sub(begin)
+			}
+		}
+	}
+	if longest > most {
+		t.Errorf("the counts of a stream that never pauses stood still for %s (%s after the start), and the manager takes more than %s for silence", longest, when, most)
+	}
+}

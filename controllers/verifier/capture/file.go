@@ -48,6 +48,7 @@ type File struct {
 	at, end int
 	base    int64
 	begin   int64 // of a section: where in the file it begins
+	began   state // of a section: what its first record is read by
 	ended   error // of the reader; io.EOF is the regular one
 
 	order binary.ByteOrder

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
@@ -26,6 +27,7 @@ func (f *File) Section(size int) *File {
 	if s.mapped = f.mapped.section(f, s, size+size/4); s.mapped == nil {
 		return nil
 	}
+	s.began = f.state()
 	s.begin, s.end = s.base+int64(s.at), s.boundary(s.at+size)
 	if s.end == 0 || f.seek(s.base+int64(s.end)) != nil {
 		_ = s.Close() // nothing was written to it
@@ -43,8 +45,29 @@ func (f *File) Whole() bool {
 // Join goes on with f behind a section, of which it takes what can't be read.
 func (f *File) Join(section *File) { f.links.add(&section.links) }
 
-// Back goes back to where a section begins.
-func (f *File) Back(section *File) error { return f.seek(section.begin) }
+// Back goes back to where a section begins, and forgets what was read behind it: that may have been no
+// record, but the inside of one, and say anything of how those that follow are to be read.
+func (f *File) Back(section *File) error {
+	f.order = section.began.order
+	if f.ng != nil {
+		f.ng.interfaces = section.began.interfaces
+	}
+	return f.seek(section.begin)
+}
+
+// state is what has to be known of what stands before a record of pcapng to read it.
+type state struct {
+	order      binary.ByteOrder
+	interfaces []captureInterface // nobody appends in place
+}
+
+func (f *File) state() state {
+	s := state{order: f.order}
+	if f.ng != nil {
+		s.interfaces = slices.Clip(f.ng.interfaces)
+	}
+	return s
+}
 
 // seek goes on at an offset of the file.
 func (f *File) seek(offset int64) error {

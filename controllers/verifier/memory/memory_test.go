@@ -2,9 +2,11 @@ package memory
 
 import (
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -110,11 +112,27 @@ func TestWhatThisProcessUses(t *testing.T) {
 		kept[i] = 1
 	}
 	debug.FreeOSMemory() // after a collection the runtime knows what is kept
-	u := Read()
+	u := NewReader(time.Now).Read()
 	if u.GoLimit != 512*mib || u.Go < 64*mib || u.Go > 128*mib || u.Throttled {
 		t.Errorf("%+v", u)
 	}
 	if kept[0] != 1 {
 		t.Error("unreachable")
+	}
+}
+
+func TestThatTheCollectorWasThrottledIsToldForAMinute(t *testing.T) {
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	r := NewReader(func() time.Time { return now })
+	var got []bool
+	for _, at := range []struct {
+		after   time.Duration
+		limited uint64
+	}{{0, 0}, {10 * time.Second, 28}, {10 * time.Second, 28}, {40 * time.Second, 28}, {10 * time.Second, 28}, {time.Hour, 28}, {time.Second, 31}} {
+		now = now.Add(at.after)
+		got = append(got, r.throttled(at.limited))
+	}
+	if want := []bool{false, true, true, true, false, false, true}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

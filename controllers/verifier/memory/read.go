@@ -11,6 +11,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The samples of runtime/metrics by their place in the list that is read.
@@ -22,7 +23,6 @@ const (
 	unused
 	released
 	limited
-	cycles
 )
 
 var names = []string{
@@ -33,14 +33,35 @@ var names = []string{
 	unused:   "/memory/classes/heap/unused:bytes",
 	released: "/memory/classes/heap/released:bytes",
 	limited:  "/gc/limiter/last-enabled:gc-cycle",
-	cycles:   "/gc/cycles/total:gc-cycles",
 }
 
-// recent is how many cycles of the collector ago it may have been throttled to count as now.
-const recent = 5
+// recent is how long ago the collector may have been throttled to count as now. It is told by the clock,
+// as a process that is idle has a cycle of the collector every two minutes.
+const recent = time.Minute
+
+// Reader reads what the process uses and may use. It is not safe for concurrent use.
+type Reader struct {
+	clock func() time.Time
+	// limited is the cycle in which the collector was throttled last when it was read last, and moved
+	// is when that was found to have changed; zero for never.
+	limited uint64
+	moved   time.Time
+}
+
+// NewReader returns a reader for which the collector was not throttled yet.
+func NewReader(clock func() time.Time) *Reader { return &Reader{clock: clock} }
+
+// throttled reports whether the collector was throttled a short time ago. The runtime says in which cycle
+// it began to be, which is the one after those that it has counted.
+func (r *Reader) throttled(limited uint64) bool {
+	if now := r.clock(); limited != r.limited {
+		r.limited, r.moved = limited, now
+	}
+	return !r.moved.IsZero() && r.clock().Sub(r.moved) < recent
+}
 
 // Read asks the runtime and the kernel. What can't be read has no limit.
-func Read() Usage {
+func (r *Reader) Read() Usage {
 	samples := make([]metrics.Sample, len(names))
 	for i := range names {
 		samples[i].Name = names[i]
@@ -52,7 +73,7 @@ func Read() Usage {
 		}
 		return samples[i].Value.Uint64()
 	}
-	u := Usage{Throttled: value(limited) > 0 && value(cycles)-value(limited) < recent}
+	u := Usage{Throttled: r.throttled(value(limited))}
 	heap := value(objects) + value(free) + value(unused) + value(released)
 	u.Go = value(live) + value(total) - min(heap, value(total))
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {

@@ -189,3 +189,65 @@ func TestTooManyStreamsAreTheSameInSections(t *testing.T) {
 		}
 	}
 }
+
+// What a mirrored machine sends: blocks of pcapng, 60 interfaces and a section of the other byte order.
+func TestWhatIsInAPayloadDoesNotChangeHowTheFileIsRead(t *testing.T) {
+	var inside capturing
+	for range 60 {
+		inside.words(1, 20, 1, 0, 20)
+	}
+	for _, w := range []uint32{0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 1<<32 - 1, 1<<32 - 1, 28} {
+		inside.Write(binary.BigEndian.AppendUint32(nil, w))
+	}
+	data := frametest.Copy(7, frametest.Inner(inside.String()).Bytes()).Bytes()
+	c := capturing{ng: true}
+	c.header(1)
+	for i := range 300 {
+		c.frame(&capture.Frame{Data: data, Length: len(data), Time: int64(1000 + i)}, 0)
+	}
+	path := filepath.Join(t.TempDir(), "capture")
+	if err := os.WriteFile(path, c.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := counted(t, path, sectioning{}, nil)
+	for size := 24 << 10; size < 26<<10; size += 64 {
+		got, _ := counted(t, path, sectioning{workers: 3, size: size}, nil)
+		if got.Frames != want.Frames || got.Note != want.Note {
+			t.Errorf("sections of %d: %d frames, note %q; in order %d frames, note %q", size, got.Frames, got.Note, want.Frames, want.Note)
+			return
+		}
+	}
+}
+
+// No guess is wrong here: an interface is described where a section happens to begin, and one before that.
+func TestAnInterfaceAtTheBeginningOfASectionIsReadOnce(t *testing.T) {
+	data := frametest.Copy(7, frametest.Inner("x").Bytes()).Bytes()
+	path := filepath.Join(t.TempDir(), "capture")
+	for at := 100; at < 300; at++ {
+		c := capturing{ng: true}
+		c.header(1)
+		for i := range 1500 {
+			if i == 50 { // makes the first section one that depends on what came before
+				c.words(1, 20, 147, 0, 20)
+			}
+			if i == at {
+				c.words(1, 20, 1, 0, 20)
+			}
+			on := uint32(0)
+			if i > at {
+				on = 2
+			}
+			c.frame(&capture.Frame{Data: data, Length: len(data), Time: int64(1000 + i)}, on)
+		}
+		c.words(1, 20, 147, 0, 20)
+		if err := os.WriteFile(path, c.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want, _ := counted(t, path, sectioning{}, nil)
+		got, _ := counted(t, path, small, nil)
+		if got.Frames != want.Frames || got.Note != want.Note || len(got.Streams) != len(want.Streams) || got.Streams[0].Packets != want.Streams[0].Packets {
+			t.Errorf("described before frame %d: %+v, in order %+v", at, got, want)
+			return
+		}
+	}
+}

@@ -49,19 +49,18 @@ func (b *Budget) Share(now time.Time, sessions, ofNode int) {
 // Spend takes a write out of the budget, and reports whether there was one. What is no edge is
 // numbers.
 func (b *Budget) Spend(now time.Time, urgency Urgency) bool {
-	if urgency == Edge && b.row.TokensAt(now) >= 1 && b.pace.AllowN(now, 1) {
-		return b.row.AllowN(now, 1)
+	if urgency != Edge {
+		return b.numbers.AllowN(now, 1)
 	}
-	return b.numbers.AllowN(now, 1)
+	return b.row.TokensAt(now) >= 1 && b.pace.AllowN(now, 1) && b.row.AllowN(now, 1)
 }
 
 // Next is when there is something to spend again, if nothing is spent until then.
 func (b *Budget) Next(now time.Time, urgency Urgency) time.Time {
-	wait := until(b.numbers, now)
-	if urgency == Edge {
-		wait = min(wait, max(until(b.row, now), until(b.pace, now)))
+	if urgency != Edge {
+		return now.Add(until(b.numbers, now))
 	}
-	return now.Add(wait)
+	return now.Add(max(until(b.row, now), until(b.pace, now)))
 }
 
 // until is how long it takes until a limiter allows something.

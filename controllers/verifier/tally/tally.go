@@ -70,11 +70,15 @@ func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, err er
 	return removed, nil
 }
 
+// maxBlock is more than a block has places, and so little that in a hundred years at full speed no position
+// comes twice.
+const maxBlock = 1 << 24
+
 // Count counts all frames of a block. It does not keep any of their bytes.
 func (t *Tally) Count(block *capture.Block) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.begin += 1 << 32 // more than a block has places
+	t.begin += maxBlock
 	quick, last := uint64(0), 0
 	var f capture.Frame
 	for {
