@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxStreams bounds the memory that a hostile file can ask for, to less than
-	// 100 MB. Real captures have some hundred streams.
+	// 100 MB for each section that is counted at once. Real captures have some hundred streams.
 	maxStreams = 1 << 14
 	// sampleBytes are kept of the first packet of a stream: all headers.
 	sampleBytes = 192

@@ -10,7 +10,8 @@ import (
 // sectioning says how a file is counted in sections: so many at once, of about so many bytes.
 type sectioning struct{ workers, size int }
 
-// bySections is what pays: a section is counted in some milliseconds. At most 80 MiB are mapped at once.
+// bySections is what pays: a section is counted in some milliseconds. At most 80 MiB of
+// sections are mapped at once, beside the window of the file itself.
 func bySections() sectioning {
 	const most, size = 8, 8 << 20
 	return sectioning{workers: min(runtime.GOMAXPROCS(0), most), size: size}
