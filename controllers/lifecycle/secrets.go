@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,14 +83,14 @@ func (s *Scope) guardSecret(ctx context.Context, notBefore time.Time) error {
 	return err
 }
 
-// noteSecret notes by which version of its Secret the object is reconciled, where that was read before.
+// noteSecret notes by what its Secret said the object is reconciled, where that was read before.
 func (s *Scope) noteSecret(ctx context.Context, notBefore time.Time) {
 	name := secretOf(s.Object)
 	if name == "" || !notBefore.Before(s.began) {
 		return
 	}
 	if secret, err := s.shared.Get(ctx, types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: name}, notBefore); err == nil {
-		s.secret = secret.ResourceVersion
+		s.secret = secret
 	}
 }
 
@@ -102,12 +104,12 @@ func (s *Scope) rekeyed(ctx context.Context, refused error) bool {
 		return false
 	}
 	name := types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: secretOf(s.Object)}
-	if s.secret == "" {
+	if s.secret == nil {
 		s.shared.Forget(name)
 		return false
 	}
 	now, err := s.shared.Get(ctx, name, s.Clock())
-	if apierrors.IsNotFound(err) || err == nil && now.ResourceVersion != s.secret {
+	if apierrors.IsNotFound(err) || err == nil && !maps.EqualFunc(now.Data, s.secret.Data, bytes.Equal) { // finalizers come and go
 		return true
 	}
 	s.shared.Forget(name)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -105,9 +106,8 @@ type Scope struct {
 	WasSynced bool
 	// began is when the reconcile began.
 	began time.Time
-	// secret is the version of the Secret that serves the reconcile, empty for none and for one
-	// that was read for it.
-	secret string
+	// secret is the Secret that serves the reconcile, nil for none and for one that was read for it.
+	secret *corev1.Secret
 	// Cloud is nil until Connect has found the credentials.
 	Cloud cloud.Client
 	// NotBefore is when the answers of the cloud must have begun that serve this reconcile, where

@@ -64,7 +64,9 @@ func TestWhatIsLeftOverInTheCloudIsToldOnceAndStays(t *testing.T) {
 	liveFilter, live := w.Pair("live")
 	harness.Same(t, "the events after lists of one moment", 0, m.Evented("Orphaned"))
 	w.Clock.Advance(10 * time.Minute)
-	lists(w, liveFilter, live)
+	for range 3 { // what was read for something else at the moment of the advance serves the first
+		lists(w, liveFilter, live)
+	}
 	w.EventSays(ofManager(), "Orphaned", "the filter "+filter.Status.ID)
 	w.EventSays(ofManager(), "Orphaned", "the session "+session.Status.Sessions[0].ID)
 	orphans(t, m, "1", "1")
