@@ -294,7 +294,7 @@ func (in *NumbersInput) freePriority(c *claims) (priority int, preceded []cloud.
 
 // claims are the numbers that are taken: by what the cloud has, by what the other
 // MirrorSessions of the cluster have or ask for, though the cloud may not show it yet, by
-// reservations, and by what was reserved while this session chooses.
+// reservations, and by what was reserved while it chooses.
 type claims struct {
 	in *NumbersInput
 	// priorities, and VNIs for the same target, are those that were reserved while it chooses. From
