@@ -54,7 +54,9 @@ func (s *Scope) Connect(ctx context.Context) error {
 		since = s.Clock()
 	}
 	c, err := s.Clients.ClientFor(ctx, o.GetNamespace(), o.Cloud(), since, s.enter)
-	s.noteSecret(ctx, since)
+	if !credentialsMissing(err) {
+		s.noteSecret(ctx, since)
+	}
 	if err != nil {
 		last := s.clients.of(o.GetUID())
 		if last == nil || !deleting || !credentialsMissing(err) {
