@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/utils/lru"
+
 	"vpcmirror.io/operator/controllers/cloud"
 )
 
@@ -84,8 +86,32 @@ func (e Endpoints) usual(region string) (vpc, iam string) {
 	if e.Usual == nil {
 		return "", ""
 	}
-	vpc, iam = e.Usual(region)
-	return spelt(vpc), spelt(iam)
+	return e.Usual(region)
+}
+
+// maxRegions is of how many regions the usual endpoints are remembered: a Secret may name any.
+const maxRegions = 256
+
+// remembering are the same rules, with the usual origins in their one spelling, which is found once for
+// each region: every look at an object asks.
+func (e Endpoints) remembering() Endpoints {
+	usual := e.Usual
+	if usual == nil {
+		return e
+	}
+	known := lru.New(maxRegions)
+	e.Usual = func(region string) (vpc, iam string) {
+		if found, ok := known.Get(region); ok {
+			if is, ok := found.([2]string); ok {
+				return is[0], is[1]
+			}
+		}
+		vpc, iam = usual(region)
+		vpc, iam = spelt(vpc), spelt(iam)
+		known.Add(region, [2]string{vpc, iam})
+		return vpc, iam
+	}
+	return e
 }
 
 // spelt is the one spelling of an origin, empty for what is none.

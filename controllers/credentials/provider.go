@@ -54,6 +54,7 @@ type Rules struct {
 // NewProvider makes a provider. operator are the operator's own credentials; without keys,
 // every object must name a Secret.
 func NewProvider(secrets *Secrets, factory cloud.Factory, operator cloud.Credentials, rules Rules) *Provider {
+	rules.Endpoints = rules.Endpoints.remembering()
 	return &Provider{secrets: secrets, factory: factory, operator: operator, rules: rules, clients: newClients(maxClients)}
 }
 

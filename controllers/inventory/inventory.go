@@ -29,6 +29,7 @@ import (
 type Inventory struct {
 	clock   cloud.Clock
 	settled time.Duration
+	cluster string
 
 	mu       sync.Mutex
 	accounts accounts
@@ -54,6 +55,9 @@ func New(clock cloud.Clock) *Inventory {
 		onFilters: func(cloud.Client, time.Time, []cloud.Filter) {}, onSessions: func(cloud.Client, time.Time, []cloud.Session) {},
 	}
 }
+
+// Cluster tells what this cluster is called in the marks of its objects. It is called before anything is read.
+func (i *Inventory) Cluster(name string) { i.cluster = name }
 
 // Resync tells how old an answer may be in the steady state. It is called before anything is read.
 func (i *Inventory) Resync(interval time.Duration) { i.settled = min(settledAge, interval) }
@@ -134,6 +138,7 @@ func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time
 		began := i.clock()
 		all, err := c.ListSessions(ctx)
 		if err == nil {
+			i.account(c.Account()).resolving.expect(i.cluster, all)
 			i.onSessions(c, began, all)
 		}
 		return all, err

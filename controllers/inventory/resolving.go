@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 // Single interfaces are served from the list of all once many are asked for: a steady state with
@@ -104,6 +105,9 @@ type resolving struct {
 	// whoever asked wanted an answer of now.
 	singles int
 	pages   int // of the last list
+	// named are how many interfaces the sessions of this cluster named that were listed last, and no more
+	// than matter.
+	named int
 	// absent are the interfaces that the cloud has denied when each was asked for by itself last.
 	absent map[string]absence
 }
@@ -121,7 +125,7 @@ type absence struct {
 }
 
 // many notes that an interface is asked for, by its ID or its address, and reports whether there
-// are many.
+// are many, or will be: every interface that a session names is asked for.
 func (r *resolving) many(key any, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,7 +136,26 @@ func (r *resolving) many(key any, now time.Time) bool {
 	if len(r.asked) <= fewInterfaces {
 		r.asked[key] = true
 	}
-	return r.manyBefore || len(r.asked) > fewInterfaces
+	return r.manyBefore || max(len(r.asked), r.named) > fewInterfaces
+}
+
+// expect notes which interfaces the sessions name that have the mark of the cluster.
+func (r *resolving) expect(cluster string, sessions []cloud.Session) {
+	named := map[string]bool{}
+	for _, s := range sessions {
+		if mark, ok := plan.MarkOf(s.Description); !ok || mark.Cluster != cluster {
+			continue
+		}
+		for _, id := range append([]string{s.TargetID}, s.Sources...) {
+			named[id] = true
+		}
+		if len(named) > fewInterfaces {
+			break
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.named = len(named)
 }
 
 // byList reports whether the client is to read the list for somebody who wants an answer that is not

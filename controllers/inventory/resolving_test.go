@@ -11,6 +11,7 @@ import (
 
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/inventory"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 const resync = 10 * time.Minute
@@ -71,6 +72,43 @@ func TestManyInterfacesCostAListInASteadyStateAndFewAReadEach(t *testing.T) {
 				}
 				lists, singles := asked(r)
 				same(t, "lists and single reads", want, [2]int{lists, singles})
+			})
+		})
+	}
+}
+
+func TestInterfacesThatTheSessionsOfThisClusterNameAreListedFromTheFirst(t *testing.T) {
+	const ours, theirs = "0123abcd", "0123abce"
+	marked := func(cluster string, n int) cloud.Session {
+		mark := plan.Mark{Cluster: cluster, UID: fmt.Sprintf("0f0f0f0f-0000-4000-8000-%012d", n), Part: 1}
+		return cloud.Session{ID: fmt.Sprint(n), Sources: []string{fmt.Sprint(n)}, SessionSpec: cloud.SessionSpec{TargetID: "target", Description: mark.String()}}
+	}
+	for name, tc := range map[string]struct {
+		cluster  string
+		sessions int
+		want     [2]int
+	}{
+		"many of this cluster":    {ours, 8, [2]int{1, 0}}, // with the target they name one more than a few
+		"few of this cluster":     {ours, 7, [2]int{0, 3}},
+		"many of another cluster": {theirs, 100, [2]int{0, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i, r := world()
+				i.Cluster(ours)
+				r.interfaces = interfaces(3)
+				for n := range tc.sessions {
+					r.sessions = append(r.sessions, marked(tc.cluster, n))
+				}
+				began := time.Now()
+				pass(resync)
+				if _, err := i.Sessions(t.Context(), r, began); err != nil {
+					t.Fatal(err)
+				}
+				delete(r.calls, "ListSessions")
+				resolve(t, i, r, 3, began)
+				lists, singles := asked(r)
+				same(t, "lists and single reads", tc.want, [2]int{lists, singles})
 			})
 		})
 	}

@@ -83,6 +83,7 @@ func New(o Options) *Services {
 	s.guard = &secretGuard{client: o.Client, reader: o.Reader, shared: s.shared}
 	if o.Inventory != nil {
 		o.Inventory.Resync(o.Resync)
+		o.Inventory.Cluster(o.Cluster)
 	}
 	return s
 }

@@ -31,8 +31,10 @@ func (s *scope) expectCopies(ctx context.Context) {
 	s.began = s.Clock()
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, s.began)
-	known.Movement = memo.movement.Next(known)
-	memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
+	if now := s.counted(known); now.version == "" || memo.rest.counted != now {
+		known.Movement = memo.movement.Next(known)
+		memo.edges = memo.edges.track(s.began, diagnosis.Await(known), pathBlocked(s.session))
+	}
 	if memo.edges.due(s.began) {
 		s.edgeIn = s.reconciler.observed.round(s.Cloud.Account(), s.Inventory.Calls(s.Cloud), s.began)
 		if s.edgeIn == 0 {
@@ -78,7 +80,7 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 		observed.answered(s.Cloud)
 		memo.incomplete = pause{}
 	}
-	if path != nil {
+	if path = samePath(memo.path, path); path != nil {
 		s.tellPath(&memo.changes, path)
 		memo.former = r.former
 		memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch

@@ -40,7 +40,7 @@ func BenchmarkLookInTheSteadyState(b *testing.B) {
 			before := heap()
 			w := newSteadyWorld(b, n)
 			for i := range n {
-				w.look(b, i)
+				w.settle(b, i)
 			}
 			w.steady = true
 			kept := heap() - before
@@ -161,12 +161,30 @@ func (w *steadyWorld) addSession(i int) {
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: uuid(4, i), Priority: int32(10000 + i), Sources: []string{uuid(1, i)}}}
 	s.Status.VNI = new(int32(i%targetsShare + 1))
 	s.Status.Account = &v1alpha1.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}
-	s.Status.Verification = []v1alpha1.Verification{{Node: name("node", i/targetsShare)}}
 	status.Synced(s, "")
 	s.Status.ObservedGeneration = 1
 	want := plan.SessionFrom(s, plan.Mark{Cluster: "0a1b2c3d", UID: string(s.UID), Part: 1}, uuid(3, i/filtersShare), s.Spec.Target.InterfaceID, []string{uuid(1, i)}, i%targetsShare+1, 10000+i)
 	w.cloud.sessions = append(w.cloud.sessions, cloud.Session{ID: uuid(4, i), SessionSpec: want.SessionSpec, Sources: want.Sources})
 	w.sessions[client.ObjectKeyFromObject(s)] = s
+}
+
+// settle brings one session in line, has a verifier count its copies, and judges what that tells.
+func (w *steadyWorld) settle(tb testing.TB, i int) {
+	tb.Helper()
+	w.look(tb, i)
+	key := types.NamespacedName{Namespace: "n", Name: name("session", i)}
+	s := w.sessions[key].DeepCopy()
+	counted, at := v1alpha1.Counts{Packets: 1000, Bytes: 100_000}, metav1.NewMicroTime(time.Now())
+	s.Status.Verification = []v1alpha1.Verification{{
+		Node: name("node", i/targetsShare), Interface: "eth0", Epoch: s.Status.Epoch, Counts: counted, InEpoch: &counted,
+		ObservedAt: at, FirstPacketAt: &at, LastPacketAt: &at, Consumer: &v1alpha1.Consumer{},
+	}}
+	w.sessions[key] = s
+	w.look(tb, i)
+	w.look(tb, i)
+	if found := w.sessions[key].Status.Findings; len(found) > 0 {
+		tb.Fatalf("session %d has findings: %+v", i, found)
+	}
 }
 
 // look reconciles one session.

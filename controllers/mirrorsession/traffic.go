@@ -31,6 +31,11 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
 	s.followFilter(&memo.changes)
+	resting := s.restOf(known)
+	if memo.rest.goesOn(resting) && s.NotBefore.IsZero() {
+		s.reconciler.observed.keep(s.session, memo)
+		return soonest(s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
+	}
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
 	path, traffic, consumer := diagnosis.JudgePath(known), diagnosis.Judge(known), diagnosis.JudgeConsumer(known)
@@ -49,6 +54,10 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	s.announceFindings(before)
 	memo.told = &v1alpha1.MirrorSessionStatus{
 		CommonStatus: v1alpha1.CommonStatus{Conditions: slices.Clone(s.session.Status.Conditions)}, Findings: s.session.Status.Findings,
+	}
+	memo.rest = rest{}
+	if diagnosis.Rests(known) {
+		memo.rest = s.restOf(known) // nothing at all while something is to be stored
 	}
 	s.reconciler.observed.keep(s.session, memo)
 	return soonest(diagnosis.Next(known), s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
@@ -264,6 +273,8 @@ type observation struct {
 	generation, epoch int64
 	// former are sources that are gone and were taken off the session, as they were known last.
 	former []v1alpha1.ResolvedInterface
+	// rest is what the last look found, where that was health.
+	rest rest
 	// edges say when that is to be read anew, and incomplete does where a part gave no answer.
 	edges      edges
 	incomplete pause

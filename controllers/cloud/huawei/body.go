@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxBody bounds one answer. A page of 200 sessions with 10 sources is about 250 kB, a
+	// maxBody bounds one answer. A page of 1000 sessions with 10 sources is about 1.2 MB, a
 	// page of 200 filters with 20 rules about 2 MiB.
 	maxBody = 4 << 20
 	// maxObjects bounds the JSON objects in one answer: a page of 200 filters with 40 rules

@@ -23,8 +23,6 @@ const (
 	DefaultBurst          = 10
 	// MaxDeadline is the longest a call may take, below the margin of the leader lease.
 	MaxDeadline = 4 * time.Second
-	// DefaultPageSize is that of the lists of filters and sessions.
-	DefaultPageSize = 200
 	// DefaultListDeadline is enough for 20000 objects, the cloud's limit, at the default
 	// rate of calls, and less than a reconcile may take.
 	DefaultListDeadline = time.Minute

@@ -12,7 +12,7 @@ import (
 
 // ListFilters returns every filter of the account with its rules.
 func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
-	limit := c.factory.page(DefaultPageSize)
+	limit := c.factory.page(pageOfFilters)
 	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", limit, filterOf,
 		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})

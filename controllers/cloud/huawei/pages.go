@@ -13,12 +13,14 @@ import (
 
 // How many objects of a kind fit into a page well within the bounds of an answer.
 const (
-	pageOfPorts   = 1000 // of about 1.5 kB
-	pageOfServers = 400  // of about 4 kB
-	pageOfFlavors = 400  // of about 3 kB
-	pageOfRules   = 1000 // of about 600 bytes
-	pageOfGroups  = 1000 // security groups, peerings, route tables without their routes
-	pageOfACLs    = 500
+	pageOfFilters  = 200  // of about 10 kB with 20 rules
+	pageOfSessions = 1000 // of about 1.2 kB with 10 sources
+	pageOfPorts    = 1000 // of about 1.5 kB
+	pageOfServers  = 400  // of about 4 kB
+	pageOfFlavors  = 400  // of about 3 kB
+	pageOfRules    = 1000 // of about 600 bytes
+	pageOfGroups   = 1000 // security groups, peerings, route tables without their routes
+	pageOfACLs     = 500
 )
 
 // page is how many objects a page of a list is asked to hold, of which so many fit well.

@@ -14,7 +14,7 @@ import (
 
 // ListSessions returns every session of the account.
 func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
-	limit := c.factory.page(DefaultPageSize)
+	limit := c.factory.page(pageOfSessions)
 	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", limit, sessionOf,
 		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})

@@ -15,11 +15,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/test/demo/process"
 	"vpcmirror.io/operator/test/env"
@@ -45,6 +47,7 @@ type Cluster struct {
 // New starts a control plane for a program, manager or verifier, whose user has the rights of an
 // installation. Close ends everything, also after an error.
 func New(ctx context.Context, program string) (*Cluster, error) {
+	ctrllog.SetLogger(logr.Discard()) // what it would log is in our own errors
 	c := &Cluster{}
 	var err error
 	if c.folder, err = os.MkdirTemp("", "vpcmirror-bench-"); err != nil {

@@ -258,7 +258,7 @@ func (b *bench) many(ctx context.Context) error {
 
 // rest measures a node whose sessions have no packets.
 func (b *bench) rest(ctx context.Context, sessions int, most float64) error {
-	if err := cluster.Pause(ctx, settle); err != nil {
+	if err := b.settle(ctx, sessions); err != nil {
 		return err
 	}
 	percent, asked, err := b.while(ctx, 30*time.Second, 0, nil)
@@ -274,8 +274,32 @@ func (b *bench) rest(ctx context.Context, sessions int, most float64) error {
 	return nil
 }
 
-// settle is how long the entries of copies that have ended may still be refreshed.
-const settle = 20 * time.Second
+const (
+	// quiet is for how long a verifier has asked for nothing that has come to rest.
+	quiet = 15 * time.Second
+	// settling is how long that may take: entries of copies that have ended are refreshed once more, and after a
+	// minute each says that no program reads what came.
+	settling = 3 * time.Minute
+)
+
+// settle waits until the verifier asks for nothing any more.
+func (b *bench) settle(ctx context.Context, sessions int) error {
+	began := time.Now()
+	for asked := (cluster.Requests{"": 1}); len(asked) > 0; {
+		if time.Since(began) > settling {
+			return fmt.Errorf("a verifier with %d sessions that nothing comes for does not rest: %s", sessions, cluster.Describe(asked))
+		}
+		if err := cluster.Pause(ctx, quiet); err != nil {
+			return err
+		}
+		var err error
+		if asked, err = b.Audit.Next(); err != nil {
+			return err
+		}
+	}
+	b.say("%d sessions of its own rest after %.0f s", sessions, time.Since(began).Seconds())
+	return nil
+}
 
 // assign gives the node sessions, whose copies come all the time, and waits until each has an
 // entry with packets.

@@ -55,14 +55,10 @@ func (t *trial) raise(ctx context.Context) (time.Duration, error) {
 // writes is how many calls it takes to make everything, one for each filter, rule and session.
 func (l layout) writes() int { return l.filters()*(1+rulesPerFilter) + l.sessions }
 
-// lists is how many pages a list of so many takes.
-func lists(n int) int { return max(1, ceil(n, pageSize)) }
-
-// pages is what one round of lists takes at least: as many pages as there are objects, and what has
-// no list with all that is in it once for each.
+// pages is one round of lists: each list once, and what has no list with all that is in it once for each.
 func (l layout) pages() int {
 	servers := l.sessions + l.hosts()
-	all := lists(l.sessions) + lists(l.filters()) + lists(l.sessions+l.targets()) + ceil(servers, serverPage)
+	all := ceil(l.sessions, objectPage) + ceil(l.filters(), filterPage) + ceil(l.sessions+l.targets(), objectPage) + ceil(servers, serverPage)
 	const (
 		groups, flavors = 2, 1 // the groups and their rules
 		acls            = 2    // the list, and the one that there is
@@ -70,6 +66,10 @@ func (l layout) pages() int {
 	)
 	return all + groups + flavors + acls + paths
 }
+
+// secondLook is what it takes to compare all once more half a minute after the start: what the process
+// before may have sent without an answer shows by then.
+func (l layout) secondLook() int { return ceil(l.sessions, objectPage) + ceil(l.filters(), filterPage) }
 
 // inOneGo measures the time at the default limit of calls.
 func inOneGo(sessions int) *trial {

@@ -18,8 +18,10 @@ const (
 	rulesPerFilter    = 5
 	sessionsPerTarget = 10 // the most that the cloud lets an interface be the target of
 	targetsPerNode    = 20
-	pageSize          = 2000 // the most that the VPC service puts into one page
-	serverPage        = 1000 // and the ECS service
+	// How many the manager asks for in a page: answers stay within its bounds whatever is in them.
+	objectPage = 1000 // sessions and interfaces
+	filterPage = 200
+	serverPage = 400
 )
 
 // layout is a network with so many sessions. Each has a source of its own; what is numbered n has
