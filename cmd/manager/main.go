@@ -14,15 +14,11 @@ import (
 	"os"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -171,59 +167,6 @@ func addLiveness(mgr manager.Manager, namespace string) (*liveness.Watcher, erro
 		return nil, fmt.Errorf("add the watch of the verifiers' leases: %w", err)
 	}
 	return w, nil
-}
-
-// cached is what the cache holds: our kinds without what nobody here reads, of nodes only names and
-// addresses, and of leases only the verifiers', and of these only when they were renewed.
-func cached(verifierNamespace string) cache.Options {
-	leases := cache.ByObject{
-		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
-		Transform: slimLease,
-	}
-	if verifierNamespace != "" {
-		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
-	}
-	return cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&v1alpha1.MirrorFilter{}:  {Transform: slimOurs},
-		&v1alpha1.MirrorSession{}: {Transform: slimOurs},
-		&corev1.Node{}:            {Transform: slimNode},
-		&coordinationv1.Lease{}:   leases,
-	}}
-}
-
-// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself: in an
-// account of twenty thousand sessions that is as much as all the rest.
-func slimOurs(o any) (any, error) {
-	if ours, ok := o.(client.Object); ok {
-		ours.SetManagedFields(nil)
-		annotations := ours.GetAnnotations()
-		delete(annotations, corev1.LastAppliedConfigAnnotation)
-		ours.SetAnnotations(annotations)
-	}
-	return o, nil
-}
-
-func slimNode(o any) (any, error) {
-	node, ok := o.(*corev1.Node)
-	if !ok {
-		return o, nil
-	}
-	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
-		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
-	}, nil
-}
-
-// slimLease leaves out what somebody could fill a lease with: there is one for each node.
-func slimLease(o any) (any, error) {
-	lease, ok := o.(*coordinationv1.Lease)
-	if !ok {
-		return o, nil
-	}
-	return &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name, UID: lease.UID, ResourceVersion: lease.ResourceVersion},
-		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: lease.Spec.LeaseDurationSeconds, RenewTime: lease.Spec.RenewTime},
-	}, nil
 }
 
 // clusterID names this cluster in the ownership marks, see plan.ClusterID.

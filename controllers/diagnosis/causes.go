@@ -108,8 +108,8 @@ func booksDontBalance(k *Known) []v1alpha1.Finding {
 // write at once if it knew epochs and could write. By comparing the two for equality.
 func verifierBehind(k *Known) []v1alpha1.Finding {
 	return ofEntries(k, func(e v1alpha1.Verification) *v1alpha1.Finding {
-		was, is := k.Movement.entries[e.Node]
-		if !is || was.behind.IsZero() || k.Now.Sub(was.behind) < k.catchUp() {
+		was := k.Movement.entries[e.Node]
+		if was == nil || was.behind.IsZero() || k.Now.Sub(was.behind) < k.catchUp() {
 			return nil
 		}
 		said := fmt.Sprintf("the verifier on %s counts in epoch %d, while the session is in epoch %d", place(e), e.Epoch, k.Session.Status.Epoch)

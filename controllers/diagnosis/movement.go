@@ -35,7 +35,7 @@ type Movement struct {
 	// judged is whether somebody counted at the last look.
 	judged bool
 	// entries are what the verifiers had written at the last look, by node.
-	entries map[string]entry
+	entries map[string]*entry
 	// accepted is when a copy that the filter accepts was counted last, or the watch began.
 	accepted time.Time
 	// sources are the same for each source, by interface.
@@ -94,7 +94,7 @@ func (m Movement) Next(k *Known) Movement {
 	now := k.Now
 	next := Movement{
 		begun: true, epoch: k.Session.Status.Epoch, judged: k.judged(), accepted: m.accepted,
-		entries: map[string]entry{}, sources: map[string]time.Time{}, cameFrom: map[string]time.Time{},
+		entries: map[string]*entry{}, sources: map[string]time.Time{}, cameFrom: map[string]time.Time{},
 		recent: map[cause]time.Time{}, cut: map[string]share{},
 	}
 	anew := !m.begun || m.epoch != next.epoch
@@ -140,7 +140,11 @@ func (m *Movement) keep(before Movement, anew bool, now time.Time) {
 
 // see takes an entry in.
 func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now time.Time) {
-	was, known := before.entries[e.Node]
+	var was entry
+	known := before.entries[e.Node] != nil
+	if known {
+		was = *before.entries[e.Node]
+	}
 	tallies := v1alpha1.TalliesOf(&e)
 	tallies.InEpoch = k.inEpoch(e)
 	is := entry{Tallies: tallies, observedAt: e.ObservedAt.Time}
@@ -156,7 +160,7 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 			is.behind = now
 		}
 	}
-	m.entries[e.Node] = is
+	m.entries[e.Node] = &is
 	if !before.begun {
 		return // nobody knows when that moved
 	}
@@ -250,9 +254,8 @@ func (m *Movement) takeOver(k *Known, f v1alpha1.Finding, now time.Time) {
 	case v1alpha1.ReasonPayloadTruncated:
 		m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
 	case v1alpha1.ReasonVerifierBehind:
-		if e, is := m.entries[f.Subject]; is && !e.behind.IsZero() {
+		if e := m.entries[f.Subject]; e != nil && !e.behind.IsZero() {
 			e.behind = f.Since.Time.Add(-k.catchUp())
-			m.entries[f.Subject] = e
 		}
 	}
 }

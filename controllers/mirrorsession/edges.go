@@ -27,7 +27,7 @@ const (
 // for each session. The zero value has seen nothing.
 type edges struct {
 	// streams are what is awaited, by the interface of the source; all together have no name.
-	streams map[string]stream
+	streams map[string]*stream // each is never changed
 	// resumed is when to ask because copies come again that were said to be kept out, zero for not.
 	resumed time.Time
 }
@@ -79,9 +79,13 @@ func (s stream) awaiting(within time.Duration) stream {
 
 // track takes in what is awaited now. blocked is whether something was said to be in the way.
 func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) edges {
-	next := edges{streams: make(map[string]stream, len(awaited)), resumed: e.resumed}
+	next := edges{streams: make(map[string]*stream, len(awaited)), resumed: e.resumed}
 	for _, a := range awaited {
-		was, known := e.streams[a.Source]
+		var was stream
+		known := e.streams[a.Source] != nil
+		if known {
+			was = *e.streams[a.Source]
+		}
 		switch {
 		case !known:
 			was = stream{moved: a.Since, steady: a.Since, patience: a.Within}.awaiting(a.Within)
@@ -98,7 +102,7 @@ func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) e
 			}
 			was = was.movedTo(a)
 		}
-		next.streams[a.Source] = was
+		next.streams[a.Source] = &was
 	}
 	if len(awaited) == 0 {
 		next.resumed = time.Time{}
@@ -112,8 +116,9 @@ func (e edges) due(now time.Time) bool { return e.next(now) == 0 }
 // asked notes that the cloud is asked now. Beyond most the copies that don't come are left to
 // the comparison that comes so often anyway.
 func (e edges) asked(now time.Time, most time.Duration) edges {
-	next := edges{streams: make(map[string]stream, len(e.streams))}
-	for source, s := range e.streams {
+	next := edges{streams: make(map[string]*stream, len(e.streams))}
+	for source, was := range e.streams {
+		s := *was
 		if !s.due.IsZero() && !now.Before(s.due) {
 			s.missed, s.due, s.most = true, time.Time{}, most
 			if s.repeat < most {
@@ -121,17 +126,18 @@ func (e edges) asked(now time.Time, most time.Duration) edges {
 			}
 			s.repeat *= 2
 		}
-		next.streams[source] = s
+		next.streams[source] = &s
 	}
 	return next
 }
 
 // found notes that what the cloud was asked for last has shown something.
 func (e edges) found() edges {
-	next := edges{streams: make(map[string]stream, len(e.streams)), resumed: e.resumed}
-	for source, s := range e.streams {
+	next := edges{streams: make(map[string]*stream, len(e.streams)), resumed: e.resumed}
+	for source, was := range e.streams {
+		s := *was
 		s.found = s.missed
-		next.streams[source] = s
+		next.streams[source] = &s
 	}
 	return next
 }

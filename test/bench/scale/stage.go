@@ -94,7 +94,7 @@ func (s *stage) startManager(ctx context.Context, with settings) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.Start(filepath.Join(s.options.Programs, "manager"), "", nil, append([]string{
+	p, err := s.Start(filepath.Join(s.options.Programs, "manager"), "", []string{s.memoryLimit()}, append([]string{
 		"--kubeconfig", s.Kubeconfig, "--health-probe-bind-address", health, "--metrics-bind-address", metrics,
 		"--allowed-endpoints", s.cloud.url, "--verifier-namespace", cluster.SystemNamespace,
 	}, with.flags()...)...)
@@ -103,6 +103,11 @@ func (s *stage) startManager(ctx context.Context, with settings) error {
 	}
 	s.manager = &manager{process: p, metrics: metrics, began: time.Now()}
 	return cluster.Ready(ctx, p, http.DefaultClient, "http://"+health+"/readyz")
+}
+
+// memoryLimit is what the chart says of so many objects: four fifths of a limit of 96 MiB and 16 KiB for each.
+func (l layout) memoryLimit() string {
+	return fmt.Sprintf("GOMEMLIMIT=%dMiB", (96<<10+16*(l.sessions+l.filters()))*4/5>>10)
 }
 
 // say tells what goes on.

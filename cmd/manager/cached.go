@@ -1,0 +1,97 @@
+package main
+
+import (
+	"unique"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// cached is what the cache holds: our kinds without what nobody here reads, of nodes only names and
+// addresses, and of leases only the verifiers', and of these only when they were renewed.
+func cached(verifierNamespace string) cache.Options {
+	leases := cache.ByObject{
+		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
+		Transform: slimLease,
+	}
+	if verifierNamespace != "" {
+		leases.Namespaces = map[string]cache.Config{verifierNamespace: {}}
+	}
+	return cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&v1alpha1.MirrorFilter{}:  {Transform: slimOurs},
+		&v1alpha1.MirrorSession{}: {Transform: slimOurs},
+		&corev1.Node{}:            {Transform: slimNode},
+		&coordinationv1.Lease{}:   leases,
+	}}
+}
+
+// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself: in an
+// account of twenty thousand sessions that is as much as all the rest.
+func slimOurs(o any) (any, error) {
+	ours, ok := o.(client.Object)
+	if !ok {
+		return o, nil
+	}
+	ours.SetManagedFields(nil)
+	annotations := ours.GetAnnotations()
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	ours.SetAnnotations(annotations)
+	if object, ok := o.(status.Object); ok {
+		shareStrings(object)
+	}
+	// What is read from JSON has room for more: a copy has room for what is there.
+	return ours.DeepCopyObject(), nil
+}
+
+// shareStrings keeps what many objects say in the same words once.
+func shareStrings(o status.Object) {
+	share := func(s *string) { *s = unique.Make(*s).Value() }
+	for i := range o.Common().Conditions {
+		c := &o.Common().Conditions[i]
+		share(&c.Type)
+		share(&c.Reason)
+		c.Status = metav1.ConditionStatus(unique.Make(string(c.Status)).Value())
+	}
+	if a := o.Common().Account; a != nil {
+		share(&a.Region)
+		share(&a.ProjectID)
+		share(&a.Endpoint)
+	}
+	if s, ok := o.(*v1alpha1.MirrorSession); ok {
+		share(&s.Spec.FilterRef.Name)
+		for i := range s.Status.Verification {
+			share(&s.Status.Verification[i].Node)
+			share(&s.Status.Verification[i].Interface)
+		}
+	}
+}
+
+func slimNode(o any) (any, error) {
+	node, ok := o.(*corev1.Node)
+	if !ok {
+		return o, nil
+	}
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
+		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+	}, nil
+}
+
+// slimLease leaves out what somebody could fill a lease with: there is one for each node.
+func slimLease(o any) (any, error) {
+	lease, ok := o.(*coordinationv1.Lease)
+	if !ok {
+		return o, nil
+	}
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: lease.Namespace, Name: lease.Name, UID: lease.UID, ResourceVersion: lease.ResourceVersion},
+		Spec:       coordinationv1.LeaseSpec{LeaseDurationSeconds: lease.Spec.LeaseDurationSeconds, RenewTime: lease.Spec.RenewTime},
+	}, nil
+}
