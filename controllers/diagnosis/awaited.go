@@ -29,7 +29,7 @@ func Await(k *Known) []Awaited {
 		return all
 	}
 	for _, source := range k.Session.Status.Sources {
-		if moved, watched := k.Movement.sources[source.InterfaceID]; watched && ownAddress(k.Session, source) {
+		if moved, watched := k.Movement.sources.at(source.InterfaceID); watched && ownAddress(k.Session, source) {
 			all = append(all, Awaited{Source: source.InterfaceID, Since: moved, Within: k.CountsDelay})
 		}
 	}

@@ -108,8 +108,8 @@ func booksDontBalance(k *Known) []v1alpha1.Finding {
 // write at once if it knew epochs and could write. By comparing the two for equality.
 func verifierBehind(k *Known) []v1alpha1.Finding {
 	return ofEntries(k, func(e v1alpha1.Verification) *v1alpha1.Finding {
-		was := k.Movement.entries[e.Node]
-		if was == nil || was.behind.IsZero() || k.Now.Sub(was.behind) < k.catchUp() {
+		was, is := k.Movement.entries.at(e.Node)
+		if !is || was.behind.IsZero() || k.Now.Sub(was.behind) < k.catchUp() {
 			return nil
 		}
 		said := fmt.Sprintf("the verifier on %s counts in epoch %d, while the session is in epoch %d", place(e), e.Epoch, k.Session.Status.Epoch)
@@ -130,7 +130,7 @@ func sourceSilent(k *Known) []v1alpha1.Finding {
 	for _, source := range silentSources(k) {
 		f := warning(v1alpha1.DecidedByCount, v1alpha1.ReasonSourceSilent, sourceName(source),
 			sourcesSilentMessage(k, []v1alpha1.ResolvedInterface{source}))
-		f.Since = since(k.Movement.sources[source.InterfaceID])
+		f.Since = since(k.Movement.sources.of(source.InterfaceID))
 		all = append(all, f)
 	}
 	return all

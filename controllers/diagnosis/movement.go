@@ -1,7 +1,7 @@
 package diagnosis
 
 import (
-	"maps"
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -35,23 +35,23 @@ type Movement struct {
 	// judged is whether somebody counted at the last look.
 	judged bool
 	// entries are what the verifiers had written at the last look, by node.
-	entries map[string]*entry
+	entries handful[string, entry]
 	// accepted is when a copy that the filter accepts was counted last, or the watch began.
 	accepted time.Time
 	// sources are the same for each source, by interface.
-	sources map[string]time.Time
+	sources handful[string, time.Time]
 	// came is when this process saw in this epoch that a copy was counted, and cameFrom the same of
 	// each source; neither is there before it has.
 	came     time.Time
-	cameFrom map[string]time.Time
+	cameFrom handful[string, time.Time]
 	// holds are what is held back at the sources, by the way as it was read last.
 	holds map[hold]holdSince
 	// denials are what lets no copies come, by the way as it was read last.
 	denials map[denial]denialSince
 	// recent is when something was seen last that happens now and then.
-	recent map[cause]time.Time
+	recent handful[cause, time.Time]
 	// cut is how many packets came cut, by source; that of all has no name.
-	cut map[string]share
+	cut handful[string, share]
 }
 
 // cause is what a finding is told apart by.
@@ -92,22 +92,18 @@ func (s share) exceeded() bool {
 // Next is the movement after a look at what is known, whose own Movement is not used.
 func (m Movement) Next(k *Known) Movement {
 	now := k.Now
-	next := Movement{
-		begun: true, epoch: k.Session.Status.Epoch, judged: k.judged(), accepted: m.accepted,
-		entries: map[string]*entry{}, sources: map[string]time.Time{}, cameFrom: map[string]time.Time{},
-		recent: map[cause]time.Time{}, cut: map[string]share{},
-	}
+	next := Movement{begun: true, epoch: k.Session.Status.Epoch, judged: k.judged(), accepted: m.accepted}
 	anew := !m.begun || m.epoch != next.epoch
 	next.keep(m, anew, now)
 	if anew || !m.judged {
 		next.accepted = now
 	}
 	for _, source := range k.Session.Status.Sources {
-		at, known := m.sources[source.InterfaceID]
+		at, known := m.sources.at(source.InterfaceID)
 		if !known || anew || !m.judged {
 			at = now
 		}
-		next.sources[source.InterfaceID] = at
+		next.sources.set(source.InterfaceID, at)
 	}
 	for _, e := range k.Session.Status.Verification {
 		next.see(k, m, e, now)
@@ -125,34 +121,29 @@ func (m Movement) Next(k *Known) Movement {
 
 // keep takes over what was seen recently. Of another epoch only what has nothing to do with it.
 func (m *Movement) keep(before Movement, anew bool, now time.Time) {
-	for c, at := range before.recent {
+	for c, at := range before.recent.all() {
 		ofAll := c.reason == v1alpha1.ReasonCaptureDrops || c.reason == v1alpha1.ReasonClockAhead
 		if now.Sub(at) < recently && (!anew || ofAll) {
-			m.recent[c] = at
+			m.recent.set(c, at)
 		}
 	}
 	if !anew {
 		m.came = before.came
-		maps.Copy(m.cameFrom, before.cameFrom)
-		maps.Copy(m.cut, before.cut)
+		m.cameFrom, m.cut = slices.Clone(before.cameFrom), slices.Clone(before.cut)
 	}
 }
 
 // see takes an entry in.
 func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now time.Time) {
-	var was entry
-	known := before.entries[e.Node] != nil
-	if known {
-		was = *before.entries[e.Node]
-	}
+	was, known := before.entries.at(e.Node)
 	tallies := v1alpha1.TalliesOf(&e)
 	tallies.InEpoch = k.inEpoch(e)
 	is := entry{Tallies: tallies, observedAt: e.ObservedAt.Time}
 	clock := cause{v1alpha1.ReasonClockAhead, e.Node}
 	if ahead(e, now) {
-		m.recent[clock] = now
+		m.recent.set(clock, now)
 	} else if known && !is.observedAt.Equal(was.observedAt) {
-		delete(m.recent, clock) // it was set
+		m.recent.remove(clock) // it was set
 	}
 	if e.Epoch != m.epoch && !k.Lost[e.Node] && !e.Ended && e.Message == "" {
 		is.behind = was.behind
@@ -160,7 +151,7 @@ func (m *Movement) see(k *Known, before Movement, e v1alpha1.Verification, now t
 			is.behind = now
 		}
 	}
-	m.entries[e.Node] = &is
+	m.entries.set(e.Node, is)
 	if !before.begun {
 		return // nobody knows when that moved
 	}
@@ -180,7 +171,7 @@ func (m *Movement) moved(node string, ever, nowEver, was, is v1alpha1.Counts, no
 		m.accepted, m.came = now, now
 	}
 	if nowEver.Dropped > ever.Dropped {
-		m.recent[cause{v1alpha1.ReasonCaptureDrops, node}] = now
+		m.recent.set(cause{v1alpha1.ReasonCaptureDrops, node}, now)
 	}
 	for reason, more := range map[string]bool{
 		v1alpha1.ReasonUnexpectedPackets: is.Unexpected > was.Unexpected,
@@ -188,7 +179,7 @@ func (m *Movement) moved(node string, ever, nowEver, was, is v1alpha1.Counts, no
 		v1alpha1.ReasonUnreadableCopies:  is.Unreadable > was.Unreadable,
 	} {
 		if more {
-			m.recent[cause{reason, ""}] = now
+			m.recent.set(cause{reason, ""}, now)
 		}
 	}
 	own := func(c v1alpha1.Counts) int64 { return c.Packets + c.Unexpected + c.Undecided }
@@ -198,11 +189,12 @@ func (m *Movement) moved(node string, ever, nowEver, was, is v1alpha1.Counts, no
 // movedFrom notes the same of a source. undecided are the session's: which of its sources they came
 // from is not counted, so each may be this one's.
 func (m *Movement) movedFrom(is, was v1alpha1.SourceCounts, undecided int64, now time.Time) {
-	if _, present := m.sources[is.InterfaceID]; !present {
+	if _, present := m.sources.at(is.InterfaceID); !present {
 		return
 	}
 	if is.Packets > 0 && is.Packets != was.Packets { // one that was away begins anew
-		m.sources[is.InterfaceID], m.cameFrom[is.InterfaceID] = now, now
+		m.sources.set(is.InterfaceID, now)
+		m.cameFrom.set(is.InterfaceID, now)
 	}
 	m.cutMore(is.InterfaceID, max(is.Packets+is.Unexpected-was.Packets-was.Unexpected, 0)+undecided, max(is.Truncated-was.Truncated, 0), now)
 }
@@ -212,9 +204,10 @@ func (m *Movement) cutMore(source string, of, cut int64, now time.Time) {
 	if of == 0 && cut == 0 {
 		return
 	}
-	m.cut[source] = m.cut[source].plus(now, of, cut)
-	if cut > 0 && m.cut[source].exceeded() {
-		m.recent[cause{v1alpha1.ReasonPayloadTruncated, source}] = now
+	share := m.cut.of(source).plus(now, of, cut)
+	m.cut.set(source, share)
+	if cut > 0 && share.exceeded() {
+		m.recent.set(cause{v1alpha1.ReasonPayloadTruncated, source}, now)
 	}
 }
 
@@ -247,15 +240,16 @@ func (m *Movement) takeOver(k *Known, f v1alpha1.Finding, now time.Time) {
 		}
 	case v1alpha1.ReasonSourceSilent:
 		if id := k.interfaceOf(f.Subject); id != "" && !k.cameMeanwhileFrom(id) {
-			m.sources[id] = f.Since.Time
+			m.sources.set(id, f.Since.Time)
 		}
 	case v1alpha1.ReasonUnexpectedPackets, v1alpha1.ReasonForeignSource, v1alpha1.ReasonUnreadableCopies, v1alpha1.ReasonCaptureDrops, v1alpha1.ReasonClockAhead:
-		m.recent[cause{f.Reason, f.Subject}] = now
+		m.recent.set(cause{f.Reason, f.Subject}, now)
 	case v1alpha1.ReasonPayloadTruncated:
-		m.recent[cause{f.Reason, k.interfaceOf(f.Subject)}] = now
+		m.recent.set(cause{f.Reason, k.interfaceOf(f.Subject)}, now)
 	case v1alpha1.ReasonVerifierBehind:
-		if e := m.entries[f.Subject]; e != nil && !e.behind.IsZero() {
+		if e, is := m.entries.at(f.Subject); is && !e.behind.IsZero() {
 			e.behind = f.Since.Time.Add(-k.catchUp())
+			m.entries.set(f.Subject, e)
 		}
 	}
 }
@@ -305,7 +299,7 @@ func (k *Known) happened(reason, subject string) bool {
 }
 
 func (k *Known) recently(reason, subject string) bool {
-	at, is := k.Movement.recent[cause{reason, subject}]
+	at, is := k.Movement.recent.at(cause{reason, subject})
 	return is && k.Now.Sub(at) < recently
 }
 
@@ -321,7 +315,7 @@ func Next(k *Known) time.Duration {
 	}
 	if after := k.silenceAfter(); after > 0 && k.judged() {
 		at(k.Movement.accepted.Add(after))
-		for _, moved := range k.Movement.sources {
+		for _, moved := range k.Movement.sources.all() {
 			at(moved.Add(after))
 		}
 		if k.overdue() { // nobody says when it is not any more
@@ -334,10 +328,10 @@ func Next(k *Known) time.Duration {
 	if !k.inLine() {
 		return soonest
 	}
-	for _, seen := range k.Movement.recent {
+	for _, seen := range k.Movement.recent.all() {
 		at(seen.Add(recently))
 	}
-	for _, e := range k.Movement.entries {
+	for _, e := range k.Movement.entries.all() {
 		if !e.behind.IsZero() {
 			at(e.behind.Add(k.catchUp()))
 		}

@@ -139,7 +139,7 @@ func silentSources(k *Known) []v1alpha1.ResolvedInterface {
 	}
 	var silent []v1alpha1.ResolvedInterface
 	for _, source := range k.Session.Status.Sources {
-		moved, watched := k.Movement.sources[source.InterfaceID]
+		moved, watched := k.Movement.sources.at(source.InterfaceID)
 		if watched && ownAddress(k.Session, source) && k.Now.Sub(moved) >= after && !k.heldBack(v1alpha1.ReasonSourceSilent, sourceName(source)) {
 			silent = append(silent, source)
 		}
@@ -164,7 +164,7 @@ func silentMessage(k *Known) string {
 func sourcesSilentMessage(k *Known, silent []v1alpha1.ResolvedInterface) string {
 	said := make([]string, 0, len(silent))
 	for _, source := range silent {
-		said = append(said, fmt.Sprintf("%s since %s", sourceName(source), moment(k.Movement.sources[source.InterfaceID])))
+		said = append(said, fmt.Sprintf("%s since %s", sourceName(source), moment(k.Movement.sources.of(source.InterfaceID))))
 	}
 	return fmt.Sprintf("no copy that the filter accepts was counted from %s, while others come; spec.silenceAfter is %s",
 		strings.Join(said, ", nor from "), span(k.Session.Spec.SilenceAfter.Duration))

@@ -136,7 +136,7 @@ func (k *Known) lastCame(source string) time.Time { return k.Movement.lastCame(k
 
 func (m *Movement) lastCame(k *Known, source string) time.Time {
 	told := slices.ContainsFunc(k.counters(), func(e v1alpha1.Verification) bool { return len(e.Sources) > 0 })
-	if at, is := m.cameFrom[source]; is || told && len(k.sources()) > 1 {
+	if at, is := m.cameFrom.at(source); is || told && len(k.sources()) > 1 {
 		return at
 	}
 	return m.came

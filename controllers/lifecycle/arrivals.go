@@ -24,6 +24,7 @@ type arrivals struct {
 
 // arrival is what an object asks for, and when that came.
 type arrival struct {
+	name       types.NamespacedName
 	generation int64
 	request    string
 	came       time.Time
@@ -48,7 +49,7 @@ func (a *arrivals) note(o client.Object, now time.Time) arrival {
 	if o.GetGeneration() < was.generation || o.GetGeneration() == was.generation && request == was.request {
 		return was // or an event of before what was read
 	}
-	is := arrival{generation: o.GetGeneration(), request: request, came: now, tried: was.tried}
+	is := arrival{name: client.ObjectKeyFromObject(o), generation: o.GetGeneration(), request: request, came: now, tried: was.tried}
 	if object, ok := o.(status.Object); ok {
 		is.awaited = object.Common().ObservedGeneration != o.GetGeneration() || ReconcileRequested(object)
 	}
@@ -83,6 +84,15 @@ func (a *arrivals) awaits(uid types.UID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.of(uid).awaited
+}
+
+// Named returns what an object is called of which only the UID is known, and whether this process knows
+// it. The cache may be behind, and very many objects may be more than are remembered.
+func (s *Services) Named(uid types.UID) (types.NamespacedName, bool) {
+	s.arrivals.mu.Lock()
+	defer s.arrivals.mu.Unlock()
+	name := s.arrivals.of(uid).name
+	return name, name != types.NamespacedName{}
 }
 
 // of is what is known of an object. The caller holds the mutex.

@@ -69,7 +69,7 @@ func (s *scope) mend(want plan.WantedSession, n plan.Numbers, interim *cloud.Ses
 	return func(have cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
 		diff := plan.DiffSession(want, have)
 		return diff.Changes, func(ctx context.Context) (*cloud.Session, error) {
-			s.announce(ctx, have, diff.Changes, n, interim)
+			s.announce(have, diff.Changes, n, interim)
 			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
@@ -101,15 +101,15 @@ func (s *scope) narrow(ctx context.Context, want plan.WantedSession, id string, 
 }
 
 // announce makes an event of drift or an edit.
-func (s *scope) announce(ctx context.Context, have cloud.Session, changes []plan.Change, n plan.Numbers, interim *cloud.Session) {
+func (s *scope) announce(have cloud.Session, changes []plan.Change, n plan.Numbers, interim *cloud.Session) {
 	summary := s.Summary(changes)
 	switch {
 	case n.SameVNI != nil && have.VNI != n.VNI && s.session.Spec.VNI == nil:
 		s.Event(corev1.EventTypeWarning, "VNIChanged", "Take another VNI",
-			"%s to the same target has VNI %d too, and is older: this one's VNI changes from %d to %d", s.called(ctx, *n.SameVNI), have.VNI, have.VNI, n.VNI)
+			"%s to the same target has VNI %d too, and is older: this one's VNI changes from %d to %d", s.called(*n.SameVNI), have.VNI, have.VNI, n.VNI)
 	case interim != nil:
 		s.Event(corev1.EventTypeNormal, "Updating", "Take another priority",
-			"%s: this priority serves until %s has left priority %d", summary, s.called(ctx, *interim), interim.Priority)
+			"%s: this priority serves until %s has left priority %d", summary, s.called(*interim), interim.Priority)
 	case s.WasSynced:
 		s.Event(corev1.EventTypeWarning, "DriftCorrected", lifecycle.Restoring(changes), "changed outside: %s; restoring", summary)
 	default:
@@ -119,11 +119,11 @@ func (s *scope) announce(ctx context.Context, have cloud.Session, changes []plan
 
 // called is how messages call a session of the cloud that is not this object's. With the operator's
 // own credentials it can be anybody's, and has no name.
-func (s *scope) called(ctx context.Context, other cloud.Session) string {
+func (s *scope) called(other cloud.Session) string {
 	if lifecycle.SharesAccount(s.session) {
 		return "another session"
 	}
-	return s.nameInCloud(ctx, other)
+	return s.nameInCloud(other)
 }
 
 // sourceLimit is the quota of sources for a session, or unknown where the cloud does not

@@ -2,6 +2,7 @@ package mirrorsession
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -58,7 +59,9 @@ func (s *scope) recallChanges() {
 	} else {
 		s.tellAs(v1alpha1.ChangedBySpec, specChanges(before, &s.session.Spec))
 	}
-	memo.changes.spec = s.session.Spec.DeepCopy()
+	if memo.changes.spec == nil || !reflect.DeepEqual(memo.changes.spec, &s.session.Spec) {
+		memo.changes.spec = s.session.Spec.DeepCopy()
+	}
 	s.reconciler.observed.keep(s.session, memo)
 }
 

@@ -3,6 +3,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -11,7 +12,9 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// What of numbers is indexed: whoever chooses asks for one number after the other.
+// What of numbers is indexed: whoever chooses asks for one number after the other. A value of an index that
+// one session has alone costs half a kilobyte, so some have one in common: priorities that follow each
+// other, and the VNIs of a target.
 const (
 	sessionsByPriority = "vpcmirror.io/priority"
 	sessionsByVNI      = "vpcmirror.io/vni"
@@ -22,31 +25,49 @@ const (
 	waits         = "waits"
 )
 
+// prioritiesTogether are how many priorities have a value of the index in common.
+const prioritiesTogether = 32
+
+func priorityText(priority int) string { return strconv.Itoa(priority / prioritiesTogether) }
+
 // prioritiesOf are those that a session asks for or has, as far as it tells.
-func prioritiesOf(s *v1alpha1.MirrorSession) (texts []string) {
+func prioritiesOf(s *v1alpha1.MirrorSession) (priorities []int) {
 	if s.Spec.Priority != nil {
-		texts = append(texts, strconv.Itoa(int(*s.Spec.Priority)))
+		priorities = append(priorities, int(*s.Spec.Priority))
 	}
 	for i := range s.Status.Sessions {
-		texts = append(texts, strconv.Itoa(int(s.Status.Sessions[i].Priority)))
+		priorities = append(priorities, int(s.Status.Sessions[i].Priority))
+	}
+	return priorities
+}
+
+func priorityTexts(s *v1alpha1.MirrorSession) (texts []string) {
+	for _, priority := range prioritiesOf(s) {
+		texts = append(texts, priorityText(priority))
 	}
 	return texts
 }
 
 // vnisOf are those that a session asks for or has, at the target that it has.
-func vnisOf(s *v1alpha1.MirrorSession) (texts []string) {
+func vnisOf(s *v1alpha1.MirrorSession) (vnis []vniAt) {
 	if s.Status.Target == nil {
 		return nil
 	}
 	for _, vni := range []*int32{s.Spec.VNI, s.Status.VNI} {
 		if vni != nil {
-			texts = append(texts, vniAt{s.Status.Target.InterfaceID, int(*vni)}.String())
+			vnis = append(vnis, vniAt{s.Status.Target.InterfaceID, int(*vni)})
 		}
 	}
-	return texts
+	return vnis
 }
 
-func (v vniAt) String() string { return strconv.Itoa(v.vni) + "/" + v.target }
+// vniTargets is the target of those.
+func vniTargets(s *v1alpha1.MirrorSession) []string {
+	if vnis := vnisOf(s); len(vnis) > 0 {
+		return []string{vnis[0].target}
+	}
+	return nil
+}
 
 // choiceOf tells whether a session matters to others that choose numbers.
 func choiceOf(s *v1alpha1.MirrorSession) (texts []string) {
@@ -64,22 +85,33 @@ type cachedClaims struct {
 	ctx    context.Context
 	client client.Reader
 	uid    types.UID
+	// answers are those that the cache gave, for a choice asks for many numbers of one value.
+	answers map[[2]string][]v1alpha1.MirrorSession
 	// failed is why the cache did not answer, which it does until it stops.
 	failed error
 }
 
 func (c *cachedClaims) list(name, value string) []v1alpha1.MirrorSession {
+	asked := [2]string{name, value}
+	if known, is := c.answers[asked]; is {
+		return known
+	}
 	var found v1alpha1.MirrorSessionList
 	// The cache's own objects are only read.
 	if err := c.client.List(c.ctx, &found, client.MatchingFields{name: value}, client.UnsafeDisableDeepCopy); err != nil && c.failed == nil {
 		c.failed = fmt.Errorf("list the MirrorSessions to choose a priority and a VNI: %w", err)
 	}
+	if c.answers == nil {
+		c.answers = map[[2]string][]v1alpha1.MirrorSession{}
+	}
+	c.answers[asked] = found.Items
 	return found.Items
 }
 
-func (c *cachedClaims) another(name, value string) bool {
-	for _, s := range c.list(name, value) {
-		if s.UID != c.uid {
+func (c *cachedClaims) another(name, value string, has func(*v1alpha1.MirrorSession) bool) bool {
+	all := c.list(name, value)
+	for i := range all {
+		if all[i].UID != c.uid && has(&all[i]) {
 			return true
 		}
 	}
@@ -87,10 +119,12 @@ func (c *cachedClaims) another(name, value string) bool {
 }
 
 func (c *cachedClaims) hasPriority(priority int) bool {
-	return c.another(sessionsByPriority, strconv.Itoa(priority))
+	return c.another(sessionsByPriority, priorityText(priority), func(s *v1alpha1.MirrorSession) bool { return slices.Contains(prioritiesOf(s), priority) })
 }
 
-func (c *cachedClaims) hasVNI(at vniAt) bool { return c.another(sessionsByVNI, at.String()) }
+func (c *cachedClaims) hasVNI(at vniAt) bool {
+	return c.another(sessionsByVNI, at.target, func(s *v1alpha1.MirrorSession) bool { return slices.Contains(vnisOf(s), at) })
+}
 
 func (c *cachedClaims) named() []*v1alpha1.MirrorSession {
 	return pointers(c.list(sessionsByChoice, namesPriority))

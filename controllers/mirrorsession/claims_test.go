@@ -26,7 +26,7 @@ func (i indexedSessions) List(_ context.Context, list client.ObjectList, opts ..
 	o := (&client.ListOptions{}).ApplyOptions(opts)
 	index := o.FieldSelector.Requirements()[0]
 	values := map[string]func(*v1alpha1.MirrorSession) []string{
-		sessionsByPriority: prioritiesOf, sessionsByVNI: vnisOf, sessionsByChoice: choiceOf,
+		sessionsByPriority: priorityTexts, sessionsByVNI: vniTargets, sessionsByChoice: choiceOf,
 	}[index.Field]
 	out := list.(*v1alpha1.MirrorSessionList)
 	for k := range i.all {
@@ -38,7 +38,7 @@ func (i indexedSessions) List(_ context.Context, list client.ObjectList, opts ..
 }
 
 func TestTheIndexesTellWhatOtherSessionsHaveOfNumbersOrAskFor(t *testing.T) {
-	number := rapid.Ptr(rapid.Int32Range(1, 3), true)
+	number := rapid.Ptr(rapid.Int32Range(prioritiesTogether-2, prioritiesTogether+1), true)
 	target := rapid.SampledFrom([]string{"", "t", "u"})
 	rapid.Check(t, func(t *rapid.T) {
 		var all []v1alpha1.MirrorSession
@@ -67,7 +67,7 @@ func TestTheIndexesTellWhatOtherSessionsHaveOfNumbersOrAskFor(t *testing.T) {
 			if !s.InCloud() {
 				waiting = append(waiting, s.UID)
 			}
-			for n := range 4 {
+			for n := prioritiesTogether - 3; n < prioritiesTogether+3; n++ {
 				has := slices.ContainsFunc(s.Status.Sessions, func(p v1alpha1.CloudSession) bool { return int(p.Priority) == n })
 				priorities[n] = priorities[n] || s.UID != own && (has || is(s.Spec.Priority, n))
 				if s.Status.Target != nil {
@@ -76,7 +76,7 @@ func TestTheIndexesTellWhatOtherSessionsHaveOfNumbersOrAskFor(t *testing.T) {
 				}
 			}
 		}
-		for n := range 4 {
+		for n := prioritiesTogether - 3; n < prioritiesTogether+3; n++ {
 			if got := c.hasPriority(n); got != priorities[n] {
 				t.Errorf("another has the priority %d: %v", n, got)
 			}

@@ -33,6 +33,8 @@ type Reconciler struct {
 	observed observations
 	// gone are UIDs that no MirrorSession has any more, which marks in the cloud name.
 	gone uids
+	// shared is what is kept of several sessions.
+	shared shared
 }
 
 // scope is one reconcile of one session.

@@ -20,7 +20,6 @@ const (
 	sessionsByNode    = "vpcmirror.io/node"
 	sessionsByAddress = "vpcmirror.io/address"
 	sessionsByFilter  = lifecycle.SessionsByFilter
-	sessionsByUID     = "vpcmirror.io/uid"
 	sessionsByWait    = "vpcmirror.io/wait"
 )
 
@@ -36,13 +35,12 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	}{
 		{&corev1.Node{}, nodesByInternalIP, func(o client.Object) []string { return indexed(o, internalIPTexts) }},
 		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressesOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressTexts) }},
 		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByWait, func(o client.Object) []string { return indexed(o, waitsOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, prioritiesOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByVNI, func(o client.Object) []string { return indexed(o, vnisOf) }},
+		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, priorityTexts) }},
+		{&v1alpha1.MirrorSession{}, sessionsByVNI, func(o client.Object) []string { return indexed(o, vniTargets) }},
 		{&v1alpha1.MirrorSession{}, sessionsByChoice, func(o client.Object) []string { return indexed(o, choiceOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByUID, func(o client.Object) []string { return []string{string(o.GetUID())} }},
 	} {
 		if err := indexer.IndexField(ctx, index.kind, index.name, index.values); err != nil {
 			return fmt.Errorf("index %T by %s: %w", index.kind, index.name, err)
@@ -82,15 +80,31 @@ func nodesOf(s *v1alpha1.MirrorSession) []string {
 }
 
 // addressesOf are the addresses of the interfaces that a session runs over.
-func addressesOf(s *v1alpha1.MirrorSession) (out []string) {
+func addressesOf(s *v1alpha1.MirrorSession) (out []netip.Addr) {
 	for _, r := range resolvedOf(s) {
 		for _, text := range r.Addresses {
 			if a, err := netip.ParseAddr(text); err == nil {
-				out = append(out, a.Unmap().String())
+				out = append(out, a.Unmap())
 			}
 		}
 	}
 	return out
+}
+
+// hostBits are how many bits at the end of an address the index leaves out: a value that one session has
+// alone costs half a kilobyte.
+const hostBits = 5
+
+func addressText(a netip.Addr) string {
+	network, _ := a.Prefix(a.BitLen() - hostBits) // every address has more bits
+	return network.Addr().String()
+}
+
+func addressTexts(s *v1alpha1.MirrorSession) (texts []string) {
+	for _, a := range addressesOf(s) {
+		texts = append(texts, addressText(a))
+	}
+	return texts
 }
 
 func filterOf(s *v1alpha1.MirrorSession) []string { return []string{s.Spec.FilterRef.Name} }

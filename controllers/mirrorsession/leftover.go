@@ -8,19 +8,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// exists reports whether there is a MirrorSession with the UID. Where the cache has none, which may be
+// exists reports whether there is a MirrorSession with the UID. Where the cache has shown none, which may be
 // behind, the API server is asked, once: a UID never comes again.
 func (s *scope) exists(ctx context.Context, uid types.UID) (bool, error) {
-	var cached v1alpha1.MirrorSessionList
-	// The cache's own objects are only read here.
-	err := s.Client.List(ctx, &cached, client.MatchingFields{sessionsByUID: string(uid)}, client.UnsafeDisableDeepCopy)
-	if err != nil || len(cached.Items) > 0 {
-		return len(cached.Items) > 0, err
+	if _, known := s.Named(uid); known {
+		return true, nil
 	}
 	gone := &s.reconciler.gone
 	if gone.has(uid) {

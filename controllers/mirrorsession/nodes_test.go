@@ -96,7 +96,8 @@ func TestASessionIsFoundByTheNodesAndAddressesThatConcernIt(t *testing.T) {
 		s.Status.Verification = []v1alpha1.Verification{{Node: "entry"}, {Node: "target"}}
 	})
 	same(t, "the nodes", []string{"entry", "source", "source in the spec", "target", "target in the spec"}, nodesOf(s))
-	same(t, "the addresses", []string{"2001:db8::1", "10.0.0.1", "10.0.0.2"}, addressesOf(s))
+	same(t, "the addresses", "[2001:db8::1 10.0.0.1 10.0.0.2]", fmt.Sprint(addressesOf(s)))
+	same(t, "what they are found by", []string{"2001:db8::", "10.0.0.0", "10.0.0.0"}, addressTexts(s))
 	same(t, "the nodes of one that has none", nil, nodesOf(session()), cmpopts.EquateEmpty())
 }
 

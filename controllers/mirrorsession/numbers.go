@@ -56,7 +56,7 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 	other := n.SameVNI
 	s.compared = other == nil || other.VNI == n.VNI // else it is to get another VNI first
 	if other != nil && other.VNI == n.VNI {
-		s.sameVNI, s.sameVNICalled = other, s.called(ctx, *other)
+		s.sameVNI, s.sameVNICalled = other, s.called(*other)
 	}
 	for _, other := range []*cloud.Session{n.Holder, s.sameVNI} {
 		if err := s.noteLeftover(ctx, other); err != nil {
@@ -65,7 +65,7 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 	}
 	for _, other := range n.Preceded {
 		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
-			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(ctx, other), n.Priority)
+			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(other), n.Priority)
 	}
 	return n, nil
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -52,7 +52,7 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 		r.wakeFilter(filters.Value)
 	}
 	p.Filter = filterIn(filters.Value, p.Session.FilterID)
-	p.Others = r.others(ctx, p, sessions.Value, filters.Value)
+	p.Others = r.others(p, sessions.Value, filters.Value)
 	r.readInterfaces(ctx, p)
 	r.readWay(ctx, p)
 	p.Wanted, p.Quota = r.wanted(p), r.quota(ctx)
@@ -268,12 +268,12 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 	}
 	if n.flavors {
 		p.Flavors = ask(ctx, r, was.Flavors, in.Flavors)
-		p.Flavors.Value = only(p.Flavors.Value, flavorsOf(p))
+		p.Flavors.Value = share(&r.reconciler.shared, only(p.Flavors.Value, flavorsOf(p)))
 	}
 	if membersDecide(p) && !p.Interfaces.Read {
 		p.Interfaces = ask(ctx, r, was.Interfaces, in.Interfaces)
 	}
-	p.Groups.Value = only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p)))
+	p.Groups.Value = share(&r.reconciler.shared, only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p))))
 	if named := namedAddressGroups(p); len(named) > 0 {
 		p.AddressGroups = ask(ctx, r, was.AddressGroups, in.AddressGroups)
 		p.AddressGroups.Value = only(p.AddressGroups.Value, named)
@@ -327,7 +327,7 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 // others are the other sessions of the cloud that have an interface in common with this one. Of those that
 // only copy to the same target, which can be thousands, those count that can't be told apart from this
 // one; and all while the cloud does not have this one, as they may keep it out.
-func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
+func (r *pathReader) others(p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
 	target := sessions.WithVNI(p.Session.TargetID, p.Session.VNI)
 	if p.Session.ID == "" {
 		target = sessions.To(p.Session.TargetID)
@@ -344,7 +344,7 @@ func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inv
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		other, name := found[id], "another session"
 		if !p.Private {
-			name = r.nameInCloud(ctx, other)
+			name = r.nameInCloud(other)
 		}
 		others = append(others, diagnosis.Other{Session: other, Name: name, Filter: filterIn(filters, other.FilterID)})
 	}
@@ -352,18 +352,16 @@ func (r *pathReader) others(ctx context.Context, p *diagnosis.Path, sessions inv
 }
 
 // nameInCloud is how messages call a session of the cloud: by its object where it is this cluster's.
-func (s *scope) nameInCloud(ctx context.Context, other cloud.Session) string {
+func (s *scope) nameInCloud(other cloud.Session) string {
 	mark, marked := plan.MarkOf(other.Description)
 	if !marked || mark.Cluster != s.Cluster {
 		return nameOf(other, "")
 	}
-	var all v1alpha1.MirrorSessionList
-	// The cache answers this, and its own objects are only read; it fails only when it stops.
-	err := s.Client.List(ctx, &all, client.MatchingFields{sessionsByUID: mark.UID}, client.UnsafeDisableDeepCopy)
-	if err != nil || len(all.Items) == 0 {
+	object, known := s.Named(types.UID(mark.UID))
+	if !known {
 		return nameOf(other, "")
 	}
-	return nameOf(other, all.Items[0].Namespace+"/"+all.Items[0].Name)
+	return nameOf(other, object.String())
 }
 
 // nameOf is how a message calls a session of the cloud, by its object where it has one.

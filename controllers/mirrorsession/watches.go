@@ -145,7 +145,8 @@ func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconci
 	}
 	requests := r.sessionsThat(ctx, every, client.MatchingFields{sessionsByNode: node.Name})
 	for _, ip := range internalIPs(node) {
-		requests = append(requests, r.sessionsThat(ctx, every, client.MatchingFields{sessionsByAddress: ip.String()})...)
+		runsOver := func(s *v1alpha1.MirrorSession) bool { return slices.Contains(addressesOf(s), ip) }
+		requests = append(requests, r.sessionsThat(ctx, runsOver, client.MatchingFields{sessionsByAddress: addressText(ip)})...)
 	}
 	return requests
 }

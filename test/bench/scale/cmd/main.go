@@ -21,6 +21,7 @@ func main() {
 	o := scale.Options{}
 	flag.StringVar(&o.Programs, "programs", "bin", "the folder of the programs")
 	flag.BoolVar(&o.Quick, "quick", false, "what takes a minute, and its counts alone decide")
+	flag.BoolVar(&o.Others, "others", false, "no sizes: at the default limit of calls, and among many nodes, alone")
 	flag.Func("sizes", "numbers of sessions, such as 200,2000", func(text string) error {
 		for size := range strings.SplitSeq(text, ",") {
 			n, err := strconv.Atoi(size)

@@ -1,0 +1,39 @@
+package mirrorsession
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/utils/lru"
+)
+
+// shared are the few things that most sessions have in common, such as the one group of all servers: each
+// is kept once however many sessions remember it. The zero value is ready.
+type shared struct {
+	once sync.Once
+	all  *lru.Cache
+}
+
+// maxShared is how many are kept.
+const maxShared = 4096
+
+// share returns what an earlier session has given that is the same, and else what it is given. Nobody
+// changes it.
+func share[V any](s *shared, is map[string]V) map[string]V {
+	if len(is) == 0 {
+		return is
+	}
+	s.once.Do(func() { s.all = lru.New(maxShared) })
+	key := fmt.Sprintf("%T %s", is, strings.Join(slices.Sorted(maps.Keys(is)), " "))
+	if found, known := s.all.Get(key); known {
+		if was, ok := found.(map[string]V); ok && reflect.DeepEqual(was, is) {
+			return was
+		}
+	}
+	s.all.Add(key, is)
+	return is
+}
