@@ -49,11 +49,16 @@ func newNetwork(clock cloud.Clock) network {
 	}
 }
 
-func (n *network) all() []keeper { return append(n.diagnosed(), n.interfaces) }
+func (n *network) all() (all [10]keeper) {
+	diagnosed := n.diagnosed()
+	copy(all[:], diagnosed[:])
+	all[9] = n.interfaces
+	return all
+}
 
 // diagnosed is what nobody needs but who asks why copies don't come.
-func (n *network) diagnosed() []keeper {
-	return []keeper{n.securityGroups, n.addressGroups, n.acls, n.acl, n.peerings, n.routeTables, n.routeTable, n.servers, n.flavors}
+func (n *network) diagnosed() [9]keeper {
+	return [9]keeper{n.securityGroups, n.addressGroups, n.acls, n.acl, n.peerings, n.routeTables, n.routeTable, n.servers, n.flavors}
 }
 
 func sizeOfList[T sized](all []T) (size int64) {

@@ -81,7 +81,9 @@ func (s *scope) readPath(ctx context.Context, outcome error) {
 		memo.incomplete = pause{}
 	}
 	if path = samePath(memo.path, path); path != nil {
-		s.tellPath(&memo.changes, path)
+		if path != memo.path {
+			s.tellPath(&memo.changes, path)
+		}
 		memo.former = r.former
 		memo.path, memo.generation, memo.epoch = path, s.session.Generation, s.session.Status.Epoch
 	}

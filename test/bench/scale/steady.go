@@ -19,13 +19,13 @@ func (t *trial) steadyInterval() time.Duration {
 	case t.sessions <= 2000:
 		return 20 * time.Second
 	default:
-		return 60 * time.Second
+		return 120 * time.Second
 	}
 }
 
 // intervals is for how many of them it is measured.
 func (t *trial) intervals() int {
-	if t.options.Quick {
+	if t.options.Quick || t.sessions > most {
 		return 2
 	}
 	return 3
