@@ -3,7 +3,6 @@ package huawei
 import (
 	"context"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -52,7 +51,7 @@ type firewallRule struct {
 func (c *client) ListNetworkACLs(ctx context.Context) ([]cloud.NetworkACL, error) {
 	limit := c.factory.page(pageOfACLs)
 	acls, err := readPages(ctx, c.caller, "ListFirewall", limit, func(m *firewall) (cloud.NetworkACL, error) { return aclOf(m), nil },
-		func(hc *core.HcHttpClient, marker *string) (*[]firewall, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]firewall, *model.PageInfo, error) {
 			answer, err := ask[firewallsAnswer](hc, &model.ListFirewallRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListFirewall())
 			if err != nil {
 				return nil, nil, err
@@ -69,7 +68,7 @@ func (c *client) GetNetworkACL(ctx context.Context, id string) (cloud.NetworkACL
 		return cloud.NetworkACL{}, err
 	}
 	var acl cloud.NetworkACL
-	err := c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+	err := c.do(ctx, op, read, func(hc *exchange) error {
 		answer, err := ask[firewallAnswer](hc, &model.ShowFirewallRequest{FirewallId: id}, vpc.GenReqDefForShowFirewall())
 		if err != nil {
 			return err

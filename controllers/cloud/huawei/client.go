@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"sync/atomic"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -29,7 +28,7 @@ func (c *client) Account() cloud.Account { return c.account }
 
 // vpc makes one call of the VPC API v3.
 func (c *client) vpc(ctx context.Context, op string, k kind, send func(*vpc.VpcClient) error) error {
-	return c.do(ctx, op, k, func(hc *core.HcHttpClient) error { return send(vpc.NewVpcClient(hc)) })
+	return c.do(ctx, op, k, func(hc *exchange) error { return send(vpc.NewVpcClient(hc.HcHttpClient)) })
 }
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

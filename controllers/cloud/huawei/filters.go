@@ -3,7 +3,6 @@ package huawei
 import (
 	"context"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -14,8 +13,8 @@ import (
 func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 	limit := c.factory.page(pageOfFilters)
 	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", limit, filterOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
-			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
+		func(hc *exchange, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
+			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
 			if err != nil {
 				return nil, nil, err
 			}

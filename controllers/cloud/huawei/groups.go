@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -49,7 +48,7 @@ type groupRule struct {
 func (c *client) ListSecurityGroups(ctx context.Context) ([]cloud.SecurityGroup, error) {
 	limit := c.factory.page(pageOfGroups)
 	groups, err := readPages(ctx, c.caller, "ListSecurityGroups", limit, groupOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]securityGroup, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]securityGroup, *model.PageInfo, error) {
 			answer, err := ask[groupsAnswer](hc, &model.ListSecurityGroupsRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListSecurityGroups())
 			if err != nil {
 				return nil, nil, err
@@ -89,7 +88,7 @@ type ruleOfGroup struct {
 func (c *client) listGroupRules(ctx context.Context) ([]ruleOfGroup, error) {
 	limit := c.factory.page(pageOfRules)
 	rules, err := readPages(ctx, c.caller, "ListSecurityGroupRules", limit, groupRuleOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]groupRule, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]groupRule, *model.PageInfo, error) {
 			answer, err := ask[groupRulesAnswer](hc, &model.ListSecurityGroupRulesRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListSecurityGroupRules())
 			if err != nil {
 				return nil, nil, err
@@ -184,7 +183,7 @@ type addressGroup struct {
 func (c *client) ListAddressGroups(ctx context.Context) ([]cloud.AddressGroup, error) {
 	limit := c.factory.page(pageOfACLs)
 	groups, err := readPages(ctx, c.caller, "ListAddressGroup", limit, addressGroupOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]addressGroup, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]addressGroup, *model.PageInfo, error) {
 			answer, err := ask[addressGroupsAnswer](hc, &model.ListAddressGroupRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListAddressGroup())
 			if err != nil {
 				return nil, nil, err

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	vpcold "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2"
 	modelold "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2/model"
@@ -46,7 +45,7 @@ func (c *client) GetInterface(ctx context.Context, id string) (cloud.Interface, 
 		return cloud.Interface{}, err
 	}
 	return withOldPorts(c, func() (found cloud.Interface, err error) {
-		err = c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+		err = c.do(ctx, op, read, func(hc *exchange) error {
 			answer, err := ask[portAnswer](hc, &model.ShowPortRequest{PortId: id}, vpc.GenReqDefForShowPort())
 			if err != nil {
 				return err
@@ -56,7 +55,7 @@ func (c *client) GetInterface(ctx context.Context, id string) (cloud.Interface, 
 		})
 		return found, err
 	}, func() (found cloud.Interface, err error) {
-		err = c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+		err = c.do(ctx, op, read, func(hc *exchange) error {
 			answer, err := ask[portAnswer](hc, &modelold.ShowPortRequest{PortId: id}, vpcold.GenReqDefForShowPort())
 			if err != nil {
 				return err
@@ -116,7 +115,7 @@ func portsCall() *def.HttpRequestDef {
 func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
 	return readPages(ctx, c.caller, "ListPorts", limit, convert,
-		func(hc *core.HcHttpClient, marker *string) (*[]port, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
 			answer, err := ask[portsAnswer](hc, &portsRequest{PrivateIps: query, Limit: &limit, Marker: marker}, portsCall())
 			if err != nil {
 				return nil, nil, err
@@ -129,7 +128,7 @@ func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*p
 func (c *client) listOldPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
 	return readPages(ctx, c.caller, "ListPorts", limit, convert,
-		func(hc *core.HcHttpClient, marker *string) (*[]port, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
 			answer, err := ask[portsAnswer](hc, &modelold.ListPortsRequest{FixedIps: query, Limit: &limit, Marker: marker}, vpcold.GenReqDefForListPorts())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err

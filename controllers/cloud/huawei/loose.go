@@ -1,10 +1,12 @@
 package huawei
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -17,7 +19,9 @@ type loose string
 // UnmarshalJSON takes every value.
 func (l *loose) UnmarshalJSON(value []byte) error {
 	var text string
-	switch {
+	switch last := len(value) - 1; {
+	case last > 0 && value[0] == '"' && value[last] == '"' && !bytes.ContainsFunc(value, escapes): // nearly all
+		text = string(value[1:last])
 	case string(value) == "null":
 	case json.Unmarshal(value, &text) == nil:
 	default:
@@ -26,6 +30,9 @@ func (l *loose) UnmarshalJSON(value []byte) error {
 	*l = loose(strings.TrimSpace(text))
 	return nil
 }
+
+// escapes reports what stands for something else in a text of JSON, or may be no text.
+func escapes(r rune) bool { return r == '\\' || r >= utf8.RuneSelf }
 
 // or is the value, or another where it is empty.
 func (l loose) or(other loose) loose {

@@ -1,10 +1,11 @@
 package huawei
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -34,17 +35,22 @@ func (f *Factory) page(fitting int32) int32 {
 // ask sends a request that the SDK describes, and reads the answer into a type of our own. The
 // SDK's types fail a whole page for one time or number in another form, can't tell false from
 // absent, and hold many times what is needed.
-func ask[A any](hc *core.HcHttpClient, request any, call *def.HttpRequestDef) (*A, error) {
-	call.Response = new(A)
-	answer, err := hc.Sync(request, call)
-	if err != nil {
+func ask[A any](hc *exchange, request any, call *def.HttpRequestDef) (*A, error) {
+	call.Response = new(A) // which stays empty
+	answer := new(A)
+	hc.answer.into = func(body []byte) error {
+		if len(bytes.TrimSpace(body)) == 0 {
+			return empty("content")
+		}
+		return json.Unmarshal(body, answer)
+	}
+	if _, err := hc.Sync(request, call); err != nil {
 		return nil, err
 	}
-	typed, ok := answer.(*A)
-	if !ok || typed == nil {
-		return nil, empty("content")
+	if hc.answer.misread != nil {
+		return nil, hc.answer.misread
 	}
-	return typed, nil
+	return answer, nil
 }
 
 // maxPages bounds a list: 20000 sessions, the cloud's limit, in pages of 20.
@@ -91,7 +97,7 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 // limiter than other calls, because a list that is given up has cost its pages for nothing.
 func readPages[M any, T interface{ Size() int64 }](
 	ctx context.Context, c *caller, op string, limit int32, convert func(*M) (T, error),
-	page func(hc *core.HcHttpClient, marker *string) (*[]M, *model.PageInfo, error),
+	page func(hc *exchange, marker *string) (*[]M, *model.PageInfo, error),
 ) ([]T, error) {
 	whole, cancel := context.WithTimeout(ctx, c.factory.listDeadline)
 	defer cancel()
@@ -101,7 +107,7 @@ func readPages[M any, T interface{ Size() int64 }](
 	var pages pager
 	held := int64(0)
 	for more := true; more; {
-		err := c.doWithin(whole, c.factory.listDeadline/3, op, read, func(hc *core.HcHttpClient) error {
+		err := c.doWithin(whole, c.factory.listDeadline/3, op, read, func(hc *exchange) error {
 			objects, info, err := page(hc, pages.marker)
 			switch {
 			case err != nil:

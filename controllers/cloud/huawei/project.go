@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
 
 	"vpcmirror.io/operator/controllers/cloud"
@@ -48,7 +47,7 @@ func (f *Factory) findProject(ctx context.Context, c cloud.Credentials, vpc stri
 		return "", err
 	}
 	var ids []string
-	err = caller.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+	err = caller.do(ctx, op, read, func(hc *exchange) error {
 		answer, err := hc.Sync(&projectsRequest{}, projectsCall())
 		if err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpcold "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2"
 	modelold "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v2/model"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
@@ -41,7 +40,7 @@ type vpcInfo struct {
 func (c *client) ListPeerings(ctx context.Context) ([]cloud.Peering, error) {
 	limit := c.factory.page(pageOfGroups)
 	all, err := readPages(ctx, c.caller, "ListVpcPeerings", limit, peeringOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]peering, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]peering, *model.PageInfo, error) {
 			answer, err := ask[peeringsAnswer](hc, &modelold.ListVpcPeeringsRequest{Limit: &limit, Marker: marker}, vpcold.GenReqDefForListVpcPeerings())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err
@@ -105,7 +104,7 @@ type route struct {
 func (c *client) ListRouteTables(ctx context.Context) ([]cloud.RouteTable, error) {
 	limit := c.factory.page(pageOfGroups)
 	all, err := readPages(ctx, c.caller, "ListRouteTables", limit, func(m *routeTable) (cloud.RouteTable, error) { return routeTableOf(m), nil },
-		func(hc *core.HcHttpClient, marker *string) (*[]routeTable, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]routeTable, *model.PageInfo, error) {
 			answer, err := ask[routeTablesAnswer](hc, &modelold.ListRouteTablesRequest{Limit: &limit, Marker: marker}, vpcold.GenReqDefForListRouteTables())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err
@@ -123,7 +122,7 @@ func (c *client) GetRouteTable(ctx context.Context, id string) (cloud.RouteTable
 		return cloud.RouteTable{}, err
 	}
 	var table cloud.RouteTable
-	err := c.do(ctx, op, read, func(hc *core.HcHttpClient) error {
+	err := c.do(ctx, op, read, func(hc *exchange) error {
 		answer, err := ask[routeTableAnswer](hc, &modelold.ShowRouteTableRequest{RoutetableId: id}, vpcold.GenReqDefForShowRouteTable())
 		if err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	ecs "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2"
 	ecsmodel "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/model"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
@@ -40,7 +39,7 @@ func (c *client) ListServers(ctx context.Context) ([]cloud.Server, error) {
 	limit := c.factory.page(pageOfServers)
 	read, counted := 0, 0
 	all, err := readPages(ctx, caller, op, limit, serverOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]server, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]server, *model.PageInfo, error) {
 			answer, err := ask[serversAnswer](hc, &ecsmodel.ListServersDetailsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListServersDetails())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err
@@ -111,7 +110,7 @@ func (c *client) ListFlavors(ctx context.Context) ([]cloud.Flavor, error) {
 	}
 	limit := c.factory.page(pageOfFlavors)
 	all, err := readPages(ctx, caller, op, limit, flavorOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]flavor, *model.PageInfo, error) {
+		func(hc *exchange, marker *string) (*[]flavor, *model.PageInfo, error) {
 			answer, err := ask[flavorsAnswer](hc, &ecsmodel.ListFlavorsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListFlavors())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
 	vpc "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/model"
 
@@ -16,8 +15,8 @@ import (
 func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 	limit := c.factory.page(pageOfSessions)
 	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", limit, sessionOf,
-		func(hc *core.HcHttpClient, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
-			answer, err := vpc.NewVpcClient(hc).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
+		func(hc *exchange, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
+			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
 			if err != nil {
 				return nil, nil, err
 			}

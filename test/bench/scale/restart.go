@@ -2,6 +2,7 @@ package scale
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"vpcmirror.io/operator/test/bench/cluster"
@@ -47,7 +48,7 @@ func (t *trial) restart(ctx context.Context) error {
 	t.row(result.Row{What: "writes to the API server in the minute after a restart", Value: float64(writes), Unit: "requests", AtMost: none, Count: true})
 	t.row(result.Row{What: "reads of the API server in the minute after a restart", Value: float64(reads), Unit: "requests"})
 	t.row(result.Row{What: "manager's CPU until everything was looked at after a restart", Value: first.cpu.Seconds(), Unit: "s"})
-	t.idle, err = t.rest(ctx)
+	t.resting, err = t.rest(ctx)
 	return err
 }
 
@@ -63,8 +64,17 @@ func (t *trial) looked(ctx context.Context, since *span, patience time.Duration)
 	return since.peek(ctx)
 }
 
-// rest is the share of a core in percent that the manager uses while there is nothing to do.
-func (t *trial) rest(ctx context.Context) (float64, error) {
-	did, err := t.pass(ctx, 10*time.Second)
-	return did.percent, err
+// rest is what the manager does while there is nothing to do but what comes in each of its resync intervals:
+// once it looks at no more objects than that.
+func (t *trial) rest(ctx context.Context) (spent, error) {
+	const window, interval = 10 * time.Second, 10 * time.Minute // the manager's own
+	usual := float64(t.sessions+t.filters()) * window.Seconds() / interval.Seconds()
+	for range 18 {
+		did, err := t.pass(ctx, window)
+		if err != nil || did.looks <= max(2*usual, 10) {
+			t.say("at rest %.0f looks in %s, and %.1f %% of a core", did.looks, window, did.percent)
+			return did, err
+		}
+	}
+	return spent{}, errors.New("the manager does not come to rest")
 }

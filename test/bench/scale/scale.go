@@ -83,8 +83,8 @@ type trial struct {
 	name   string
 	parts  []func(context.Context) error
 	rows   []result.Row
-	// idle is the share of a core in percent that the manager uses while there is nothing to do.
-	idle float64
+	// resting is what the manager does while there is nothing to do.
+	resting spent
 }
 
 func (t *trial) row(r result.Row) {

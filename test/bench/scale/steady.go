@@ -73,8 +73,10 @@ func (t *trial) steady(ctx context.Context) error {
 	t.row(result.Row{What: "manager's CPU a look", Value: did.cpu.Seconds() / max(did.looks, 1) * 1e3, Unit: "ms"})
 	// All that happens in an interval happens in 10 minutes; what it costs to do nothing takes as long as it lasts.
 	const usual = 600.0
-	busy := did.cpu.Seconds()/float64(intervals) - t.idle/100*interval.Seconds()
-	t.row(result.Row{What: "manager's CPU in the steady state at 10 min", Value: 100*busy/usual + t.idle, Unit: "% of a core", AtMost: 5})
+	look := did.cpu.Seconds() / max(did.looks, 1)
+	idle := max(t.resting.cpu.Seconds()-look*t.resting.looks, 0) / max(t.resting.took.Seconds(), 1)
+	busy := did.cpu.Seconds()/float64(intervals) - idle*interval.Seconds()
+	t.row(result.Row{What: "manager's CPU in the steady state at 10 min", Value: 100 * (busy/usual + idle), Unit: "% of a core", AtMost: 5})
 	_, most, err := proc.Memory(t.manager.process.PID)
 	if err != nil {
 		return err
