@@ -1,6 +1,7 @@
 package huawei
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -259,4 +260,22 @@ func TestARuleOfAnACLIsReadAsTheReferenceMeansIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAnyTextOfJSONIsReadAsItWasMeant(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.String().Draw(t, "text")
+		written, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var meant string
+		var got loose
+		if err := json.Unmarshal(written, &meant); err != nil { // what can't be written is written as something else
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(written, &got); err != nil || string(got) != strings.TrimSpace(meant) {
+			t.Errorf("%s is read as %q and %v, want %q", written, got, err, meant)
+		}
+	})
 }
