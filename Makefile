@@ -101,7 +101,7 @@ bench: assets build $(BIN)/bench ## Measure against tcpdump and against the goal
 	@$(STEP) "Measuring" $(BIN)/bench $(BENCH_FLAGS)
 
 .PHONY: bench-quick
-bench-quick: assets build $(BIN)/bench ## The same in short rounds, some minutes, failing only where a count is wrong (root)
+bench-quick: assets build $(BIN)/bench ## The same in short rounds, less than three minutes, failing only where a count is wrong (root)
 	@$(STEP) "Measuring for a short time" $(BIN)/bench --quick $(BENCH_FLAGS)
 
 ##@ On a real cluster
