@@ -68,6 +68,9 @@ func (f *serveFlags) options() ([]sim.Option, error) {
 	options := []sim.Option{
 		sim.WithListen(f.listen), sim.WithPageSize(f.pageSize), sim.WithRateLimit(f.rate, f.burst, f.retryAfter), sim.WithQuirks(quirks),
 	}
+	if f.dataPlane { // whoever asks for its health wants to look at the hosts
+		options = append(options, sim.WithPreparation())
+	}
 	certificate, err := f.tls.load(f.listen)
 	if err != nil {
 		return nil, err
@@ -128,6 +131,7 @@ func serveScenario(ctx context.Context, f serveFlags, sc *scenario.Scenario, opt
 			}
 		}()
 	}
+	cloud.Ready()
 	announce(stdout, f, cloud)
 	ended := make(chan error, 1)
 	go func() { ended <- cloud.Wait() }()

@@ -23,7 +23,7 @@ func TestTheSimulatedCloudTakesTheNetworkOfEverySize(t *testing.T) {
 }
 
 func TestARoundIsAsManyPagesAsThereAreObjects(t *testing.T) {
-	for sessions, want := range map[int]int{200: 13, 2000: 1 + 1 + 2 + 3 + 9, 20000: 10 + 1 + 11 + 21 + 9} {
+	for sessions, want := range map[int]int{200: 13, 2000: 2 + 1 + 3 + 6 + 9, 20000: 20 + 10 + 22 + 51 + 9} {
 		if got := newLayout(sessions).pages(); got != want {
 			t.Errorf("%d sessions: %d pages, want %d", sessions, got, want)
 		}

@@ -53,6 +53,10 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		})
 		controlAnswer(w, http.StatusOK, answer)
 	case "GET health":
+		if s.Preparing && !s.ready.Load() {
+			controlProblem(w, http.StatusServiceUnavailable, "the data plane is not there yet")
+			return
+		}
 		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+

@@ -269,4 +269,12 @@ func TestTheControlCalls(t *testing.T) {
 	if n := len(g.server.Journal.Since(0)); n != 0 {
 		t.Fatalf("%d entries after the journal was cleared", n)
 	}
+	g.server.Preparing = true
+	if a := control("GET", "health", ""); a.status != 503 || a.body["error"] == "" {
+		t.Errorf("GET health = %d %s before the data plane is there; want 503 and why", a.status, a.raw)
+	}
+	g.server.Ready()
+	if a := control("GET", "health", ""); a.status != 200 {
+		t.Errorf("GET health = %d %s once it is there; want 200", a.status, a.raw)
+	}
 }

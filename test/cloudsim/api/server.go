@@ -47,6 +47,9 @@ type Config struct {
 	Burst int
 	// RetryAfter is sent with an answer of the rate limit when not empty. The real gateway sends none.
 	RetryAfter string
+	// Preparing lets its health say 503 until Ready: it answers, but something that belongs to it is not there
+	// yet, such as the hosts' network namespaces.
+	Preparing bool
 }
 
 // DefaultPageSize is the page of a list that asks for no limit.
@@ -57,6 +60,7 @@ type Server struct {
 	Config
 	routes []route
 	stats  atomic.Pointer[func() any]
+	ready  atomic.Bool
 
 	mu      sync.Mutex
 	buckets map[string]*rate.Limiter
@@ -66,6 +70,9 @@ type Server struct {
 	closed chan struct{}
 	close  sync.Once
 }
+
+// Ready ends Preparing.
+func (s *Server) Ready() { s.ready.Store(true) }
 
 // New returns a server of the given state.
 func New(c Config) *Server {

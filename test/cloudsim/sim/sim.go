@@ -76,6 +76,9 @@ func WithPageSize(n int) Option { return func(s *settings) { s.api.PageSize = n 
 // client that does not follow next_marker misses objects.
 func WithPageCap(n int) Option { return func(s *settings) { s.api.PageCap = n } }
 
+// WithPreparation lets its health say 503 until Ready, as for a data plane that is started after it.
+func WithPreparation() Option { return func(s *settings) { s.api.Preparing = true } }
+
 // WithQuotas changes quotas, which are the documented defaults and the scenario's otherwise.
 func WithQuotas(change func(*state.Quotas)) Option {
 	return func(s *settings) { s.quotas = append(s.quotas, change) }
@@ -185,6 +188,9 @@ func ForTest(t TB, options ...Option) *Sim {
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
+
+// Ready ends what WithPreparation began.
+func (s *Sim) Ready() { s.api.Ready() }
 
 // Wait returns when the cloud no longer serves: nil after Close, else why.
 func (s *Sim) Wait() error {
