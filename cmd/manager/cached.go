@@ -1,12 +1,13 @@
 package main
 
 import (
-	"unique"
+	"strings"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -50,14 +51,32 @@ func slimOurs(o any) (any, error) {
 	return ours.DeepCopyObject(), nil
 }
 
+// texts are what many objects say, each once. Package unique would forget one at the next collection of
+// garbage, as nobody keeps its handle, and whatever is decoded later would have its own.
+var texts = lru.New(maxTexts)
+
+// maxTexts are more than there are words, nodes and filters; what is said more rarely is kept with its object.
+const maxTexts = 16384
+
+func shared(text string) string {
+	if known, ok := texts.Get(text); ok {
+		if is, ok := known.(string); ok {
+			return is
+		}
+	}
+	text = strings.Clone(text) // which may be a part of something longer
+	texts.Add(text, text)
+	return text
+}
+
 // shareStrings keeps what many objects say in the same words once.
 func shareStrings(o status.Object) {
-	share := func(s *string) { *s = unique.Make(*s).Value() }
+	share := func(s *string) { *s = shared(*s) }
 	for i := range o.Common().Conditions {
 		c := &o.Common().Conditions[i]
 		share(&c.Type)
 		share(&c.Reason)
-		c.Status = metav1.ConditionStatus(unique.Make(string(c.Status)).Value())
+		c.Status = metav1.ConditionStatus(shared(string(c.Status)))
 	}
 	if a := o.Common().Account; a != nil {
 		share(&a.Region)

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -202,5 +204,25 @@ func TestTheCacheHoldsOfASessionWhatSomebodyReads(t *testing.T) {
 	got, err := slimOurs(full)
 	if diff := cmp.Diff(any(want), got); diff != "" || err != nil {
 		t.Errorf("what is kept (-want +got), error %v:\n%s", err, diff)
+	}
+}
+
+func TestWhatManyObjectsSayIsKeptOnceHoweverLongAfterTheFirst(t *testing.T) {
+	said := func() *string {
+		s := &v1alpha1.MirrorSession{}
+		s.Status.Conditions = []metav1.Condition{{Type: "Ready", Reason: strings.Clone("PacketsObserved")}}
+		got, err := slimOurs(s)
+		slim, ok := got.(*v1alpha1.MirrorSession)
+		if err != nil || !ok {
+			t.Fatalf("%T, %v", got, err)
+		}
+		return &slim.Status.Conditions[0].Reason
+	}
+	first := said()
+	for range 3 {
+		runtime.GC()
+	}
+	if later := said(); unsafe.StringData(*first) != unsafe.StringData(*later) {
+		t.Error("an object that comes after a collection of garbage keeps a text of its own")
 	}
 }

@@ -34,6 +34,9 @@ type arrival struct {
 	// tried is when a look at the object ended last that could not bring it in line, and that other
 	// answers may help, zero for never.
 	tried time.Time
+	// gone is true once the object's end was seen. A UID never comes again, but whoever read the object
+	// before that may note it afterwards.
+	gone bool
 }
 
 // newArrivals remember those of both kinds. An object that is forgotten counts as having come when
@@ -45,6 +48,9 @@ func (a *arrivals) note(o client.Object, now time.Time) arrival {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	was := a.of(o.GetUID())
+	if was.gone {
+		return arrival{generation: o.GetGeneration(), came: now}
+	}
 	request := o.GetAnnotations()[v1alpha1.ReconcileRequestedAnnotation]
 	if o.GetGeneration() < was.generation || o.GetGeneration() == was.generation && request == was.request {
 		return was // or an event of before what was read
@@ -105,7 +111,7 @@ func (a *arrivals) of(uid types.UID) arrival {
 func (a *arrivals) forget(uid types.UID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.byID.Remove(uid)
+	a.byID.Add(uid, arrival{gone: true})
 }
 
 // Arrivals passes every event of an object, and notes when what the object asks for came.
@@ -116,6 +122,9 @@ func (s *Services) Arrivals() predicate.Predicate {
 			return true
 		},
 		UpdateFunc: func(e event.UpdateEvent) bool {
+			if was := e.ObjectOld.GetUID(); was != e.ObjectNew.GetUID() {
+				s.arrivals.forget(was) // it was deleted and made anew while nobody watched
+			}
 			s.arrivals.note(e.ObjectNew, s.Clock())
 			return true
 		},

@@ -113,3 +113,36 @@ func TestARefusedFirstCreateIsRememberedAsTried(t *testing.T) {
 		t.Errorf("needs answers of now (%v): none that others have read serves", next.Clock().Sub(since))
 	}
 }
+
+func TestNothingIsCalledByItsNameOnceItIsGone(t *testing.T) {
+	for what, end := range map[string]func(s *Services, f *v1alpha1.MirrorFilter){
+		"deleted": func(s *Services, f *v1alpha1.MirrorFilter) {
+			s.Arrivals().Delete(event.DeleteEvent{Object: f})
+		},
+		"deleted while a reconcile has just read it": func(s *Services, f *v1alpha1.MirrorFilter) {
+			s.Arrivals().Delete(event.DeleteEvent{Object: f})
+			scope := s.NewScope(f)
+			s.arrivals.end(f.UID, scope.arrived, &cloud.Error{Class: cloud.ClassConflict}, noon)
+		},
+		"deleted and made anew while the watch was away, which a list shows as an update": func(s *Services, f *v1alpha1.MirrorFilter) {
+			anew := f.DeepCopy()
+			anew.UID = "another"
+			s.Arrivals().Update(event.UpdateEvent{ObjectOld: f, ObjectNew: anew})
+			name, known := s.Named("another")
+			same(t, "the name of the new one", f.Namespace+"/"+f.Name, name.String())
+			same(t, "the new one is known", true, known)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := New(Options{Clock: func() time.Time { return noon }, Resync: time.Hour})
+			f := filter()
+			f.Generation = 1
+			s.Arrivals().Create(event.CreateEvent{Object: f})
+			_, known := s.Named(f.UID)
+			same(t, "it is known before", true, known)
+			end(s, f)
+			_, known = s.Named(f.UID)
+			same(t, "it is known afterwards", false, known)
+		})
+	}
+}

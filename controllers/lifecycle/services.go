@@ -100,6 +100,9 @@ type Scope struct {
 	Object status.Object
 	// Stored is the object as the API server has it; moved on by each write.
 	Stored status.Object
+	// Version is that of the object as it was read. One that a write has made since may hold what the
+	// verifiers wrote meanwhile, which this reconcile has not seen.
+	Version string
 	// Latest is true once it is known that the API server has the object as Stored says.
 	Latest bool
 	// WasSynced is true when the last reconcile found the present spec in the cloud, so
@@ -123,7 +126,9 @@ type Scope struct {
 // NewScope begins a reconcile of an object that was just read.
 func (s *Services) NewScope(o status.Object) *Scope {
 	now := s.Clock()
-	scope := &Scope{Services: s, Object: o, Stored: copyOf(o), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now)}
+	scope := &Scope{
+		Services: s, Object: o, Stored: copyOf(o), Version: o.GetResourceVersion(), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now),
+	}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
 		// were done, so it says what the definition's default says of a new object.

@@ -25,9 +25,10 @@ type counted struct {
 	delay     time.Duration
 }
 
-// counted is that of a session which this reconcile has not changed so far, and the zero value else.
+// counted is that of a session which this reconcile has not changed so far, stored or not, and the zero
+// value else.
 func (s *scope) counted(known *diagnosis.Known) counted {
-	if !status.Same(s.Stored, s.Object) {
+	if s.Stored.GetResourceVersion() != s.Version || !status.Same(s.Stored, s.Object) {
 		return counted{}
 	}
 	var verifiers strings.Builder
