@@ -64,6 +64,6 @@ func samePath(before, now *diagnosis.Path) *diagnosis.Path {
 	if !reflect.DeepEqual(&was, now) {
 		return now
 	}
-	before.At = now.At
+	*before = *now // the same, but shared with what others were read from now
 	return before
 }

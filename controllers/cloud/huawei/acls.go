@@ -50,7 +50,7 @@ type firewallRule struct {
 // ListNetworkACLs returns every network ACL, without rules.
 func (c *client) ListNetworkACLs(ctx context.Context) ([]cloud.NetworkACL, error) {
 	limit := c.factory.page(pageOfACLs)
-	acls, err := readPages(ctx, c.caller, "ListFirewall", limit, func(m *firewall) (cloud.NetworkACL, error) { return aclOf(m), nil },
+	acls, err := readPages(ctx, c.caller, "ListFirewall", &limit, func(m *firewall) (cloud.NetworkACL, error) { return aclOf(m), nil },
 		func(hc *exchange, marker *string) (*[]firewall, *model.PageInfo, error) {
 			answer, err := ask[firewallsAnswer](hc, &model.ListFirewallRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListFirewall())
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 // ListFilters returns every filter of the account with its rules.
 func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 	limit := c.factory.page(pageOfFilters)
-	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", limit, filterOf,
+	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", &limit, filterOf,
 		func(hc *exchange, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
 			if err != nil {

@@ -47,7 +47,7 @@ type groupRule struct {
 // far more calls.
 func (c *client) ListSecurityGroups(ctx context.Context) ([]cloud.SecurityGroup, error) {
 	limit := c.factory.page(pageOfGroups)
-	groups, err := readPages(ctx, c.caller, "ListSecurityGroups", limit, groupOf,
+	groups, err := readPages(ctx, c.caller, "ListSecurityGroups", &limit, groupOf,
 		func(hc *exchange, marker *string) (*[]securityGroup, *model.PageInfo, error) {
 			answer, err := ask[groupsAnswer](hc, &model.ListSecurityGroupsRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListSecurityGroups())
 			if err != nil {
@@ -87,7 +87,7 @@ type ruleOfGroup struct {
 
 func (c *client) listGroupRules(ctx context.Context) ([]ruleOfGroup, error) {
 	limit := c.factory.page(pageOfRules)
-	rules, err := readPages(ctx, c.caller, "ListSecurityGroupRules", limit, groupRuleOf,
+	rules, err := readPages(ctx, c.caller, "ListSecurityGroupRules", &limit, groupRuleOf,
 		func(hc *exchange, marker *string) (*[]groupRule, *model.PageInfo, error) {
 			answer, err := ask[groupRulesAnswer](hc, &model.ListSecurityGroupRulesRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListSecurityGroupRules())
 			if err != nil {
@@ -182,7 +182,7 @@ type addressGroup struct {
 // ListAddressGroups returns every address group.
 func (c *client) ListAddressGroups(ctx context.Context) ([]cloud.AddressGroup, error) {
 	limit := c.factory.page(pageOfACLs)
-	groups, err := readPages(ctx, c.caller, "ListAddressGroup", limit, addressGroupOf,
+	groups, err := readPages(ctx, c.caller, "ListAddressGroup", &limit, addressGroupOf,
 		func(hc *exchange, marker *string) (*[]addressGroup, *model.PageInfo, error) {
 			answer, err := ask[addressGroupsAnswer](hc, &model.ListAddressGroupRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListAddressGroup())
 			if err != nil {

@@ -114,7 +114,7 @@ func portsCall() *def.HttpRequestDef {
 
 func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
-	return readPages(ctx, c.caller, "ListPorts", limit, convert,
+	return readPages(ctx, c.caller, "ListPorts", &limit, convert,
 		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
 			answer, err := ask[portsAnswer](hc, &portsRequest{PrivateIps: query, Limit: &limit, Marker: marker}, portsCall())
 			if err != nil {
@@ -127,7 +127,7 @@ func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*p
 // listOldPorts pages by the last ID, because these answers carry no marker.
 func (c *client) listOldPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
-	return readPages(ctx, c.caller, "ListPorts", limit, convert,
+	return readPages(ctx, c.caller, "ListPorts", &limit, convert,
 		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
 			answer, err := ask[portsAnswer](hc, &modelold.ListPortsRequest{FixedIps: query, Limit: &limit, Marker: marker}, vpcold.GenReqDefForListPorts())
 			if err != nil || answer.Objects == nil {

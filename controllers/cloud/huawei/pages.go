@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/def"
@@ -93,10 +94,11 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 
 // readPages reads a list to its end: page sends the request for one page, and convert
 // reads an object of it. An answer without a list is fine only when it counts to zero
-// itself. The whole list has a deadline, and a bound for what it holds. Its pages wait longer for the
+// itself. A page that is too long for this process, as its objects are larger than usual, is asked for
+// again with half as many in it, and so are all after it: limit is what page asks for. The whole list has a deadline, and a bound for what it holds. Its pages wait longer for the
 // limiter than other calls, because a list that is given up has cost its pages for nothing.
 func readPages[M any, T interface{ Size() int64 }](
-	ctx context.Context, c *caller, op string, limit int32, convert func(*M) (T, error),
+	ctx context.Context, c *caller, op string, limit *int32, convert func(*M) (T, error),
 	page func(hc *exchange, marker *string) (*[]M, *model.PageInfo, error),
 ) ([]T, error) {
 	whole, cancel := context.WithTimeout(ctx, c.factory.listDeadline)
@@ -107,8 +109,10 @@ func readPages[M any, T interface{ Size() int64 }](
 	var pages pager
 	held := int64(0)
 	for more := true; more; {
+		var asked error
 		err := c.doWithin(whole, c.factory.listDeadline/3, op, read, func(hc *exchange) error {
 			objects, info, err := page(hc, pages.marker)
+			asked = err
 			switch {
 			case err != nil:
 				return err
@@ -126,9 +130,13 @@ func readPages[M any, T interface{ Size() int64 }](
 				all = append(all, one)
 				held += one.Size()
 			}
-			more, err = pages.next(info, len(*objects), limit)
+			more, err = pages.next(info, len(*objects), *limit)
 			return err
 		})
+		if tooLarge(asked) && *limit > smallestPage {
+			*limit /= 2
+			continue
+		}
 		if err == nil {
 			err = keepPage(whole, hold, op, held)
 		}
@@ -141,6 +149,13 @@ func readPages[M any, T interface{ Size() int64 }](
 	}
 	return all, nil
 }
+
+// smallestPage is how many objects a page has at least that is asked for again: what is too long then is
+// no matter of how many there are.
+const smallestPage = 16
+
+// tooLarge reports whether an answer was longer than is read.
+func tooLarge(err error) bool { return errors.Is(err, errTooLong) || errors.Is(err, errTooMany) }
 
 // keepPage keeps what was read of a list so far, within its bound and as there is room.
 func keepPage(ctx context.Context, hold *holding, op string, held int64) error {

@@ -39,7 +39,7 @@ type vpcInfo struct {
 // page by a link; where they have none, pages go by the last ID.
 func (c *client) ListPeerings(ctx context.Context) ([]cloud.Peering, error) {
 	limit := c.factory.page(pageOfGroups)
-	all, err := readPages(ctx, c.caller, "ListVpcPeerings", limit, peeringOf,
+	all, err := readPages(ctx, c.caller, "ListVpcPeerings", &limit, peeringOf,
 		func(hc *exchange, marker *string) (*[]peering, *model.PageInfo, error) {
 			answer, err := ask[peeringsAnswer](hc, &modelold.ListVpcPeeringsRequest{Limit: &limit, Marker: marker}, vpcold.GenReqDefForListVpcPeerings())
 			if err != nil || answer.Objects == nil {
@@ -103,7 +103,7 @@ type route struct {
 // answers carry no marker.
 func (c *client) ListRouteTables(ctx context.Context) ([]cloud.RouteTable, error) {
 	limit := c.factory.page(pageOfGroups)
-	all, err := readPages(ctx, c.caller, "ListRouteTables", limit, func(m *routeTable) (cloud.RouteTable, error) { return routeTableOf(m), nil },
+	all, err := readPages(ctx, c.caller, "ListRouteTables", &limit, func(m *routeTable) (cloud.RouteTable, error) { return routeTableOf(m), nil },
 		func(hc *exchange, marker *string) (*[]routeTable, *model.PageInfo, error) {
 			answer, err := ask[routeTablesAnswer](hc, &modelold.ListRouteTablesRequest{Limit: &limit, Marker: marker}, vpcold.GenReqDefForListRouteTables())
 			if err != nil || answer.Objects == nil {

@@ -38,7 +38,7 @@ func (c *client) ListServers(ctx context.Context) ([]cloud.Server, error) {
 	}
 	limit := c.factory.page(pageOfServers)
 	read, counted := 0, 0
-	all, err := readPages(ctx, caller, op, limit, serverOf,
+	all, err := readPages(ctx, caller, op, &limit, serverOf,
 		func(hc *exchange, marker *string) (*[]server, *model.PageInfo, error) {
 			answer, err := ask[serversAnswer](hc, &ecsmodel.ListServersDetailsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListServersDetails())
 			if err != nil || answer.Objects == nil {
@@ -109,7 +109,7 @@ func (c *client) ListFlavors(ctx context.Context) ([]cloud.Flavor, error) {
 		return nil, err
 	}
 	limit := c.factory.page(pageOfFlavors)
-	all, err := readPages(ctx, caller, op, limit, flavorOf,
+	all, err := readPages(ctx, caller, op, &limit, flavorOf,
 		func(hc *exchange, marker *string) (*[]flavor, *model.PageInfo, error) {
 			answer, err := ask[flavorsAnswer](hc, &ecsmodel.ListFlavorsRequest{Limit: &limit, Marker: marker}, ecs.GenReqDefForListFlavors())
 			if err != nil || answer.Objects == nil {

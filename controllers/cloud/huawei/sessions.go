@@ -14,7 +14,7 @@ import (
 // ListSessions returns every session of the account.
 func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 	limit := c.factory.page(pageOfSessions)
-	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", limit, sessionOf,
+	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", &limit, sessionOf,
 		func(hc *exchange, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
 			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
 			if err != nil {

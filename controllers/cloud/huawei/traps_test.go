@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +241,35 @@ func TestAListWhoseMarkerStandsStillEnds(t *testing.T) {
 				t.Errorf("got %v and %v after %d pages, want Server", filters, err, page)
 			}
 		})
+	}
+}
+
+func TestAPageThatIsTooLongIsAskedForAgainWithFewerObjects(t *testing.T) {
+	var limits []string
+	const tooLong = 5 << 20
+	ids := []string{someID, otherID}
+	c := serve(t, fast, func(w http.ResponseWriter, r *http.Request) {
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		limits = append(limits, r.URL.Query().Get("limit"))
+		if limit > 300 {
+			_, _ = fmt.Fprintf(w, `{"traffic_mirror_sessions":[{"description":%q}]}`, strings.Repeat("x", tooLong))
+			return
+		}
+		id, next := ids[0], `{"next_marker":"`+ids[0]+`"}`
+		if r.URL.Query().Get("marker") != "" {
+			id, next = ids[1], `{"current_count":1}`
+		}
+		_, _ = fmt.Fprintf(w, `{"traffic_mirror_sessions":[{"id":%q}],"page_info":%s}`, id, next)
+	})
+	var got []string
+	for _, s := range must[[]cloud.Session](t)(c.ListSessions(t.Context())) {
+		got = append(got, s.ID)
+	}
+	if diff := cmp.Diff(ids, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"1000", "500", "250", "250"}, limits); diff != "" {
+		t.Errorf("what was asked for (-want +got):\n%s", diff)
 	}
 }
 
