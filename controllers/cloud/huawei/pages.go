@@ -122,19 +122,15 @@ func readPages[M any, T interface{ Size() int64 }](
 				more = false
 				return nil
 			}
-			for i := range *objects {
-				one, err := convert(&(*objects)[i])
-				if err != nil {
-					return err
-				}
-				all = append(all, one)
-				held += one.Size()
+			var size int64
+			if all, size, err = converted(all, *objects, convert); err != nil {
+				return err
 			}
+			held += size
 			more, err = pages.next(info, len(*objects), *limit)
 			return err
 		})
-		if tooLarge(asked) && *limit > smallestPage {
-			*limit /= 2
+		if halved(limit, asked) {
 			continue
 		}
 		if err == nil {
@@ -150,12 +146,32 @@ func readPages[M any, T interface{ Size() int64 }](
 	return all, nil
 }
 
+// converted adds the objects of a page, as our types, to those before, and tells what they hold.
+func converted[M any, T interface{ Size() int64 }](all []T, objects []M, convert func(*M) (T, error)) (_ []T, size int64, err error) {
+	for i := range objects {
+		one, err := convert(&objects[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, one)
+		size += one.Size()
+	}
+	return all, size, nil
+}
+
 // smallestPage is how many objects a page has at least that is asked for again: what is too long then is
 // no matter of how many there are.
 const smallestPage = 16
 
-// tooLarge reports whether an answer was longer than is read.
-func tooLarge(err error) bool { return errors.Is(err, errTooLong) || errors.Is(err, errTooMany) }
+// halved halves how many objects a page is to have where an answer was longer than is read, and reports
+// whether it is to be asked for again.
+func halved(limit *int32, err error) bool {
+	if !errors.Is(err, errTooLong) && !errors.Is(err, errTooMany) || *limit <= smallestPage {
+		return false
+	}
+	*limit /= 2
+	return true
+}
 
 // keepPage keeps what was read of a list so far, within its bound and as there is room.
 func keepPage(ctx context.Context, hold *holding, op string, held int64) error {

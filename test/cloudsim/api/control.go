@@ -53,16 +53,20 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		})
 		controlAnswer(w, http.StatusOK, answer)
 	case "GET health":
-		if s.Preparing && !s.ready.Load() {
-			controlProblem(w, http.StatusServiceUnavailable, "the data plane is not there yet")
-			return
-		}
-		controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
+		s.controlHealth(w)
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
 			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
 			"PUT ports/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network below "+ControlPrefix)
 	}
+}
+
+func (s *Server) controlHealth(w http.ResponseWriter) {
+	if s.Preparing && !s.ready.Load() {
+		controlProblem(w, http.StatusServiceUnavailable, "the data plane is not there yet")
+		return
+	}
+	controlAnswer(w, http.StatusOK, map[string]any{"status": "ok", "process": os.Getpid()})
 }
 
 func (s *Server) controlJournal(w http.ResponseWriter, r *http.Request) {
