@@ -82,6 +82,8 @@ func (e Endpoints) servers(c cloud.Credentials) string {
 	return name
 }
 
+// usual gives the usual origins of a region, empty where there are none. A provider's are in their one
+// spelling, see remembering.
 func (e Endpoints) usual(region string) (vpc, iam string) {
 	if e.Usual == nil {
 		return "", ""

@@ -95,8 +95,9 @@ func (p *pager) next(info *model.PageInfo, count int, limit int32) (more bool, e
 // readPages reads a list to its end: page sends the request for one page, and convert
 // reads an object of it. An answer without a list is fine only when it counts to zero
 // itself. A page that is too long for this process, as its objects are larger than usual, is asked for
-// again with half as many in it, and so are all after it: limit is what page asks for. The whole list has a deadline, and a bound for what it holds. Its pages wait longer for the
-// limiter than other calls, because a list that is given up has cost its pages for nothing.
+// again with half as many in it, and so are all after it: limit is what page asks for. The whole list
+// has a deadline, and a bound for what it holds. Its pages wait longer for the limiter than other calls,
+// because a list that is given up has cost its pages for nothing.
 func readPages[M any, T interface{ Size() int64 }](
 	ctx context.Context, c *caller, op string, limit *int32, convert func(*M) (T, error),
 	page func(hc *exchange, marker *string) (*[]M, *model.PageInfo, error),
@@ -159,8 +160,8 @@ func converted[M any, T interface{ Size() int64 }](all []T, objects []M, convert
 	return all, size, nil
 }
 
-// smallestPage is how many objects a page has at least that is asked for again: what is too long then is
-// no matter of how many there are.
+// smallestPage is up to how many objects a page is not asked for again: that it is too long is then no
+// matter of how many there are.
 const smallestPage = 16
 
 // halved halves how many objects a page is to have where an answer was longer than is read, and reports
