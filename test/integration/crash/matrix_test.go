@@ -164,7 +164,9 @@ func (c cell) arm(g *harness.Gate, s *stage) {
 	switch {
 	case c.trouble == nil:
 	case c.trouble.fault != nil:
-		s.Fault(c.trouble.fault(c.where))
+		f := c.trouble.fault(c.where)
+		s.lagging = f.Kind == fault.Stale
+		s.Fault(f)
 	default:
 		broken = harness.Once(c.trouble.breaks, c.where)
 	}

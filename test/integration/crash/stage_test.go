@@ -71,6 +71,9 @@ type stage struct {
 	live []*subject
 	gone []status.Object // that were deleted
 	kept []status.Object // of these, whose cloud objects stay nevertheless
+	// lagging: what the cloud answers is of before. What was changed outside is seen by a look that comes
+	// later, as the next resync is, and not by the one that was asked for right after the change.
+	lagging bool
 	// also says what else is wrong in the end, empty for nothing.
 	also func() string
 }
@@ -161,6 +164,14 @@ func (s *stage) expect(o status.Object, reason string) {
 
 func (s *stage) subject(o status.Object) *subject {
 	return s.live[slices.IndexFunc(s.live, func(l *subject) bool { return l.GetUID() == o.GetUID() })]
+}
+
+// lookAgain asks for what was asked for once more, where that may have been answered with what was before.
+func (s *stage) lookAgain() {
+	asked := slices.ContainsFunc(s.live, func(o *subject) bool { return o.request != "" })
+	if s.lagging && asked {
+		s.request()
+	}
 }
 
 // request asks for a reconcile of every object.
@@ -286,6 +297,8 @@ func (s *stage) settle(died <-chan struct{}) (dead bool, wrong string) {
 	end := time.After(patience)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	resync := time.NewTicker(10 * stale5)
+	defer resync.Stop()
 	for {
 		if wrong = s.wrong(); wrong == "" {
 			return false, ""
@@ -295,6 +308,8 @@ func (s *stage) settle(died <-chan struct{}) (dead bool, wrong string) {
 			return true, ""
 		case <-end:
 			return false, wrong
+		case <-resync.C:
+			s.lookAgain()
 		case <-tick.C:
 		}
 	}

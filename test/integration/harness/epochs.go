@@ -8,6 +8,8 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/fault"
+	"vpcmirror.io/operator/test/cloudsim/journal"
 	"vpcmirror.io/operator/test/cloudsim/state"
 )
 
@@ -31,7 +33,7 @@ func (j *Judge) Outdated(o status.Object) string {
 	for i, m := range j.worlds {
 		is := copied(m.world, o)
 		if i > 0 && is != now {
-			before, changed = now, m.began
+			before, changed = now, j.known(i)
 		}
 		now = is
 	}
@@ -40,6 +42,36 @@ func (j *Judge) Outdated(o status.Object) string {
 			raised.Format(time.StampMilli), changed.Format(time.StampMilli), before, now)
 	}
 	return ""
+}
+
+// known is since when the manager can know a world: since it began, or, where it came of a write that the
+// cloud had acknowledged in full and that took effect only later, since the acknowledgement, as in worldsOf.
+func (j *Judge) known(i int) time.Time {
+	began, next := j.worlds[i].began, time.Now()
+	if i+1 < len(j.worlds) {
+		next = j.worlds[i+1].began
+	}
+	for _, e := range j.acknowledged() {
+		// The effect is noted after the world is there, and before the next one is made.
+		if came := e.Effect.Came; came != nil && !came.Before(j.worlds[i-1].began) && !came.After(next) && e.Effect.Due.Before(began) {
+			return e.Time
+		}
+	}
+	return began
+}
+
+// acknowledged are the writes that the cloud accepted in full, and let take effect later.
+func (j *Judge) acknowledged() (writes []journal.Entry) {
+	kinds := map[string]fault.Kind{}
+	for _, f := range j.w.Cloud.Faults.List() {
+		kinds[f.ID] = f.Kind
+	}
+	for _, e := range j.w.Cloud.Journal.Writes(0) {
+		if kinds[e.Fault] == fault.Accepted && e.Effect != nil {
+			writes = append(writes, e)
+		}
+	}
+	return writes
 }
 
 // copied is what a world copies by a filter or a session, as a text.

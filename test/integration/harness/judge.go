@@ -15,7 +15,6 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
-	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/journal"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -95,12 +94,8 @@ func (j *Judge) stored(body []byte, reads []time.Time, answered time.Time) {
 // full that took effect only later, the acknowledgement is believed: then the worlds
 // afterwards count too, and what there is in the end decides.
 func (j *Judge) worldsOf(c claim) (worlds []*state.World) {
-	kinds := map[string]fault.Kind{}
-	for _, f := range j.w.Cloud.Faults.List() {
-		kinds[f.ID] = f.Kind
-	}
-	acknowledged := slices.ContainsFunc(j.w.Cloud.Journal.Writes(0), func(e journal.Entry) bool {
-		return kinds[e.Fault] == fault.Accepted && e.Time.Before(c.until) && (e.Effect.Came == nil || e.Effect.Came.After(c.since))
+	acknowledged := slices.ContainsFunc(j.acknowledged(), func(e journal.Entry) bool {
+		return e.Time.Before(c.until) && (e.Effect.Came == nil || e.Effect.Came.After(c.since))
 	})
 	for i, m := range j.worlds {
 		over := i+1 < len(j.worlds) && j.worlds[i+1].began.Before(c.since)
