@@ -213,6 +213,13 @@ type snapshot struct {
 	off int64
 }
 
+// captures reports whether it is known that nothing keeps the capturer from capturing.
+func (c *capturer) captures() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tried && c.problem == ""
+}
+
 // snapshot reads the counts of all rings of this interface.
 func (c *capturer) snapshot() snapshot {
 	s := snapshot{Snapshot: c.tally.Snapshot(), at: c.clock()}

@@ -48,6 +48,9 @@ func (a *Agent) observeUntilDone(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-interval.C:
+			if a.nothingToObserve() {
+				continue
+			}
 			a.observeConsumers()
 			settled.Reset(consumer.Settle)
 		case <-settled.C:
@@ -56,6 +59,30 @@ func (a *Agent) observeUntilDone(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// nothingToObserve reports whether another observation would say what the last one does: no copy has come
+// since, every session is followed from it, and what is told of it is what was seen last. Who takes the
+// copies may still change, so that serves for longestWait alone.
+func (a *Agent) nothingToObserve() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.observed
+	if o == nil || o.frames == nil || len(o.frames) != len(a.capturers) || a.Clock().Sub(o.made) >= longestWait {
+		return false
+	}
+	for _, c := range a.capturers { // without their snapshots: this is what an idle host does all the time
+		if before, counted := o.frames[c]; !counted || c.tally.Read() != before || !c.captures() {
+			return false
+		}
+	}
+	for _, t := range a.tracked {
+		followed := t.capturer != nil && t.basis != nil && t.basis.place == t.place(a.Node, a.Port)
+		if !followed || !t.consumer.Settled() {
+			return false
+		}
+	}
+	return true
 }
 
 // observeConsumers observes the host and judges each session that has a basis by what has come

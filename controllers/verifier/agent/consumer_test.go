@@ -157,6 +157,39 @@ func TestWhatIsSaidOfTheConsumerIsWrittenWhenItChangesAndElseGoesAlong(t *testin
 	w.expectConsumer(s, metav1.ConditionFalse, v1alpha1.ReasonNobodyListens, "refused 30 datagrams")
 }
 
+func TestAHostThatNoCopiesComeToIsObservedOnceAMinute(t *testing.T) {
+	w, _, h := addressed(t)
+	observed := func(what string, want bool) {
+		t.Helper()
+		if got := !h.nothingToObserve(); got != want {
+			t.Errorf("%s: observed %t, want %t", what, got, want)
+		}
+	}
+	observed("before anything is known", true)
+	h.observes()
+	observed("before anything is said", true)
+	h.sees(20)
+	observed("when nothing has come since it was said that nobody listens", false)
+	w.later(longestWait - observeInterval)
+	observed("within the minute", false)
+	w.send(good(1)...)
+	h.count()
+	observed("when a copy has come", true)
+	h.observes()
+	conn := w.listens()
+	for range 5 {
+		h.observes()
+	}
+	observed("when it was said that somebody listens", false)
+	w.later(longestWait)
+	observed("after the minute", true)
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.observes()
+	observed("when he was not seen any more, and that is not told yet", true)
+}
+
 func TestARunThatBeginsTakesNothingBackOfTheConsumer(t *testing.T) {
 	w, s, h := addressed(t)
 	h.observes()

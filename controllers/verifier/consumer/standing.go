@@ -39,6 +39,9 @@ func Stands(now time.Time, v Verdict) Standing { return Standing{}.Next(now, v) 
 // Verdict is what is told, if anything is.
 func (s Standing) Verdict() (v Verdict, told bool) { return s.verdict, s.told }
 
+// Settled reports whether something is told, and nothing else was seen last.
+func (s Standing) Settled() bool { return s.told && s.times == 0 }
+
 // Next is what is told after another verdict was reached.
 func (s Standing) Next(now time.Time, v Verdict) Standing {
 	switch {

@@ -271,6 +271,13 @@ func (t *Tally) touch(w *whole) {
 	}
 }
 
+// Read is how many frames were read so far, as in a snapshot.
+func (t *Tally) Read() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.frames.Read
+}
+
 // Snapshot returns a copy of all counts, between two blocks.
 func (t *Tally) Snapshot() Snapshot {
 	t.mu.Lock()

@@ -31,7 +31,7 @@ type Options struct {
 }
 
 // limit is the chart's: what the verifier's runtime keeps its memory below.
-const limit = "GOMEMLIMIT=64MiB"
+const limit = "GOMEMLIMIT=60MiB"
 
 // bench is a cluster of many sessions, and a node of it.
 type bench struct {
