@@ -1,13 +1,10 @@
 package main
 
 import (
-	"strings"
-
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,6 +30,8 @@ func cached(verifierNamespace string) cache.Options {
 	}}
 }
 
+var sharedTexts = newTexts()
+
 // slimOurs leaves out who has written which field, and what kubectl apply has noted for itself: in an
 // account of twenty thousand sessions that is as much as all the rest.
 func slimOurs(o any) (any, error) {
@@ -45,51 +44,10 @@ func slimOurs(o any) (any, error) {
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	ours.SetAnnotations(annotations)
 	if object, ok := o.(status.Object); ok {
-		shareStrings(object)
+		sharedTexts.share(object, string(object.GetUID()))
 	}
 	// What is read from JSON has room for more: a copy has room for what is there.
 	return ours.DeepCopyObject(), nil
-}
-
-// texts are what many objects say, each once. Package unique would forget one at the next collection of
-// garbage, as nobody keeps its handle, and whatever is decoded later would have its own.
-var texts = lru.New(maxTexts)
-
-// maxTexts are more than there are words, nodes and filters; what is said more rarely is kept with its object.
-const maxTexts = 16384
-
-func shared(text string) string {
-	if known, ok := texts.Get(text); ok {
-		if is, ok := known.(string); ok {
-			return is
-		}
-	}
-	text = strings.Clone(text) // which may be a part of something longer
-	texts.Add(text, text)
-	return text
-}
-
-// shareStrings keeps what many objects say in the same words once.
-func shareStrings(o status.Object) {
-	share := func(s *string) { *s = shared(*s) }
-	for i := range o.Common().Conditions {
-		c := &o.Common().Conditions[i]
-		share(&c.Type)
-		share(&c.Reason)
-		c.Status = metav1.ConditionStatus(shared(string(c.Status)))
-	}
-	if a := o.Common().Account; a != nil {
-		share(&a.Region)
-		share(&a.ProjectID)
-		share(&a.Endpoint)
-	}
-	if s, ok := o.(*v1alpha1.MirrorSession); ok {
-		share(&s.Spec.FilterRef.Name)
-		for i := range s.Status.Verification {
-			share(&s.Status.Verification[i].Node)
-			share(&s.Status.Verification[i].Interface)
-		}
-	}
 }
 
 func slimNode(o any) (any, error) {

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
@@ -208,8 +209,8 @@ func TestTheCacheHoldsOfASessionWhatSomebodyReads(t *testing.T) {
 }
 
 func TestWhatManyObjectsSayIsKeptOnceHoweverLongAfterTheFirst(t *testing.T) {
-	said := func() *string {
-		s := &v1alpha1.MirrorSession{}
+	said := func(uid types.UID) *string {
+		s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{UID: uid}}
 		s.Status.Conditions = []metav1.Condition{{Type: "Ready", Reason: strings.Clone("PacketsObserved")}}
 		got, err := slimOurs(s)
 		slim, ok := got.(*v1alpha1.MirrorSession)
@@ -218,11 +219,12 @@ func TestWhatManyObjectsSayIsKeptOnceHoweverLongAfterTheFirst(t *testing.T) {
 		}
 		return &slim.Status.Conditions[0].Reason
 	}
-	first := said()
+	said("1")
+	first := said("2") // with whom it is known that several say it
 	for range 3 {
 		runtime.GC()
 	}
-	if later := said(); unsafe.StringData(*first) != unsafe.StringData(*later) {
+	if later := said("3"); unsafe.StringData(*first) != unsafe.StringData(*later) {
 		t.Error("an object that comes after a collection of garbage keeps a text of its own")
 	}
 }

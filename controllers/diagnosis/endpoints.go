@@ -136,7 +136,7 @@ func serverStopped(k *Known) (seen sight) {
 		if !k.stopped(i) {
 			return
 		}
-		server := k.Path.Servers.Value[i.DeviceID]
+		server, _ := k.Path.Server(i.DeviceID)
 		called := k.called("server", server.Name, server.ID)
 		if k.Path.Private {
 			called = "the server"
@@ -153,7 +153,7 @@ func serverStopped(k *Known) (seen sight) {
 
 // stopped reports whether an interface's server surely does not run.
 func (k *Known) stopped(i *cloud.Interface) bool {
-	server, listed := k.Path.Servers.Value[i.DeviceID]
+	server, listed := k.Path.Server(i.DeviceID)
 	return k.Path.Servers.Read && listed && i.DeviceID != "" && !server.Running
 }
 
@@ -186,7 +186,8 @@ func flavorUnsupported(k *Known) (seen sight) {
 		if of.source == "" || !k.Path.Flavors.Read || i.DeviceID == "" {
 			return
 		}
-		name := cmp.Or(i.Flavor, k.Path.Servers.Value[i.DeviceID].Flavor)
+		server, _ := k.Path.Server(i.DeviceID)
+		name := cmp.Or(i.Flavor, server.Flavor)
 		switch mirrors := k.Path.Flavors.Value[name].Mirrors; {
 		case name == "":
 			seen.assume("the flavor of %s can be mirrored, which the cloud does not name", of.called)

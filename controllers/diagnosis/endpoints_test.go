@@ -102,7 +102,7 @@ func TestAnInterfaceThatIsNotThereOrDoesNotWorkIsNamed(t *testing.T) {
 		"not one of which the cloud says no status": {edit: func(w *way) { w.Target.Status = "" }},
 		"a server that is stopped, and not that its interface is down": {
 			edit: func(w *way) {
-				w.Servers.Value["server-t"] = cloud.Server{ID: "server-t", Name: "ecs-t", Status: "SHUTOFF"}
+				w.setServer(cloud.Server{ID: "server-t", Name: "ecs-t", Status: "SHUTOFF"})
 				w.Target.Status = "DOWN"
 			},
 			found: []finding{{"Error", "ServerStopped", "target 10.0.0.1",
@@ -111,14 +111,14 @@ func TestAnInterfaceThatIsNotThereOrDoesNotWorkIsNamed(t *testing.T) {
 		"a server that is stopped, with credentials of several tenants": {
 			edit: func(w *way) {
 				w.Private = true
-				w.Servers.Value["server-a"] = cloud.Server{ID: "server-a", Name: "ecs-a", Status: "SHUTOFF"}
+				w.setServer(cloud.Server{ID: "server-a", Name: "ecs-a", Status: "SHUTOFF"})
 			},
 			found: []finding{{"Warning", "ServerStopped", "source 10.0.0.11",
 				"the server of the source 10.0.0.11 does not run (SHUTOFF)", "start the server, or name an interface of one that runs"}},
 		},
-		"not a device that is no server": {edit: func(w *way) { delete(w.Servers.Value, "server-t") }},
+		"not a device that is no server": {edit: func(w *way) { w.deleteServer("server-t") }},
 		"servers that may not be read are not judged": {
-			edit:    func(w *way) { w.Servers = refused[map[string]cloud.Server]("ecs:cloudServers:list") },
+			edit:    func(w *way) { w.Servers = refused[[]cloud.Server]("ecs:cloudServers:list") },
 			verdict: said{"Unknown", "NotPermitted", "the account may not read servers: grant it ecs:cloudServers:list"},
 		},
 		"a target that is a load balancer is not judged": {
@@ -153,7 +153,7 @@ func TestAFlavorThatCantBeMirroredIsNamed(t *testing.T) {
 			edit: func(w *way) {
 				flavor(w, "s6.small.1", new(false))
 				w.Sources[0].Flavor = ""
-				w.Servers.Value["server-a"] = cloud.Server{ID: "server-a", Running: true, Flavor: "s6.small.1"}
+				w.setServer(cloud.Server{ID: "server-a", Running: true, Flavor: "s6.small.1"})
 			},
 			found: []finding{{"Warning", "FlavorUnsupported", "source 10.0.0.11",
 				"flavor s6.small.1 of the source 10.0.0.11 can't be mirrored: the cloud may take the session, and copies nothing",

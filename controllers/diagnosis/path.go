@@ -52,11 +52,22 @@ type Path struct {
 	Peerings Answer[[]cloud.Peering]
 	// RouteTables have the routes of those that the subnets of sources and target use.
 	RouteTables Answer[[]cloud.RouteTable]
-	Servers     Answer[map[string]cloud.Server]
+	// Servers are those of sources and target.
+	Servers Answer[[]cloud.Server]
 	// Flavors are by name.
 	Flavors Answer[map[string]cloud.Flavor]
 	// Interfaces are all of the account: who is a member of a security group. All sessions share them.
 	Interfaces Answer[*cloud.Interfaces]
+}
+
+// Server returns one of the servers, as far as they were read.
+func (p *Path) Server(id string) (cloud.Server, bool) {
+	for i := range p.Servers.Value {
+		if p.Servers.Value[i].ID == id {
+			return p.Servers.Value[i], true
+		}
+	}
+	return cloud.Server{}, false
 }
 
 // Wanted is what the specs ask of the cloud.

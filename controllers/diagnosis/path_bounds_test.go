@@ -83,7 +83,8 @@ func breakWay(t *rapid.T, w *way, long string, acl []cloud.ACLRule) {
 		case 1:
 			w.Sources[i].Status = "DOWN"
 		case 2:
-			w.Servers.Value[w.Sources[i].DeviceID] = cloud.Server{ID: long, Name: long, Status: "SHUTOFF"}
+			w.Sources[i].DeviceID = long
+			w.setServer(cloud.Server{ID: long, Name: long, Status: "SHUTOFF"})
 		case 3:
 			w.Flavors.Value[flavorThatMirrors] = cloud.Flavor{Mirrors: new(false)}
 		case 4:
@@ -107,7 +108,7 @@ var drops = []func(*way){
 	func(w *way) { w.AddressGroups = diagnosis.Answer[map[string]cloud.AddressGroup]{} },
 	func(w *way) { w.ACLs = diagnosis.Answer[[]cloud.NetworkACL]{} }, func(w *way) { w.Peerings = diagnosis.Answer[[]cloud.Peering]{} },
 	func(w *way) { w.RouteTables = diagnosis.Answer[[]cloud.RouteTable]{} },
-	func(w *way) { w.Servers = diagnosis.Answer[map[string]cloud.Server]{} },
+	func(w *way) { w.Servers = diagnosis.Answer[[]cloud.Server]{} },
 	func(w *way) { w.Flavors = diagnosis.Answer[map[string]cloud.Flavor]{} },
 	func(w *way) { w.Interfaces = diagnosis.Answer[*cloud.Interfaces]{} },
 	func(w *way) { w.Target = nil }, func(w *way) { w.Sources = nil }, func(w *way) { w.Session.Sources = nil },

@@ -54,9 +54,9 @@ func newWay() *way {
 	w.AddressGroups = answer(map[string]cloud.AddressGroup{})
 	w.ACLs, w.Peerings = answer([]cloud.NetworkACL{}), answer([]cloud.Peering{})
 	w.RouteTables = answer([]cloud.RouteTable{})
-	w.Servers = answer(map[string]cloud.Server{})
+	w.Servers = answer([]cloud.Server{})
 	for _, i := range append(slices.Clone(w.Sources), *w.Target) {
-		w.Servers.Value[i.DeviceID] = cloud.Server{ID: i.DeviceID, Name: "ecs-" + i.ID[3:], Status: "ACTIVE", Running: true, Flavor: i.Flavor}
+		w.setServer(cloud.Server{ID: i.DeviceID, Name: "ecs-" + i.ID[3:], Status: "ACTIVE", Running: true, Flavor: i.Flavor})
 	}
 	w.Flavors = answer(map[string]cloud.Flavor{flavorThatMirrors: {Name: flavorThatMirrors, Mirrors: new(true)}})
 	w.lists(append(slices.Clone(w.Sources), *w.Target)...)
@@ -175,4 +175,14 @@ type look struct {
 	found []finding
 	// verdict is not looked at where it is empty.
 	verdict said
+}
+
+// setServer puts a server in the place of the one with its ID, or beside the others.
+func (w *way) setServer(s cloud.Server) {
+	w.deleteServer(s.ID)
+	w.Servers.Value = append(w.Servers.Value, s)
+}
+
+func (w *way) deleteServer(id string) {
+	w.Servers.Value = slices.DeleteFunc(w.Servers.Value, func(s cloud.Server) bool { return s.ID == id })
 }

@@ -35,7 +35,7 @@ func TestPathClearSaysTheWorstThatWasFoundElseWhatIsMissing(t *testing.T) {
 		},
 		"unknown by all that is missing, a right before the rest": {
 			func(w *way) {
-				w.Servers = diagnosis.Answer[map[string]cloud.Server]{Missing: &diagnosis.Missing{Says: "no such call"}}
+				w.Servers = diagnosis.Answer[[]cloud.Server]{Missing: &diagnosis.Missing{Says: "no such call"}}
 				w.Groups = refused[map[string]cloud.SecurityGroup]("vpc:securityGroups:list")
 			},
 			said{"Unknown", "NotPermitted", "the account may not read security groups and their rules: grant it vpc:securityGroups:list; " +

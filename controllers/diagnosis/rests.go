@@ -6,5 +6,5 @@ package diagnosis
 // [Findings] has found in it.
 func Rests(k *Known) bool {
 	m := k.Movement
-	return k.inLine() && len(k.Session.Status.Findings) == 0 && Next(k) == 0 && len(m.holds)+len(m.denials)+len(m.recent) == 0
+	return k.inLine() && len(k.Session.Status.Findings) == 0 && len(m.holds)+len(m.denials)+len(m.recent) == 0 && Next(k) == 0
 }

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,25 +71,40 @@ func (k *Known) pairs(look func(source, target *cloud.Interface, from, to netip.
 // nameOf is how people know an interface: its primary address, or its ID.
 func (k *Known) nameOf(id string) string {
 	if k.Path != nil {
-		for _, i := range slices.Concat(k.Path.Sources, deref(k.Path.Target), k.Path.Former) {
+		for i := range k.Path.named() {
 			if i.ID == id && len(i.Addresses) > 0 {
 				return i.Addresses[0].String()
 			}
 		}
 	}
-	for _, i := range append(slices.Clone(k.Session.Status.Sources), deref(k.Session.Status.Target)...) {
+	for _, i := range k.Session.Status.Sources {
 		if i.InterfaceID == id {
 			return sourceName(i)
 		}
 	}
+	if t := k.Session.Status.Target; t != nil && t.InterfaceID == id {
+		return sourceName(*t)
+	}
 	return id
 }
 
-func deref[T any](p *T) []T {
-	if p == nil {
-		return nil
+// named are the sources, the target, and the sources of before.
+func (p *Path) named() iter.Seq[*cloud.Interface] {
+	return func(yield func(*cloud.Interface) bool) {
+		for i := range p.Sources {
+			if !yield(&p.Sources[i]) {
+				return
+			}
+		}
+		if p.Target != nil && !yield(p.Target) {
+			return
+		}
+		for i := range p.Former {
+			if !yield(&p.Former[i]) {
+				return
+			}
+		}
 	}
-	return []T{*p}
 }
 
 // targetID is the ID of the interface that copies go to.

@@ -67,20 +67,19 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
 	again := k.Observe(ctx)
-	if wait := s.refreshIn(); wait > 0 {
-		again = soonest(again, wait)
-	} else if failed := s.Store(ctx); failed != nil {
-		return s.unstored(ctx, failed)
+	if !status.Same(s.Stored, s.Object) {
+		if wait := s.refreshIn(); wait > 0 {
+			again = soonest(again, wait)
+		} else if failed := s.Store(ctx); failed != nil {
+			return s.unstored(ctx, failed)
+		}
 	}
 	return s.noLater(s.recheck(result), again), err
 }
 
-// refreshIn is how long the status need not be stored, as nothing is new but numbers that have moved on,
-// and many such are written already; 0 when it is to be.
+// refreshIn is how long a status that has changed need not be stored, as nothing is new but numbers that have
+// moved on, and many such are written already; 0 when it is to be.
 func (s *Scope) refreshIn() time.Duration {
-	if status.Same(s.Stored, s.Object) {
-		return 0
-	}
 	if !status.Refreshes(s.Stored, s.Object) {
 		s.sums.Forget(s.Object.GetUID())
 		return 0

@@ -75,7 +75,7 @@ func (s *scope) rememberChanges() {
 	if !slices.Equal(s.storedSession().Status.Changes, s.session.Status.Changes) {
 		memo.changes.unstored = s.changes.told
 	}
-	if len(s.session.Status.Findings) == 0 && status.Same(s.Stored, s.session) {
+	if memo.told != nil && len(s.session.Status.Findings) == 0 && status.Same(s.Stored, s.session) {
 		memo.told = nil // the status says it; of a finding that may be cut to its bounds
 	}
 	s.reconciler.observed.keep(s.session, memo)

@@ -1,6 +1,7 @@
 package mirrorsession
 
 import (
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/controllers/diagnosis"
@@ -26,14 +27,17 @@ const (
 // changed: copies have stopped, or don't come, or come again. It is a value that a process keeps
 // for each session. The zero value has seen nothing.
 type edges struct {
-	// streams are what is awaited, by the interface of the source; all together have no name.
-	streams map[string]*stream // each is never changed
+	// streams are what is awaited. They are few, and a list of them takes a third of what a map does; it is
+	// never changed.
+	streams []stream
 	// resumed is when to ask because copies come again that were said to be kept out, zero for not.
 	resumed time.Time
 }
 
 // stream is what is awaited from one source, or from all.
 type stream struct {
+	// source is its interface; all sources together have no name.
+	source string
 	// moved is when its count moved last.
 	moved time.Time
 	// due is when to ask the cloud if it does not move, zero for not at all.
@@ -55,7 +59,7 @@ type stream struct {
 
 // movedTo is the stream once it has moved again.
 func (s stream) movedTo(a diagnosis.Awaited) stream {
-	next := stream{moved: a.Since, moves: true, steady: s.steady, patience: max(s.patience, a.Within)}
+	next := stream{source: s.source, moved: a.Since, moves: true, steady: s.steady, patience: max(s.patience, a.Within)}
 	if a.Since.Sub(s.moved) > a.Within {
 		next.steady = a.Since
 	}
@@ -79,16 +83,12 @@ func (s stream) awaiting(within time.Duration) stream {
 
 // track takes in what is awaited now. blocked is whether something was said to be in the way.
 func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) edges {
-	next := edges{streams: make(map[string]*stream, len(awaited)), resumed: e.resumed}
+	next := edges{streams: make([]stream, 0, len(awaited)), resumed: e.resumed}
 	for _, a := range awaited {
-		var was stream
-		known := e.streams[a.Source] != nil
-		if known {
-			was = *e.streams[a.Source]
-		}
+		was, known := e.of(a.Source)
 		switch {
 		case !known:
-			was = stream{moved: a.Since, steady: a.Since, patience: a.Within}.awaiting(a.Within)
+			was = stream{source: a.Source, moved: a.Since, steady: a.Since, patience: a.Within}.awaiting(a.Within)
 		case was.moved.Equal(a.Since) && was.missed:
 			was.found = was.found || blocked
 		case was.moved.Equal(a.Since):
@@ -102,12 +102,22 @@ func (e edges) track(now time.Time, awaited []diagnosis.Awaited, blocked bool) e
 			}
 			was = was.movedTo(a)
 		}
-		next.streams[a.Source] = &was
+		next.streams = append(next.streams, was)
 	}
 	if len(awaited) == 0 {
 		next.resumed = time.Time{}
 	}
 	return next
+}
+
+// of is what is awaited from a source.
+func (e edges) of(source string) (s stream, known bool) {
+	for i := range e.streams {
+		if e.streams[i].source == source {
+			return e.streams[i], true
+		}
+	}
+	return s, false
 }
 
 // due reports whether the cloud is to be asked now.
@@ -116,9 +126,9 @@ func (e edges) due(now time.Time) bool { return e.next(now) == 0 }
 // asked notes that the cloud is asked now. Beyond most the copies that don't come are left to
 // the comparison that comes so often anyway.
 func (e edges) asked(now time.Time, most time.Duration) edges {
-	next := edges{streams: make(map[string]*stream, len(e.streams))}
-	for source, was := range e.streams {
-		s := *was
+	next := edges{streams: slices.Clone(e.streams)}
+	for i := range next.streams {
+		s := &next.streams[i]
 		if !s.due.IsZero() && !now.Before(s.due) {
 			s.missed, s.due, s.most = true, time.Time{}, most
 			if s.repeat < most {
@@ -126,18 +136,15 @@ func (e edges) asked(now time.Time, most time.Duration) edges {
 			}
 			s.repeat *= 2
 		}
-		next.streams[source] = &s
 	}
 	return next
 }
 
 // found notes that what the cloud was asked for last has shown something.
 func (e edges) found() edges {
-	next := edges{streams: make(map[string]*stream, len(e.streams)), resumed: e.resumed}
-	for source, was := range e.streams {
-		s := *was
-		s.found = s.missed
-		next.streams[source] = &s
+	next := edges{streams: slices.Clone(e.streams), resumed: e.resumed}
+	for i := range next.streams {
+		next.streams[i].found = next.streams[i].missed
 	}
 	return next
 }
@@ -154,8 +161,8 @@ func (e edges) next(now time.Time) time.Duration {
 		}
 	}
 	at(e.resumed)
-	for _, s := range e.streams {
-		at(s.due)
+	for i := range e.streams {
+		at(e.streams[i].due)
 	}
 	return soonest
 }

@@ -2,6 +2,7 @@ package mirrorsession
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"vpcmirror.io/operator/controllers/cloud"
@@ -21,7 +22,7 @@ func needsOf(p *diagnosis.Path) (n needs) {
 	if !p.Session.Enabled || len(p.Session.Sources) == 0 {
 		return n
 	}
-	for _, i := range interfacesOf(p) {
+	for i := range interfacesOf(p) {
 		n.groups = n.groups || len(i.SecurityGroups) > 0
 		n.acls = n.acls || i.SubnetID != ""
 		n.servers = n.servers || i.DeviceID != ""
@@ -32,43 +33,56 @@ func needsOf(p *diagnosis.Path) (n needs) {
 }
 
 // interfacesOf are the target and the sources.
-func interfacesOf(p *diagnosis.Path) []cloud.Interface {
-	all := slices.Clone(p.Sources)
-	if p.Target != nil {
-		all = append(all, *p.Target)
+func interfacesOf(p *diagnosis.Path) iter.Seq[*cloud.Interface] {
+	return func(yield func(*cloud.Interface) bool) {
+		for i := range p.Sources {
+			if !yield(&p.Sources[i]) {
+				return
+			}
+		}
+		if p.Target != nil {
+			yield(p.Target)
+		}
 	}
-	return all
 }
 
 // distinct are the values that a field of the interfaces has.
-func distinct(all []cloud.Interface, field func(cloud.Interface) []string) []string {
+func distinct(all iter.Seq[*cloud.Interface], fields func(*cloud.Interface) []string) []string {
 	var values []string
-	for _, i := range all {
-		values = append(values, field(i)...)
+	for i := range all {
+		values = append(values, fields(i)...)
 	}
 	slices.Sort(values)
 	return slices.DeleteFunc(slices.Compact(values), func(v string) bool { return v == "" })
 }
 
 func vpcsOf(p *diagnosis.Path) []string {
-	return distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.VPCID} })
+	return distinct(interfacesOf(p), func(i *cloud.Interface) []string { return []string{i.VPCID} })
 }
 
 func subnetsOf(p *diagnosis.Path) []string {
-	return distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.SubnetID} })
+	return distinct(interfacesOf(p), func(i *cloud.Interface) []string { return []string{i.SubnetID} })
 }
 
 func groupsOf(p *diagnosis.Path) []string {
-	return distinct(interfacesOf(p), func(i cloud.Interface) []string { return i.SecurityGroups })
+	return distinct(interfacesOf(p), func(i *cloud.Interface) []string { return i.SecurityGroups })
 }
 
-func serversOf(p *diagnosis.Path) []string {
-	return distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.DeviceID} })
+// serversOn are the servers of the interfaces, in the order of their IDs.
+func serversOn(p *diagnosis.Path, all map[string]cloud.Server) []cloud.Server {
+	ids := distinct(interfacesOf(p), func(i *cloud.Interface) []string { return []string{i.DeviceID} })
+	some := make([]cloud.Server, 0, len(ids))
+	for _, id := range ids {
+		if server, is := all[id]; is {
+			some = append(some, server)
+		}
+	}
+	return some
 }
 
 // flavorsOf are the names of the flavors that interfaces and servers have.
 func flavorsOf(p *diagnosis.Path) []string {
-	names := distinct(interfacesOf(p), func(i cloud.Interface) []string { return []string{i.Flavor} })
+	names := distinct(interfacesOf(p), func(i *cloud.Interface) []string { return []string{i.Flavor} })
 	for _, server := range p.Servers.Value {
 		names = append(names, server.Flavor)
 	}
@@ -133,8 +147,8 @@ func aclsOn(p *diagnosis.Path, all []cloud.NetworkACL) (on []cloud.NetworkACL) {
 // with, or else the default one of its VPC.
 func tablesOn(p *diagnosis.Path, all []cloud.RouteTable) (on []cloud.RouteTable) {
 	var ids []string
-	for _, i := range interfacesOf(p) {
-		ids = append(ids, tableOf(i, all))
+	for i := range interfacesOf(p) {
+		ids = append(ids, tableOf(*i, all))
 	}
 	for _, table := range all {
 		if slices.Contains(ids, table.ID) {

@@ -100,6 +100,10 @@ func TestOnlyTheContentsOfWhatTheSubnetsOnTheWayHaveAreRead(t *testing.T) {
 			{ID: "from", RequesterVPC: "vpc", AccepterVPC: "x"}, {ID: "to", RequesterVPC: "x", AccepterVPC: "other"},
 			{ID: "elsewhere", RequesterVPC: "x", AccepterVPC: "y"},
 		}))
-	same(t, "the servers", []string{"server-a", "server-b", "server-t"}, serversOf(p))
+	all := map[string]cloud.Server{}
+	for _, id := range []string{"server-t", "server-b", "server-a", "server-x"} {
+		all[id] = cloud.Server{ID: id}
+	}
+	same(t, "the servers", []cloud.Server{{ID: "server-a"}, {ID: "server-b"}, {ID: "server-t"}}, serversOn(p, all))
 	same(t, "of a map", map[string]int{"a": 1}, only(map[string]int{"a": 1, "b": 2}, []string{"a", "c"}))
 }

@@ -141,7 +141,7 @@ func (r *pathReader) noteGone(p *diagnosis.Path, listed diagnosis.Answer[*cloud.
 // session's other interfaces; empty where these don't agree.
 func (r *pathReader) wasIn(p *diagnosis.Path, was cloud.Interface) string {
 	last := r.before.GoneFrom[was.ID]
-	for _, i := range interfacesOf(r.before) {
+	for i := range interfacesOf(r.before) {
 		if i.ID == was.ID {
 			last = i.VPCID
 		}
@@ -251,34 +251,42 @@ func (r *pathReader) readWay(ctx context.Context, p *diagnosis.Path) {
 	if n.acls {
 		p.ACLs = ask(ctx, r, was.ACLs, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.NetworkACL, error) {
 			all, err := in.NetworkACLs(ctx, c, since)
-			return contents(ctx, c, since, p.Private, aclsOn(p, all), err, func(acl cloud.NetworkACL) string { return acl.ID }, in.NetworkACL)
+			return contents(ctx, c, since, p.Private, aclsOn(p, all), err, aclID, in.NetworkACL)
 		})
+		p.ACLs.Value = shareList(&r.reconciler.shared, p.ACLs.Value, aclID)
 	}
 	if n.network {
 		p.Peerings = ask(ctx, r, was.Peerings, in.Peerings)
-		p.Peerings.Value = peeringsOn(p, p.Peerings.Value)
+		p.Peerings.Value = shareList(&r.reconciler.shared, peeringsOn(p, p.Peerings.Value), func(p cloud.Peering) string { return p.ID })
 		p.RouteTables = ask(ctx, r, was.RouteTables, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.RouteTable, error) {
 			all, err := in.RouteTables(ctx, c, since)
-			return contents(ctx, c, since, p.Private, tablesOn(p, all), err, func(t cloud.RouteTable) string { return t.ID }, in.RouteTable)
+			return contents(ctx, c, since, p.Private, tablesOn(p, all), err, tableID, in.RouteTable)
 		})
+		p.RouteTables.Value = shareList(&r.reconciler.shared, p.RouteTables.Value, tableID)
 	}
 	if n.servers {
-		p.Servers = ask(ctx, r, was.Servers, in.Servers)
-		p.Servers.Value = only(p.Servers.Value, serversOf(p))
+		p.Servers = ask(ctx, r, was.Servers, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.Server, error) {
+			all, err := in.Servers(ctx, c, since)
+			return serversOn(p, all), err
+		})
 	}
 	if n.flavors {
 		p.Flavors = ask(ctx, r, was.Flavors, in.Flavors)
-		p.Flavors.Value = share(&r.reconciler.shared, only(p.Flavors.Value, flavorsOf(p)))
+		p.Flavors.Value = shareMap(&r.reconciler.shared, only(p.Flavors.Value, flavorsOf(p)))
 	}
 	if membersDecide(p) && !p.Interfaces.Read {
 		p.Interfaces = ask(ctx, r, was.Interfaces, in.Interfaces)
 	}
-	p.Groups.Value = share(&r.reconciler.shared, only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p))))
+	p.Groups.Value = shareMap(&r.reconciler.shared, only(p.Groups.Value, slices.Concat(groupsOf(p), namedGroups(p))))
 	if named := namedAddressGroups(p); len(named) > 0 {
 		p.AddressGroups = ask(ctx, r, was.AddressGroups, in.AddressGroups)
 		p.AddressGroups.Value = only(p.AddressGroups.Value, named)
 	}
 }
+
+func aclID(acl cloud.NetworkACL) string { return acl.ID }
+
+func tableID(t cloud.RouteTable) string { return t.ID }
 
 // ask gives the cloud's answer. A refusal is one. Where there is none the last one serves, and
 // without that it is missing.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,8 +59,8 @@ func TestAHealthySessionIsJudgedAgainOnceSomethingItIsJudgedByIsAnother(t *testi
 			w := newSteadyWorld(t, 20)
 			w.reconciler.Resync = time.Nanosecond // every look is served by lists of its own
 			w.settle(t, 0)
-			judged := func() uintptr {
-				return reflect.ValueOf(w.reconciler.observed.of(w.sessions[first]).edges.streams).Pointer()
+			judged := func() *stream {
+				return unsafe.SliceData(w.reconciler.observed.of(w.sessions[first]).edges.streams)
 			}
 			before := judged()
 			tc.change(t, w)

@@ -21,16 +21,32 @@ type shared struct {
 // maxShared is how many are kept.
 const maxShared = 4096
 
-// share returns what an earlier session has given that is the same, and else what it is given. Nobody
-// changes it.
-func share[V any](s *shared, is map[string]V) map[string]V {
+// shareMap returns the map that an earlier session has given that is the same, and else what it is given.
+// Nobody changes it.
+func shareMap[V any](s *shared, is map[string]V) map[string]V {
 	if len(is) == 0 {
 		return is
 	}
+	return share(s, is, slices.Sorted(maps.Keys(is)))
+}
+
+// shareList does so with a list, whose items have IDs.
+func shareList[V any](s *shared, is []V, id func(V) string) []V {
+	if len(is) == 0 {
+		return is
+	}
+	ids := make([]string, 0, len(is))
+	for _, one := range is {
+		ids = append(ids, id(one))
+	}
+	return share(s, is, ids)
+}
+
+func share[T any](s *shared, is T, ids []string) T {
 	s.once.Do(func() { s.all = lru.New(maxShared) })
-	key := fmt.Sprintf("%T %s", is, strings.Join(slices.Sorted(maps.Keys(is)), " "))
+	key := fmt.Sprintf("%T %s", is, strings.Join(ids, " "))
 	if found, known := s.all.Get(key); known {
-		if was, ok := found.(map[string]V); ok && reflect.DeepEqual(was, is) {
+		if was, ok := found.(T); ok && reflect.DeepEqual(was, is) {
 			return was
 		}
 	}

@@ -32,7 +32,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
 	s.followFilter(&memo.changes)
 	resting := s.restOf(known)
-	if memo.rest.goesOn(resting) && s.NotBefore.IsZero() {
+	if memo.rest.goesOn(resting) && !s.foundInCloud() {
 		s.reconciler.observed.keep(s.session, memo)
 		return soonest(s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
 	}
@@ -55,12 +55,15 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo.told = &v1alpha1.MirrorSessionStatus{
 		CommonStatus: v1alpha1.CommonStatus{Conditions: slices.Clone(s.session.Status.Conditions)}, Findings: s.session.Status.Findings,
 	}
+	again := time.Duration(0)
 	memo.rest = rest{}
 	if diagnosis.Rests(known) {
 		memo.rest = s.restOf(known) // nothing at all while something is to be stored
+	} else {
+		again = diagnosis.Next(known)
 	}
 	s.reconciler.observed.keep(s.session, memo)
-	return soonest(diagnosis.Next(known), s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
+	return soonest(again, s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
 }
 
 // soonest is the shortest of the times that are not over, 0 when none is to come.
@@ -246,7 +249,7 @@ func eventType(severity v1alpha1.Severity) string {
 // zero value is ready.
 type observations struct {
 	once     sync.Once
-	sessions *lru.Cache // an observation by types.NamespacedName
+	sessions *lru.Cache // a *observation by types.NamespacedName, for the one reconcile that the object has at a time
 
 	mu sync.Mutex
 	// counted is when sessions were counted last.
@@ -290,15 +293,23 @@ func (o *observations) cache() *lru.Cache {
 
 func (o *observations) of(s *v1alpha1.MirrorSession) observation {
 	if was, known := o.cache().Get(client.ObjectKeyFromObject(s)); known {
-		if was, ok := was.(observation); ok && was.uid == s.UID {
-			return was
+		if was, ok := was.(*observation); ok && was.uid == s.UID {
+			return *was
 		}
 	}
 	return observation{uid: s.UID}
 }
 
 func (o *observations) keep(s *v1alpha1.MirrorSession, now observation) {
-	o.cache().Add(client.ObjectKeyFromObject(s), now)
+	key := client.ObjectKeyFromObject(s)
+	if was, known := o.cache().Get(key); known {
+		if was, ok := was.(*observation); ok {
+			*was = now
+			return
+		}
+	}
+	kept := now // so that the parameter need not be kept, which is most often copied above
+	o.cache().Add(key, &kept)
 }
 
 func (o *observations) forget(key types.NamespacedName) { o.cache().Remove(key) }

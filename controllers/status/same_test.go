@@ -40,6 +40,36 @@ func TestAStatusThatCountsAsTheSameWouldBeWrittenAlike(t *testing.T) {
 	})
 }
 
+// What Same compares by itself is what equality.Semantic would, but for the verifiers' entries.
+func TestStatusesAreTheSameWhereTheirMeaningIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before := anyStatus(t)
+		after := before.DeepCopy()
+		switch rapid.IntRange(0, 6).Draw(t, "change") {
+		case 0:
+			after = anyStatus(t)
+		case 1:
+			after.Status.Findings = []v1alpha1.Finding{}
+		case 2:
+			after.Status.Changes = []v1alpha1.Change{{What: "x"}}
+		case 3:
+			for i := range after.Status.Conditions {
+				after.Status.Conditions[i].LastTransitionTime.Time = after.Status.Conditions[i].LastTransitionTime.In(time.FixedZone("x", 3600))
+			}
+		case 4:
+			after.Status.VNI = new(int32(rapid.IntRange(0, 1).Draw(t, "VNI")))
+		case 5:
+			after.Status.Sources = append(after.Status.Sources, v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.1"}})
+			before.Status.Sources = append(before.Status.Sources, v1alpha1.ResolvedInterface{Addresses: rapid.SliceOfN(rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2"}), 0, 2).Draw(t, "addresses")})
+		}
+		was, is := before.Status, after.Status
+		was.Verification, is.Verification = nil, nil
+		if got, want := status.Same(before, after), equality.Semantic.DeepEqual(was, is); got != want {
+			t.Fatalf("the same: %t, want %t, of\n%+v and\n%+v", got, want, was, is)
+		}
+	})
+}
+
 func anyStatus(t *rapid.T) *v1alpha1.MirrorSession {
 	at := func(name string) metav1.Time {
 		return metav1.NewTime(noon.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, name)) * time.Second))

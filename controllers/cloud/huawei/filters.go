@@ -14,7 +14,8 @@ func (c *client) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 	limit := c.factory.page(pageOfFilters)
 	filters, err := readPages(ctx, c.caller, "ListTrafficMirrorFilters", &limit, filterOf,
 		func(hc *exchange, marker *string) (*[]model.TrafficMirrorFilter, *model.PageInfo, error) {
-			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorFilters(&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker})
+			answer, err := ask[model.ListTrafficMirrorFiltersResponse](hc,
+				&model.ListTrafficMirrorFiltersRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListTrafficMirrorFilters())
 			if err != nil {
 				return nil, nil, err
 			}

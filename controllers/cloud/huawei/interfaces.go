@@ -92,6 +92,7 @@ func (c *client) interfaces(ctx context.Context, query *[]string, convert func(*
 	all, err := withOldPorts(c,
 		func() ([]cloud.Interface, error) { return c.listPorts(ctx, query, convert) },
 		func() ([]cloud.Interface, error) { return c.listOldPorts(ctx, query, convert) })
+	shareTextsOfInterfaces(all)
 	return unique(all, func(i cloud.Interface) string { return i.ID }), err
 }
 

@@ -33,9 +33,9 @@ func (f *Factory) page(fitting int32) int32 {
 	return fitting
 }
 
-// ask sends a request that the SDK describes, and reads the answer into a type of our own. The
-// SDK's types fail a whole page for one time or number in another form, can't tell false from
-// absent, and hold many times what is needed.
+// ask sends a request that the SDK describes, and reads the answer once, where the SDK makes three copies of
+// a page. It is read into a type of our own where the SDK's fails a whole page for one time or number in
+// another form, can't tell false from absent, or holds many times what is needed.
 func ask[A any](hc *exchange, request any, call *def.HttpRequestDef) (*A, error) {
 	call.Response = new(A) // which stays empty
 	answer := new(A)

@@ -58,6 +58,7 @@ func (c *client) ListServers(ctx context.Context) ([]cloud.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	shareTextsOfServers(all)
 	all = unique(all, func(s cloud.Server) string { return s.ID })
 	if len(all) < counted {
 		return nil, listError(op, "the list of servers ended before it held as many as the cloud counts")

@@ -16,12 +16,14 @@ func (c *client) ListSessions(ctx context.Context) ([]cloud.Session, error) {
 	limit := c.factory.page(pageOfSessions)
 	sessions, err := readPages(ctx, c.caller, "ListTrafficMirrorSessions", &limit, sessionOf,
 		func(hc *exchange, marker *string) (*[]model.TrafficMirrorSession, *model.PageInfo, error) {
-			answer, err := vpc.NewVpcClient(hc.HcHttpClient).ListTrafficMirrorSessions(&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker})
+			answer, err := ask[model.ListTrafficMirrorSessionsResponse](hc,
+				&model.ListTrafficMirrorSessionsRequest{Limit: &limit, Marker: marker}, vpc.GenReqDefForListTrafficMirrorSessions())
 			if err != nil {
 				return nil, nil, err
 			}
 			return answer.TrafficMirrorSessions, answer.PageInfo, nil
 		})
+	shareTextsOfSessions(sessions)
 	return unique(sessions, func(s cloud.Session) string { return s.ID }), err
 }
 

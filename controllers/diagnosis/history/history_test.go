@@ -69,8 +69,8 @@ func twoVPCs() *diagnosis.Path {
 			{ID: "rt1", VPCID: "v1", Default: true, Routes: []cloud.Route{{Type: "peering", Destination: prefix("10.0.0.0/8"), NextHop: "p1"}}},
 			{ID: "rt2", VPCID: "v2", Subnets: []string{"n2"}, Routes: []cloud.Route{{Type: "peering", Destination: prefix("192.168.0.0/16"), NextHop: "p1"}}},
 		}),
-		Servers: read(map[string]cloud.Server{
-			"d-s1": {ID: "d-s1", Running: true}, "d-s2": {ID: "d-s2", Running: true}, "d-t1": {ID: "d-t1", Running: true},
+		Servers: read([]cloud.Server{
+			{ID: "d-s1", Running: true}, {ID: "d-s2", Running: true}, {ID: "d-t1", Running: true},
 		}),
 	}
 }
@@ -175,9 +175,9 @@ func TestAChangeInTheCloudIsSaidInOneSentence(t *testing.T) {
 		"a source is gone, and was taken off the session": {func(p *diagnosis.Path) {
 			p.Former, p.Sources, p.Session.Sources = []cloud.Interface{p.Sources[0]}, p.Sources[1:], p.Session.Sources[1:]
 		}, []string{"Cloud: the source 192.168.0.14 was taken from the session session-1", "Cloud: the interface s1 of the source 192.168.0.14 is gone from the cloud"}},
-		"a server is stopped": {func(p *diagnosis.Path) { p.Servers.Value["d-s1"] = cloud.Server{ID: "d-s1"} },
+		"a server is stopped": {func(p *diagnosis.Path) { p.Servers.Value[0].Running = false },
 			[]string{"Cloud: the server of the source 192.168.0.14 was stopped"}},
-		"a server is gone": {func(p *diagnosis.Path) { delete(p.Servers.Value, "d-t1") }, []string{"Cloud: the server of the target 192.168.0.104 is gone from the cloud"}},
+		"a server is gone": {func(p *diagnosis.Path) { p.Servers.Value = p.Servers.Value[:2] }, []string{"Cloud: the server of the target 192.168.0.104 is gone from the cloud"}},
 
 		"an ACL's rule is gone": {func(p *diagnosis.Path) { p.ACLs.Value[0].Ingress = p.ACLs.Value[0].Ingress[1:] },
 			[]string{"Cloud: a rule (ingress allow udp from 10.0.0.0/8 to anywhere port 4789) is gone from the network ACL edge"}},

@@ -135,8 +135,8 @@ func (c *comparison) servers() {
 		if e.was == nil || e.is == nil || e.was.DeviceID != e.is.DeviceID {
 			continue
 		}
-		was, had := c.before.Servers.Value[e.is.DeviceID]
-		is, has := c.now.Servers.Value[e.is.DeviceID]
+		was, had := c.before.Server(e.is.DeviceID)
+		is, has := c.now.Server(e.is.DeviceID)
 		name := fmt.Sprintf("the server of %s %s", e.role, c.called(e.is.ID))
 		switch {
 		case had && !has:
