@@ -21,6 +21,9 @@ type texts struct {
 	seen [1 << 16]atomic.Uint64
 }
 
+// maxShared is the longest text that is kept for others, in bytes: an owner's name may be as long as an object.
+const maxShared = 1 << 10
+
 // maxTexts are more than there are words, nodes and filters; what is said more rarely is kept with its object.
 const maxTexts = 16384
 
@@ -44,6 +47,9 @@ func (t *texts) share(object any, uid string) {
 }
 
 func (t *texts) one(text, uid string) string {
+	if len(text) > maxShared {
+		return text
+	}
 	if known, ok := t.all.Get(text); ok {
 		if is, ok := known.(string); ok {
 			return is

@@ -66,15 +66,24 @@ func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 		s.arrivals.end(s.Object.GetUID(), s.arrived, err, s.Clock())
 		result, err = s.outcome.conclude(ctx, s.Stored, s.Object, err, k.Synced())
 	}
-	again := k.Observe(ctx)
-	if !status.Same(s.Stored, s.Object) {
-		if wait := s.refreshIn(); wait > 0 {
-			again = soonest(again, wait)
-		} else if failed := s.Store(ctx); failed != nil {
-			return s.unstored(ctx, failed)
-		}
+	again, failed := s.observe(ctx, k)
+	if failed != nil {
+		return s.unstored(ctx, failed)
 	}
 	return s.noLater(s.recheck(result), again), err
+}
+
+// observe takes in what is observed of an object, and stores its status where that has changed. It returns
+// after how long that may be different, and why it could not be stored.
+func (s *Scope) observe(ctx context.Context, k Kind) (again time.Duration, failed error) {
+	again = k.Observe(ctx)
+	if status.Same(s.Stored, s.Object) {
+		return again, nil
+	}
+	if wait := s.refreshIn(); wait > 0 {
+		return soonest(again, wait), nil
+	}
+	return again, s.Store(ctx)
 }
 
 // refreshIn is how long a status that has changed need not be stored, as nothing is new but numbers that have
@@ -116,10 +125,8 @@ func (s *Scope) waiting(ctx context.Context, k Kind) (ctrl.Result, error) {
 	if !s.waited {
 		return ctrl.Result{RequeueAfter: unobserved}, nil
 	}
-	again := k.Observe(ctx)
-	if wait := s.refreshIn(); wait > 0 {
-		again = soonest(again, wait)
-	} else if failed := s.Store(ctx); failed != nil {
+	again, failed := s.observe(ctx, k)
+	if failed != nil {
 		return s.unstored(ctx, failed)
 	}
 	return ctrl.Result{RequeueAfter: again}, nil

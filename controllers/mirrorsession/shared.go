@@ -19,7 +19,7 @@ type shared struct {
 }
 
 // maxShared is how many are kept.
-const maxShared = 4096
+const maxShared = 1024
 
 // shareMap returns the map that an earlier session has given that is the same, and else what it is given.
 // Nobody changes it.

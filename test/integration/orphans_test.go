@@ -38,7 +38,11 @@ func leaveBehind(w *harness.World, edits ...func(*v1alpha1.MirrorSession)) (filt
 // misses what is left, and which confirms it, depends on what was being read when the clock moved:
 // whoever waits for what lists tell lets them be read until they have.
 func lists(w *harness.World, filter *v1alpha1.MirrorFilter, session *v1alpha1.MirrorSession) {
-	w.Clock.Advance(time.Minute)
+	listsAfter(w, time.Minute, filter, session)
+}
+
+func listsAfter(w *harness.World, d time.Duration, filter *v1alpha1.MirrorFilter, session *v1alpha1.MirrorSession) {
+	w.Clock.Advance(d)
 	harness.ReconcileNow(w, filter)
 	harness.ReconcileNow(w, session)
 }
@@ -89,12 +93,12 @@ func TestWhatIsLeftOverForOverAnHourIsDeletedWhereThatIsWanted(t *testing.T) {
 	m := w.Start(harness.WithOrphansDeleted())
 	w.Clock.Advance(2 * time.Hour) // how old it is does not tell since when nobody owns it
 	liveFilter, live := w.Pair("live")
-	orphans(t, m, "1", "1", func() { lists(w, liveFilter, live) })
-	w.Clock.Advance(30 * time.Minute) // and the minutes of the lists above are within the hour as well
+	orphans(t, m, "1", "1", func() { listsAfter(w, 10*time.Second, liveFilter, live) })
+	w.Clock.Advance(50 * time.Minute) // and what the lists took is within the hour as well
 	lists(w, liveFilter, live)
 	harness.Same(t, "the sessions within the hour", 2, len(w.Content().Sessions))
 
-	w.Clock.Advance(30 * time.Minute)
+	w.Clock.Advance(10 * time.Minute)
 	_ = harness.Poll(t, "what is left over is gone", func() int {
 		lists(w, liveFilter, live)
 		return len(w.Content().Filters) + len(w.Content().Sessions)

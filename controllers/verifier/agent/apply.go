@@ -192,6 +192,7 @@ func (a *Agent) recount(c *capturer, list []tally.Session) {
 		if t, judged := a.trackedBy(removed[i].ID); t != nil {
 			t.ledger.Close(report.Counted(removed[i], 0, judged))
 			t.past = past{t.past.plus(removed[i])}
+			t.basis = nil // it is of counts that begin anew
 		}
 	}
 }

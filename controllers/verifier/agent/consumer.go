@@ -24,6 +24,8 @@ type observation struct {
 	*consumer.Observation
 	// made is when it had been made, by the agent's clock.
 	made time.Time
+	// read are the frames that each capturer had read when the host was asked.
+	read map[*capturer]uint64
 	// frames are those that each capturer had read when counting began after it, nil before.
 	frames map[*capturer]uint64
 }
@@ -68,16 +70,19 @@ func (a *Agent) nothingToObserve() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o := a.observed
-	if o == nil || o.frames == nil || len(o.frames) != len(a.capturers) || a.Clock().Sub(o.made) >= longestWait {
+	if o == nil || len(o.read) != len(a.capturers) || a.Clock().Sub(o.made) >= longestWait {
 		return false
 	}
 	for _, c := range a.capturers { // without their snapshots: this is what an idle host does all the time
-		if before, counted := o.frames[c]; !counted || c.tally.Read() != before || !c.captures() {
+		if before, known := o.read[c]; !known || c.tally.Read() != before || !c.captures() {
 			return false
 		}
 	}
 	for _, t := range a.tracked {
-		followed := t.capturer != nil && t.basis != nil && t.basis.place == t.place(a.Node, a.Port)
+		if t.capturer == nil {
+			continue // its copies don't come here any more
+		}
+		followed := t.basis != nil && t.basis.observation == o && t.basis.place == t.place(a.Node, a.Port)
 		if !followed || !t.consumer.Settled() {
 			return false
 		}
@@ -95,7 +100,11 @@ func (a *Agent) observeConsumers() {
 	if len(snapshots) == 0 {
 		return
 	}
-	now := &observation{Observation: a.Observe(a.Port)}
+	read := make(map[*capturer]uint64, len(snapshots))
+	for c, s := range snapshots {
+		read[c] = s.Frames.Read
+	}
+	now := &observation{Observation: a.Observe(a.Port), read: read}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now.made = a.Clock()

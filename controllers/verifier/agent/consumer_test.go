@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/nftables"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
@@ -157,12 +158,31 @@ func TestWhatIsSaidOfTheConsumerIsWrittenWhenItChangesAndElseGoesAlong(t *testin
 	w.expectConsumer(s, metav1.ConditionFalse, v1alpha1.ReasonNobodyListens, "refused 30 datagrams")
 }
 
+// storedFilter is the filter of a session.
+func (w *world) storedFilter(s *v1alpha1.MirrorSession) *v1alpha1.MirrorFilter {
+	w.t.Helper()
+	f := &v1alpha1.MirrorFilter{}
+	if err := w.admin.Get(w.t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: s.Spec.FilterRef.Name}, f); err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
 func TestAHostThatNoCopiesComeToIsObservedOnceAMinute(t *testing.T) {
-	w, _, h := addressed(t)
+	w, s, h := addressed(t)
 	observed := func(what string, want bool) {
 		t.Helper()
 		if got := !h.nothingToObserve(); got != want {
 			t.Errorf("%s: observed %t, want %t", what, got, want)
+		}
+	}
+	ticks := func(n int) {
+		for range n {
+			if h.nothingToObserve() {
+				w.later(observeInterval)
+			} else {
+				h.observes()
+			}
 		}
 	}
 	observed("before anything is known", true)
@@ -177,10 +197,18 @@ func TestAHostThatNoCopiesComeToIsObservedOnceAMinute(t *testing.T) {
 	observed("when a copy has come", true)
 	h.observes()
 	conn := w.listens()
-	for range 5 {
-		h.observes()
-	}
+	ticks(40) // the one copy is followed for a minute, and so are who listens is seen anew
 	observed("when it was said that somebody listens", false)
+	f := w.storedFilter(s)
+	f.Spec.Rules[0].Destination.Port = new(int32(22))
+	if err := w.admin.Update(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	w.ready(f)
+	h.step()
+	observed("when the counts began anew, as the filter was edited", true)
+	ticks(20)
+	observed("when they are followed again", false)
 	w.later(longestWait)
 	observed("after the minute", true)
 	if err := conn.Close(); err != nil {

@@ -33,8 +33,12 @@ const (
 	holds = 5 * time.Minute
 )
 
-// Stands is a standing verdict, as one that was stored.
-func Stands(now time.Time, v Verdict) Standing { return Standing{}.Next(now, v) }
+// Stands is a standing verdict, as one that was stored. It is not settled: who stored it has seen it.
+func Stands(now time.Time, v Verdict) Standing {
+	s := Standing{}.Next(now, v)
+	s.times = 1 // of no rival
+	return s
+}
 
 // Verdict is what is told, if anything is.
 func (s Standing) Verdict() (v Verdict, told bool) { return s.verdict, s.told }

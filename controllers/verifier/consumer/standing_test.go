@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -103,4 +104,18 @@ func TestAConsumerThatComesAndGoesIsNotToldEachTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWhatWasStoredIsNotSettledUntilItIsSeenAgain(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	stored := Stands(now, taken)
+	got := map[string]bool{
+		"nothing": Standing{}.Settled(), "seen": Standing{}.Next(now, taken).Settled(),
+		"stored": stored.Settled(), "stored and seen": stored.Next(now, taken).Settled(),
+		"stored, seen and contradicted": stored.Next(now, taken).Next(now, refused).Settled(),
+	}
+	want := map[string]bool{"nothing": false, "seen": true, "stored": false, "stored and seen": true, "stored, seen and contradicted": false}
+	if !maps.Equal(want, got) {
+		t.Errorf("settled: %v, want %v", got, want)
+	}
 }

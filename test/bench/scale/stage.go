@@ -107,7 +107,7 @@ func (s *stage) startManager(ctx context.Context, with settings) error {
 
 // memoryLimit is what the chart says of so many objects: four fifths of a limit of 96 MiB and 20 KiB for each.
 func (l layout) memoryLimit() string {
-	return fmt.Sprintf("GOMEMLIMIT=%dMiB", (96<<10+16*(l.sessions+l.filters()))*4/5>>10)
+	return fmt.Sprintf("GOMEMLIMIT=%dMiB", (96<<10+20*(l.sessions+l.filters()))*4/5>>10)
 }
 
 // say tells what goes on.

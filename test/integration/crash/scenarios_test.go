@@ -286,7 +286,7 @@ func drifts() []play {
 	var all []play
 	for _, d := range list {
 		all = append(all,
-			play{name: d.name, before: pair, act: func(s *stage) { d.edit(s); s.request() }},
+			play{name: d.name, before: pair, act: func(s *stage) { d.edit(s); s.outside = true; s.request() }},
 			play{name: d.name + " while no manager runs", before: pair, act: d.edit, away: true})
 	}
 	return all

@@ -74,6 +74,8 @@ type stage struct {
 	// lagging: what the cloud answers is of before. What was changed outside is seen by a look that comes
 	// later, as the next resync is, and not by the one that was asked for right after the change.
 	lagging bool
+	// outside: something was changed outside, which nothing but a look can tell.
+	outside bool
 	// also says what else is wrong in the end, empty for nothing.
 	also func() string
 }
@@ -168,8 +170,7 @@ func (s *stage) subject(o status.Object) *subject {
 
 // lookAgain asks for what was asked for once more, where that may have been answered with what was before.
 func (s *stage) lookAgain() {
-	asked := slices.ContainsFunc(s.live, func(o *subject) bool { return o.request != "" })
-	if s.lagging && asked {
+	if s.lagging && s.outside {
 		s.request()
 	}
 }

@@ -33,7 +33,9 @@ func (j *Judge) Outdated(o status.Object) string {
 	for i, m := range j.worlds {
 		is := copied(m.world, o)
 		if i > 0 && is != now {
-			before, changed = now, j.known(i)
+			if at := j.known(i); !at.Before(changed) {
+				before, changed = now, at
+			}
 		}
 		now = is
 	}
@@ -47,13 +49,11 @@ func (j *Judge) Outdated(o status.Object) string {
 // known is since when the manager can know a world: since it began, or, where it came of a write that the
 // cloud had acknowledged in full and that took effect only later, since the acknowledgement, as in worldsOf.
 func (j *Judge) known(i int) time.Time {
-	began, next := j.worlds[i].began, time.Now()
-	if i+1 < len(j.worlds) {
-		next = j.worlds[i+1].began
-	}
+	began := j.worlds[i].began
 	for _, e := range j.acknowledged() {
-		// The effect is noted after the world is there, and before the next one is made.
-		if came := e.Effect.Came; came != nil && !came.Before(j.worlds[i-1].began) && !came.After(next) && e.Effect.Due.Before(began) {
+		// The cloud notes when an effect comes right before it makes the world of it.
+		made := e.Effect.Came != nil && e.Effect.Status < 300
+		if made && !e.Effect.Came.Before(j.worlds[i-1].began) && !e.Effect.Came.After(began) {
 			return e.Time
 		}
 	}
