@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"k8s.io/utils/lru"
@@ -19,6 +20,8 @@ type texts struct {
 	// seen tells which object said a text first: what one object alone says, however often, is not kept. A
 	// text takes the place of another here now and then, and is kept a little later then.
 	seen [1 << 16]atomic.Uint64
+	// own are maps that were used for one object each, and are empty.
+	own sync.Pool
 }
 
 // maxShared is the longest text that is kept for others, in bytes: an owner's name may be as long as an object.
@@ -34,7 +37,14 @@ func newTexts() *texts {
 // share puts for each text of an object, which is a pointer, one that is the same and that the object or
 // others have already. Keys and values of maps are left as they are.
 func (t *texts) share(object any, uid string) {
-	own := map[string]string{}
+	own, ok := t.own.Get().(map[string]string)
+	if !ok {
+		own = map[string]string{}
+	}
+	defer func() {
+		clear(own)
+		t.own.Put(own)
+	}()
 	walkTexts(reflect.ValueOf(object), func(v reflect.Value) {
 		text := v.String()
 		is, known := own[text]
@@ -83,8 +93,8 @@ func walkTexts(v reflect.Value, do func(reflect.Value)) {
 			walkTexts(v.Index(i), do)
 		}
 	case reflect.Struct:
-		for _, field := range v.Fields() {
-			if field.CanSet() { // else it belongs to whoever made the type: a time has its whole zone
+		for i := range v.NumField() {
+			if field := v.Field(i); field.CanSet() { // else it belongs to whoever made the type: a time has its whole zone
 				walkTexts(field, do)
 			}
 		}
