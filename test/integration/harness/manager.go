@@ -112,6 +112,7 @@ type Manager struct {
 	Metrics *prometheus.Registry
 	// Liveness is what it knows of the verifiers' leases, which are in the namespace too.
 	Liveness *liveness.Watcher
+	polls    *polls
 
 	cancel   context.CancelFunc
 	done     chan error
@@ -140,8 +141,9 @@ func (w *World) Start(change ...Setting) *Manager {
 	if err != nil {
 		w.t.Fatalf("setting the manager up: %v", err)
 	}
+	m.polls = &polls{Client: mgr.GetClient()}
 	m.Liveness = &liveness.Watcher{
-		Client: mgr.GetClient(), Namespace: w.Namespace, Clock: w.Clock.Now, Interval: 20 * time.Millisecond,
+		Client: m.polls, Namespace: w.Namespace, Clock: w.Clock.Now, Interval: 20 * time.Millisecond,
 		Changed: make(chan event.TypedGenericEvent[*v1alpha1.MirrorSession]),
 	}
 	if err := mgr.Add(m.Liveness); err != nil {

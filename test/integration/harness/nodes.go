@@ -1,10 +1,13 @@
 package harness
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,15 +67,51 @@ func (m *Manager) Alive(w *World, node string) {
 	}, func(s liveness.State) bool { return s == liveness.Alive })
 }
 
+// knowsLease waits until the manager knows the last renewal of a lease: seen later, after the clock was moved, it
+// would hold on.
+func (m *Manager) knowsLease(w *World, node string) {
+	w.t.Helper()
+	is := w.Lease(node)
+	switch err := w.Get(is); {
+	case apierrors.IsNotFound(err):
+		return
+	case err != nil:
+		w.t.Fatalf("reading the lease of the verifier of %s: %v", node, err)
+	}
+	_ = Poll(w.t, "the manager's cache shows the last renewal of "+node, func() bool {
+		cached := w.Lease(node)
+		err := m.polls.Get(w.ctx(), client.ObjectKeyFromObject(cached), cached)
+		return err == nil && cached.ResourceVersion == is.ResourceVersion
+	}, func(shown bool) bool { return shown })
+	// A poll that is under way may have read the cache before. The next one has not, and is over when another begins.
+	before := m.polls.n.Load()
+	_ = Poll(w.t, "the manager has polled the leases", m.polls.n.Load, func(n int64) bool { return n >= before+2 })
+}
+
+// polls counts how often leases are listed.
+type polls struct {
+	client.Client
+
+	n atomic.Int64
+}
+
+// List counts those of leases.
+func (p *polls) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if _, ok := list.(*coordinationv1.LeaseList); ok {
+		p.n.Add(1)
+	}
+	return p.Client.List(ctx, list, options...)
+}
+
 // Lease is the lease of a node's verifier, to be deleted.
 func (w *World) Lease(node string) *coordinationv1.Lease {
 	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: v1alpha1.LeaseName(node)}}
 }
 
-// Expire lets so much time pass that the lease of a node's verifier runs out. (What was
-// renewed before may be seen only after the clock was moved, and then holds on.)
+// Expire lets so much time pass that the lease of a node's verifier runs out.
 func (m *Manager) Expire(w *World, node string) {
 	w.t.Helper()
+	m.knowsLease(w, node)
 	_ = Poll(w.t, "the lease of the verifier of "+node+" runs out", func() liveness.State {
 		if m.Liveness.Of(node) != liveness.Lost {
 			w.Clock.Advance(lease.Duration + time.Second)
