@@ -11,7 +11,8 @@ import (
 )
 
 // texts keeps once what many objects say in the same words: names of nodes, filters and Secrets, reasons, and
-// messages that name nothing. Of twenty thousand sessions that is half of all that is text. Package unique
+// messages that name nothing; and once for each object what that one says several times, such as the IDs of its
+// interfaces. Package unique
 // would forget a text at the next collection of garbage, as nobody keeps its handle, and whatever is decoded
 // later would have its own. It may be used by several goroutines.
 type texts struct {

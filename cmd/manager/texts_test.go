@@ -50,6 +50,18 @@ func TestATextIsKeptOnceThatManyObjectsSayAndOneThatAnObjectSaysOftenOnceForIt(t
 	}
 }
 
+func TestATextAsLongAsAnObjectIsNotKeptForOthers(t *testing.T) {
+	t.Parallel()
+	shared := newTexts()
+	long := strings.Repeat("x", maxShared+1)
+	for _, uid := range []string{"1", "2", "3"} {
+		shared.share(sessionOf(uid, "own"+uid, long), uid)
+	}
+	if n := shared.all.Len(); n != 0 {
+		t.Errorf("%d texts are kept, want none", n)
+	}
+}
+
 func TestAnObjectSaysTheSameOnceItsTextsAreShared(t *testing.T) {
 	t.Parallel()
 	shared := newTexts()

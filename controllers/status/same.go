@@ -29,8 +29,8 @@ func Same(before, after Object) bool {
 }
 
 // alike compares as the API server would tell them apart: an empty list is none, and a moment is the same in
-// every zone. It says what equality.Semantic says, in a sixth of the time and without leaving garbage: a
-// status is a tree, so nothing that was visited needs to be remembered.
+// every zone. It says what equality.Semantic says, and needs no table of what it has visited, as a status is a
+// tree: that table was most of what a look at a session at rest left as garbage.
 func alike[T any](was, is *T) bool {
 	return sameValue(reflect.ValueOf(was).Elem(), reflect.ValueOf(is).Elem())
 }

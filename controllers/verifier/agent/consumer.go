@@ -11,7 +11,7 @@ import (
 
 const (
 	// observeInterval is how often the host is asked what takes the copies, while there are
-	// sessions to be judged by that.
+	// sessions to be judged by that and copies come, or what was seen last is not told yet.
 	observeInterval = 5 * time.Second
 	// enough are so many copies that what the kernel did with them can be told; where fewer have
 	// come between two observations it is waited for more, for longestWait at most.
