@@ -199,7 +199,9 @@ func TestAMistakeInARecipeIsFound(t *testing.T) {
 			}
 		}
 	}
-	for _, group := range []string{"apps"} {
+	for _, group := range []string{
+		"apps", "argoproj.io", "source.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io", "vpcmirror.io",
+	} {
 		if !groups[group] {
 			t.Errorf("no recipe has a kind of %s: are they found?", group)
 		}
