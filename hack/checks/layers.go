@@ -181,7 +181,7 @@ var layers = []layer{
 			"api", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim", "test/demo",
 		},
 	},
-	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
+	{name: "hack", does: "generators, checks, the release, the local Kubernetes, pinned tools", tests: []string{"test/env/need"}},
 }
 
 // layerOf returns the layer of a package or folder, nil when it is in none.
