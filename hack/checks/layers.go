@@ -97,6 +97,10 @@ var layers = []layer{
 		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
+		name: "controllers/telemetry", does: "what Prometheus is told of filters and sessions, read from the cache at each scrape",
+		may: []string{"api", "controllers/cloud", "controllers/inventory"}, tests: []string{"test/env"},
+	},
+	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
 			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
@@ -109,6 +113,7 @@ var layers = []layer{
 		may: append([]string{
 			"cmd/internal",
 			"controllers/cloud/huawei", "controllers/fence", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession",
+			"controllers/telemetry",
 		}, ports...), tests: []string{"test/..."},
 	},
 	{
@@ -141,6 +146,10 @@ var layers = []layer{
 		name: "test/install", does: "the chart, the kustomize folders, rights, the health rule, and the YAML in documents",
 		tests: []string{"api", "controllers/status", "controllers/verifier", "test/env", "test/env/need"},
 	},
+	{
+		name: "test/recipes", does: "the recipes of config/samples that can be run here: the program itself with the recipe's own configuration",
+		tests: []string{"api", "controllers/verifier", "test/env/need"},
+	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
@@ -172,7 +181,7 @@ var layers = []layer{
 			"api", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim", "test/demo",
 		},
 	},
-	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
+	{name: "hack", does: "generators, checks, the release, the local Kubernetes, pinned tools", tests: []string{"test/env/need"}},
 }
 
 // layerOf returns the layer of a package or folder, nil when it is in none.
