@@ -184,7 +184,7 @@ func addProbes(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
-	ready := &readiness{cache: mgr.GetCache()}
+	ready := newReadiness(mgr.GetCache())
 	if err := mgr.Add(ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
 	}

@@ -60,7 +60,7 @@ type scope struct {
 // Reconcile goes once through the life of one filter and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.Filters.Done(req)
-	return lifecycle.Latest(func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
+	return lifecycle.Latest(ctx, func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
 }
 
 // look reconciles one filter, from the cache or as the API server has it.
