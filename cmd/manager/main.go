@@ -4,8 +4,8 @@
 // It only wires: what is decided, done and reported is in controllers. It may import api,
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/mirrorfilter, controllers/mirrorsession, controllers/plan and
-// controllers/status.
+// controllers/mirrorfilter, controllers/mirrorsession, controllers/plan,
+// controllers/status and controllers/tracing.
 package main
 
 import (
@@ -39,6 +39,7 @@ import (
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // version is set by the linker.
@@ -107,6 +108,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 		Fence:          fence,
+		Observe:        tracing.Call,
 	}
 	if err := o.way.apply(&adapter); err != nil {
 		return err
@@ -128,7 +130,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
-		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
+		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,

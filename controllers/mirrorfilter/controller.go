@@ -3,7 +3,7 @@
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
 // controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/plan and controllers/status.
+// controllers/plan, controllers/status and controllers/tracing.
 package mirrorfilter
 
 import (
@@ -69,7 +69,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := &scope{Scope: r.NewScope(filter), filter: filter}
+	s := &scope{Scope: r.NewScope(ctx, filter), filter: filter}
 	s.Latest = latest
 	if filter.DeletionTimestamp.IsZero() {
 		s.edit(&r.edits)
@@ -164,7 +164,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Filters.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Filters.Share(workers), RateLimiter: lifecycle.Backoff()}).
-		Complete(r)
+		Complete(r.Tracing.Reconciler("MirrorFilter", r))
 }
 
 func filterOf(_ context.Context, o client.Object) []reconcile.Request {

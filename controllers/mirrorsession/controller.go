@@ -3,7 +3,7 @@
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
 // controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/plan and controllers/status.
+// controllers/plan, controllers/status and controllers/tracing.
 package mirrorsession
 
 import (
@@ -114,7 +114,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
+	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
 	s.Latest = latest
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)

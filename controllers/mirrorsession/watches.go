@@ -43,7 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.waitingForRoom)), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
-		Complete(r)
+		Complete(r.Tracing.Reconciler("MirrorSession", r))
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
