@@ -5,7 +5,7 @@
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
 // controllers/mirrorfilter, controllers/mirrorsession, controllers/plan,
-// controllers/status and controllers/tracing.
+// controllers/status, controllers/telemetry and controllers/tracing.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -26,7 +27,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/cmd/internal/startup"
@@ -39,6 +39,7 @@ import (
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/telemetry"
 	"vpcmirror.io/operator/controllers/tracing"
 )
 
@@ -69,7 +70,7 @@ func run(ctx context.Context, o options) error {
 	}
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                              scheme(),
-		Metrics:                             metricsserver.Options{BindAddress: o.metrics},
+		Metrics:                             o.metrics.Options(),
 		HealthProbeBindAddress:              o.health,
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionResourceLockInterface: leads.lock,
@@ -88,6 +89,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if err := addProbes(mgr); err != nil {
+		return err
+	}
+	if err := o.addMetrics(mgr); err != nil {
 		return err
 	}
 	if err := mgr.Start(ctx); err != nil {
@@ -139,6 +143,21 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
 		return fmt.Errorf("add the watch of the namespaces: %w", err)
 	}
+	if err := addAccounts(mgr, services, o); err != nil {
+		return err
+	}
+	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the filter controller: %w", err)
+	}
+	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the session controller: %w", err)
+	}
+	return nil
+}
+
+// addAccounts watches what concerns an account and no object: what is left over in it, what it may have, and
+// how old what is known of it is.
+func addAccounts(mgr manager.Manager, services *lifecycle.Services, o options) error {
 	orphans, err := lifecycle.NewOrphans(services, o.namespace, o.deleteOrphans, metrics.Registry)
 	if err != nil {
 		return err
@@ -146,11 +165,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := mgr.Add(orphans); err != nil {
 		return fmt.Errorf("add the look at what is left over: %w", err)
 	}
-	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
-		return fmt.Errorf("set up the filter controller: %w", err)
+	if err := mgr.Add(lifecycle.NewQuotas(services)); err != nil {
+		return fmt.Errorf("add the reader of quotas: %w", err)
 	}
-	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
-		return fmt.Errorf("set up the session controller: %w", err)
+	if err := metrics.Registry.Register(&telemetry.Accounts{Known: services.Inventory.Known}); err != nil {
+		return fmt.Errorf("register the metrics of accounts: %w", err)
 	}
 	return nil
 }
@@ -178,6 +197,19 @@ func clusterID(ctx context.Context, reader client.Reader) (string, error) {
 		return "", fmt.Errorf("read the namespace kube-system, whose UID names the cluster in the cloud: %w", err)
 	}
 	return plan.ClusterID(string(system.UID)), nil
+}
+
+// addMetrics lets Prometheus know what the objects say. Those of the calls to the cloud are the adapter's.
+func (o options) addMetrics(mgr manager.Manager) error {
+	for _, c := range []prometheus.Collector{
+		startup.BuildInfo("manager", version),
+		&telemetry.Objects{Cache: mgr.GetCache(), Leads: mgr.Elected(), Detail: telemetry.Detail(o.sessionMetrics), Log: mgr.GetLogger()},
+	} {
+		if err := metrics.Registry.Register(c); err != nil {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
+	}
+	return nil
 }
 
 // addProbes makes /healthz succeed while the process runs, and /readyz once its caches are

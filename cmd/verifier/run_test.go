@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/cmd/internal/startup"
 )
 
 func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
@@ -50,9 +51,9 @@ func TestTheFlagsOfRun(t *testing.T) {
 		args []string
 		want options
 	}{
-		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0"}},
-		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8", "--lease-namespace="},
-			options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8"}},
+		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: startup.Metrics{Address: "0"}, health: "0"}},
+		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--metrics-secure", "--runtime-metrics", "--health-probe-bind-address=:8", "--lease-namespace="},
+			options{kubeconfig: "k", node: "a", port: 4790, metrics: startup.Metrics{Address: ":9", Secure: true}, runtimeMetrics: true, health: ":8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got options

@@ -101,6 +101,10 @@ var layers = []layer{
 		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
+		name: "controllers/telemetry", does: "what Prometheus is told of filters and sessions, read from the cache at each scrape",
+		may: []string{"api", "controllers/cloud", "controllers/inventory"}, tests: []string{"test/env"},
+	},
+	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
 			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
 		may: []string{"api"}, tests: []string{"test/..."},
@@ -113,6 +117,7 @@ var layers = []layer{
 		may: append([]string{
 			"cmd/internal",
 			"controllers/cloud/huawei", "controllers/fence", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession",
+			"controllers/telemetry",
 		}, ports...), tests: []string{"test/..."},
 	},
 	{

@@ -156,11 +156,11 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*exchange)
 func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, send func(*exchange) error, made *cloud.Call) error {
 	f, op := c.factory, made.Op
 	waited, err := f.limiters.wait(ctx, admission{c.limited(), c.endpoint, rankOf(ctx, k), patience})
-	f.metrics.waiting.Observe(waited.Seconds())
 	made.Waited = waited
+	f.metrics.waited(c.measuredAs(), waited)
 	if err != nil {
 		err = notSent(op, err)
-		f.metrics.observe(op, err, 0)
+		f.metrics.observe(c.measuredAs(), op, err, 0)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
@@ -183,7 +183,7 @@ func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, se
 		f.limiters.charge(limited{account: c.account}, started) // it was one of the account's, too
 	}
 	c.noteThrottling(err)
-	f.metrics.observe(op, err, time.Since(started))
+	f.metrics.observe(c.measuredAs(), op, err, time.Since(started))
 	return err
 }
 
@@ -196,6 +196,15 @@ func (c *caller) noteThrottling(err error) {
 	case e.Class == cloud.ClassThrottled:
 		c.factory.limiters.hold(c.limited(), c.endpoint, e.RetryAfter, time.Now())
 	}
+}
+
+// measuredAs is how series call the account. Keys that the cloud has never taken are one account together:
+// whoever may write a Secret could else make as many as he likes.
+func (c *caller) measuredAs() string {
+	if !c.proven.Load() {
+		return "unproven"
+	}
+	return c.account.Region + "/" + c.account.ProjectID
 }
 
 // limited is whose calls this client's are counted with.
