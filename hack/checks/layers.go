@@ -28,7 +28,7 @@ const everything = "..."
 // adapter.
 var ports = []string{
 	"api", "controllers/cloud", "controllers/credentials", "controllers/inventory", "controllers/liveness",
-	"controllers/plan", "controllers/status",
+	"controllers/plan", "controllers/status", "controllers/tracing",
 }
 
 // layers is the one table of imports. The table in controllers/ARCHITECTURE.md is
@@ -82,6 +82,10 @@ var layers = []layer{
 	{
 		name: "controllers/liveness", does: "which verifiers are alive, by their leases",
 		may: []string{"api"}, tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/tracing", does: "what is told of a reconcile while it runs: the IDs in its lines, and its trace, a span with one below it for each call to the cloud",
+		may: []string{"controllers/cloud"},
 	},
 	{
 		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
