@@ -19,6 +19,7 @@ var packages = map[string]string{
 	"ip": "iproute2", "tc": "iproute2", "ss": "iproute2", "bridge": "iproute2",
 	"nft": "nftables", "tcpdump": "tcpdump", "nc": "netcat-openbsd",
 	"ethtool": "ethtool", "nsenter": "util-linux", "unshare": "util-linux",
+	"prometheus": "prometheus", "promtool": "prometheus",
 }
 
 // Root skips the test unless it runs as root: network namespaces and packet
