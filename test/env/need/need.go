@@ -20,6 +20,7 @@ var packages = map[string]string{
 	"nft": "nftables", "tcpdump": "tcpdump", "nc": "netcat-openbsd",
 	"ethtool": "ethtool", "nsenter": "util-linux", "unshare": "util-linux", "setpriv": "util-linux",
 	"suricata": "suricata (on Debian 12 from its backports)",
+	"prometheus": "prometheus", "promtool": "prometheus",
 }
 
 // Root skips the test unless it runs as root: network namespaces and packet
