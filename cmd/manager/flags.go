@@ -20,6 +20,7 @@ type options struct {
 	kubeconfig     string
 	metrics        startup.Metrics
 	health         string
+	debug          startup.Debug
 	sessionMetrics string
 	leaderElect    bool
 	namespace      string
@@ -71,6 +72,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	o.metrics.Add(serving, ":8080")
 	serving.StringVar(&o.sessionMetrics, "session-metrics", string(telemetry.Auto), fmt.Sprintf("`which` MirrorSessions have metrics of their own: all, troubled (a condition is not True, or there is a finding), off, or auto: all up to %d sessions, troubled beyond", telemetry.Many))
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
+	o.debug.Add(serving)
 
 	return startup.Command{
 		Name: "manager", About: about, Notes: environmentHelp, Version: version,

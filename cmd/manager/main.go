@@ -72,6 +72,7 @@ func run(ctx context.Context, o options) error {
 		Scheme:                              scheme(),
 		Metrics:                             o.metrics.Options(),
 		HealthProbeBindAddress:              o.health,
+		PprofBindAddress:                    o.debug.Address,
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionResourceLockInterface: leads.lock,
 		LeaderElectionReleaseOnCancel:       true,
