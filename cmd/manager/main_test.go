@@ -53,6 +53,7 @@ func TestTheFlags(t *testing.T) {
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
 			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--metrics-secure", "--session-metrics=troubled", "--health-probe-bind-address=:2", "--debug-bind-address=localhost:6060",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
+			"--otlp-endpoint=http://collector:4318",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
 			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
@@ -61,6 +62,7 @@ func TestTheFlags(t *testing.T) {
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, deleteOrphans: true, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
+				traces:  traces{endpoint: "http://collector:4318"},
 				way:     way{proxy: "http://proxy.example:3128", caBundle: "f"},
 			}
 		}},
@@ -75,7 +77,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{}, traces{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
@@ -116,7 +118,7 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 
 func TestTheHelpNamesTheVariablesToo(t *testing.T) {
 	got := play(nil, "--help")
-	if got.Exit != 0 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, about) || !strings.HasSuffix(got.Stdout, environmentHelp) {
+	if got.Exit != 0 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, about) || !strings.HasSuffix(got.Stdout, environmentHelp+tracesHelp) {
 		t.Errorf("got %+v", got)
 	}
 }
