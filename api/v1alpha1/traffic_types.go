@@ -102,6 +102,8 @@ type SourceCounts struct {
 // RuleCounts are the packets that one rule of the filter decided about in the present epoch.
 type RuleCounts struct {
 	// direction of the rule.
+	// +kubebuilder:validation:Enum=Ingress;Egress
+	// +kubebuilder:validation:MaxLength=7
 	// +required
 	Direction Direction `json:"direction"`
 	// priority of the rule; with direction it names one rule of the filter.
