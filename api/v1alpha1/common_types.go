@@ -123,18 +123,18 @@ type Account struct {
 
 // CommonStatus is what the status of a filter and of a session have alike.
 type CommonStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
-	// -1 means that no controller has looked at the object yet.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// conditions: Ready is the summary. Reconciling and Stalled are present only
-	// while they are true, as kstatus wants it.
+	// conditions of the object: Ready is the summary. Reconciling and Stalled are
+	// present only while they are true, as kstatus wants it.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// -1 means that no controller has looked at the object yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// account is where the object lives in the cloud.
 	// +optional

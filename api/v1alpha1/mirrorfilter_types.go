@@ -63,7 +63,7 @@ type RulePeer struct {
 	// +optional
 	CIDR string `json:"cidr,omitempty"`
 
-	// port, 1 to 65535; with endPort the first of a range. Without it every port
+	// port is a number from 1 to 65535; with endPort the first of a range. Without it every port
 	// matches. Only with protocol TCP or UDP.
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",message="a port is a number from 1 to 65535; leave it out to match every port",messageExpression="'port is %d: a port is a number from 1 to 65535; leave it out to match every port'.format([self])"
 	// +optional
@@ -92,12 +92,12 @@ type FilterRule struct {
 	// +required
 	Direction Direction `json:"direction"`
 
-	// priority, 1 to 65535, unique within the direction; the smallest is tried first.
+	// priority is 1 to 65535, unique within the direction; the smallest is tried first.
 	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 65535",message="a rule's priority is a number from 1 to 65535",messageExpression="'priority is %d: a rule\\'s priority is a number from 1 to 65535, the smallest is tried first'.format([self])"
 	// +required
 	Priority int32 `json:"priority"`
 
-	// action: Accept copies the packet, Reject does not and keeps later sessions of
+	// action is Accept, which copies the packet, or Reject, which does not and keeps later sessions of
 	// the same source from copying it.
 	// +kubebuilder:validation:XValidation:rule="self in ['Accept', 'Reject']",message="action is Accept or Reject",messageExpression="'action is \"' + self + '\": write Accept to have the packets copied, or Reject to have them left out'"
 	// +kubebuilder:validation:MaxLength=256
@@ -139,7 +139,7 @@ type FilterRule struct {
 type MirrorFilterSpec struct {
 	CloudSpec `json:",inline"`
 
-	// rules, at most 10 for each direction (a fixed limit of the cloud). A filter
+	// rules are at most 10 for each direction (a fixed limit of the cloud). A filter
 	// without rules copies nothing. The list is one unit: whoever applies it owns
 	// all of it.
 	// +listType=atomic
@@ -157,7 +157,7 @@ type FilterRuleStatus struct {
 	// +kubebuilder:validation:Enum=Ingress;Egress
 	// +kubebuilder:validation:MaxLength=7
 	// +required
-	Direction Direction `json:"direction"`
+	Direction Direction `json:"direction,omitempty"`
 	// priority of the rule; with direction it names one rule of the spec.
 	// +required
 	Priority int32 `json:"priority"`
@@ -210,11 +210,15 @@ type MirrorFilterStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,description="reason of the Ready condition",JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,description="message of the Ready condition",JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type MirrorFilter struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is that of every object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says which packets are copied.
 	// +optional
 	Spec MirrorFilterSpec `json:"spec,omitempty"`
+	// status is what the manager found and did.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
 	Status MirrorFilterStatus `json:"status,omitempty"`

@@ -262,11 +262,15 @@ type MirrorSessionStatus struct {
 // +kubebuilder:printcolumn:name="ID",type=string,priority=1,description="ID of the session in the cloud",JSONPath=`.status.sessions[0].id`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,description="message of the worst finding",JSONPath=`.status.findings[0].message`
 type MirrorSession struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is that of every object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says which interfaces are mirrored to where.
 	// +required
 	Spec MirrorSessionSpec `json:"spec"`
+	// status is what the manager found and did.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
 	Status MirrorSessionStatus `json:"status,omitempty"`
