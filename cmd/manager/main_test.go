@@ -102,7 +102,7 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
 		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
 			`found '', expected: identifier after ','`,
-		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
+		"--log-level=loud": `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, strings.Fields(args)...)

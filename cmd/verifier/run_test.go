@@ -85,7 +85,7 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"a name that can't be shown":        {[]string{"run", "--node-name=a\x1b"}, run, `--node-name="a\x1b": choose a name of printable ASCII characters, others are not shown in a status`},
 		"port 0":                            {[]string{"run", "--port=0"}, run, "--port=0: choose the UDP port of the copies, 1 to 65535"},
 		"a port that is none":               {[]string{"run", "--port=70000"}, run, `--port="70000": give a whole number from 0 to 65535`},
-		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn or error`},
+		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`},
 		"no file to read":                   {[]string{"read"}, "verifier read", "name at least one capture file"},
 	} {
 		t.Run(name, func(t *testing.T) {
