@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,9 +43,18 @@ func (w *world) makeOperatorKinds(t *testing.T) {
 		"crd/servicemonitors.monitoring.coreos.com", "crd/podmonitors.monitoring.coreos.com", "crd/prometheusrules.monitoring.coreos.com")
 }
 
+// monitoring is a Prometheus that scrapes the product, and what dashboards ask it.
+type monitoring struct {
+	w       *world
+	server  *prometheus.Server
+	queries []prometheus.Query
+	// gave are the queries that have given data.
+	gave map[prometheus.Query]bool
+}
+
 // startPrometheus starts one beside the control plane. It does what the chart's monitors in the cluster say, and has the
 // chart's alerts.
-func (w *world) startPrometheus(t *testing.T) *prometheus.Server {
+func (w *world) startPrometheus(t *testing.T) *monitoring {
 	t.Helper()
 	prometheus.Need(t, "prometheus")
 	rules, err := prometheus.Rules(prometheus.Hasten(hastened))
@@ -56,13 +66,17 @@ func (w *world) startPrometheus(t *testing.T) *prometheus.Server {
 	for _, m := range w.monitors(t) {
 		config.Jobs = append(config.Jobs, m.Job(found))
 	}
+	queries, err := prometheus.Queries()
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := prometheus.Start(t, config)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := server.AwaitTargets(ctx, scraped); err != nil {
 		t.Fatal(err)
 	}
-	return server
+	return &monitoring{w: w, server: server, queries: queries, gave: map[prometheus.Query]bool{}}
 }
 
 // monitors are those that the cluster has.
@@ -158,43 +172,86 @@ func (w *world) checkShipped(t *testing.T) {
 	w.checked(t, "the chart's %d alerts and %d dashboards are in the cluster as a PrometheusRule and as ConfigMaps", len(made), len(found))
 }
 
-// fires waits until the alert fires for a session, and notes how long after since that was.
-func (w *world) fires(t *testing.T, server *prometheus.Server, alert string, p pair, since time.Time) prometheus.Alert {
+// fires waits until the alert fires with these labels, and notes how long after the breaking that was.
+func (m *monitoring) fires(t *testing.T, alert string, labels map[string]string, broken time.Time) prometheus.Alert {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	fired, err := server.AwaitFiring(ctx, alert, p.labels())
+	fired, err := m.server.AwaitFiring(ctx, alert, labels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.checked(t, "%s fires %.0f s after that: %s", alert, time.Since(since).Seconds(), fired.Annotations["summary"])
+	m.w.checked(t, "%s fires %.0f s after it was broken: %s", alert, time.Since(broken).Seconds(), fired.Annotations["summary"])
 	return fired
 }
 
-// ends waits until the alert neither fires nor is pending for a session.
-func (w *world) ends(t *testing.T, server *prometheus.Server, alert string, p pair, since time.Time) {
+// ends waits until the alert neither fires nor is pending with these labels.
+func (m *monitoring) ends(t *testing.T, alert string, labels map[string]string, mended time.Time) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := server.AwaitEnd(ctx, alert, p.labels()); err != nil {
+	if err := m.server.AwaitEnd(ctx, alert, labels); err != nil {
 		t.Fatal(err)
 	}
-	w.checked(t, "%s ends %.0f s after it was mended", alert, time.Since(since).Seconds())
+	m.w.checked(t, "%s ends %.0f s after it was mended", alert, time.Since(mended).Seconds())
 }
 
 func (p pair) labels() map[string]string {
 	return map[string]string{"namespace": p.namespace, "session": p.key().Name}
 }
 
-// silentAlerts: no alert fires, and none is about to.
-func (w *world) silentAlerts(t *testing.T, server *prometheus.Server, when string) {
+// allIsWell: no alert fires or is about to, and the dashboards show what is to be seen then.
+func (m *monitoring) allIsWell(t *testing.T) {
 	t.Helper()
-	until(t, patience, "no alert is pending or fires "+when, func(ctx context.Context) error {
-		alerts, err := server.Alerts(ctx)
+	until(t, patience, "no alert is pending or fires", func(ctx context.Context) error {
+		alerts, err := m.server.Alerts(ctx)
 		if err == nil && len(alerts) > 0 {
 			err = fmt.Errorf("there are %+v", alerts)
 		}
 		return err
 	})
-	w.checked(t, "no alert %s", when)
+	until(t, patience, "every panel shows what it is to show while all is well", func(ctx context.Context) error {
+		var wrong []error
+		for _, q := range m.queries {
+			has, err := m.ask(ctx, q)
+			switch {
+			case err != nil:
+				wrong = append(wrong, err)
+			case has == q.EmptyWhenWell:
+				wrong = append(wrong, fmt.Errorf("%s: it is empty: %t, is marked as empty then: %t: %s", q, !has, q.EmptyWhenWell, q.Expr))
+			}
+		}
+		return errors.Join(wrong...)
+	})
+	m.w.checked(t, "while all is well no alert is pending, and of the dashboards' %d queries those give data that are not marked as empty then", len(m.queries))
+}
+
+// ask reports whether a query gives data, and notes it.
+func (m *monitoring) ask(ctx context.Context, q prometheus.Query) (bool, error) {
+	samples, err := m.server.Query(ctx, q.Fill(map[string]string{"namespace": twoSources.namespace, "session": twoSources.key().Name}))
+	if err == nil && len(samples) > 0 {
+		m.gave[q] = true
+	}
+	return len(samples) > 0, err
+}
+
+// lookAtPanels asks what the panels ask that are empty while all is well.
+func (m *monitoring) lookAtPanels(t *testing.T) {
+	t.Helper()
+	for _, q := range m.queries {
+		if _, err := m.ask(t.Context(), q); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// everyPanelHadData: what is empty while all is well had data while something was broken.
+func (m *monitoring) everyPanelHadData(t *testing.T) {
+	t.Helper()
+	for _, q := range m.queries {
+		if !m.gave[q] {
+			t.Errorf("%s never gave data, whatever was broken: %s", q, q.Expr)
+		}
+	}
+	m.w.checked(t, "each of the dashboards' %d queries gave data, those that are empty while all is well while something was broken", len(m.queries))
 }

@@ -317,6 +317,9 @@ func (l *Lab) ControlNamespace() string { return prefix + "control" }
 // network namespace.
 func (l *Lab) Kubeconfig() string { return l.path("admin.kubeconfig") }
 
+// EnvFile is the file for a shell to source: kubectl and `cloudsim call` work then.
+func (l *Lab) EnvFile() string { return l.path("env") }
+
 // Config is the administrator's configuration of a client. Don't change it.
 func (l *Lab) Config() *rest.Config { return l.config }
 
