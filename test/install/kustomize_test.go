@@ -25,14 +25,8 @@ func overlay(t *testing.T, kustomization string, files map[string]string) []*uns
 		t.Fatal(err)
 	}
 	content := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + strings.ReplaceAll(kustomization, "config/", relative+"/")
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, folder, files)
+	write(t, folder, map[string]string{"kustomization.yaml": content})
 	out, err := kubectl(t, "", "kustomize", folder)
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +56,8 @@ func TestKustomize(t *testing.T) {
 		}
 	})
 
-	t.Run("with config/prometheus it installs what the chart installs with the monitors", func(t *testing.T) {
-		chart := rendered(t, "{crds: {keep: false}, monitoring: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}}")
+	t.Run("with config/prometheus it installs what the chart installs with the monitors, the rules and the dashboards", func(t *testing.T) {
+		chart := rendered(t, "{crds: {keep: false}, monitoring: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}, rules: {enabled: true}, dashboards: {enabled: true}}}")
 		folders := slices.DeleteFunc(overlay(t, "resources: [config/default]\ncomponents: [config/prometheus]\n", nil),
 			func(u *unstructured.Unstructured) bool { return u.GetKind() == "Namespace" })
 		if diff := cmp.Diff(byIdentity(t, chart), byIdentity(t, folders)); diff != "" {
