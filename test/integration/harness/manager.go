@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -173,11 +174,13 @@ func (w *World) Start(change ...Setting) *Manager {
 const everything = slog.Level(-5)
 
 // options are those of cmd/manager, but for one namespace and without ports.
-func (w *World) options(log *text) ctrl.Options {
+func (w *World) options(out *text) ctrl.Options {
+	logger := logr.FromSlogHandler(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: everything}))
 	return ctrl.Options{
-		Scheme:  w.Cluster.Client.Scheme(),
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		Logger:  logr.FromSlogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: everything})),
+		BaseContext: func() context.Context { return log.IntoContext(w.ctx(), logger) }, // else what is no controller would log nowhere
+		Scheme:      w.Cluster.Client.Scheme(),
+		Metrics:     metricsserver.Options{BindAddress: "0"},
+		Logger:      logger,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{w.Namespace: {}},
 			// Nodes are in no namespace, and those of other tests are none of this one's.
