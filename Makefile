@@ -169,6 +169,29 @@ node-assets: ## Build the local Kubernetes into bin/kube with what a node runs, 
 .PHONY: tools
 tools: $(TOOLS)/golangci-lint $(TOOLS)/apilint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
 
+# What a release is told beside VERSION: where its images will be, where its files will be,
+# and the file of a key of SSH that signs them.
+REPOSITORY ?= localhost/vpcmirror
+RELEASE_URL ?=
+SIGNING_KEY ?=
+
+# VERSION only where somebody gave it: what git describe says is no release.
+RELEASED = $(if $(filter file,$(origin VERSION)),,$(VERSION))
+RELEASE_FLAGS = --version="$(RELEASED)" --ldflags="$(LDFLAGS)" --repository="$(REPOSITORY)" --url="$(RELEASE_URL)" --signing-key="$(SIGNING_KEY)"
+
+.PHONY: release
+release: releasable $(TOOLS)/helm $(TOOLS)/cyclonedx-gomod ## Make the release VERSION in bin/release, from a clean tree (five minutes; hack/release/README.md)
+	@$(STEP) "Making the release $(RELEASED)" $(BIN)/releaser make $(RELEASE_FLAGS)
+
+# Said before tools are built and not after it.
+.PHONY: releasable
+releasable: $(BIN)/releaser
+	@$(BIN)/releaser check $(RELEASE_FLAGS)
+
+.PHONY: vulncheck
+vulncheck: $(TOOLS)/govulncheck $(BIN)/vulncheck ## Look the programs and what they link up among known vulnerabilities (a minute; asks vuln.go.dev)
+	@$(STEP) "Looking for known vulnerabilities" $(BIN)/vulncheck $(TOOLS)/govulncheck ./cmd/...
+
 .PHONY: clean
 clean: ## Remove what was built, but not bin/kube and bin/kube-oldest (rm -r bin for these too)
 	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube ! -name kube-oldest -exec rm -r {} +
@@ -201,6 +224,16 @@ $(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	  -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
 	@touch $@
 
+$(TOOLS)/cyclonedx-gomod: hack/tools/release/go.mod hack/tools/release/go.sum
+	@$(STEP) "Building cyclonedx-gomod (half a minute the first time)" go -C hack/tools/release build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@touch $@
+
+$(TOOLS)/govulncheck: hack/tools/release/go.mod hack/tools/release/go.sum
+	@$(STEP) "Building govulncheck (half a minute the first time)" go -C hack/tools/release build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
 # Always asked, as Go itself knows best what changed.
 .PHONY: $(BIN)/lab-program
 $(BIN)/lab-program:
@@ -213,3 +246,11 @@ $(BIN)/bench:
 .PHONY: $(BIN)/checks
 $(BIN)/checks:
 	@go build -o $@ ./hack/checks
+
+.PHONY: $(BIN)/releaser
+$(BIN)/releaser:
+	@go build -o $@ ./hack/release
+
+.PHONY: $(BIN)/vulncheck
+$(BIN)/vulncheck:
+	@go build -o $@ ./hack/vulncheck

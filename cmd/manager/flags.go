@@ -12,14 +12,17 @@ import (
 
 	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/cloud/huawei"
+	"vpcmirror.io/operator/controllers/telemetry"
 )
 
 // options are what the flags say.
 type options struct {
-	kubeconfig      string
-	metrics, health string
-	leaderElect     bool
-	namespace       string
+	kubeconfig     string
+	metrics        startup.Metrics
+	health         string
+	sessionMetrics string
+	leaderElect    bool
+	namespace      string
 	// leaseDuration, renewDeadline and retryPeriod are those of the leader election.
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 	verifierNamespace                         string
@@ -65,7 +68,8 @@ func command(run func(context.Context, options) error) startup.Command {
 	o.way.add(cloud)
 	o.tenants.add(cloud)
 
-	serving.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` of the Prometheus metrics; 0 switches them off")
+	o.metrics.Add(serving, ":8080")
+	serving.StringVar(&o.sessionMetrics, "session-metrics", string(telemetry.Auto), fmt.Sprintf("`which` MirrorSessions have metrics of their own: all, troubled (a condition is not True, or there is a finding), off, or auto: all up to %d sessions, troubled beyond", telemetry.Many))
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
 
 	return startup.Command{
@@ -92,5 +96,12 @@ func (o *options) check() error {
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return cmp.Or(o.way.check(), o.tenants.check())
+	return cmp.Or(o.way.check(), o.tenants.check(), o.metrics.Check(), o.checkSessionMetrics())
+}
+
+func (o *options) checkSessionMetrics() error {
+	if _, err := telemetry.ParseDetail(o.sessionMetrics); err != nil {
+		return fmt.Errorf("--session-metrics: %w: choose one of these", err)
+	}
+	return nil
 }

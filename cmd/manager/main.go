@@ -4,8 +4,8 @@
 // It only wires: what is decided, done and reported is in controllers. It may import api,
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/mirrorfilter, controllers/mirrorsession, controllers/plan and
-// controllers/status.
+// controllers/mirrorfilter, controllers/mirrorsession, controllers/plan,
+// controllers/status, controllers/telemetry and controllers/tracing.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -26,7 +27,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/cmd/internal/startup"
@@ -39,6 +39,8 @@ import (
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/telemetry"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // version is set by the linker.
@@ -68,7 +70,7 @@ func run(ctx context.Context, o options) error {
 	}
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                              scheme(),
-		Metrics:                             metricsserver.Options{BindAddress: o.metrics},
+		Metrics:                             o.metrics.Options(),
 		HealthProbeBindAddress:              o.health,
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionResourceLockInterface: leads.lock,
@@ -89,6 +91,9 @@ func run(ctx context.Context, o options) error {
 	if err := addProbes(mgr); err != nil {
 		return err
 	}
+	if err := o.addMetrics(mgr); err != nil {
+		return err
+	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run the manager: %w", err)
 	}
@@ -107,6 +112,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 		Fence:          fence,
+		Observe:        tracing.Call,
 	}
 	if err := o.way.apply(&adapter); err != nil {
 		return err
@@ -128,7 +134,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
-		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
+		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,
@@ -137,6 +143,21 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := mgr.Add(&lifecycle.NamespaceWatch{Services: services, Namespaces: rules.Namespaces}); err != nil {
 		return fmt.Errorf("add the watch of the namespaces: %w", err)
 	}
+	if err := addAccounts(mgr, services, o); err != nil {
+		return err
+	}
+	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the filter controller: %w", err)
+	}
+	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
+		return fmt.Errorf("set up the session controller: %w", err)
+	}
+	return nil
+}
+
+// addAccounts watches what concerns an account and no object: what is left over in it, what it may have, and
+// how old what is known of it is.
+func addAccounts(mgr manager.Manager, services *lifecycle.Services, o options) error {
 	orphans, err := lifecycle.NewOrphans(services, o.namespace, o.deleteOrphans, metrics.Registry)
 	if err != nil {
 		return err
@@ -144,11 +165,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err := mgr.Add(orphans); err != nil {
 		return fmt.Errorf("add the look at what is left over: %w", err)
 	}
-	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
-		return fmt.Errorf("set up the filter controller: %w", err)
+	if err := mgr.Add(lifecycle.NewQuotas(services)); err != nil {
+		return fmt.Errorf("add the reader of quotas: %w", err)
 	}
-	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
-		return fmt.Errorf("set up the session controller: %w", err)
+	if err := metrics.Registry.Register(&telemetry.Accounts{Known: services.Inventory.Known}); err != nil {
+		return fmt.Errorf("register the metrics of accounts: %w", err)
 	}
 	return nil
 }
@@ -178,13 +199,26 @@ func clusterID(ctx context.Context, reader client.Reader) (string, error) {
 	return plan.ClusterID(string(system.UID)), nil
 }
 
+// addMetrics lets Prometheus know what the objects say. Those of the calls to the cloud are the adapter's.
+func (o options) addMetrics(mgr manager.Manager) error {
+	for _, c := range []prometheus.Collector{
+		startup.BuildInfo("manager", version),
+		&telemetry.Objects{Cache: mgr.GetCache(), Leads: mgr.Elected(), Detail: telemetry.Detail(o.sessionMetrics), Log: mgr.GetLogger()},
+	} {
+		if err := metrics.Registry.Register(c); err != nil {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
+	}
+	return nil
+}
+
 // addProbes makes /healthz succeed while the process runs, and /readyz once its caches are
 // synced: before that it would decide on half of what there is.
 func addProbes(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
-	ready := &readiness{cache: mgr.GetCache()}
+	ready := newReadiness(mgr.GetCache())
 	if err := mgr.Add(ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/cmd/internal/startup"
 	"vpcmirror.io/operator/controllers/credentials"
 )
 
@@ -38,7 +39,7 @@ func play(work func(context.Context, options) error, args ...string) outcome {
 func TestTheFlags(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
 	inPod := options{
-		metrics: ":8080", health: ":8081", namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
+		metrics: startup.Metrics{Address: ":8080"}, sessionMetrics: "auto", health: ":8081", namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second,
 	}
@@ -50,13 +51,13 @@ func TestTheFlags(t *testing.T) {
 		"are taken as given": {[]string{
 			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1", "--delete-orphans",
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
-			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--health-probe-bind-address=:2",
+			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--metrics-secure", "--session-metrics=troubled", "--health-probe-bind-address=:2",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
 			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
-				kubeconfig: "k", metrics: ":1", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
+				kubeconfig: "k", metrics: startup.Metrics{Address: ":1", Secure: true}, sessionMetrics: "troubled", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, deleteOrphans: true, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
@@ -101,7 +102,7 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
 		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
 			`found '', expected: identifier after ','`,
-		"--log-level=loud": `--log-level="loud": choose debug, info, warn or error`,
+		"--log-level=loud": `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, strings.Fields(args)...)

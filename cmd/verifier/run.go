@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/cmd/internal/startup"
@@ -34,7 +34,9 @@ type options struct {
 	kubeconfig, node string
 	leaseNamespace   string
 	port             uint16
-	metrics, health  string
+	metrics          startup.Metrics
+	runtimeMetrics   bool
+	health           string
 }
 
 // maxNode is what the status takes as the name of a node.
@@ -48,7 +50,8 @@ func command(run func(context.Context, options) error) startup.Command {
 	flags.StringVar(&o.node, "node-name", hostName(), "this host's `name` in the status of the sessions; NODE_NAME sets it too")
 	flags.StringVar(&o.leaseNamespace, "lease-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the lease that shows that this verifier is alive; POD_NAMESPACE sets it too, empty means none")
 	flags.Uint16Var(&o.port, "port", vxlan.Port, "UDP `port` of the copies")
-	flags.StringVar(&o.metrics, "metrics-bind-address", "0", "`address` of the Prometheus metrics; 0 switches them off")
+	o.metrics.Add(flags, "0")
+	flags.BoolVar(&o.runtimeMetrics, "runtime-metrics", false, "have metrics of the Go runtime, the process and the client of the API server too: some 240 series for each node")
 	flags.StringVar(&o.health, "health-probe-bind-address", "0", "`address` of /healthz and /readyz; 0 switches them off")
 	return startup.Command{
 		Name:    "verifier run",
@@ -83,7 +86,7 @@ func (o *options) check() error {
 	case o.port == 0:
 		return errors.New("--port=0: choose the UDP port of the copies, 1 to 65535")
 	}
-	return nil
+	return o.metrics.Check()
 }
 
 func run(ctx context.Context, o options) error {
@@ -122,8 +125,10 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("add the lease: %w", err)
 		}
 	}
-	if err := metrics.Registry.Register(a); err != nil {
-		return fmt.Errorf("register the metrics: %w", err)
+	for _, c := range []prometheus.Collector{startup.BuildInfo("verifier", version), a} {
+		if err := metrics.Registry.Register(c); err != nil {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -157,6 +162,11 @@ func newScheme() (*runtime.Scheme, error) {
 
 // manager is what runs the agent: cache, probes, metrics, and an orderly end.
 func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
+	if !o.runtimeMetrics {
+		// The server takes the registry that stands there when it starts, and the libraries have put theirs
+		// into the one that stood there before.
+		metrics.Registry = prometheus.NewRegistry()
+	}
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -164,7 +174,7 @@ func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
 		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node), NewInformer: nodecache.NewInformer(o.node)},
-		Metrics:                 metricsserver.Options{BindAddress: o.metrics},
+		Metrics:                 o.metrics.Options(),
 		HealthProbeBindAddress:  o.health,
 		GracefulShutdownTimeout: new(gracePeriod),
 	})

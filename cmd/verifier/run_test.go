@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/cmd/internal/startup"
 )
 
 func TestTheSchemeKnowsTheOptionsOfEveryWrite(t *testing.T) {
@@ -50,9 +51,9 @@ func TestTheFlagsOfRun(t *testing.T) {
 		args []string
 		want options
 	}{
-		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: "0", health: "0"}},
-		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--health-probe-bind-address=:8", "--lease-namespace="},
-			options{kubeconfig: "k", node: "a", port: 4790, metrics: ":9", health: ":8"}},
+		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: startup.Metrics{Address: "0"}, health: "0"}},
+		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--metrics-secure", "--runtime-metrics", "--health-probe-bind-address=:8", "--lease-namespace="},
+			options{kubeconfig: "k", node: "a", port: 4790, metrics: startup.Metrics{Address: ":9", Secure: true}, runtimeMetrics: true, health: ":8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got options
@@ -84,7 +85,7 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"a name that can't be shown":        {[]string{"run", "--node-name=a\x1b"}, run, `--node-name="a\x1b": choose a name of printable ASCII characters, others are not shown in a status`},
 		"port 0":                            {[]string{"run", "--port=0"}, run, "--port=0: choose the UDP port of the copies, 1 to 65535"},
 		"a port that is none":               {[]string{"run", "--port=70000"}, run, `--port="70000": give a whole number from 0 to 65535`},
-		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn or error`},
+		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`},
 		"no file to read":                   {[]string{"read"}, "verifier read", "name at least one capture file"},
 	} {
 		t.Run(name, func(t *testing.T) {

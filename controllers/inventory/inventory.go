@@ -33,9 +33,9 @@ type Inventory struct {
 
 	mu       sync.Mutex
 	accounts accounts
-	// onFilters and onSessions are told of each list that was read, see Watch.
-	onFilters  func(cloud.Client, time.Time, []cloud.Filter)
-	onSessions func(cloud.Client, time.Time, []cloud.Session)
+	// onFilters and onSessions are told of each list that was read.
+	onFilters  []func(cloud.Client, time.Time, []cloud.Filter)
+	onSessions []func(cloud.Client, time.Time, []cloud.Session)
 }
 
 type account struct {
@@ -50,10 +50,7 @@ type account struct {
 
 // New returns an empty inventory.
 func New(clock cloud.Clock) *Inventory {
-	return &Inventory{
-		clock: clock, settled: settledAge, accounts: newAccounts(),
-		onFilters: func(cloud.Client, time.Time, []cloud.Filter) {}, onSessions: func(cloud.Client, time.Time, []cloud.Session) {},
-	}
+	return &Inventory{clock: clock, settled: settledAge, accounts: newAccounts()}
 }
 
 // Cluster tells what this cluster is called in the marks of its objects. It is called before anything is read.
@@ -62,11 +59,15 @@ func (i *Inventory) Cluster(name string) { i.cluster = name }
 // Resync tells how old an answer may be in the steady state. It is called before anything is read.
 func (i *Inventory) Resync(interval time.Duration) { i.settled = min(settledAge, interval) }
 
-// Watch lets filters and sessions be called with each list that is read, with when that was
-// begun, and with the client that has read it. They must return at once. Watch is called
-// before anything is read.
-func (i *Inventory) Watch(filters func(cloud.Client, time.Time, []cloud.Filter), sessions func(cloud.Client, time.Time, []cloud.Session)) {
-	i.onFilters, i.onSessions = filters, sessions
+// WatchFilters lets f be called with each list of filters that is read, with when that was begun, and with
+// the client that has read it. It must return at once. WatchFilters is called before anything is read.
+func (i *Inventory) WatchFilters(f func(cloud.Client, time.Time, []cloud.Filter)) {
+	i.onFilters = append(i.onFilters, f)
+}
+
+// WatchSessions is the same for sessions.
+func (i *Inventory) WatchSessions(f func(cloud.Client, time.Time, []cloud.Session)) {
+	i.onSessions = append(i.onSessions, f)
 }
 
 // account gives what is kept of an account. What is stored there after others have pushed
@@ -114,7 +115,9 @@ func (i *Inventory) Filters(ctx context.Context, c cloud.Client, notBefore time.
 		began := i.clock()
 		all, err := c.ListFilters(ctx)
 		if err == nil {
-			i.onFilters(c, began, all)
+			for _, told := range i.onFilters {
+				told(c, began, all)
+			}
 		}
 		return all, err
 	})
@@ -139,7 +142,9 @@ func (i *Inventory) Sessions(ctx context.Context, c cloud.Client, notBefore time
 		all, err := c.ListSessions(ctx)
 		if err == nil {
 			i.account(c.Account()).resolving.expect(i.cluster, all)
-			i.onSessions(c, began, all)
+			for _, told := range i.onSessions {
+				told(c, began, all)
+			}
 		}
 		return all, err
 	})

@@ -105,7 +105,8 @@ func NewOrphans(s *Services, namespace string, remove bool, registerer prometheu
 	if err := registerer.Register(o.gauge); err != nil {
 		return nil, fmt.Errorf("register the metric of orphans: %w", err)
 	}
-	s.Inventory.Watch(o.filters, o.sessions)
+	s.Inventory.WatchFilters(o.filters)
+	s.Inventory.WatchSessions(o.sessions)
 	return o, nil
 }
 

@@ -62,8 +62,8 @@ func TestKustomize(t *testing.T) {
 		}
 	})
 
-	t.Run("with config/prometheus it installs what the chart installs with the monitors", func(t *testing.T) {
-		chart := rendered(t, "{crds: {keep: false}, monitoring: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}}")
+	t.Run("with config/prometheus it installs what the chart installs with the monitors, the rules and the dashboards", func(t *testing.T) {
+		chart := rendered(t, "{crds: {keep: false}, monitoring: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}, rules: {enabled: true}, dashboards: {enabled: true}}}")
 		folders := slices.DeleteFunc(overlay(t, "resources: [config/default]\ncomponents: [config/prometheus]\n", nil),
 			func(u *unstructured.Unstructured) bool { return u.GetKind() == "Namespace" })
 		if diff := cmp.Diff(byIdentity(t, chart), byIdentity(t, folders)); diff != "" {

@@ -88,7 +88,10 @@ type valueSet struct {
 var valueSets = []valueSet{
 	{name: "the defaults"},
 	{name: "everything switched on", values: `
-image: {repository: registry.example.com/team/vpcmirror, tag: "1.0", pullSecrets: [one, two]}
+image: {repository: registry.example.com/team/vpcmirror, tag: "1.0"}
+imagePullSecrets: [{name: one}, {name: two}]
+global: {imagePullSecrets: [{name: three}]}
+commonLabels: {example.com/cost-centre: "42"}
 credentials: {existingSecret: own-account, namespaces: "team in (network,security),!guest"}
 cloud: {allowedEndpoints: ["https://vpc.example.com", "http://10.0.0.1:8600"], proxy: "http://proxy.example.com:3128", caBundle: company-ca}
 log: {level: debug, encoding: text}
@@ -113,8 +116,13 @@ networkPolicy:
   cloud: {cidrs: [100.64.0.0/10, "2001:db8::/32"]}
   extraEgress: [{to: [{ipBlock: {cidr: 192.0.2.1/32}}], ports: [{protocol: TCP, port: 3128}]}]
 monitoring:
+  sessionMetrics: troubled
+  secure: true
+  tokenSecret: {name: prometheus-token}
   serviceMonitor: {enabled: true, labels: {release: prometheus}, interval: 1m}
   podMonitor: {enabled: true, labels: {release: prometheus}}
+  rules: {enabled: true, labels: {release: prometheus}, runbooks: "https://runbooks.example.com/"}
+  dashboards: {enabled: true, annotations: {grafana_folder: network}}
 `},
 	{name: "as little as can be", values: `
 crds: {install: false}

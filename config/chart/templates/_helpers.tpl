@@ -9,27 +9,39 @@ app.kubernetes.io/component: {{ . }}
 {{ include "vpcmirror.selector" (index . 0) }}
 app.kubernetes.io/part-of: vpcmirror
 app.kubernetes.io/version: {{ (index . 1).Chart.AppVersion | quote }}
+{{- with (index . 1).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{/* The image of a program: its own override, or made of image; takes its name and the root. */}}
+{{/* The image of a program: its own override, or made of image, from the registry of global where there is one; takes its
+name and the root. */}}
 {{- define "vpcmirror.image" -}}
 {{- $program := index . 0 -}}
 {{- $values := (index . 1).Values -}}
 {{- with (index $values $program).image -}}
 {{ . }}
 {{- else -}}
-{{ $values.image.repository }}/{{ $program }}:{{ $values.image.tag | default (index . 1).Chart.AppVersion }}
+{{- $repository := $values.image.repository -}}
+{{- with $values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
+{{ $repository }}/{{ $program }}:{{ $values.image.tag | default (index . 1).Chart.AppVersion }}
 {{- end -}}
 {{- end }}
 
 {{/* imagePullSecrets of a pod; takes the root. */}}
 {{- define "vpcmirror.pullSecrets" -}}
-{{- with .Values.image.pullSecrets -}}
+{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
 imagePullSecrets:
-{{- range . }}
-  - name: {{ . | quote }}
+{{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* A context of security: what the chart sets, and in its place what the values say; takes both. */}}
+{{- define "vpcmirror.securityContext" -}}
+securityContext:
+{{- toYaml (mergeOverwrite (fromYaml (index . 0)) (deepCopy (index . 1))) | nindent 2 }}
 {{- end }}
 
 {{/* A variable from a key of a Secret; takes the variable, the Secret, the key, and whether
@@ -71,12 +83,40 @@ to:
 {{- define "vpcmirror.scheduling" -}}
 {{- $values := . }}
 {{- $fields := dict }}
-{{- range $name := list "priorityClassName" "nodeSelector" "tolerations" "affinity" }}
+{{- range $name := list "priorityClassName" "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" }}
 {{- with index $values $name }}
 {{- $_ := set $fields $name . }}
 {{- end }}
 {{- end }}
 {{- with $fields }}
 {{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* How an endpoint is scraped; takes the values of a monitor and the root. The labels namespace and session of what is
+told are those of a MirrorSession, and stay: those of the target are found in job and instance. */}}
+{{- define "vpcmirror.scrape" -}}
+{{- $monitor := index . 0 -}}
+port: metrics
+interval: {{ $monitor.interval }}
+scrapeTimeout: {{ $monitor.scrapeTimeout }}
+honorLabels: true
+{{- with (index . 1).Values.monitoring }}
+{{- if .secure }}
+{{- if not .tokenSecret.name }}
+{{- fail "monitoring.secure: with a ServiceMonitor or a PodMonitor set monitoring.tokenSecret.name too: a Secret in the release's namespace with the token of somebody who is bound to the ClusterRole vpcmirror-metrics-reader" }}
+{{- end }}
+scheme: https
+authorization:
+  credentials:
+    name: {{ .tokenSecret.name | quote }}
+    key: {{ .tokenSecret.key | quote }}
+tlsConfig:
+  insecureSkipVerify: true
+{{- end }}
+{{- end }}
+{{- with $monitor.metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

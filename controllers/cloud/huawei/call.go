@@ -152,15 +152,15 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*exchange)
 	return c.doWithin(ctx, c.factory.deadline/2, op, k, send)
 }
 
-// doWithin is do for a call that can wait for the limiter as long as patience, whatever the deadline of
-// a call.
-func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string, k kind, send func(*exchange) error) error {
-	f := c.factory
+// attempt makes the call that made is about, and notes what came of it.
+func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, send func(*exchange) error, made *cloud.Call) error {
+	f, op := c.factory, made.Op
 	waited, err := f.limiters.wait(ctx, admission{c.limited(), c.endpoint, rankOf(ctx, k), patience})
-	f.metrics.waiting.Observe(waited.Seconds())
+	made.Waited = waited
+	f.metrics.waited(c.measuredAs(), waited)
 	if err != nil {
 		err = notSent(op, err)
-		f.metrics.observe(op, err, 0)
+		f.metrics.observe(c.measuredAs(), op, err, 0)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
@@ -173,6 +173,7 @@ func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string
 		answer.fence = f.fence
 	}
 	err = guarded(send, c.connect(answer))
+	made.HTTPStatus, made.RequestID = answer.status, c.requestID(answer)
 	if answer.fenced != nil {
 		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
 	}
@@ -182,7 +183,7 @@ func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string
 		f.limiters.charge(limited{account: c.account}, started) // it was one of the account's, too
 	}
 	c.noteThrottling(err)
-	f.metrics.observe(op, err, time.Since(started))
+	f.metrics.observe(c.measuredAs(), op, err, time.Since(started))
 	return err
 }
 
@@ -195,6 +196,15 @@ func (c *caller) noteThrottling(err error) {
 	case e.Class == cloud.ClassThrottled:
 		c.factory.limiters.hold(c.limited(), c.endpoint, e.RetryAfter, time.Now())
 	}
+}
+
+// measuredAs is how series call the account. Keys that the cloud has never taken are one account together:
+// whoever may write a Secret could else make as many as he likes.
+func (c *caller) measuredAs() string {
+	if !c.proven.Load() {
+		return "unproven"
+	}
+	return c.account.Region + "/" + c.account.ProjectID
 }
 
 // limited is whose calls this client's are counted with.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/lru"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -13,27 +14,38 @@ import (
 type metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	waiting  prometheus.Histogram
+	waiting  *prometheus.HistogramVec
+	// accounts are those that have series: of one that was not used for long, when many others were, they go.
+	accounts *lru.Cache
 }
+
+// measuredAccounts is how many accounts have series, about 100 each: as many as the inventory keeps.
+const measuredAccounts = 256
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	buckets := []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4}
-	return &metrics{
+	m := &metrics{
 		calls: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vpcmirror_cloud_calls_total",
-			Help: "Calls to the cloud's API by operation and result: OK, or the class of the error.",
-		}, []string{"op", "result"})),
+			Help: "Calls to the cloud's API by account (region/project, or unproven for keys that were never taken), operation and result: OK, or the class of the error.",
+		}, []string{"account", "op", "result"})),
 		duration: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vpcmirror_cloud_call_duration_seconds",
 			Help:    "How long calls to the cloud's API took, the limiter's wait not included.",
 			Buckets: buckets,
-		}, []string{"op"})),
-		waiting: register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
+		}, []string{"account", "op"})),
+		waiting: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vpcmirror_cloud_limiter_wait_seconds",
 			Help:    "How long calls waited for the limiter of their account and region.",
 			Buckets: append([]float64{0.001}, buckets...),
-		})),
+		}, []string{"account"})),
 	}
+	m.accounts = lru.NewWithEvictionFunc(measuredAccounts, func(key lru.Key, _ any) {
+		if account, ok := key.(string); ok {
+			m.forget(account)
+		}
+	})
+	return m
 }
 
 // register gives the collector that is in force: the one registered before under
@@ -54,9 +66,23 @@ func register[C prometheus.Collector](registerer prometheus.Registerer, collecto
 	return collector
 }
 
-func (m *metrics) observe(op string, err error, took time.Duration) {
-	m.calls.WithLabelValues(op, resultOf(err)).Inc()
-	m.duration.WithLabelValues(op).Observe(took.Seconds())
+// waited notes how long a call of an account waited for its turn.
+func (m *metrics) waited(account string, d time.Duration) {
+	m.accounts.Add(account, nil)
+	m.waiting.WithLabelValues(account).Observe(d.Seconds())
+}
+
+func (m *metrics) observe(account, op string, err error, took time.Duration) {
+	m.accounts.Add(account, nil)
+	m.calls.WithLabelValues(account, op, resultOf(err)).Inc()
+	m.duration.WithLabelValues(account, op).Observe(took.Seconds())
+}
+
+func (m *metrics) forget(account string) {
+	labels := prometheus.Labels{"account": account}
+	m.calls.DeletePartialMatch(labels)
+	m.duration.DeletePartialMatch(labels)
+	m.waiting.DeletePartialMatch(labels)
 }
 
 func resultOf(err error) string {

@@ -39,6 +39,8 @@ var (
 		"By how many frames the books of an interface are off: read and never delivered (above 0), or delivered and never found (below). "+
 			"Other than 0 means that the counts are wrong.",
 		[]string{"interface"}, nil)
+	runningMetric = prometheus.NewDesc("vpcmirror_verifier_capture_running",
+		"1 where an interface with targets is captured, 0 where something keeps this process from it.", []string{"interface"}, nil)
 	scarcityMetric = prometheus.NewDesc("vpcmirror_verifier_memory_scarcity",
 		"How scarce this process's memory is: 0 for enough, 1 for nearly short, 2 for short, so that it may be ended, or works for its memory alone.", nil, nil)
 	knownMetric = prometheus.NewDesc("vpcmirror_verifier_known_sessions",
@@ -51,7 +53,7 @@ var (
 func (a *Agent) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		packetsMetric, truncatedMetric, sourcePacketsMetric, sourceTruncatedMetric, bytesMetric, lastMetric, framesMetric, ringMetric, booksMetric, writesMetric,
-		scarcityMetric, knownMetric, assignmentsMetric,
+		runningMetric, scarcityMetric, knownMetric, assignmentsMetric,
 	} {
 		out <- d
 	}
@@ -162,4 +164,9 @@ func collectFrames(out chan<- prometheus.Metric, name string, s *snapshot) {
 	counter(out, ringMetric, s.stats.Delivered(), name, "delivered")
 	counter(out, ringMetric, s.stats.Drops, name, "dropped")
 	out <- prometheus.MustNewConstMetric(booksMetric, prometheus.GaugeValue, float64(s.off), name)
+	running := 0.0
+	if s.ready && s.problem == "" {
+		running = 1
+	}
+	out <- prometheus.MustNewConstMetric(runningMetric, prometheus.GaugeValue, running, name)
 }
