@@ -5,6 +5,7 @@
 //	reference DEFINITIONS PACKAGE    such as: reference config/crd/bases api/v1alpha1
 //	reference --remedies PACKAGE     the remedies as Go, for that package
 //	reference --causes CATALOGUE PACKAGE    the causes of the catalogue and the reasons, in Markdown
+//	reference --values CHART         the values of the chart, in Markdown
 //
 // It fails when a reason has no meaning or no remedy. hack/generate calls it.
 //
@@ -12,6 +13,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,27 +26,29 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "--remedies" {
-		if err := writeRemedies(os.Stdout, os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "reference:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if len(os.Args) == 4 && os.Args[1] == "--causes" {
-		if err := writeCauses(os.Stdout, os.Args[2], os.Args[3]); err != nil {
-			fmt.Fprintln(os.Stderr, "reference:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types")
-		os.Exit(2)
-	}
-	if err := write(os.Stdout, os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "reference:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types")
+
+func run(out io.Writer, args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == "--remedies":
+		return writeRemedies(out, args[1])
+	case len(args) == 3 && args[0] == "--causes":
+		return writeCauses(out, args[1], args[2])
+	case len(args) == 2 && args[0] == "--values":
+		return writeValues(out, args[1])
+	case len(args) == 2:
+		return write(out, args[0], args[1])
+	default:
+		return errUsage
 	}
 }
 
