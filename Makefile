@@ -20,7 +20,7 @@ TOOLS := $(BIN)/tools
 STEP := hack/step
 
 # A folder with etcd, kube-apiserver and kubectl: yours, if the variable is set and
-# it has all three; else bin/kube, built from Go modules.
+# it has all three; else bin/kube, taken from envtest's archives or built from Go modules.
 ifeq ($(strip $(KUBEBUILDER_ASSETS)),)
 export KUBEBUILDER_ASSETS := $(CURDIR)/$(BIN)/kube
 ASSETS_ARE_OURS := yes
@@ -40,7 +40,8 @@ help: ## List the targets
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "The first make test or make demo on a machine also builds a local Kubernetes (7 to 12 minutes on 2 cores)."
+	@echo "The first make test or make demo on a machine also fetches etcd and kube-apiserver from envtest's published"
+	@echo "archives, or builds them where these can't be reached (7 to 12 minutes on 2 cores). make e2e always builds."
 
 # Flags for demo-play, such as DEMO_FLAGS=--cloud-port=8700.
 DEMO_FLAGS ?=
@@ -70,6 +71,17 @@ demo-able:
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m ./...
 
+# What depends on the version of the API server. The crash matrix takes long and asks nothing of
+# the server that these don't: make test plays it, on the newest.
+OLDEST_TESTS ?= ./test/install ./test/integration \
+  $(filter-out ./test/integration/crash,$(patsubst %/,./%,$(wildcard test/integration/*/)))
+
+.PHONY: test-oldest
+test-oldest: $(TOOLS)/helm $(BIN)/checks ## Run the tests with an API server on the oldest Kubernetes that is promised (built the first time)
+	@hack/localkube/build $(BIN)/kube-oldest oldest
+	@KUBEBUILDER_ASSETS=$(CURDIR)/$(BIN)/kube-oldest $(STEP) "Testing on $$($(BIN)/kube-oldest/kube-apiserver --version)" \
+	  $(BIN)/checks tests -timeout 15m $(OLDEST_TESTS)
+
 # Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
 CELLS ?= all
 
@@ -78,10 +90,11 @@ crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every 
 	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, imports, documents, generated files and both builds
+lint: $(TOOLS)/golangci-lint $(TOOLS)/apilint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, the API, imports, documents, generated files and both builds
 	@status=0; \
 	$(MAKE) verify-generated || status=1; \
 	$(STEP) "Checking layers, imports, files and documents" $(BIN)/checks project || status=1; \
+	$(STEP) "Running the Kubernetes API linter" $(TOOLS)/apilint ./api/... || status=1; \
 	$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./... || status=1; \
 	$(MAKE) cross || status=1; \
 	exit $$status
@@ -111,7 +124,7 @@ images: ## Build the images of manager and verifier into bin/images (docker, pod
 	@$(STEP) "Building the images" hack/images $(VERSION)
 
 .PHONY: lab-up
-lab-up: assets $(BIN)/lab-program ## Start three real nodes on this machine (root; then: source bin/lab/env)
+lab-up: node-assets $(BIN)/lab-program ## Start three real nodes on this machine (root; then: source bin/lab/env)
 	@$(STEP) "Starting the lab" $(BIN)/lab-program up $(foreach f,$(wildcard $(BIN)/images/*.tar),-image $(f))
 
 .PHONY: lab-down
@@ -139,9 +152,10 @@ cross: ## Build everything for linux/amd64 and linux/arm64 without cgo
 	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(STEP) "Building all for linux/$$arch" go build ./... || exit 1; done
 
 .PHONY: assets
-assets: ## Build the local Kubernetes into bin/kube, unless KUBEBUILDER_ASSETS names one
+assets: ## Fetch the local Kubernetes into bin/kube, or build it, unless KUBEBUILDER_ASSETS names one
 ifeq ($(ASSETS_ARE_OURS),yes)
-	@hack/localkube/build $(BIN)/kube
+	@go build -o $(BIN)/assets ./hack/assets
+	@$(BIN)/assets $(BIN)/kube
 else
 	@for name in etcd kube-apiserver kubectl; do \
 	  if [ ! -x "$(KUBEBUILDER_ASSETS)/$$name" ]; then \
@@ -149,12 +163,39 @@ else
 	    exit 1; fi; done
 endif
 
+.PHONY: node-assets
+node-assets: ## Build the local Kubernetes into bin/kube with what a node runs, for make lab-up and make e2e
+	@hack/localkube/build $(BIN)/kube
+
 .PHONY: tools
-tools: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
+tools: $(TOOLS)/golangci-lint $(TOOLS)/apilint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
+
+# What a release is told beside VERSION: where its images will be, where its files will be,
+# and the file of a key of SSH that signs them.
+REPOSITORY ?= localhost/vpcmirror
+RELEASE_URL ?=
+SIGNING_KEY ?=
+
+# VERSION only where somebody gave it: what git describe says is no release.
+RELEASED = $(if $(filter file,$(origin VERSION)),,$(VERSION))
+RELEASE_FLAGS = --version="$(RELEASED)" --ldflags="$(LDFLAGS)" --repository="$(REPOSITORY)" --url="$(RELEASE_URL)" --signing-key="$(SIGNING_KEY)"
+
+.PHONY: release
+release: releasable $(TOOLS)/helm $(TOOLS)/cyclonedx-gomod ## Make the release VERSION in bin/release, from a clean tree (five minutes; hack/release/README.md)
+	@$(STEP) "Making the release $(RELEASED)" $(BIN)/releaser make $(RELEASE_FLAGS)
+
+# Said before tools are built and not after it.
+.PHONY: releasable
+releasable: $(BIN)/releaser
+	@$(BIN)/releaser check $(RELEASE_FLAGS)
+
+.PHONY: vulncheck
+vulncheck: $(TOOLS)/govulncheck $(BIN)/vulncheck ## Look the programs and what they link up among known vulnerabilities (a minute; asks vuln.go.dev)
+	@$(STEP) "Looking for known vulnerabilities" $(BIN)/vulncheck $(TOOLS)/govulncheck ./cmd/...
 
 .PHONY: clean
-clean: ## Remove what was built, but not bin/kube (rm -r bin for that too)
-	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube -exec rm -r {} +
+clean: ## Remove what was built, but not bin/kube and bin/kube-oldest (rm -r bin for these too)
+	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube ! -name kube-oldest -exec rm -r {} +
 
 # The version that --version prints.
 LDFLAGS = -s -w -X main.version=$(VERSION)
@@ -162,6 +203,11 @@ LDFLAGS = -s -w -X main.version=$(VERSION)
 $(TOOLS)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@$(STEP) "Building golangci-lint (2 to 4 minutes the first time)" go -C hack/tools build -ldflags "-s -w" \
 	  -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(TOOLS)/apilint: hack/tools/apilint/go.mod hack/tools/apilint/go.sum hack/tools/apilint/main.go
+	@$(STEP) "Building the Kubernetes API linter (about 20 seconds the first time)" go -C hack/tools/apilint build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ .
 	@touch $@
 
 $(TOOLS)/controller-gen: hack/tools/go.mod hack/tools/go.sum
@@ -179,6 +225,16 @@ $(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	  -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
 	@touch $@
 
+$(TOOLS)/cyclonedx-gomod: hack/tools/release/go.mod hack/tools/release/go.sum
+	@$(STEP) "Building cyclonedx-gomod (half a minute the first time)" go -C hack/tools/release build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@touch $@
+
+$(TOOLS)/govulncheck: hack/tools/release/go.mod hack/tools/release/go.sum
+	@$(STEP) "Building govulncheck (half a minute the first time)" go -C hack/tools/release build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
 # Always asked, as Go itself knows best what changed.
 .PHONY: $(BIN)/lab-program
 $(BIN)/lab-program:
@@ -191,3 +247,11 @@ $(BIN)/bench:
 .PHONY: $(BIN)/checks
 $(BIN)/checks:
 	@go build -o $@ ./hack/checks
+
+.PHONY: $(BIN)/releaser
+$(BIN)/releaser:
+	@go build -o $@ ./hack/release
+
+.PHONY: $(BIN)/vulncheck
+$(BIN)/vulncheck:
+	@go build -o $@ ./hack/vulncheck

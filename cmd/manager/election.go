@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -44,8 +46,39 @@ func (o *options) election(config *rest.Config) (leading, error) {
 		return leading{}, fmt.Errorf("prepare the lease: %w", err)
 	}
 	f := fence.New(o.renewDeadline-o.callDeadline, time.Now)
-	return leading{lock: f.Lock(lock), fence: f.Check}, nil
+	return leading{lock: contested{f.Lock(lock)}, fence: f.Check}, nil
 }
+
+// contested is a lease for which several managers ask at a time. That another one was faster is how an
+// election goes, and client-go would log it as an error of this one.
+type contested struct{ resourcelock.Interface }
+
+// Create takes a lease that nobody has had.
+func (c contested) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := c.Interface.Create(ctx, record)
+	if apierrors.IsAlreadyExists(err) {
+		return lostError{err}
+	}
+	return err
+}
+
+// Update takes, renews or gives up the lease.
+func (c contested) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := c.Interface.Update(ctx, record)
+	if apierrors.IsConflict(err) {
+		return lostError{err}
+	}
+	return err
+}
+
+// lostError is why this manager has not got the lease: another one was faster.
+type lostError struct{ error }
+
+// Unwrap returns what the API server said.
+func (e lostError) Unwrap() error { return e.error }
+
+// Expected is true, see startup.Expected.
+func (e lostError) Expected() bool { return true }
 
 // timing is how long the cloud may take.
 func (o *options) timing() lifecycle.Timing {

@@ -5,7 +5,7 @@
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
 // controllers/mirrorfilter, controllers/mirrorsession, controllers/plan,
-// controllers/status and controllers/telemetry.
+// controllers/status, controllers/telemetry and controllers/tracing.
 package main
 
 import (
@@ -40,6 +40,7 @@ import (
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/telemetry"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // version is set by the linker.
@@ -71,6 +72,7 @@ func run(ctx context.Context, o options) error {
 		Scheme:                              scheme(),
 		Metrics:                             o.metrics.Options(),
 		HealthProbeBindAddress:              o.health,
+		PprofBindAddress:                    o.debug.Address,
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionResourceLockInterface: leads.lock,
 		LeaderElectionReleaseOnCancel:       true,
@@ -84,7 +86,12 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)
 	}
-	if err := addControllers(ctx, mgr, o, own, leads.fence); err != nil {
+	tracer, ended, err := o.traces.start(ctx, log.Log, os.Getenv)
+	if err != nil {
+		return err
+	}
+	defer ended()
+	if err := addControllers(ctx, mgr, o, own, leads.fence, tracer); err != nil {
 		return err
 	}
 	if err := addProbes(mgr); err != nil {
@@ -99,7 +106,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error) error {
+func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error, tracer *tracing.Tracing) error {
 	cluster, err := clusterID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -111,6 +118,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		UserAgent:      "vpcmirror",
 		Registerer:     metrics.Registry,
 		Fence:          fence,
+		Observe:        tracing.Call,
 	}
 	if err := o.way.apply(&adapter); err != nil {
 		return err
@@ -132,7 +140,8 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
-		Recorder:  logged{mgr.GetEventRecorder("vpcmirror-manager"), log.Log, mgr.GetScheme()},
+		Tracing:   tracer,
+		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   cluster,
 		Clock:     time.Now,
 		Resync:    o.resync,
@@ -216,7 +225,7 @@ func addProbes(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add the health check: %w", err)
 	}
-	ready := &readiness{cache: mgr.GetCache()}
+	ready := newReadiness(mgr.GetCache())
 	if err := mgr.Add(ready); err != nil {
 		return fmt.Errorf("add the readiness check: %w", err)
 	}

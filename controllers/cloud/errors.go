@@ -120,20 +120,21 @@ func ActionOf(err error) string {
 	return ""
 }
 
-// DetailOf returns what a log should have of the cloud error in err beside its text: the
-// cloud's request ID, and what differs at each attempt. It is empty when there is nothing.
+// DetailOf returns what a log should have of the cloud error in err beside its text and its request ID: what
+// differs at each attempt. It is empty when there is nothing.
 func DetailOf(err error) string {
-	e, ok := errors.AsType[*Error](err)
-	switch {
-	case !ok:
-		return ""
-	case e.RequestID == "":
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Detail
-	case e.Detail == "":
-		return "request " + e.RequestID
-	default:
-		return "request " + e.RequestID + ", " + e.Detail
 	}
+	return ""
+}
+
+// RequestIDOf returns by what the cloud's support finds the call whose error is in err, empty where there is none.
+func RequestIDOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RequestID
+	}
+	return ""
 }
 
 // IsNotFound reports whether err means that the object is surely absent.

@@ -46,7 +46,7 @@ func TestAnObjectIsConnectedToItsOwnAccountAlone(t *testing.T) {
 	services, _ := newTestServices()
 	services.Clients = s
 	connect := func(f *v1alpha1.MirrorFilter) (cloud.Client, error) {
-		scope := services.NewScope(f)
+		scope := services.NewScope(t.Context(), f)
 		err := scope.Connect(t.Context())
 		return scope.Cloud, err
 	}

@@ -19,7 +19,7 @@ func TestAnAnswerServesAnObjectThatBeganAfterItCameHoweverLateItsTurnIs(t *testi
 	s := New(Options{Clock: func() time.Time { return now }, Resync: resync})
 	f := filter()
 	f.Generation = 1
-	since := func() time.Duration { return s.NewScope(f).FreshSince().Sub(noon) }
+	since := func() time.Duration { return s.NewScope(t.Context(), f).FreshSince().Sub(noon) }
 	s.Arrivals().Create(event.CreateEvent{Object: f})
 	now = noon.Add(5 * time.Minute)
 	same(t, "of a new object", 0, since())
@@ -67,13 +67,13 @@ func TestWhatCouldNotBeBroughtInLineIsTriedWithOtherAnswers(t *testing.T) {
 			f := filter()
 			s.Arrivals().Create(event.CreateEvent{Object: f})
 			now = noon.Add(90 * time.Second)
-			s.arrivals.end(f.UID, s.NewScope(f).arrived, c.err, now)
+			s.arrivals.end(f.UID, s.NewScope(t.Context(), f).arrived, c.err, now)
 			now = noon.Add(100 * time.Second)
-			same(t, "since", c.want, s.NewScope(f).FreshSince().Sub(noon))
-			same(t, "whether it was tried", c.want > 0, s.NewScope(f).Tried())
+			same(t, "since", c.want, s.NewScope(t.Context(), f).FreshSince().Sub(noon))
+			same(t, "whether it was tried", c.want > 0, s.NewScope(t.Context(), f).Tried())
 			now = noon.Add(time.Hour)
 			if c.want > 0 {
-				same(t, "since, long after", time.Hour-retryAge, s.NewScope(f).FreshSince().Sub(noon))
+				same(t, "since, long after", time.Hour-retryAge, s.NewScope(t.Context(), f).FreshSince().Sub(noon))
 			}
 		})
 	}
@@ -86,14 +86,14 @@ func TestAnEditThatWasHeldBackIsStillAnEdit(t *testing.T) {
 	f.Generation = 1
 	status.Synced(f, "")
 	f.Generation = 2 // the user's edit
-	same(t, "at first", cloud.Edited, s.NewScope(f).urgency())
+	same(t, "at first", cloud.Edited, s.NewScope(t.Context(), f).urgency())
 	for name, err := range map[string]error{
 		"own limiter": &cloud.Error{Class: cloud.ClassThrottled, Unsent: true, RetryAfter: 3 * time.Second},
 		"429":         &cloud.Error{Class: cloud.ClassThrottled, HTTPStatus: 429, RetryAfter: 3 * time.Second},
 		"filter":      Wait(v1alpha1.ReasonFilterNotReady, ""),
 	} {
 		after, _, _ := conclude(t, s.outcome, f, err)
-		same(t, "after "+name, cloud.Edited, s.NewScope(after).urgency())
+		same(t, "after "+name, cloud.Edited, s.NewScope(t.Context(), after).urgency())
 	}
 }
 
@@ -107,7 +107,7 @@ func TestARefusedFirstCreateIsRememberedAsTried(t *testing.T) {
 	_, err := p.Create(t.Context(), func(context.Context) (thing, error) { return thing{}, refused })
 	p.arrivals.end(f.UID, p.arrived, err, p.Clock()) // what reconcile does
 	pass(time.Second)
-	next := p.NewScope(f)
+	next := p.NewScope(t.Context(), f)
 	same(t, "tried", true, next.Tried())
 	if since := next.FreshSince(); next.Clock().Sub(since) < 500*time.Millisecond {
 		t.Errorf("needs answers of now (%v): none that others have read serves", next.Clock().Sub(since))
@@ -121,7 +121,7 @@ func TestNothingIsCalledByItsNameOnceItIsGone(t *testing.T) {
 		},
 		"deleted while a reconcile has just read it": func(s *Services, f *v1alpha1.MirrorFilter) {
 			s.Arrivals().Delete(event.DeleteEvent{Object: f})
-			scope := s.NewScope(f)
+			scope := s.NewScope(t.Context(), f)
 			s.arrivals.end(f.UID, scope.arrived, &cloud.Error{Class: cloud.ClassConflict}, noon)
 		},
 		"deleted and made anew while the watch was away, which a list shows as an update": func(s *Services, f *v1alpha1.MirrorFilter) {

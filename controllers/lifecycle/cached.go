@@ -112,12 +112,37 @@ var errOutdated = errors.New("the object, or its Secret, has changed since it wa
 
 // Latest reconciles an object once, and once more with what the API server has of it where the cache
 // was too old for what there was to do.
-func Latest(once func(latest bool) (ctrl.Result, error)) (ctrl.Result, error) {
+func Latest(ctx context.Context, once func(latest bool) (ctrl.Result, error)) (ctrl.Result, error) {
 	result, err := once(false)
 	if errors.Is(err, errOutdated) {
-		return once(true)
+		result, err = once(true)
 	}
-	return result, err
+	return result, forQueue(ctx, err)
+}
+
+// expected is an error that only lets the queue come back: nothing is wrong, or what is wrong stands in the
+// status and in the log already.
+type expected struct{ error }
+
+// Unwrap returns the error.
+func (e expected) Unwrap() error { return e.error }
+
+// Expected is true: controller-runtime logs each error that a reconcile ends with as one, and the log
+// of the program puts this one at the level of decisions.
+func (e expected) Expected() bool { return true }
+
+// forQueue marks the errors of a reconcile that alarm nobody.
+func forQueue(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled): // the manager stops
+	case errors.Is(err, errOutdated), apierrors.IsConflict(err): // somebody else was faster
+	case Diagnose(err) != nil: // see outcome.tell
+	default:
+		return err
+	}
+	return expected{err}
 }
 
 // EnsureLatest comes before whatever a later reconcile can't take back: what is made, changed or

@@ -11,5 +11,5 @@
 //   - outcome.go, problem.go: from an error to conditions, an event and the next reconcile.
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/fairqueue,
-// controllers/inventory, controllers/liveness, controllers/plan and controllers/status.
+// controllers/inventory, controllers/liveness, controllers/plan, controllers/status and controllers/tracing.
 package lifecycle

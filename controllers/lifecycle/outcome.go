@@ -25,6 +25,7 @@ import (
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // outcome turns how a reconcile ended into conditions, an event or a line of the log, and
@@ -53,7 +54,9 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 	if err == nil {
 		handled(o)
 		status.Synced(o, synced)
-		c.transition(before, o, corev1.EventTypeNormal)
+		if c.transition(before, o, corev1.EventTypeNormal) {
+			log.FromContext(ctx).Info(synced, "type", corev1.EventTypeNormal, "reason", v1alpha1.ReasonSynced)
+		}
 		c.forget(o.GetUID())
 		return c.later(o, 0), nil
 	}
@@ -83,8 +86,9 @@ func (c *outcome) conclude(ctx context.Context, before, o status.Object, err err
 	}
 }
 
-// tell makes an event or a line of the log of a problem. What differs at each attempt, and so
-// must not stand in a status, is in the log.
+// tell makes a line of the log of a problem, and an event where it is another one than the status has. What
+// differs at each attempt, and so must not stand in a status, is in the log: the API server forgets events after
+// an hour, and whoever looks for the cause of a fault has the log of the night.
 func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem, err error) {
 	kind := corev1.EventTypeWarning
 	if !p.Stalled && !p.Retry && v1alpha1.GoesOnByItself(p.Reason) {
@@ -92,17 +96,20 @@ func (c *outcome) tell(ctx context.Context, before, o status.Object, p *Problem,
 	}
 	// A status that can't be stored would have the same transition each time.
 	news := c.isNews(o.GetUID(), p.Reason+": "+p.Message)
-	evented := news && c.transition(before, o, kind) // events are logged, too, but without the detail
-	detail := cloud.DetailOf(err)
-	logger := log.FromContext(ctx).WithValues("reason", p.Reason)
-	switch {
-	case news && detail != "":
-		logger.Info("Not synced", "message", p.Message, "detail", detail)
-	case news && !evented:
-		logger.Info("Not synced", "message", p.Message)
-	case !news:
-		logger.V(1).Info("Still not synced", "detail", detail)
+	values := []any{"type", kind, "reason", p.Reason}
+	if id := cloud.RequestIDOf(err); id != "" {
+		values = append(values, tracing.RequestIDKey, id)
 	}
+	if detail := cloud.DetailOf(err); detail != "" {
+		values = append(values, "detail", detail)
+	}
+	if news {
+		c.transition(before, o, kind)
+		log.FromContext(ctx).Info("Not synced", append(values, "message", p.Message)...)
+	} else {
+		log.FromContext(ctx).V(1).Info("Still not synced", values...)
+	}
+	tracing.Problem(ctx, p.Reason, err, kind == corev1.EventTypeWarning)
 }
 
 // isNews notes what the log has of an object, and reports whether that is new.
@@ -142,12 +149,14 @@ const (
 	maxAction = 128
 )
 
-func (c *outcome) event(o client.Object, kind, reason, action, format string, args ...any) {
+// event makes an event and returns its note.
+func (c *outcome) event(o client.Object, kind, reason, action, format string, args ...any) string {
 	note := fmt.Sprintf(format, args...)
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-4], "") + " ..."
 	}
 	c.recorder.Eventf(o, nil, kind, reason, v1alpha1.FitASCII(action, maxAction), "%s", note)
+	return note
 }
 
 // Summary is what differs, in one sentence. With the operator's own credentials it does not name the

@@ -172,8 +172,8 @@ func TestWhatDiffersAtEachAttemptIsInTheLogAlone(t *testing.T) {
 	same(t, "another message", "List: 403: in arrears", third.Status.Conditions[0].Message)
 	same(t, "the events", []string{"Warning PermissionDenied List: 403: frozen"}, eventsOf(recorder))
 	same(t, "the log", []string{
-		`"level"=0 "msg"="Not synced" "reason"="PermissionDenied" "message"="List: 403: frozen" "detail"="request r1, 127.0.0.1:1"`,
-		`"level"=0 "msg"="Not synced" "reason"="PermissionDenied" "message"="List: 403: in arrears" "detail"="request r3"`,
+		`"level"=0 "msg"="Not synced" "type"="Warning" "reason"="PermissionDenied" "requestID"="r1" "detail"="127.0.0.1:1" "message"="List: 403: frozen"`,
+		`"level"=0 "msg"="Not synced" "type"="Warning" "reason"="PermissionDenied" "requestID"="r3" "message"="List: 403: in arrears"`,
 	}, lines)
 }
 
@@ -189,7 +189,7 @@ func TestOurOwnLimiterIsNoNewsOfAnObjectThatFails(t *testing.T) {
 	same(t, "the events", []string{"Warning NoSources name one"}, eventsOf(recorder))
 }
 
-func TestTheLogSaysOnceWhatNoEventSays(t *testing.T) {
+func TestTheLogSaysOnceWhatIsWrong(t *testing.T) {
 	var lines []string
 	ctx := log.IntoContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
 	out, recorder := newTestOutcome()
@@ -201,15 +201,14 @@ func TestTheLogSaysOnceWhatNoEventSays(t *testing.T) {
 		return after
 	}
 	line := func(message string) string {
-		return fmt.Sprintf(`"level"=0 "msg"="Not synced" "reason"="FilterNotReady" "message"=%q`, message)
+		return fmt.Sprintf(`"level"=0 "msg"="Not synced" "type"="Normal" "reason"="FilterNotReady" "message"=%q`, message)
 	}
 	f := wait(out, filter(), "not yet")
-	same(t, "the log after one that has an event", nil, lines)
+	same(t, "the log after one that has an event", []string{line("not yet")}, lines)
 	f = wait(out, f, "not yet")
-	same(t, "the log after another", nil, lines)
 	f = wait(out, f, "nor now")
 	f = wait(out, f, "nor now")
-	same(t, "the log after another message", []string{line("nor now")}, lines)
+	same(t, "the log after another message", []string{line("not yet"), line("nor now")}, lines)
 
 	lines = nil
 	next, _ := newTestOutcome()

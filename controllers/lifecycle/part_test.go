@@ -114,7 +114,7 @@ func partOf(t *testing.T, a *account, f *v1alpha1.MirrorFilter) (part *Part[thin
 	if err := server.Get(t.Context(), client.ObjectKeyFromObject(f), f); err != nil {
 		t.Fatal(err)
 	}
-	scope := services.NewScope(f)
+	scope := services.NewScope(t.Context(), f)
 	scope.Cloud = accountOnly{account: cloud.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}}
 	record := func(have thing) { f.Status.ID = have.id }
 	return &Part[thing]{

@@ -54,7 +54,7 @@ func TestTheLastFilterLetsItsSecretGo(t *testing.T) {
 			if err := server.Get(t.Context(), client.ObjectKeyFromObject(last), last); err != nil {
 				t.Fatal(err)
 			}
-			if err := services.NewScope(last).letGo(t.Context()); (err != nil) != c.guarded {
+			if err := services.NewScope(t.Context(), last).letGo(t.Context()); (err != nil) != c.guarded {
 				t.Errorf("letting go: %v", err)
 			}
 			if err := server.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
@@ -117,7 +117,7 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 				return now
 			}
 			services = New(options)
-			same(t, "the first look", error(nil), services.NewScope(f).sync(t.Context(), refusing{}), cmpopts.EquateErrors())
+			same(t, "the first look", error(nil), services.NewScope(t.Context(), f).sync(t.Context(), refusing{}), cmpopts.EquateErrors())
 			if c.edit != nil {
 				c.edit(f)
 			}
@@ -130,7 +130,7 @@ func TestAKeyThatIsRefusedIsWrongOnlyIfItsSecretHasNoOther(t *testing.T) {
 			if c.edit != nil {
 				c.edit(f)
 			}
-			same(t, "the second look", c.want, services.NewScope(f).sync(t.Context(), refusing{err: c.err}), cmpopts.EquateErrors())
+			same(t, "the second look", c.want, services.NewScope(t.Context(), f).sync(t.Context(), refusing{err: c.err}), cmpopts.EquateErrors())
 		})
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -17,6 +19,7 @@ import (
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // ClientSource gives the cloud client that an object's spec asks for, by what the API server showed
@@ -26,7 +29,7 @@ type ClientSource interface {
 	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, admit func(server string) error) (cloud.Client, error)
 }
 
-// Options are what Services are made of. All but Secrets, Liveness and Timing are needed.
+// Options are what Services are made of. All but Secrets, Liveness, Tracing and Timing are needed.
 type Options struct {
 	// Client writes, and reads from the cache; see NewClient.
 	Client client.Client
@@ -41,6 +44,8 @@ type Options struct {
 	Inventory *inventory.Inventory
 	// Liveness knows which verifiers are alive; nil when they hold no leases.
 	Liveness *liveness.Watcher
+	// Tracing makes spans of reconciles; nil makes none.
+	Tracing *tracing.Tracing
 	// Recorder makes events of transitions.
 	Recorder events.EventRecorder
 	// Cluster is this cluster's name in the ownership mark, see plan.ClusterID.
@@ -108,6 +113,8 @@ type Scope struct {
 	// WasSynced is true when the last reconcile found the present spec in the cloud, so
 	// that any difference found now is drift.
 	WasSynced bool
+	// log is the reconcile's.
+	log logr.Logger
 	// began is when the reconcile began.
 	began time.Time
 	// secret is the Secret that serves the reconcile, nil for none and for one that was read for it.
@@ -123,11 +130,12 @@ type Scope struct {
 	arrived arrival
 }
 
-// NewScope begins a reconcile of an object that was just read.
-func (s *Services) NewScope(o status.Object) *Scope {
+// NewScope begins a reconcile of an object that was just read. The context is the reconcile's: what is told of the
+// object is logged with its logger.
+func (s *Services) NewScope(ctx context.Context, o status.Object) *Scope {
 	now := s.Clock()
 	scope := &Scope{
-		Services: s, Object: o, Stored: copyOf(o), Version: o.GetResourceVersion(), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now),
+		Services: s, log: log.FromContext(ctx), Object: o, Stored: copyOf(o), Version: o.GetResourceVersion(), WasSynced: status.IsSynced(o), began: now, arrived: s.arrivals.note(o, now),
 	}
 	if o.Common().ObservedGeneration == 0 {
 		// Somebody has wiped the status: what is stored on the way must not look as if all
@@ -153,10 +161,11 @@ func (s *Scope) Store(ctx context.Context) error {
 	return nil
 }
 
-// Event makes an event of a transition of the object. action is what was being done, such
+// Event makes an event of a transition of the object, and a line of the log. action is what was being done, such
 // as Create.
 func (s *Scope) Event(kind, reason, action, format string, args ...any) {
-	s.outcome.event(s.Object, kind, reason, action, format, args...)
+	note := s.outcome.event(s.Object, kind, reason, action, format, args...)
+	s.log.Info(note, "type", kind, "reason", reason)
 }
 
 // FreshSince is when an answer of the cloud must have begun to serve this reconcile: any time in

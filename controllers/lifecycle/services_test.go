@@ -36,7 +36,7 @@ func TestARequestToReconcileIsEchoedOnceItWasDone(t *testing.T) {
 func TestAnAnswerMayBeAsOldAsTheResyncIntervalOnlyInTheSteadyState(t *testing.T) {
 	services, _ := newTestServices()
 	f := filter()
-	fresh := func() time.Time { return services.NewScope(f).FreshSince() }
+	fresh := func() time.Time { return services.NewScope(t.Context(), f).FreshSince() }
 	same(t, "before the first reconcile", noon, fresh())
 	status.Synced(f, "")
 	same(t, "once synced", noon.Add(-10*time.Minute), fresh())

@@ -3,7 +3,7 @@
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
 // controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/plan and controllers/status.
+// controllers/plan, controllers/status and controllers/tracing.
 package mirrorfilter
 
 import (
@@ -60,7 +60,7 @@ type scope struct {
 // Reconcile goes once through the life of one filter and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.Filters.Done(req)
-	return lifecycle.Latest(func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
+	return lifecycle.Latest(ctx, func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
 }
 
 // look reconciles one filter, from the cache or as the API server has it.
@@ -69,7 +69,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := &scope{Scope: r.NewScope(filter), filter: filter}
+	s := &scope{Scope: r.NewScope(ctx, filter), filter: filter}
 	s.Latest = latest
 	if filter.DeletionTimestamp.IsZero() {
 		s.edit(&r.edits)
@@ -164,7 +164,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(r.Filters.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Filters.Share(workers), RateLimiter: lifecycle.Backoff()}).
-		Complete(r)
+		Complete(r.Tracing.Reconciler("MirrorFilter", r))
 }
 
 func filterOf(_ context.Context, o client.Object) []reconcile.Request {

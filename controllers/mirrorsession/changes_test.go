@@ -105,7 +105,7 @@ func TestWithSharedCredentialsWhatSomebodyPutIntoTheSessionIsNotNamed(t *testing
 				s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "a", Addresses: []string{"10.0.0.2"}}}
 			})
 			services := lifecycle.New(lifecycle.Options{Clock: time.Now, Resync: time.Hour})
-			s := &scope{Scope: services.NewScope(asked), reconciler: &Reconciler{}, session: asked}
+			s := &scope{Scope: services.NewScope(t.Context(), asked), reconciler: &Reconciler{}, session: asked}
 			was := cloud.Session{ID: "c", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{FilterID: "f", TargetID: "t"}}
 			is := cloud.Session{ID: "c", Sources: []string{"a", "foreign"}, SessionSpec: cloud.SessionSpec{FilterID: "foreign", TargetID: "foreign"}}
 			var got []string

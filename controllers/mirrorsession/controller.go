@@ -3,7 +3,7 @@
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
 // controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/plan and controllers/status.
+// controllers/plan, controllers/status and controllers/tracing.
 package mirrorsession
 
 import (
@@ -98,7 +98,7 @@ type scope struct {
 // Reconcile goes once through the life of one session and its counterpart in the cloud.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.Sessions.Done(req)
-	return lifecycle.Latest(func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
+	return lifecycle.Latest(ctx, func(latest bool) (ctrl.Result, error) { return r.look(ctx, req, latest) })
 }
 
 // look reconciles one session, from the cache or as the API server has it.
@@ -114,7 +114,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
+	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
 	s.Latest = latest
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)

@@ -18,8 +18,14 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// errChanged is what fold returns when somebody wrote to the session since it was read.
-var errChanged = errors.New("the session has changed since it was read")
+// changedError is what fold returns when somebody wrote to the session since it was read.
+type changedError struct{}
+
+// Error says it.
+func (changedError) Error() string { return "the session has changed since it was read" }
+
+// Expected is true: it is folded at the next look, and alarms nobody.
+func (changedError) Expected() bool { return true }
 
 // foldFinalEntries folds entries that no verifier will ever write again into traffic.retired: those
 // whose verifier has ended them, because the target is on another node now, and those
@@ -32,7 +38,7 @@ func (r *Reconciler) foldFinalEntries(ctx context.Context, session *v1alpha1.Mir
 	const attempts = 10 // several verifiers may be writing beside us
 	for attempt := 1; ; attempt++ {
 		err := r.foldAll(ctx, session)
-		if !errors.Is(err, errChanged) || attempt == attempts {
+		if !errors.Is(err, changedError{}) || attempt == attempts {
 			return err
 		}
 		var now v1alpha1.MirrorSession
@@ -114,12 +120,12 @@ func (r *Reconciler) fold(ctx context.Context, session *v1alpha1.MirrorSession, 
 	err = r.Client.Status().Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(status.FieldManager))
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsConflict(err): // a test that fails is the former
-		return fmt.Errorf("fold the entry of %s into traffic.retired: %w: %w", entry.Node, errChanged, err)
+		return fmt.Errorf("fold the entry of %s into traffic.retired: %w: %w", entry.Node, changedError{}, err)
 	case err != nil:
 		return fmt.Errorf("fold the entry of %s into traffic.retired: %w", entry.Node, err)
 	}
 	*session = *now
-	r.NewScope(session).Event(corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
+	r.NewScope(ctx, session).Event(corev1.EventTypeNormal, "Retired", "Retire "+entry.Node,
 		"the verifier of %s counts the session no more; its %d packets are kept in traffic.retired", entry.Node, entry.Packets)
 	return nil
 }

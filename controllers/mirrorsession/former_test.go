@@ -38,7 +38,7 @@ func TestASourceThatWasTakenOffTheSessionAsItIsGoneIsRemembered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			services := lifecycle.New(lifecycle.Options{Clock: time.Now})
-			s := &scope{Scope: services.NewScope(c.session), session: c.session, lostSources: c.lost}
+			s := &scope{Scope: services.NewScope(t.Context(), c.session), session: c.session, lostSources: c.lost}
 			same(t, "the former sources", c.want, s.formerSources(c.remembered))
 		})
 	}

@@ -134,7 +134,7 @@ func newCachedNodes(t testing.TB) *cachedNodes {
 	}
 	services := lifecycle.New(lifecycle.Options{Client: mgr.GetClient(), Clock: time.Now})
 	s := session()
-	c.scope = &scope{Scope: services.NewScope(s), session: s}
+	c.scope = &scope{Scope: services.NewScope(t.Context(), s), session: s}
 	return c
 }
 

@@ -48,7 +48,7 @@ func TestHowOldAnAnswerAboutTheWayMayBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			services := lifecycle.New(lifecycle.Options{Clock: func() time.Time { return began }, Resync: resync})
-			s := &scope{Scope: services.NewScope(c.session), reconciler: &Reconciler{}, session: c.session, began: began}
+			s := &scope{Scope: services.NewScope(t.Context(), c.session), reconciler: &Reconciler{}, session: c.session, began: began}
 			if c.notBefore > 0 {
 				s.NotBefore = began.Add(-c.notBefore)
 			}
@@ -78,7 +78,7 @@ func TestARequestAndAnEditAreServedByAnyAnswerThatBeganAfterTheyCame(t *testing.
 			seen.Update(event.UpdateEvent{ObjectOld: c.session, ObjectNew: c.session}) // another change of the same object
 			look := func() time.Time {
 				now = now.Add(time.Minute)
-				s := &scope{Scope: services.NewScope(c.session), reconciler: &Reconciler{}, session: c.session, began: now}
+				s := &scope{Scope: services.NewScope(t.Context(), c.session), reconciler: &Reconciler{}, session: c.session, began: now}
 				return s.pathSince(observation{})
 			}
 			same(t, "since", came.Add(-c.older), look())

@@ -58,7 +58,7 @@ func TestWhatIsKeptOfASessionsWayHoldsNoWholeListOfTheAccount(t *testing.T) {
 		source, target := c.sessions[i].Sources[0], c.sessions[i].TargetID
 		o := session()
 		s := &scope{
-			Scope: services.NewScope(o), reconciler: &Reconciler{}, session: o, began: now, have: &c.sessions[i],
+			Scope: services.NewScope(t.Context(), o), reconciler: &Reconciler{}, session: o, began: now, have: &c.sessions[i],
 			seen: map[string]cloud.Interface{source: {ID: source, SubnetID: "n"}, target: {ID: target, SubnetID: "n"}},
 		}
 		s.Cloud = c
@@ -114,7 +114,7 @@ func TestAnInterfaceIsNotGoneByTheWordOfAList(t *testing.T) {
 			clock := func() time.Time { return now }
 			services := lifecycle.New(lifecycle.Options{Clock: clock, Resync: time.Hour, Inventory: inventory.New(clock)})
 			o := session()
-			s := &scope{Scope: services.NewScope(o), reconciler: &Reconciler{}, session: o, began: now, seen: c.seen, absent: map[string]bool{"new": c.absent}}
+			s := &scope{Scope: services.NewScope(t.Context(), o), reconciler: &Reconciler{}, session: o, began: now, seen: c.seen, absent: map[string]bool{"new": c.absent}}
 			s.Cloud, s.NotBefore = behind{single: c.single}, now.Add(-edgeAge)
 			r := &pathReader{scope: s, since: s.NotBefore, before: &diagnosis.Path{}}
 			p := &diagnosis.Path{Session: cloud.Session{Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new"}}}

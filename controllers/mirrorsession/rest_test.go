@@ -84,7 +84,7 @@ func TestWhoSaysWhatASessionIsJudgedByIsPartOfIt(t *testing.T) {
 	w.settle(t, 0)
 	stored := w.sessions[types.NamespacedName{Namespace: "n", Name: name("session", 0)}]
 	session := stored.DeepCopy()
-	s := &scope{Scope: w.reconciler.NewScope(session), reconciler: w.reconciler, session: session}
+	s := &scope{Scope: w.reconciler.NewScope(t.Context(), session), reconciler: w.reconciler, session: session}
 	known := func(edit func(*diagnosis.Known)) rest {
 		node := session.Status.Verification[0].Node
 		k := &diagnosis.Known{Session: session, Lost: map[string]bool{node: false}, Overdue: map[string]bool{}, CountsDelay: time.Second}

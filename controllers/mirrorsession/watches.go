@@ -43,7 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.waitingForRoom)), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
-		Complete(r)
+		Complete(r.Tracing.Reconciler("MirrorSession", r))
 }
 
 // verificationChanged passes what a verifier wrote, and not what we wrote ourselves.
@@ -105,7 +105,7 @@ func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.Mirror
 	// The cache's own objects are only read here, and there may be many.
 	if err := r.Client.List(ctx, &sessions, append(where, client.UnsafeDisableDeepCopy)...); err != nil {
 		// The cache answers this; it fails only when it stops, and then so do we.
-		ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
+		ctrl.LoggerFrom(ctx).V(1).Info("Sessions were not woken", "because", err.Error())
 		return nil
 	}
 	var found []*v1alpha1.MirrorSession

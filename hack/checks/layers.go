@@ -28,7 +28,7 @@ const everything = "..."
 // adapter.
 var ports = []string{
 	"api", "controllers/cloud", "controllers/credentials", "controllers/inventory", "controllers/liveness",
-	"controllers/plan", "controllers/status",
+	"controllers/plan", "controllers/status", "controllers/tracing",
 }
 
 // layers is the one table of imports. The table in controllers/ARCHITECTURE.md is
@@ -82,6 +82,10 @@ var layers = []layer{
 	{
 		name: "controllers/liveness", does: "which verifiers are alive, by their leases",
 		may: []string{"api"}, tests: []string{"test/env"},
+	},
+	{
+		name: "controllers/tracing", does: "what is told of a reconcile while it runs: the IDs in its lines, and its trace, a span with one below it for each call to the cloud",
+		may: []string{"controllers/cloud"},
 	},
 	{
 		name: "controllers/lifecycle", does: "the life of a cloud object, once for both kinds: finalizer, account, Secret, find, create, converge, " +
@@ -146,6 +150,15 @@ var layers = []layer{
 		name: "test/install", does: "the chart, the kustomize folders, rights, the health rule, and the YAML in documents",
 		tests: []string{"api", "controllers/status", "controllers/verifier", "test/env", "test/env/need"},
 	},
+	{
+		name: "test/recipes", does: "the recipes of config/samples that can be run here: the program itself with the recipe's own configuration",
+		tests: []string{"api", "controllers/verifier", "test/env/need"},
+	},
+	{
+		name: "test/prometheus", does: "a real Prometheus with the project's rules, monitors and dashboards",
+		may:   []string{"test/cloudsim", "test/demo", "test/env/checkout", "test/env/need"},
+		tests: []string{everything},
+	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
@@ -177,7 +190,7 @@ var layers = []layer{
 			"api", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim", "test/demo",
 		},
 	},
-	{name: "hack", does: "generators, checks, the local Kubernetes, pinned tools"},
+	{name: "hack", does: "generators, checks, the release, the local Kubernetes, pinned tools", tests: []string{"test/env/need"}},
 }
 
 // layerOf returns the layer of a package or folder, nil when it is in none.

@@ -6,6 +6,8 @@
 //	reference --remedies PACKAGE     the remedies as Go, for that package
 //	reference --causes CATALOGUE PACKAGE    the causes of the catalogue and the reasons, in Markdown
 //	reference --values CHART         the values of the chart, in Markdown
+//	reference --metrics FOLDER...    the metrics that the Go sources there declare, in Markdown
+//	reference --alerts RULES RUNBOOKS    the alerts of a rules file, each with its runbook, in Markdown
 //
 // It fails when a reason has no meaning or no remedy. hack/generate calls it.
 //
@@ -26,31 +28,34 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdout, os.Args[1:]); err != nil {
+	usage := "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types; " +
+		"or --remedies PACKAGE, --causes CATALOGUE PACKAGE, --values CHART, --metrics FOLDER..., --alerts RULES RUNBOOKS"
+	err := errUsage
+	switch args := os.Args[1:]; {
+	case len(args) == 2 && args[0] == "--remedies":
+		err = writeRemedies(os.Stdout, args[1])
+	case len(args) == 3 && args[0] == "--causes":
+		err = writeCauses(os.Stdout, args[1], args[2])
+	case len(args) == 3 && args[0] == "--alerts":
+		err = writeAlerts(os.Stdout, args[1], args[2])
+	case len(args) == 2 && args[0] == "--values":
+		err = writeValues(os.Stdout, args[1])
+	case len(args) >= 2 && args[0] == "--metrics":
+		err = writeMetrics(os.Stdout, args[1:]...)
+	case len(args) == 2:
+		err = write(os.Stdout, args[0], args[1])
+	}
+	switch {
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, usage)
+		os.Exit(2)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "reference:", err)
-		if errors.Is(err, errUsage) {
-			os.Exit(2)
-		}
 		os.Exit(1)
 	}
 }
 
-var errUsage = errors.New("usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types")
-
-func run(out io.Writer, args []string) error {
-	switch {
-	case len(args) == 2 && args[0] == "--remedies":
-		return writeRemedies(out, args[1])
-	case len(args) == 3 && args[0] == "--causes":
-		return writeCauses(out, args[1], args[2])
-	case len(args) == 2 && args[0] == "--values":
-		return writeValues(out, args[1])
-	case len(args) == 2:
-		return write(out, args[0], args[1])
-	default:
-		return errUsage
-	}
-}
+var errUsage = errors.New("the arguments are none that there are")
 
 func write(out io.Writer, definitions, pkg string) error {
 	kinds, err := readDefinitions(definitions)

@@ -29,7 +29,7 @@ func Assets() (string, error) {
 			return "", fmt.Errorf("%w: %w", ErrNoAssets, err)
 		}
 		folder = filepath.Join(root, "bin", "kube")
-		remedy = "run `make assets` once (9 to 12 minutes on 2 cores), or set " + assetsVariable
+		remedy = "run `make assets` once (it takes them from an archive, or builds them in 7 to 12 minutes on 2 cores), or set " + assetsVariable
 	}
 	var missing []string
 	for _, name := range []string{"etcd", "kube-apiserver", "kubectl"} {

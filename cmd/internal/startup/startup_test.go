@@ -60,7 +60,7 @@ Work:
       --rate float      calls a second (default 5)
 
 Logging:
-      --log-level string      debug, info, warn or error (default "info")
+      --log-level string      error, warn, info or debug; or a number: 0 is info, 1 has each decision too, 2 each call to the cloud, and more what the libraries do (default "info")
       --log-encoding string   json or text (default "json")
 
 Other:
@@ -88,7 +88,7 @@ func TestACommandLineThatDoesNoWork(t *testing.T) {
 		"a port that is none is refused":            {[]string{"--port=65536"}, wrong(`--port="65536": give a whole number from 0 to 65535`)},
 		"no number is refused":                      {[]string{"--rate=fast"}, wrong(`--rate="fast": give a number`)},
 		"a value that the program can't use is too": {[]string{"--workers=0"}, wrong("--workers: choose at least 1")},
-		"an unknown level is refused":               {[]string{"--log-level=loud"}, wrong(`--log-level="loud": choose debug, info, warn or error`)},
+		"an unknown level is refused":               {[]string{"--log-level=loud"}, wrong(`--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`)},
 		"an unknown encoding is refused":            {[]string{"--log-encoding=xml"}, wrong(`--log-encoding="xml": choose json or text`)},
 		"of two mistakes one is reported":           {[]string{"--log-level=loud", "--workers=0"}, wrong("--workers: choose at least 1")},
 	} {

@@ -152,11 +152,11 @@ func (c *caller) do(ctx context.Context, op string, k kind, send func(*exchange)
 	return c.doWithin(ctx, c.factory.deadline/2, op, k, send)
 }
 
-// doWithin is do for a call that can wait for the limiter as long as patience, whatever the deadline of
-// a call.
-func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string, k kind, send func(*exchange) error) error {
-	f := c.factory
+// attempt makes the call that made is about, and notes what came of it.
+func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, send func(*exchange) error, made *cloud.Call) error {
+	f, op := c.factory, made.Op
 	waited, err := f.limiters.wait(ctx, admission{c.limited(), c.endpoint, rankOf(ctx, k), patience})
+	made.Waited = waited
 	f.metrics.waited(c.measuredAs(), waited)
 	if err != nil {
 		err = notSent(op, err)
@@ -173,6 +173,7 @@ func (c *caller) doWithin(ctx context.Context, patience time.Duration, op string
 		answer.fence = f.fence
 	}
 	err = guarded(send, c.connect(answer))
+	made.HTTPStatus, made.RequestID = answer.status, c.requestID(answer)
 	if answer.fenced != nil {
 		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
 	}

@@ -60,6 +60,9 @@ type Options struct {
 	// Fence is asked right before a write is sent, when there is a connection for it: its
 	// error is given back, and nothing is sent. nil lets every write through.
 	Fence func() error
+	// Observe is told of each call when it is over, with the context of whoever made it; nil for nobody. It must
+	// be quick.
+	Observe func(context.Context, cloud.Call)
 }
 
 // Factory makes clients. All clients of one factory share metrics and one limiter per
@@ -70,6 +73,7 @@ type Factory struct {
 	userAgent      string
 	pageSize       int32 // 0 for what fits
 	fence          func() error
+	observe        func(context.Context, cloud.Call)
 	transports     *transports
 	limiters       *limiters
 	listDeadline   time.Duration
@@ -102,6 +106,7 @@ func NewFactory(o Options) *Factory {
 		userAgent:    o.UserAgent,
 		pageSize:     int32(max(0, min(o.PageSize, MaxPageSize))), // bounded
 		fence:        o.Fence,
+		observe:      o.Observe,
 		transports:   newTransports(o),
 		listDeadline: o.ListDeadline,
 		answers:      newRoom(answersOfAll, answersOfEndpoint),

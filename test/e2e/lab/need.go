@@ -41,7 +41,7 @@ func Check(kube string) error {
 	}
 	for _, name := range components {
 		if _, err := os.Stat(filepath.Join(kube, name)); err != nil {
-			return &NeedError{fmt.Sprintf("the lab needs %s in %s: run `make assets` (9 to 12 minutes the first time)", name, kube)}
+			return &NeedError{fmt.Sprintf("the lab needs %s in %s: run `make node-assets` (7 to 12 minutes the first time)", name, kube)}
 		}
 	}
 	return checkKernel()

@@ -37,20 +37,22 @@ import (
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // Setting changes how a manager is made.
 type Setting func(*settings)
 
 type settings struct {
-	resync time.Duration
-	timing lifecycle.Timing
-	wrap   func(client.Client) client.Client
-	cloud  huawei.Options
-	gate   *Gate
-	lag    *Lag
-	rules  credentials.Rules
-	api    *rest.Config
+	resync  time.Duration
+	timing  lifecycle.Timing
+	wrap    func(client.Client) client.Client
+	cloud   huawei.Options
+	gate    *Gate
+	lag     *Lag
+	rules   credentials.Rules
+	api     *rest.Config
+	tracing *tracing.Tracing
 	// removeOrphans deletes what is left over in the cloud.
 	removeOrphans bool
 	own           cloud.Credentials
@@ -61,6 +63,9 @@ type settings struct {
 
 // As lets the manager be a user of the API server with other rights than the administrator's.
 func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
+
+// WithTracing makes spans of what the manager does.
+func WithTracing(t *tracing.Tracing) Setting { return func(s *settings) { s.tracing = t } }
 
 // WithOrphansDeleted deletes what is left over in the cloud for over an hour.
 func WithOrphansDeleted() Setting { return func(s *settings) { s.removeOrphans = true } }
@@ -123,7 +128,7 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6}}
+	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6, Observe: tracing.Call}}
 	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
 	s.selector = labels.Nothing()
 	for _, c := range change {
@@ -200,6 +205,7 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 		Secrets:   secrets,
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
+		Tracing:   s.tracing,
 		Recorder:  countedEvents{mgr.GetEventRecorder("vpcmirror-manager"), &m.events},
 		Cluster:   w.Mark(&corev1.Namespace{}).Cluster,
 		Clock:     w.Clock.Now,
