@@ -31,10 +31,9 @@ func (a assets) fetch(ctx context.Context, pinned string) error {
 	minor := minorOf(pinned)
 	fmt.Fprintf(a.out, "Taking Kubernetes %s from envtest's published archives (%s)\n", minor, a.index)
 	began := time.Now()
-	// Beside where the programs go, so that they can be moved.
-	work, err := os.MkdirTemp(a.folder, ".fetch-")
+	work, err := a.workFolder()
 	if err != nil {
-		return fmt.Errorf("no folder could be made for the archive: %w", err)
+		return err
 	}
 	defer removeAll(work)
 	tool := filepath.Join(work, "setup-envtest")
@@ -58,6 +57,24 @@ func (a assets) fetch(ctx context.Context, pinned string) error {
 	fmt.Fprintf(a.out, "Kubernetes %s is that of envtest's archive, since the index answered; its checksum agrees; %s\n",
 		got, time.Since(began).Round(time.Second))
 	return nil
+}
+
+// workFolder makes one beside where the programs go, so that they can be moved, and takes away
+// what a run left that was killed: no other runs now, see lock.
+func (a assets) workFolder() (string, error) {
+	const begins = ".fetch-"
+	left, err := filepath.Glob(filepath.Join(a.folder, begins+"*"))
+	if err != nil {
+		return "", fmt.Errorf("looking for what an earlier run left: %w", err)
+	}
+	for _, folder := range left {
+		removeAll(folder)
+	}
+	work, err := os.MkdirTemp(a.folder, begins)
+	if err != nil {
+		return "", fmt.Errorf("no folder could be made for the archive: %w", err)
+	}
+	return work, nil
 }
 
 // reach finds out within seconds whether the index can be read.

@@ -248,6 +248,28 @@ func TestASecondRunKeepsWhatTheFirstFetchedAndSaysNothing(t *testing.T) {
 	}
 }
 
+func TestWhatARunLeftThatWasKilledIsTakenAway(t *testing.T) {
+	server := world{archives: map[string]published{"1.37.5": archive(t, "1.37.5", programs...)}}
+	server.Server = httptest.NewServer(&server)
+	defer server.Close()
+	var out bytes.Buffer
+	var built bool
+	a := fetching(t, server.URL+"/index.yaml", &built, &out)
+	unpacked := filepath.Join(a.folder, ".fetch-123", "store", "k8s", "1.37.5")
+	if err := os.MkdirAll(unpacked, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(unpacked, 0o555); err != nil { // as setup-envtest leaves it
+		t.Fatal(err)
+	}
+	if err := a.ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(fetched, left(t, a.folder, built)); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
+	}
+}
+
 func TestAnInterruptIsNoReasonToBuild(t *testing.T) {
 	server := world{archives: map[string]published{"1.37.5": archive(t, "1.37.5", programs...)}, archiveHangs: true}
 	server.Server = httptest.NewServer(&server)

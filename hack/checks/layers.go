@@ -151,14 +151,13 @@ var layers = []layer{
 		tests: []string{"api", "controllers/status", "controllers/verifier", "test/env", "test/env/need"},
 	},
 	{
-<<<<<<< HEAD
+		name: "test/recipes", does: "the recipes of config/samples that can be run here: the program itself with the recipe's own configuration",
+		tests: []string{"api", "controllers/verifier", "test/env/need"},
+	},
+	{
 		name: "test/prometheus", does: "a real Prometheus with the project's rules, monitors and dashboards",
 		may:   []string{"test/cloudsim", "test/demo", "test/env/checkout", "test/env/need"},
 		tests: []string{everything},
-=======
-		name: "test/recipes", does: "the recipes of config/samples that can be run here: the program itself with the recipe's own configuration",
-		tests: []string{"api", "controllers/verifier", "test/env/need"},
->>>>>>> main
 	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},

@@ -19,7 +19,7 @@ var packages = map[string]string{
 	"ip": "iproute2", "tc": "iproute2", "ss": "iproute2", "bridge": "iproute2",
 	"nft": "nftables", "tcpdump": "tcpdump", "nc": "netcat-openbsd",
 	"ethtool": "ethtool", "nsenter": "util-linux", "unshare": "util-linux", "setpriv": "util-linux",
-	"suricata": "suricata (on Debian 12 from its backports)",
+	"suricata":   "suricata (on Debian 12 from its backports)",
 	"prometheus": "prometheus", "promtool": "prometheus",
 }
 
