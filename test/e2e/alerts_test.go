@@ -29,9 +29,9 @@ func playAlerts(t *testing.T, w *world) {
 	talk, going, stopping, consumer := w.makeWatched(t)
 	m.allIsWell(t)
 
-	m.severalBreak(t, stopping, consumer)
+	mended := m.severalBreak(t, stopping, consumer)
 	m.followBlindRunbook(t, oneSource)
-	m.ends(t, "VPCMirrorNotReady", unreadyFilter, time.Now())
+	m.ends(t, "VPCMirrorNotReady", unreadyFilter, mended) // it is looked at again within half a minute
 	talk.stop(t)
 	going.stop(t)
 	m.captureDrops(t, oneSource)
@@ -75,7 +75,7 @@ var unreadyFilter = map[string]string{"namespace": oneSource.namespace, "filter"
 
 // severalBreak has one of two sources stop, the program that takes the copies end, and a filter without credentials,
 // all at once; and mends all of it.
-func (m *monitoring) severalBreak(t *testing.T, stopping *dripping, consumer func()) {
+func (m *monitoring) severalBreak(t *testing.T, stopping *dripping, consumer func()) (mended time.Time) {
 	t.Helper()
 	stopping.stop(t)
 	consumer()
@@ -90,9 +90,10 @@ func (m *monitoring) severalBreak(t *testing.T, stopping *dripping, consumer fun
 	t.Cleanup(again.cancel)
 	m.w.take(t, ecsTarget)
 	m.w.apply(t, strings.Replace(m.w.secret(oneSource.namespace), "name: huawei-cloud", "name: later", 1))
-	mended := time.Now()
+	mended = time.Now()
 	m.ends(t, "VPCMirrorSourceSilent", twoSources.labels(), mended)
 	m.ends(t, "VPCMirrorConsumerAbsent", oneSource.labels(), mended)
+	return mended
 }
 
 // closeGroup deletes the rule that lets VXLAN from an address into a group.

@@ -48,7 +48,7 @@ func (w *world) reads(t *testing.T, alert string) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{w: w, sections: map[string][]string{}, path: t.TempDir(), known: map[string]string{}, entered: map[string]bool{}}
+	r := &reader{w: w, sections: map[string][]string{}, path: freshFolder(t, "programs"), known: map[string]string{}, entered: map[string]bool{}}
 	for section := range strings.SplitSeq("\n"+string(content), "\n#") {
 		heading, body, _ := strings.Cut(section, "\n")
 		heading = strings.TrimLeft(heading, "# ")
