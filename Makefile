@@ -132,7 +132,7 @@ lab-down: $(BIN)/lab-program ## Take down what lab-up left running, or what a ki
 	@$(STEP) "Taking the lab down" $(BIN)/lab-program down
 
 .PHONY: e2e
-e2e: ## Install the product on three real nodes and play the scenarios (12 minutes once built; Linux, root)
+e2e: ## Install the product on three real nodes and play the scenarios (a quarter of an hour once built; Linux, root)
 	@hack/e2e
 
 ##@ Now and then

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/prometheus"
 )
 
 // leaseDuration is how long a verifier's lease lasts after its last renewal; within
@@ -19,6 +20,7 @@ const (
 func playNodeDeath(t *testing.T, w *world) {
 	p := pair{namespace: "death", vni: 70}
 	w.makePair(t, p)
+	m := w.startPrometheus(t, prometheus.Every("1s"))
 	j := w.watch(t, p)
 	falls := w.watchTotals(t, p)
 	w.sayOnce(t)
@@ -46,6 +48,7 @@ func playNodeDeath(t *testing.T, w *world) {
 	if got := w.mustSession(t, p).Status.Traffic.Packets; got != before {
 		t.Errorf("the total is %d, it was %d", got, before)
 	}
+	m.fires(t, "VPCMirrorVerifierMissing", p.labels(), died)
 
 	if err := w.StartNode(t.Context(), ecsTarget); err != nil {
 		t.Fatal(err)
@@ -54,6 +57,7 @@ func playNodeDeath(t *testing.T, w *world) {
 	w.waitForPods(t)
 	w.waitCondition(t, p, v1alpha1.ConditionTrafficObserved, "True", v1alpha1.ReasonPacketsObserved)
 	again := time.Since(back)
+	m.ends(t, "VPCMirrorVerifierMissing", p.labels(), back)
 	w.waitCapturing(t, p)
 	base := before - int64(j.at(t)[copies])
 	w.sayOnce(t)

@@ -32,10 +32,10 @@ type discovery struct {
 	file string
 }
 
-// discover begins to keep the file, until the test ends, and returns its path.
-func (w *world) discover(t *testing.T) string {
+// discover begins to keep the file in a folder, until the test ends, and returns its path.
+func (w *world) discover(t *testing.T, folder string) string {
 	t.Helper()
-	d := &discovery{w: w, file: filepath.Join(t.TempDir(), "found.json")}
+	d := &discovery{w: w, file: filepath.Join(folder, "found.json")}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	if err := d.write(ctx); err != nil {

@@ -12,8 +12,8 @@ import (
 	"vpcmirror.io/operator/test/env/need"
 )
 
-// writeOverlay makes the overlay that a user would write: the images of this build, and
-// the cloud's endpoint, which is not that of the region.
+// writeOverlay makes the overlay that a user would write: the images of this build, what the Prometheus
+// operator looks for, and the cloud's endpoint, which is not that of the region.
 func (w *world) writeOverlay(t *testing.T) {
 	t.Helper()
 	w.overlay = filepath.Join(root, "bin/e2e/overlay")
@@ -23,6 +23,7 @@ func (w *world) writeOverlay(t *testing.T) {
 	text := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources: [../../../config/default]
+components: [../../../config/prometheus]
 images:
   - {name: localhost/vpcmirror/manager, newTag: %q}
   - {name: localhost/vpcmirror/verifier, newTag: %q}
@@ -42,6 +43,7 @@ func (w *world) ensureInstalled(t *testing.T) {
 	if w.by != "" {
 		return
 	}
+	w.makeOperatorKinds(t)
 	w.kubectl(t, "apply", "--server-side", "-k", w.overlay)
 	w.by = "kustomize"
 	w.waitForPods(t)

@@ -35,7 +35,7 @@ const hastened = 60
 // scraped is how many places the monitors select: two managers and the verifiers of three nodes.
 const scraped = 5
 
-// makeOperatorKinds lets the chart's objects for the Prometheus operator be made.
+// makeOperatorKinds lets the objects be made that are for the Prometheus operator.
 func (w *world) makeOperatorKinds(t *testing.T) {
 	t.Helper()
 	w.kubectl(t, "apply", "-f", "testdata/operator_definitions.yaml")
@@ -52,19 +52,19 @@ type monitoring struct {
 	gave map[prometheus.Query]bool
 }
 
-// startPrometheus starts one beside the control plane. It does what the chart's monitors in the cluster say, and has the
-// chart's alerts.
-func (w *world) startPrometheus(t *testing.T) *monitoring {
+// startPrometheus starts one beside the control plane. It does what the monitors in the cluster say, unless that is
+// changed, and has the alerts that are shipped.
+func (w *world) startPrometheus(t *testing.T, change ...prometheus.Option) *monitoring {
 	t.Helper()
 	prometheus.Need(t, "prometheus")
 	rules, err := prometheus.Rules(prometheus.Hasten(hastened))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := prometheus.Config{Namespace: w.ControlNamespace(), Interval: time.Second, Rules: rules}
-	found := prometheus.Files(w.discover(t))
+	config := prometheus.Config{Folder: freshFolder(t, "prometheus"), Namespace: w.ControlNamespace(), Interval: time.Second, Rules: rules}
+	found := prometheus.Files(w.discover(t, config.Folder))
 	for _, m := range w.monitors(t) {
-		config.Jobs = append(config.Jobs, m.Job(found))
+		config.Jobs = append(config.Jobs, m.Job(found, change...))
 	}
 	queries, err := prometheus.Queries()
 	if err != nil {
@@ -77,6 +77,19 @@ func (w *world) startPrometheus(t *testing.T) *monitoring {
 		t.Fatal(err)
 	}
 	return &monitoring{w: w, server: server, queries: queries, gave: map[prometheus.Query]bool{}}
+}
+
+// freshFolder is an empty one of bin/e2e. Unlike a test's own, it is not left behind when somebody interrupts the test.
+func freshFolder(t *testing.T, name string) string {
+	t.Helper()
+	folder, err := filepath.Abs(filepath.Join(root, "bin/e2e", name))
+	if err == nil {
+		err = errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // monitors are those that the cluster has.
@@ -97,7 +110,7 @@ func (w *world) monitors(t *testing.T) []prometheus.Monitor {
 		}
 	}
 	if len(all) != 2 {
-		t.Fatalf("the chart is to make a ServiceMonitor and a PodMonitor, the cluster has %+v", all)
+		t.Fatalf("the installation is to have a ServiceMonitor and a PodMonitor, the cluster has %+v", all)
 	}
 	return all
 }

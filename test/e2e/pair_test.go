@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,10 +24,12 @@ type pair struct {
 	vni       uint32
 	// untaken is whether nothing on ecs-target takes the copies.
 	untaken bool
+	// name is the session's where it shares its namespace; else that of the samples.
+	name string
 }
 
 func (p pair) key() client.ObjectKey {
-	return client.ObjectKey{Namespace: p.namespace, Name: "source-to-target"}
+	return client.ObjectKey{Namespace: p.namespace, Name: cmp.Or(p.name, "source-to-target")}
 }
 
 // manifests are the samples for this cloud; source and target name the interfaces.

@@ -48,7 +48,7 @@ func (w *world) reads(t *testing.T, alert string) *reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{w: w, sections: map[string][]string{}, path: t.TempDir(), known: map[string]string{}, entered: map[string]bool{}}
+	r := &reader{w: w, sections: map[string][]string{}, path: freshFolder(t, "programs"), known: map[string]string{}, entered: map[string]bool{}}
 	for section := range strings.SplitSeq("\n"+string(content), "\n#") {
 		heading, body, _ := strings.Cut(section, "\n")
 		heading = strings.TrimLeft(heading, "# ")
@@ -135,6 +135,7 @@ func (m *monitoring) followBlindRunbook(t *testing.T, p pair) {
 	if reason := fired.Labels["reason"]; reason != v1alpha1.ReasonTargetGroupDenies {
 		t.Errorf("the alert is to name the reason %s, it has %v", v1alpha1.ReasonTargetGroupDenies, fired.Labels)
 	}
+	began := time.Now()
 	r.known["NS"], r.known["SESSION"] = fired.Labels["namespace"], fired.Labels["session"]
 	seen := strings.Join(r.follow(t, "Look"), "\n")
 	todo := remedy.FindStringSubmatch(seen)
@@ -152,7 +153,7 @@ func (m *monitoring) followBlindRunbook(t *testing.T, p pair) {
 		return nil
 	})
 	m.ends(t, alert, p.labels(), mended)
-	m.w.checked(t, "the runbook of %s mended it: %d blocks of commands, followed with the alert's labels and with what they print", alert, len(r.entered))
+	m.w.checked(t, "the runbook of %s mended it: %d blocks of commands, followed with the alert's labels and with what they print, in %.0f s", alert, len(r.entered), time.Since(began).Seconds())
 }
 
 // openByRunbook opens the group to the source.

@@ -83,7 +83,7 @@ spec:
 ---
 apiVersion: vpcmirror.io/v1alpha1
 kind: MirrorSession
-metadata: {name: source-to-target, namespace: %[1]s}
+metadata: {name: %[7]s, namespace: %[1]s}
 spec:
   credentialsRef: {name: huawei-cloud}
   filterRef: {name: sent}
@@ -91,7 +91,7 @@ spec:
   target: {address: {ip: %[5]s}}
   vni: %[6]d
   silenceAfter: 10s
-`, p.namespace, dripPort, w.address(t, ecsSource), w.address(t, ecsTest), w.address(t, ecsTarget), p.vni)
+`, p.namespace, dripPort, w.address(t, ecsSource), w.address(t, ecsTest), w.address(t, ecsTarget), p.vni, p.key().Name)
 }
 
 // watchSources lets the kernel of ecs-target count the copies of each source; the counters

@@ -310,7 +310,9 @@ func stop(p *process.Process) error {
 
 func (l *Lab) path(name string) string { return filepath.Join(l.options.Folder, name) }
 
-// controlNamespace is the network namespace of control plane and cloud.
+// ControlNamespace is the network namespace of control plane and cloud. A program in it that is
+// no part of the cluster reaches the API server, every node and every pod. Whoever starts one
+// there ends it before Down.
 func (l *Lab) ControlNamespace() string { return prefix + "control" }
 
 // Kubeconfig is the path of the administrator's kubeconfig, for use in the machine's own
