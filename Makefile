@@ -90,10 +90,11 @@ crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every 
 	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, imports, documents, generated files and both builds
+lint: $(TOOLS)/golangci-lint $(TOOLS)/apilint $(TOOLS)/controller-gen $(TOOLS)/helm $(BIN)/checks ## Check style, the API, imports, documents, generated files and both builds
 	@status=0; \
 	$(MAKE) verify-generated || status=1; \
 	$(STEP) "Checking layers, imports, files and documents" $(BIN)/checks project || status=1; \
+	$(STEP) "Running the Kubernetes API linter" $(TOOLS)/apilint ./api/... || status=1; \
 	$(STEP) "Running golangci-lint" $(TOOLS)/golangci-lint run ./... || status=1; \
 	$(MAKE) cross || status=1; \
 	exit $$status
@@ -167,7 +168,7 @@ node-assets: ## Build the local Kubernetes into bin/kube with what a node runs, 
 	@hack/localkube/build $(BIN)/kube
 
 .PHONY: tools
-tools: $(TOOLS)/golangci-lint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
+tools: $(TOOLS)/golangci-lint $(TOOLS)/apilint $(TOOLS)/controller-gen $(TOOLS)/helm ## Build the tools of make lint, make generate and make test
 
 # What a release is told beside VERSION: where its images will be, where its files will be,
 # and the file of a key of SSH that signs them.
@@ -202,6 +203,11 @@ LDFLAGS = -s -w -X main.version=$(VERSION)
 $(TOOLS)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@$(STEP) "Building golangci-lint (2 to 4 minutes the first time)" go -C hack/tools build -ldflags "-s -w" \
 	  -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+$(TOOLS)/apilint: hack/tools/apilint/go.mod hack/tools/apilint/go.sum hack/tools/apilint/main.go
+	@$(STEP) "Building the Kubernetes API linter (about 20 seconds the first time)" go -C hack/tools/apilint build -ldflags "-s -w" \
+	  -o $(CURDIR)/$@ .
 	@touch $@
 
 $(TOOLS)/controller-gen: hack/tools/go.mod hack/tools/go.sum

@@ -27,8 +27,8 @@ const SecretFinalizer = "vpcmirror.io/credentials-in-use"
 const ReconcileRequestedAnnotation = "vpcmirror.io/reconcile-requested-at"
 
 // DeletionPolicy says what happens in the cloud when the object is deleted.
-// +kubebuilder:validation:Enum=Delete;Retain
-// +kubebuilder:validation:MaxLength=6
+// +kubebuilder:validation:XValidation:rule="self in ['Delete', 'Retain']",message="deletionPolicy is Delete or Retain",messageExpression="'deletionPolicy is \"' + self + '\": write Delete to have the cloud\\'s object deleted with this one, or Retain to have it left'"
+// +kubebuilder:validation:MaxLength=256
 type DeletionPolicy string
 
 const (
@@ -42,16 +42,16 @@ const (
 // SecretReference names a Secret in the namespace of the object that refers to it.
 type SecretReference struct {
 	// name of the Secret.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a Secret's name has lower-case letters, digits, - and .",messageExpression="'name is \"' + self + '\": write the name of a Secret in this namespace, lower-case letters, digits, - and . as in my-secret'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +required
 	Name string `json:"name"`
 }
 
 // CloudSpec is what a filter and a session say alike: which account, and how the
 // object is called there.
-// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="spec.region can't be changed, because the cloud can't move an object: create a new object for the other region and delete this one",fieldPath=".region"
-// +kubebuilder:validation:XValidation:rule="has(self.projectID) == has(oldSelf.projectID) && (!has(self.projectID) || self.projectID == oldSelf.projectID)",message="spec.projectID can't be changed, because the cloud can't move an object: create a new object for the other project and delete this one",fieldPath=".projectID"
+// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region can't be changed, because the cloud can't move an object: create a new object for the other region and delete this one",messageExpression="'region can\\'t be changed from %s to %s, because the cloud can\\'t move an object: create a new object for the other region and delete this one'.format([has(oldSelf.region) ? oldSelf.region : 'none', has(self.region) ? self.region : 'none'])",fieldPath=".region"
+// +kubebuilder:validation:XValidation:rule="has(self.projectID) == has(oldSelf.projectID) && (!has(self.projectID) || self.projectID == oldSelf.projectID)",message="projectID can't be changed, because the cloud can't move an object: create a new object for the other project and delete this one",messageExpression="'projectID can\\'t be changed from %s to %s, because the cloud can\\'t move an object: create a new object for the other project and delete this one'.format([has(oldSelf.projectID) ? oldSelf.projectID : 'none', has(self.projectID) ? self.projectID : 'none'])",fieldPath=".projectID"
 type CloudSpec struct {
 	// credentialsRef names a Secret in the same namespace with the keys accessKey
 	// and secretKey, and optionally securityToken, region, projectID, endpoint and
@@ -61,25 +61,23 @@ type CloudSpec struct {
 
 	// region of the cloud, such as cn-north-4. Without it the credentials say.
 	// It can't be changed later.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a region is written like cn-north-4: lower-case letters, digits and hyphens"
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 40 && self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",message="a region's ID is written like cn-north-4: at most 40 lower-case letters, digits and hyphens",messageExpression="'region is \"' + self + '\": write the region\\'s ID, such as cn-north-4: lower-case letters, digits and hyphens, at most 40'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Region string `json:"region,omitempty"`
 
 	// projectID of the cloud: 32 hexadecimal digits. Without it the credentials say,
 	// or the project that is named like the region. It can't be changed later.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{32}$')",message="a project ID has 32 lower-case hexadecimal digits; the console shows it under My Credentials"
-	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{32}$')",message="a project ID has 32 lower-case hexadecimal digits; the console shows it under My Credentials",messageExpression="'projectID is \"' + self + '\": write the project\\'s ID, 32 lower-case hexadecimal digits, which the console shows under My Credentials'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	ProjectID string `json:"projectID,omitempty"`
 
 	// cloudName is the object's name in the cloud: 1 to 64 letters (Chinese too),
 	// digits, and the signs _ - . ; without it the name is made of namespace, name
 	// and the first 8 digits of the UID. Names need not be unique there.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9A-Za-z_.\\\\-\\\\p{Han}]+$')",message="the cloud takes letters, digits, Chinese characters and the signs _ - . in a name; leave spec.cloudName out to have one made"
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 64 && self.matches('^[0-9A-Za-z_.\\\\-\\\\p{Han}]+$')",message="the cloud takes 1 to 64 letters, digits, Chinese characters and the signs _ - . in a name; leave it out to have one made",messageExpression="'cloudName is \"' + self + '\": the cloud takes 1 to 64 letters, digits, Chinese characters and the signs _ - . in a name; leave it out to have one made'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	CloudName string `json:"cloudName,omitempty"`
 
@@ -88,7 +86,8 @@ type CloudSpec struct {
 	// description is cut that has more than 190 bytes or so, and leaves out white space at
 	// its ends.
 	// +kubebuilder:validation:XValidation:rule="!self.contains('<') && !self.contains('>')",message="the cloud refuses < and > in a description: leave them out"
-	// +kubebuilder:validation:MaxLength=160
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 160",message="a description has at most 160 characters",messageExpression="'description has %d characters and 160 is the most, as the operator\\'s mark goes with it: shorten it'.format([self.size()])"
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Description string `json:"description,omitempty"`
 
@@ -124,18 +123,18 @@ type Account struct {
 
 // CommonStatus is what the status of a filter and of a session have alike.
 type CommonStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
-	// -1 means that no controller has looked at the object yet.
-	// +optional
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// conditions: Ready is the summary. Reconciling and Stalled are present only
-	// while they are true, as kstatus wants it.
+	// conditions of the object: Ready is the summary. Reconciling and Stalled are
+	// present only while they are true, as kstatus wants it.
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// -1 means that no controller has looked at the object yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// account is where the object lives in the cloud.
 	// +optional

@@ -7,8 +7,8 @@ import (
 // FilterReference names a MirrorFilter in the namespace of the session.
 type FilterReference struct {
 	// name of the MirrorFilter.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a MirrorFilter's name has lower-case letters, digits, - and .",messageExpression="'name is \"' + self + '\": write the name of a MirrorFilter in this namespace, lower-case letters, digits, - and . as in my-filter'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +required
 	Name string `json:"name"`
 }
@@ -16,27 +16,28 @@ type FilterReference struct {
 // InterfaceAddress finds an elastic network interface by a private address of it.
 type InterfaceAddress struct {
 	// ip is a private IPv4 or IPv6 address of the interface.
-	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="ip must be one address, such as 192.168.0.230, without a prefix length"
-	// +kubebuilder:validation:MinLength=2
-	// +kubebuilder:validation:MaxLength=39
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="ip must be one address, such as 192.168.0.230, without a prefix length",messageExpression="isCIDR(self) ? 'ip %s has a prefix length: write %s, the one address of the interface'.format([self, string(cidr(self).ip())]) : self.matches('^[0-9A-Fa-f:]*:[0-9]+[.][0-9.]+$') ? 'ip ' + self + ' is an IPv4 address written as IPv6: write it as IPv4, such as 192.168.0.230' : 'ip is \"' + self + '\": write one private address of the interface, such as 192.168.0.230'"
+	// +kubebuilder:validation:MaxLength=256
 	// +required
 	IP string `json:"ip"`
 
 	// vpcID says which VPC is meant when two VPCs of the project use the address.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="vpcID must be a UUID in lower case, as the console shows it"
-	// +kubebuilder:validation:MaxLength=36
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="vpcID must be a UUID in lower case, as the console shows it",messageExpression="'vpcID is \"' + self + '\": write the VPC\\'s UUID in lower case, as the console shows it'"
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	VPCID string `json:"vpcID,omitempty"`
 }
 
 // SourceSelector names an elastic network interface that is mirrored.
-// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() == 1",message="set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing"
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName)",message="set one of interfaceID, address and nodeName",messageExpression="'the source names no interface: set one of interfaceID, address and nodeName'"
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() <= 1",message="keep one of interfaceID, address and nodeName",messageExpression="'the source has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? 'nodeName' : \"\") + ': keep one of interfaceID, address and nodeName'"
 type SourceSelector struct {
 	InterfaceSelector `json:",inline"`
 }
 
 // TargetSelector names what receives the copies.
-// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() == 1",message="set exactly one of interfaceID, address and nodeName: remove the others, or add the one that is missing"
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName)",message="set one of interfaceID, address and nodeName",messageExpression="'target names no interface: set one of interfaceID, address and nodeName'"
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() <= 1",message="keep one of interfaceID, address and nodeName",messageExpression="'target has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? 'nodeName' : \"\") + ': keep one of interfaceID, address and nodeName'"
 type TargetSelector struct {
 	InterfaceSelector `json:",inline"`
 }
@@ -45,8 +46,8 @@ type TargetSelector struct {
 // network interface. At most one is set.
 type InterfaceSelector struct {
 	// interfaceID is the ID of the elastic network interface (the port ID), a UUID.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces"
-	// +kubebuilder:validation:MaxLength=36
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="interfaceID must be the UUID of an elastic network interface in lower case, as the console shows it under the server's network interfaces",messageExpression="'interfaceID is \"' + self + '\": write the UUID of an elastic network interface in lower case, as the console shows it under the server\\'s network interfaces'"
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	InterfaceID string `json:"interfaceID,omitempty"`
 
@@ -56,8 +57,8 @@ type InterfaceSelector struct {
 
 	// nodeName finds the interface of a node of this cluster, by any of the node's
 	// InternalIPs, of either family.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a node's name has lower-case letters, digits, - and .",messageExpression="'nodeName is \"' + self + '\": write the name of a node as kubectl get nodes shows it, lower-case letters, digits, - and .'"
+	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 }
@@ -71,7 +72,7 @@ const (
 )
 
 // MirrorSessionSpec says which interfaces are mirrored to where.
-// +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\")))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",fieldPath=".target"
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.nodeName) && has(self.target.nodeName) && s.nodeName == self.target.nodeName) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\")))",message="the target is one of the sources: the cloud takes no interface as both, so choose another target",messageExpression="'the target, ' + (has(self.target.interfaceID) ? 'interfaceID ' + self.target.interfaceID : has(self.target.nodeName) ? 'nodeName ' + self.target.nodeName : 'address ' + self.target.address.ip) + ', is one of the sources: the cloud takes no interface as both, so choose another target or take it out of the sources'",fieldPath=".target"
 type MirrorSessionSpec struct {
 	CloudSpec `json:",inline"`
 
@@ -84,8 +85,9 @@ type MirrorSessionSpec struct {
 	// 10. Without a source no session is made in the cloud. The list is one unit:
 	// whoever applies it owns all of it.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=10
-	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one"
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 10",message="the cloud takes at most 10 sources in a session: move some of them to a second session",messageExpression="'there are %d sources and the cloud takes 10 in a session: move some of them to a second session'.format([self.size()])"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : ['address', s.address.ip])[0])"
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`
 
@@ -97,7 +99,7 @@ type MirrorSessionSpec struct {
 
 	// vni is the VXLAN network identifier of the copies, 0 to 16777215. Without it
 	// one is allocated that no other session to this target has.
-	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 16777215",message="a VNI has 24 bits: choose a number from 0 to 16777215, or leave vni out to have one allocated"
+	// +kubebuilder:validation:XValidation:rule="self >= 0 && self <= 16777215",message="a VNI has 24 bits: choose a number from 0 to 16777215, or leave vni out to have one allocated",messageExpression="'vni is %d: a VNI has 24 bits, choose a number from 0 to 16777215, or leave vni out to have one allocated'.format([self])"
 	// +optional
 	VNI *int32 `json:"vni,omitempty"`
 
@@ -106,7 +108,7 @@ type MirrorSessionSpec struct {
 	// foreign sessions included. Without it the smallest free one from 10000 up is
 	// allocated that comes after every session with a source in common, so that a
 	// newcomer takes no packets from an older session; numbers below are for people.
-	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 32766",message="a session's priority is a number from 1 to 32766; leave priority out to have a free one allocated"
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 32766",message="a session's priority is a number from 1 to 32766; leave priority out to have a free one allocated",messageExpression="'priority is %d: a session\\'s priority is a number from 1 to 32766; leave it out to have a free one allocated'.format([self])"
 	// +optional
 	Priority *int32 `json:"priority,omitempty"`
 
@@ -114,7 +116,7 @@ type MirrorSessionSpec struct {
 	// The cloud's own default of 96 would keep little more than the headers: 30 to
 	// 42 bytes of a TCP payload. A full Ethernet frame of 1514 bytes never fits: see the
 	// reason PayloadTruncated.
-	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1460",message="packetLength is a number of bytes from 1 to 1460: longer copies would not fit the network's MTU"
+	// +kubebuilder:validation:XValidation:rule="self >= 1 && self <= 1460",message="packetLength is a number of bytes from 1 to 1460: longer copies would not fit the network's MTU",messageExpression="'packetLength is %d: a copy keeps 1 to 1460 bytes of a packet; leave it out for 1460, as longer ones would not fit the network\\'s MTU'.format([self])"
 	// +kubebuilder:default=1460
 	// +optional
 	PacketLength *int32 `json:"packetLength,omitempty"`
@@ -131,8 +133,8 @@ type MirrorSessionSpec struct {
 	// the status (about 20 s, more where a host or the cluster has very many sessions) counts
 	// as long as that way.
 	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=20
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('10s') && duration(self) <= duration('720h')",message="silenceAfter is a time from 10s to 720h, such as 90s, 15m or 24h; leave it out to have silence never judged"
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('10s') && duration(self) <= duration('720h')",message="silenceAfter is a time from 10s to 720h, such as 90s, 15m or 24h; leave it out to have silence never judged",messageExpression="'silenceAfter is \"' + self + '\": write a time from 10s to 720h, such as 90s, 15m or 24h; leave it out to have silence never judged'"
 	// +optional
 	SilenceAfter *metav1.Duration `json:"silenceAfter,omitempty"`
 }
@@ -260,11 +262,15 @@ type MirrorSessionStatus struct {
 // +kubebuilder:printcolumn:name="ID",type=string,priority=1,description="ID of the session in the cloud",JSONPath=`.status.sessions[0].id`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,description="message of the worst finding",JSONPath=`.status.findings[0].message`
 type MirrorSession struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// metadata is that of every object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says which interfaces are mirrored to where.
 	// +required
 	Spec MirrorSessionSpec `json:"spec"`
+	// status is what the manager found and did.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
 	Status MirrorSessionStatus `json:"status,omitempty"`

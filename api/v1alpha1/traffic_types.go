@@ -102,8 +102,10 @@ type SourceCounts struct {
 // RuleCounts are the packets that one rule of the filter decided about in the present epoch.
 type RuleCounts struct {
 	// direction of the rule.
+	// +kubebuilder:validation:Enum=Ingress;Egress
+	// +kubebuilder:validation:MaxLength=7
 	// +required
-	Direction Direction `json:"direction"`
+	Direction Direction `json:"direction,omitempty"`
 	// priority of the rule; with direction it names one rule of the filter.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
@@ -128,7 +130,7 @@ type Verification struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +required
-	Node string `json:"node"`
+	Node string `json:"node,omitempty"`
 	// interface of the node on which the copies are expected.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
@@ -270,7 +272,7 @@ type Consumer struct {
 	// when that can't be told from outside.
 	// +kubebuilder:validation:Enum=True;False;Unknown
 	// +required
-	Status metav1.ConditionStatus `json:"status"`
+	Status metav1.ConditionStatus `json:"status,omitempty"`
 	// reason names what was found, see the reference of reasons.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
@@ -313,7 +315,7 @@ type Change struct {
 	At metav1.Time `json:"at"`
 	// by says who made it: Spec, Operator or Cloud.
 	// +required
-	By ChangedBy `json:"by"`
+	By ChangedBy `json:"by,omitempty"`
 	// what was changed, in a sentence.
 	// +kubebuilder:validation:MaxLength=512
 	// +required
@@ -360,9 +362,9 @@ type Finding struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	Reason string `json:"reason"`
-	// severity: Error, Warning or Info.
+	// severity is Error, Warning or Info.
 	// +required
-	Severity Severity `json:"severity"`
+	Severity Severity `json:"severity,omitempty"`
 	// subject is what it is about: a source, the target, a node, a rule.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
@@ -377,7 +379,7 @@ type Finding struct {
 	Remedy string `json:"remedy,omitempty"`
 	// decidedBy says by what it was told: Spec, Read, Count, Node or Probe.
 	// +required
-	DecidedBy DecidedBy `json:"decidedBy"`
+	DecidedBy DecidedBy `json:"decidedBy,omitempty"`
 	// since is when it was found first; of silence, when that began.
 	// +required
 	Since metav1.Time `json:"since"`

@@ -20,6 +20,7 @@ type options struct {
 	kubeconfig     string
 	metrics        startup.Metrics
 	health         string
+	debug          startup.Debug
 	sessionMetrics string
 	leaderElect    bool
 	namespace      string
@@ -34,6 +35,7 @@ type options struct {
 	callDeadline                              time.Duration
 	tenants                                   tenants
 	way                                       way
+	traces                                    traces
 }
 
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
@@ -71,9 +73,11 @@ func command(run func(context.Context, options) error) startup.Command {
 	o.metrics.Add(serving, ":8080")
 	serving.StringVar(&o.sessionMetrics, "session-metrics", string(telemetry.Auto), fmt.Sprintf("`which` MirrorSessions have metrics of their own: all, troubled (a condition is not True, or there is a finding), off, or auto: all up to %d sessions, troubled beyond", telemetry.Many))
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
+	o.debug.Add(serving)
+	o.traces.add(serving)
 
 	return startup.Command{
-		Name: "manager", About: about, Notes: environmentHelp, Version: version,
+		Name: "manager", About: about, Notes: environmentHelp + tracesHelp, Version: version,
 		Flags: []*pflag.FlagSet{kubernetes, cloud, serving},
 		Check: o.check,
 		Run:   func(ctx context.Context) error { return run(ctx, o) },
@@ -96,7 +100,7 @@ func (o *options) check() error {
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return cmp.Or(o.way.check(), o.tenants.check(), o.metrics.Check(), o.checkSessionMetrics())
+	return cmp.Or(o.way.check(), o.tenants.check(), o.metrics.Check(), o.checkSessionMetrics(), o.traces.check())
 }
 
 func (o *options) checkSessionMetrics() error {

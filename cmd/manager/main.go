@@ -72,6 +72,7 @@ func run(ctx context.Context, o options) error {
 		Scheme:                              scheme(),
 		Metrics:                             o.metrics.Options(),
 		HealthProbeBindAddress:              o.health,
+		PprofBindAddress:                    o.debug.Address,
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionResourceLockInterface: leads.lock,
 		LeaderElectionReleaseOnCancel:       true,
@@ -85,7 +86,12 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return fmt.Errorf("set the manager up: %w", err)
 	}
-	if err := addControllers(ctx, mgr, o, own, leads.fence); err != nil {
+	tracer, ended, err := o.traces.start(ctx, log.Log, os.Getenv)
+	if err != nil {
+		return err
+	}
+	defer ended()
+	if err := addControllers(ctx, mgr, o, own, leads.fence, tracer); err != nil {
 		return err
 	}
 	if err := addProbes(mgr); err != nil {
@@ -100,7 +106,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error) error {
+func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error, tracer *tracing.Tracing) error {
 	cluster, err := clusterID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -134,6 +140,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
+		Tracing:   tracer,
 		Recorder:  mgr.GetEventRecorder("vpcmirror-manager"),
 		Cluster:   cluster,
 		Clock:     time.Now,

@@ -39,7 +39,7 @@ func play(work func(context.Context, options) error, args ...string) outcome {
 func TestTheFlags(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "vpcmirror-system")
 	inPod := options{
-		metrics: startup.Metrics{Address: ":8080"}, sessionMetrics: "auto", health: ":8081", namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
+		metrics: startup.Metrics{Address: ":8080"}, sessionMetrics: "auto", health: ":8081", debug: startup.Debug{Address: "0"}, namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
 		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second,
 	}
@@ -51,16 +51,18 @@ func TestTheFlags(t *testing.T) {
 		"are taken as given": {[]string{
 			"--kubeconfig=k", "--leader-elect", "--leader-election-namespace=leaders", "--verifier-namespace=elsewhere", "--resync-interval=10s", "--workers=1", "--delete-orphans",
 			"--leader-elect-lease-duration=9s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=1s",
-			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--metrics-secure", "--session-metrics=troubled", "--health-probe-bind-address=:2",
+			"--cloud-calls-per-second=0.5", "--cloud-burst=1", "--cloud-call-deadline=1s", "--metrics-bind-address=:1", "--metrics-secure", "--session-metrics=troubled", "--health-probe-bind-address=:2", "--debug-bind-address=localhost:6060",
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
+			"--otlp-endpoint=http://collector:4318",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
 			"--own-credentials-namespaces=team in (a,b),!guest",
 		}, func(o *options) {
 			*o = options{
-				kubeconfig: "k", metrics: startup.Metrics{Address: ":1", Secure: true}, sessionMetrics: "troubled", health: ":2", leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
+				kubeconfig: "k", metrics: startup.Metrics{Address: ":1", Secure: true}, sessionMetrics: "troubled", health: ":2", debug: startup.Debug{Address: "127.0.0.1:6060"}, leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
 				leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second, retryPeriod: time.Second,
 				workers: 1, deleteOrphans: true, callsPerSecond: 0.5, burst: 1, callDeadline: time.Second,
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
+				traces:  traces{endpoint: "http://collector:4318"},
 				way:     way{proxy: "http://proxy.example:3128", caBundle: "f"},
 			}
 		}},
@@ -75,7 +77,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{}, traces{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
@@ -84,12 +86,13 @@ func TestTheFlags(t *testing.T) {
 
 func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 	for args, want := range map[string]string{
-		"--bogus":              "unknown flag: --bogus",
-		"start":                `unknown argument "start": manager takes flags only`,
-		"--workers":            "flag needs an argument: --workers",
-		"--workers=0":          "--workers=0: choose at least 1",
-		"--workers=x":          `--workers="x": give a whole number`,
-		"--resync-interval=9s": "--resync-interval=9s is too short: choose at least 10s, for the cloud's sake",
+		"--bogus":                    "unknown flag: --bogus",
+		"start":                      `unknown argument "start": manager takes flags only`,
+		"--workers":                  "flag needs an argument: --workers",
+		"--workers=0":                "--workers=0: choose at least 1",
+		"--debug-bind-address=:6060": `--debug-bind-address=":6060": give an address of the loopback interface with a port, such as 127.0.0.1:6060 or [::1]:6060; 0 switches it off`,
+		"--workers=x":                `--workers="x": give a whole number`,
+		"--resync-interval=9s":       "--resync-interval=9s is too short: choose at least 10s, for the cloud's sake",
 		"--leader-elect --leader-elect-renew-deadline=15s":     "--leader-elect-lease-duration=15s: choose whole seconds, more than --leader-elect-renew-deadline=15s",
 		"--leader-elect --leader-elect-lease-duration=20500ms": "--leader-elect-lease-duration=20.5s: choose whole seconds, more than --leader-elect-renew-deadline=10s",
 		"--leader-elect --leader-elect-renew-deadline=7s":      "--leader-elect-renew-deadline=7s: choose at least --cloud-call-deadline=4s and twice --leader-elect-retry-period=2s more",
@@ -115,7 +118,7 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 
 func TestTheHelpNamesTheVariablesToo(t *testing.T) {
 	got := play(nil, "--help")
-	if got.Exit != 0 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, about) || !strings.HasSuffix(got.Stdout, environmentHelp) {
+	if got.Exit != 0 || got.Stderr != "" || !strings.HasPrefix(got.Stdout, about) || !strings.HasSuffix(got.Stdout, environmentHelp+tracesHelp) {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -37,6 +37,7 @@ type options struct {
 	metrics          startup.Metrics
 	runtimeMetrics   bool
 	health           string
+	debug            startup.Debug
 }
 
 // maxNode is what the status takes as the name of a node.
@@ -53,6 +54,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	o.metrics.Add(flags, "0")
 	flags.BoolVar(&o.runtimeMetrics, "runtime-metrics", false, "have metrics of the Go runtime, the process and the client of the API server too: some 240 series for each node")
 	flags.StringVar(&o.health, "health-probe-bind-address", "0", "`address` of /healthz and /readyz; 0 switches them off")
+	o.debug.Add(flags)
 	return startup.Command{
 		Name:    "verifier run",
 		About:   "verifier run counts the mirrored packets that reach this host and reports them in the status of the MirrorSessions.",
@@ -176,6 +178,7 @@ func (o options) manager(config *rest.Config) (ctrl.Manager, error) {
 		Cache:                   cache.Options{DefaultTransform: nodecache.Keep(o.node), NewInformer: nodecache.NewInformer(o.node)},
 		Metrics:                 o.metrics.Options(),
 		HealthProbeBindAddress:  o.health,
+		PprofBindAddress:        o.debug.Address,
 		GracefulShutdownTimeout: new(gracePeriod),
 	})
 	if err != nil {

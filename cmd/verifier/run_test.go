@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -51,9 +53,9 @@ func TestTheFlagsOfRun(t *testing.T) {
 		args []string
 		want options
 	}{
-		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: startup.Metrics{Address: "0"}, health: "0"}},
-		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--metrics-secure", "--runtime-metrics", "--health-probe-bind-address=:8", "--lease-namespace="},
-			options{kubeconfig: "k", node: "a", port: 4790, metrics: startup.Metrics{Address: ":9", Secure: true}, runtimeMetrics: true, health: ":8"}},
+		"have defaults for a pod": {nil, options{node: "node-7", leaseNamespace: "vpcmirror-system", port: 4789, metrics: startup.Metrics{Address: "0"}, health: "0", debug: startup.Debug{Address: "0"}}},
+		"are taken as given": {[]string{"--kubeconfig=k", "--node-name=a", "--port=4790", "--metrics-bind-address=:9", "--metrics-secure", "--runtime-metrics", "--health-probe-bind-address=:8", "--debug-bind-address=[::1]:6060", "--lease-namespace="},
+			options{kubeconfig: "k", node: "a", port: 4790, metrics: startup.Metrics{Address: ":9", Secure: true}, runtimeMetrics: true, health: ":8", debug: startup.Debug{Address: "[::1]:6060"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got options
@@ -62,6 +64,36 @@ func TestTheFlagsOfRun(t *testing.T) {
 				t.Errorf("exit code %d (-want +got):\n%s", exit, diff)
 			}
 		})
+	}
+}
+
+func TestTheVerifierServesProfilesWhereItWasTold(t *testing.T) {
+	const address = "127.83.19.8:6060" // of the loopback interface, and nobody else's
+	// No API server answers: profiles are for that case too.
+	mgr, err := options{metrics: startup.Metrics{Address: "0"}, health: "0", debug: startup.Debug{Address: address}}.manager(&rest.Config{Host: "http://127.83.19.8:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	// The address is taken since the manager was made: who asks is answered once it serves.
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/debug/pprof/heap", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("it answers %s: %v", answer.Status, err)
 	}
 }
 
@@ -86,6 +118,7 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"port 0":                            {[]string{"run", "--port=0"}, run, "--port=0: choose the UDP port of the copies, 1 to 65535"},
 		"a port that is none":               {[]string{"run", "--port=70000"}, run, `--port="70000": give a whole number from 0 to 65535`},
 		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`},
+		"profiles for the network":          {[]string{"run", "--debug-bind-address=:6060"}, run, `--debug-bind-address=":6060": give an address of the loopback interface with a port, such as 127.0.0.1:6060 or [::1]:6060; 0 switches it off`},
 		"no file to read":                   {[]string{"read"}, "verifier read", "name at least one capture file"},
 	} {
 		t.Run(name, func(t *testing.T) {

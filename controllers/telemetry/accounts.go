@@ -8,17 +8,14 @@ import (
 
 // What the inventory knows of accounts, which are called region/project as in the metrics of calls.
 var (
-	listedAt = accountFamily("vpcmirror_cloud_list_timestamp_seconds",
-		"When the last complete list of a kind of object was begun in an account of the cloud, in seconds since 1970.", "kind")
-	quotaUsed = accountFamily("vpcmirror_cloud_quota_used",
-		"How many of a resource an account of the cloud has, whoever made them.", "resource")
-	quotaAllowed = accountFamily("vpcmirror_cloud_quota",
-		"How many of a resource an account of the cloud may have, as it said within the last hour or so; not there where it does not say.", "resource")
+	listedAt = prometheus.NewDesc("vpcmirror_cloud_list_timestamp_seconds",
+		"When the last complete list of a kind of object was begun in an account of the cloud, in seconds since 1970.", []string{"account", "kind"}, nil)
+	quotaUsed = prometheus.NewDesc("vpcmirror_cloud_quota_used",
+		"How many of a resource an account of the cloud has, whoever made them.", []string{"account", "resource"}, nil)
+	quotaAllowed = prometheus.NewDesc("vpcmirror_cloud_quota",
+		"How many of a resource an account of the cloud may have, as it said within the last hour or so; not there where it does not say.",
+		[]string{"account", "resource"}, nil)
 )
-
-func accountFamily(name, help, label string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, []string{"account", label}, nil)
-}
 
 // Accounts tells of the accounts of the cloud that are in use, at most [inventory.MaxAccounts]. It is a
 // [prometheus.Collector], and asks the cloud nothing.

@@ -123,17 +123,20 @@ func bounds(field schema) string {
 		}
 		all = append(all, strings.Join(values, ", "))
 	}
-	if length := between(field.MinLength, field.MaxLength, "characters"); length != "" && len(field.Enum) == 0 {
+	// Where a rule of ours says how long a text or a list may be, the definition's own limit is
+	// wider, so that ours is the sentence that is read.
+	rules := messages(field)
+	if length := between(field.MinLength, field.MaxLength, "characters"); length != "" && len(field.Enum) == 0 && rules == "" {
 		all = append(all, length)
 	}
 	if number := between(whole(field.Minimum), whole(field.Maximum), ""); number != "" {
 		all = append(all, strings.TrimSpace(number))
 	}
-	if items := between(field.MinItems, field.MaxItems, "entries"); items != "" {
+	if items := between(field.MinItems, field.MaxItems, "entries"); items != "" && rules == "" {
 		all = append(all, items)
 	}
-	if text := messages(field); text != "" {
-		all = append(all, text)
+	if rules != "" {
+		all = append(all, rules)
 	}
 	if field.Items != nil && field.Items.Schema != nil {
 		if text := bounds(*field.Items.Schema); text != "" {

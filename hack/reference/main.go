@@ -5,6 +5,8 @@
 //	reference DEFINITIONS PACKAGE    such as: reference config/crd/bases api/v1alpha1
 //	reference --remedies PACKAGE     the remedies as Go, for that package
 //	reference --causes CATALOGUE PACKAGE    the causes of the catalogue and the reasons, in Markdown
+//	reference --metrics FOLDER...    the metrics that the Go sources there declare, in Markdown
+//	reference --alerts RULES RUNBOOKS    the alerts of a rules file, each with its runbook, in Markdown
 //
 // It fails when a reason has no meaning or no remedy. hack/generate calls it.
 //
@@ -12,6 +14,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,29 +27,32 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "--remedies" {
-		if err := writeRemedies(os.Stdout, os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "reference:", err)
-			os.Exit(1)
-		}
-		return
+	usage := "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types; " +
+		"or --remedies PACKAGE, --causes CATALOGUE PACKAGE, --metrics FOLDER..., --alerts RULES RUNBOOKS"
+	err := errUsage
+	switch args := os.Args[1:]; {
+	case len(args) == 2 && args[0] == "--remedies":
+		err = writeRemedies(os.Stdout, args[1])
+	case len(args) == 3 && args[0] == "--causes":
+		err = writeCauses(os.Stdout, args[1], args[2])
+	case len(args) == 3 && args[0] == "--alerts":
+		err = writeAlerts(os.Stdout, args[1], args[2])
+	case len(args) >= 2 && args[0] == "--metrics":
+		err = writeMetrics(os.Stdout, args[1:]...)
+	case len(args) == 2:
+		err = write(os.Stdout, args[0], args[1])
 	}
-	if len(os.Args) == 4 && os.Args[1] == "--causes" {
-		if err := writeCauses(os.Stdout, os.Args[2], os.Args[3]); err != nil {
-			fmt.Fprintln(os.Stderr, "reference:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types")
+	switch {
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
-	}
-	if err := write(os.Stdout, os.Args[1], os.Args[2]); err != nil {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "reference:", err)
 		os.Exit(1)
 	}
 }
+
+var errUsage = errors.New("the arguments are none that there are")
 
 func write(out io.Writer, definitions, pkg string) error {
 	kinds, err := readDefinitions(definitions)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,13 +13,18 @@ import (
 )
 
 // takes lets a program take the copies on a node until the test ends, as the tcpdump of the
-// cloud's guide does: a mirror that nobody listens to is one that is not well. It holds no port, and
-// is no process in the node, so that it survives the death of that.
+// cloud's guide does: a mirror that nobody listens to is one that is not well.
 func (w *world) takes(t *testing.T, node string) {
 	t.Helper()
-	if w.taken[node] {
-		return
+	if !w.taken[node] {
+		w.take(t, node)
 	}
+}
+
+// take is the same until what it returns is called, at the latest when the test ends. The program holds no port, and
+// is no process in the node, so that it survives the death of that.
+func (w *world) take(t *testing.T, node string) (stop func()) {
+	t.Helper()
 	var ring *capture.Ring
 	err := w.InNode(node, func() error {
 		nic, err := net.InterfaceByName("eth0")
@@ -45,7 +51,7 @@ func (w *world) takes(t *testing.T, node string) {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ring.Stop()
 		<-done
 		delete(w.taken, node)
@@ -53,6 +59,8 @@ func (w *world) takes(t *testing.T, node string) {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // checkNothingFound waits until the status says that something takes the copies, and that nothing

@@ -85,14 +85,20 @@ func playLeader(t *testing.T, w *world) {
 // killContainer ends a pod's process at once.
 func (w *world) killContainer(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
+	w.signalContainer(t, pod, "SIGKILL")
+}
+
+// signalContainer sends a pod's process a signal, past Kubernetes.
+func (w *world) signalContainer(t *testing.T, pod *corev1.Pod, signal string) {
+	t.Helper()
 	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	command, err := w.Command(ctx, pod.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id)
+	command, err := w.Command(ctx, pod.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", signal, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if said, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("killing %s: %v: %s", pod.Name, err, said)
+		t.Fatalf("sending %s the signal %s: %v: %s", pod.Name, signal, err, said)
 	}
 }

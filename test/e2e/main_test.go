@@ -56,6 +56,8 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"uninstalled in the wrong order it waits and the documented way out works", playWrongOrder, false},
 		{"uninstalled in the right order nothing is left", playRightOrder, false},
 		{"installed by Helm the walkthrough is counted on ecs-target and nowhere else", playHelm, true},
+		{"what is broken fires its alert in a Prometheus beside the cluster and what is mended ends it", playAlerts, true},
+		{"uninstalled by Helm the definitions are kept", playHelmUninstall, true},
 	} {
 		t.Run(s.sentence, func(t *testing.T) {
 			w.begin(t, s.sentence)

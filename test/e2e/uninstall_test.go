@@ -161,26 +161,3 @@ func (w *world) giveUp(t *testing.T, p pair) {
 		}
 	}
 }
-
-// playHelm installs the chart and plays the walkthrough again.
-func playHelm(t *testing.T, w *world) {
-	w.helm(t, "install", "vpcmirror", root+"/config/chart", "-n", system, "--create-namespace",
-		"--set-string", "image.tag="+w.tag, "--set", "cloud.allowedEndpoints={"+w.CloudURL()+"}", "--wait", "--timeout=170s")
-	w.by = "Helm"
-	w.kubectl(t, "label", "namespace", system, "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
-	w.waitForPods(t)
-	w.walk(t)
-	said := w.helm(t, "test", "vpcmirror", "-n", system)
-	if !strings.Contains(said, "Succeeded") {
-		t.Errorf("helm test says: %s", said)
-	}
-	w.kubectl(t, "delete", "mirs,mirf", "--all", "-A", "--timeout=170s")
-	w.helm(t, "uninstall", "vpcmirror", "-n", system, "--wait", "--timeout=170s")
-	w.by = ""
-	for _, name := range []string{"mirrorfilters.vpcmirror.io", "mirrorsessions.vpcmirror.io"} {
-		if err := w.api.Get(t.Context(), client.ObjectKey{Name: name}, definition()); err != nil {
-			t.Errorf("helm uninstall keeps the definitions: %v", err)
-		}
-	}
-	w.checked(t, "helm install, helm test, helm uninstall; the CRDs are kept")
-}

@@ -40,6 +40,8 @@ type world struct {
 	report  *report
 	// taken are the nodes on which a program takes the copies.
 	taken map[string]bool
+	// senderNamespace is what sender returns, once there is one.
+	senderNamespace string
 }
 
 func newWorld(t *testing.T) *world {

@@ -15,8 +15,14 @@ import (
 	"vpcmirror.io/operator/test/env"
 )
 
-// A control plane of its own, without our definitions: to install them is Helm's part.
-func TestHelmOnAnAPIServer(t *testing.T) {
+// server is a control plane of a test's own, without our definitions: to install them is Helm's part.
+type server struct {
+	kubeconfig string
+	client.Client
+}
+
+func newServer(t *testing.T) *server {
+	t.Helper()
 	if _, err := helm(t, "", "version"); err != nil {
 		t.Fatal(err)
 	}
@@ -42,9 +48,30 @@ func TestHelmOnAnAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &server{kubeconfig, api}
+}
+
+// helm runs helm there, with what it reads from standard input and its arguments.
+func (s *server) helm(t *testing.T, stdin string, args ...string) (string, error) {
+	t.Helper()
+	return helm(t, stdin, append([]string{"--kubeconfig", s.kubeconfig}, args...)...)
+}
+
+// kubectl runs kubectl there, which must succeed.
+func (s *server) kubectl(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	said, err := kubectl(t, stdin, append([]string{"--kubeconfig", s.kubeconfig}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return said
+}
+
+func TestHelmOnAnAPIServer(t *testing.T) {
+	api := newServer(t)
 	run := func(t *testing.T, args ...string) string {
 		t.Helper()
-		said, err := helm(t, "", append([]string{"--kubeconfig", kubeconfig, "--namespace", namespace}, args...)...)
+		said, err := api.helm(t, "", append([]string{"--namespace", namespace}, args...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,12 +112,9 @@ func TestHelmOnAnAPIServer(t *testing.T) {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(filter), &v1alpha1.MirrorFilter{}); err != nil {
 			t.Errorf("the user's object: %v", err)
 		}
-		left, err := kubectl(t, "", "--kubeconfig", kubeconfig, "get",
+		left := api.kubectl(t, "", "get",
 			"deployments,daemonsets,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,networkpolicies,poddisruptionbudgets,crds",
 			"--all-namespaces", "--selector", "app.kubernetes.io/part-of=vpcmirror", "--output", "name")
-		if err != nil {
-			t.Fatal(err)
-		}
 		if diff := cmp.Diff([]string{
 			"customresourcedefinition.apiextensions.k8s.io/mirrorfilters.vpcmirror.io",
 			"customresourcedefinition.apiextensions.k8s.io/mirrorsessions.vpcmirror.io",
@@ -109,9 +133,7 @@ func TestHelmOnAnAPIServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := kubectl(t, content, "--kubeconfig", kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
-			t.Fatal(err)
-		}
+		api.kubectl(t, content, "apply", "--server-side", "--force-conflicts", "-f", "-")
 		run(t, "install", "vpcmirror", chart, "--take-ownership")
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(filter), &v1alpha1.MirrorFilter{}); err != nil {
 			t.Errorf("the user's object: %v", err)

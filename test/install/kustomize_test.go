@@ -25,14 +25,8 @@ func overlay(t *testing.T, kustomization string, files map[string]string) []*uns
 		t.Fatal(err)
 	}
 	content := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + strings.ReplaceAll(kustomization, "config/", relative+"/")
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, folder, files)
+	write(t, folder, map[string]string{"kustomization.yaml": content})
 	out, err := kubectl(t, "", "kustomize", folder)
 	if err != nil {
 		t.Fatal(err)

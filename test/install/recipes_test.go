@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/test/env"
 )
@@ -110,37 +113,75 @@ func withForeign(t *testing.T) *env.Cluster {
 	return cluster
 }
 
-// dryRun gives the objects of a recipe to the API server, which stores none of them but namespaces:
-// without these it would take nothing that is in one.
-func dryRun(t *testing.T, cluster *env.Cluster, all []*unstructured.Unstructured) error {
+// checker gives objects to an API server, which stores nothing of them.
+type checker struct {
+	t         *testing.T
+	client    client.Client
+	namespace string // of objects that name none
+	warnings  []string
+}
+
+// newChecker makes one that takes no unknown field.
+func newChecker(t *testing.T, cluster *env.Cluster) *checker {
 	t.Helper()
-	own := cluster.Namespace(t)
-	made := map[string]bool{}
+	c := &checker{t: t, namespace: cluster.Namespace(t)}
+	config := rest.CopyConfig(cluster.Config)
+	config.WarningHandler = c
+	direct, err := client.New(config, client.Options{Scheme: cluster.Client.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.client = client.WithFieldValidation(direct, metav1.FieldValidationStrict)
+	return c
+}
+
+// HandleWarningHeader keeps what the API server warns of.
+func (c *checker) HandleWarningHeader(_ int, _ string, text string) {
+	c.warnings = append(c.warnings, text)
+}
+
+// namespaces are made for real: in one that is not there the API server takes nothing.
+func (c *checker) namespaces(all []*unstructured.Unstructured) error {
 	for _, u := range all {
+		made := &unstructured.Unstructured{Object: map[string]any{}}
+		made.SetAPIVersion("v1")
+		made.SetKind("Namespace")
+		made.SetName(u.GetNamespace())
 		if u.GetKind() == "Namespace" {
-			made[u.GetName()] = true
-			if _, err := apply(t, cluster, manifest(t, []*unstructured.Unstructured{u}), "--force-conflicts"); err != nil {
-				return err
-			}
+			made = u.DeepCopy()
+		}
+		if made.GetName() == "" {
+			continue
+		}
+		// Each recipe owns its own fields: a plain namespace takes no label off.
+		owner := client.FieldOwner("recipe-" + u.GetKind())
+		if err := c.client.Apply(c.t.Context(), client.ApplyConfigurationFromUnstructured(made), owner, client.ForceOwnership); err != nil {
+			return fmt.Errorf("making the namespace %s: %w", made.GetName(), err)
 		}
 	}
-	for _, u := range all {
-		if name := u.GetNamespace(); name != "" && !made[name] {
-			made[name] = true
-			if _, err := apply(t, cluster, fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n", name), "--force-conflicts"); err != nil {
-				return err
-			}
-		}
-		in := []string{"--dry-run=server", "--validate=strict", "--force-conflicts", "--warnings-as-errors"}
-		if u.GetNamespace() == "" {
-			in = append(in, "--namespace", own)
-		}
-		said, err := apply(t, cluster, manifest(t, []*unstructured.Unstructured{u}), in...)
+	return nil
+}
+
+// dryRun applies objects without storing them; a warning is an error too.
+func (c *checker) dryRun(all ...*unstructured.Unstructured) error {
+	if err := c.namespaces(all); err != nil {
+		return err
+	}
+	for _, original := range all {
+		u := original.DeepCopy()
+		inNamespace, err := c.client.IsObjectNamespaced(u)
 		if err != nil {
 			return fmt.Errorf("%s: %w", identity(u), err)
 		}
-		if !strings.Contains(said, "serverside-applied (server dry run)") {
-			return fmt.Errorf("%s: the API server said %q", identity(u), said)
+		if inNamespace && u.GetNamespace() == "" {
+			u.SetNamespace(c.namespace)
+		}
+		err = c.client.Apply(c.t.Context(), client.ApplyConfigurationFromUnstructured(u), client.DryRunAll, client.FieldOwner("recipe"), client.ForceOwnership)
+		if err == nil && len(c.warnings) > 0 {
+			err = fmt.Errorf("the API server warns: %s", strings.Join(c.warnings, "; "))
+		}
+		if c.warnings = nil; err != nil {
+			return fmt.Errorf("%s: %w", identity(u), err)
 		}
 	}
 	return nil
@@ -170,11 +211,12 @@ func TestTheAPIServerTakesEveryManifestOfTheRecipes(t *testing.T) {
 	cluster := withForeign(t)
 	for _, r := range recipes(t) {
 		t.Run(r.folder, func(t *testing.T) {
-			if err := dryRun(t, cluster, r.objects); err != nil {
+			c := newChecker(t, cluster)
+			if err := c.dryRun(r.objects...); err != nil {
 				t.Error(err)
 			}
 			// Pod Security judges pods alone, and the namespace says by which level.
-			if err := dryRun(t, cluster, podsOf(t, r.objects)); err != nil {
+			if err := c.dryRun(podsOf(t, r.objects)...); err != nil {
 				t.Errorf("a pod is not let into its namespace: %v", err)
 			}
 		})
@@ -182,7 +224,7 @@ func TestTheAPIServerTakesEveryManifestOfTheRecipes(t *testing.T) {
 }
 
 func TestAMistakeInARecipeIsFound(t *testing.T) {
-	cluster := withForeign(t)
+	c := newChecker(t, withForeign(t))
 	kinds, groups := map[string]bool{}, map[string]bool{}
 	for _, r := range recipes(t) {
 		for _, u := range r.objects {
@@ -194,7 +236,7 @@ func TestAMistakeInARecipeIsFound(t *testing.T) {
 			if err := unstructured.SetNestedField(wrong.Object, "x", "spec", "misspelt"); err != nil {
 				t.Fatal(err)
 			}
-			if err := dryRun(t, cluster, []*unstructured.Unstructured{wrong}); err == nil || !strings.Contains(err.Error(), "misspelt") {
+			if err := c.dryRun(wrong); err == nil || !strings.Contains(err.Error(), "misspelt") {
 				t.Errorf("%s of %s with spec.misspelt: %v", u.GetKind(), r.folder, err)
 			}
 		}

@@ -232,3 +232,13 @@ func identities(all []*unstructured.Unstructured) []string {
 	}
 	return names
 }
+
+// write makes files in a folder.
+func write(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -4,7 +4,7 @@
 //	rules, err := prometheus.Rules(prometheus.Hasten(60))      // config/prometheus/rules.yaml, an hour as a minute
 //	server, err := prometheus.Run(ctx, prometheus.Config{
 //		Folder: t.TempDir(), Rules: rules, Interval: time.Second,
-//		Jobs: []prometheus.Job{monitors[0].Job(prometheus.Kubernetes(kubeconfig))},
+//		Jobs: []prometheus.Job{monitors[0].Job(prometheus.Files(found))},
 //	})
 //	defer server.Stop()
 //	alert, err := server.AwaitFiring(ctx, "VPCMirrorBlind", map[string]string{"session": "web"})

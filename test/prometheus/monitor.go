@@ -113,16 +113,11 @@ type strict struct {
 // Discovery is where Prometheus finds what a monitor selects.
 type Discovery func(m Monitor, job Job)
 
-// Kubernetes finds it in a cluster, as the Prometheus operator has it: services by their endpoints, or pods.
-func Kubernetes(kubeconfig string) Discovery {
+// Files finds it in files for file_sd_configs, whose labels are those that kubernetes_sd_configs gives to what is in
+// a cluster: Debian's Prometheus is built without that.
+func Files(paths ...string) Discovery {
 	return func(m Monitor, job Job) {
-		role := "endpoints"
-		if m.Kind == "PodMonitor" {
-			role = "pod"
-		}
-		job["kubernetes_sd_configs"] = []any{map[string]any{
-			"role": role, "kubeconfig_file": kubeconfig, "namespaces": map[string]any{"names": []string{m.Metadata.Namespace}},
-		}}
+		job["file_sd_configs"] = []any{map[string]any{"files": paths, "refresh_interval": "5s"}}
 		job["relabel_configs"] = append(selecting(m), job["relabel_configs"].([]any)...)
 	}
 }
@@ -206,12 +201,15 @@ func (m Monitor) endpoint() Endpoint {
 	return m.Spec.Endpoints[0]
 }
 
-// selecting keeps what the monitor's selector and port name.
+// selecting keeps what the monitor's selector and port name in its namespace.
 func selecting(m Monitor) (all []any) {
 	object, port := "service", "__meta_kubernetes_endpoint_port_name"
 	if m.Kind == "PodMonitor" {
 		object, port = "pod", "__meta_kubernetes_pod_container_port_name"
 	}
+	all = append(all, map[string]any{
+		"action": "keep", "source_labels": []string{"__meta_kubernetes_namespace"}, "regex": regexp.QuoteMeta(m.Metadata.Namespace),
+	})
 	for _, label := range slices.Sorted(maps.Keys(m.Spec.Selector.MatchLabels)) {
 		all = append(all, map[string]any{
 			"action":        "keep",

@@ -102,6 +102,7 @@ var values = map[string]string{
 	"duration": "a time such as 30s or 10m",
 	"float64":  "a number",
 	"int":      "a whole number",
+	"loopback": "an address of the loopback interface with a port, such as 127.0.0.1:6060 or [::1]:6060; 0 switches it off",
 	"uint16":   "a whole number from 0 to 65535",
 }
 

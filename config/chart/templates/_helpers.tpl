@@ -4,12 +4,24 @@ app.kubernetes.io/name: vpcmirror
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 
-{{/* Labels of every object; takes the component and the root. */}}
+{{/* Labels of every object; takes the component, the root and, for an object that has labels of its own in the values, these:
+they go before commonLabels. */}}
 {{- define "vpcmirror.labels" -}}
+{{- include "vpcmirror.checked" (index . 1) -}}
 {{ include "vpcmirror.selector" (index . 0) }}
 app.kubernetes.io/part-of: vpcmirror
 app.kubernetes.io/version: {{ (index . 1).Chart.AppVersion | quote }}
-{{- with (index . 1).Values.commonLabels }}
+{{- $own := dict -}}
+{{- if gt (len .) 2 }}{{ $own = index . 2 }}{{ end }}
+{{- with merge (deepCopy $own) (index . 1).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of what belongs to no component; takes the root. */}}
+{{- define "vpcmirror.partOf" -}}
+app.kubernetes.io/part-of: vpcmirror
+{{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -30,9 +42,13 @@ name and the root. */}}
 {{- end -}}
 {{- end }}
 
-{{/* imagePullSecrets of a pod; takes the root. */}}
+{{/* imagePullSecrets of a pod; takes the root. Some charts have names of Secrets in global.imagePullSecrets, some references. */}}
 {{- define "vpcmirror.pullSecrets" -}}
-{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $secrets := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
 imagePullSecrets:
 {{- toYaml . | nindent 2 }}
 {{- end }}

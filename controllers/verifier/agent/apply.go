@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,6 +19,7 @@ import (
 
 // reconcile brings what is counted in line with the sessions and the interfaces.
 func (a *Agent) reconcile(ctx context.Context) {
+	ctx = a.begin(ctx)
 	local, err := a.Interfaces()
 	if err != nil {
 		a.logFailure(ctx, err, "The interfaces of this host can't be read; counting goes on as before")
@@ -46,7 +48,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		c.drain(ctx)
 	}
 	a.trackInherited(alive, local)
-	for _, c := range a.apply(assignments, assigned, alive) {
+	for _, c := range a.apply(ctx, assignments, assigned, alive) {
 		c.stop()
 		c.log.Info("No longer capturing: no session needs it")
 	}
@@ -55,7 +57,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 	case <-a.assigned:
 	default:
 		close(a.assigned) // by this goroutine alone
-		a.Log.Info("The sessions are known, and those whose target is on this host are counted", "sessions", a.index.Sessions(), "here", len(assignments))
+		logr.FromContextOrDiscard(ctx).Info("The sessions are known, and those whose target is on this host are counted", "sessions", a.index.Sessions(), "here", len(assignments))
 	}
 }
 
@@ -74,7 +76,7 @@ func (a *Agent) followed() []types.NamespacedName {
 func (a *Agent) logFailure(ctx context.Context, err error, message string) {
 	if ctx.Err() == nil && a.lastFailure != err.Error() {
 		a.lastFailure = err.Error()
-		a.Log.Error(err, message)
+		logr.FromContextOrDiscard(ctx).Error(err, message)
 	}
 }
 
@@ -100,11 +102,11 @@ func (a *Agent) draining(assigned map[types.UID]*assignment) []*capturer {
 
 // apply makes the capturers count what is assigned to them, and returns those that no
 // session needs any more.
-func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) (idle []*capturer) {
+func (a *Agent) apply(ctx context.Context, assignments []assignment, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) (idle []*capturer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reconciles++
-	left, fresh := a.untrack(assigned, alive), map[interfaceKey]*capturer{}
+	left, fresh := a.untrack(ctx, assigned, alive), map[interfaceKey]*capturer{}
 	lists := make(map[interfaceKey][]tally.Session)
 	for i := range assignments {
 		now := &assignments[i]
@@ -114,7 +116,7 @@ func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignme
 			a.capturers[key] = fresh[key]
 		}
 		lists[key] = append(lists[key], now.count)
-		a.track(now, a.capturers[key])
+		a.track(ctx, now, a.capturers[key])
 	}
 	for key, c := range a.capturers {
 		a.recount(c, lists[key])
@@ -135,7 +137,7 @@ func (a *Agent) apply(assignments []assignment, assigned map[types.UID]*assignme
 		go c.run() // now that it knows its sessions
 	}
 	a.again = a.missingAt()
-	a.logProblems()
+	a.logProblems(ctx)
 	return idle
 }
 
@@ -155,14 +157,14 @@ func (a *Agent) missingAt() (first time.Time) {
 
 // logProblems logs each session's problem, and with whom it shares its copies, when that
 // has changed.
-func (a *Agent) logProblems() {
+func (a *Agent) logProblems(ctx context.Context) {
 	for _, t := range a.tracked {
 		if t.problem != t.logged {
-			a.log(t).Info("What keeps a session from being counted as it should has changed", "problem", t.problem, "before", t.logged)
+			a.log(ctx, t).Info("What keeps a session from being counted as it should has changed", "problem", t.problem, "before", t.logged)
 			t.logged = t.problem
 		}
 		if t.shared != t.loggedShared {
-			a.log(t).Info("Which other sessions claim a session's copies has changed", "shared", t.shared, "before", t.loggedShared)
+			a.log(ctx, t).Info("Which other sessions claim a session's copies has changed", "shared", t.shared, "before", t.loggedShared)
 			t.loggedShared = t.shared
 		}
 	}

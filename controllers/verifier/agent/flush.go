@@ -151,6 +151,7 @@ func (a *Agent) clusterSessions() int { return max(a.index.Sessions(), len(a.tra
 // flush writes a session's entry and notes what became of that. An error means that the
 // counts are not stored, and that their session is still there.
 func (a *Agent) flush(ctx context.Context, t *tracked) error {
+	ctx = a.begin(ctx)
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	const attempts = 4 // the manager writes the same object, but seldom
@@ -165,14 +166,14 @@ func (a *Agent) flush(ctx context.Context, t *tracked) error {
 	switch {
 	case err == nil:
 		a.writes.stored++
-		a.succeeded(t)
+		a.succeeded(ctx, t)
 	case errors.Is(err, report.ErrGone):
 		a.writes.gone++
-		a.succeeded(t)
+		a.succeeded(ctx, t)
 		return nil
 	case ctx.Err() == nil: // the end of the agent is no failure: all is written once more
 		a.writes.failed++
-		a.failed(t, err)
+		a.failed(ctx, t, err)
 	}
 	return err
 }
@@ -184,7 +185,7 @@ func (a *Agent) readModifyWrite(ctx context.Context, t *tracked) error {
 	read, err := report.Read(ctx, a.Reader, a.object(t))
 	if err == nil {
 		a.drainForEpoch(ctx, t, read)
-		entry, made, needed := a.compose(t, read)
+		entry, made, needed := a.compose(ctx, t, read)
 		if needed {
 			err = report.Write(ctx, a.Client, read, entry)
 		}
@@ -220,7 +221,7 @@ func (a *Agent) object(t *tracked) *v1alpha1.MirrorSession {
 // and whether it has to be written. It has not when the session is not counted any more and
 // nothing is left to report, because the manager has folded the entry already, or nothing
 // may be reported any more.
-func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
+func (a *Agent) compose(ctx context.Context, t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha1.Verification, made time.Time, needed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.snapshots()[t.capturer]
@@ -238,7 +239,7 @@ func (a *Agent) compose(t *tracked, read *v1alpha1.MirrorSession) (entry v1alpha
 	case t.capturer != nil || stored.Own != nil:
 		needed = true
 	case counted && read.TargetElsewhere(a.Node):
-		a.log(t).Info("The target moved to another node before these counts were written: they are lost", "packets", entry.Packets)
+		a.log(ctx, t).Info("The target moved to another node before these counts were written: they are lost", "packets", entry.Packets)
 	default:
 		needed = counted
 	}
@@ -287,18 +288,18 @@ func (a *Agent) snapshots() map[*capturer]*snapshot {
 // failed lets a session wait before the next attempt, at most for report.Level, so that
 // an API server that comes back is not met by all at once. The counts stay where they
 // are, and the first failure in a row is logged.
-func (a *Agent) failed(t *tracked, err error) {
+func (a *Agent) failed(ctx context.Context, t *tracked, err error) {
 	t.failures++
 	wait := min(tick<<min(t.failures, 8), report.Level)
 	t.retryAt = a.Clock().Add(wait - rand.N(wait/4)) // so that hosts that failed together don't come back together
 	if t.failures == 1 {
-		a.log(t).Error(err, "The API server did not take a session's counts; counting goes on, and it is tried again until it does")
+		a.log(ctx, t).Error(err, "The API server did not take a session's counts; counting goes on, and it is tried again until it does")
 	}
 }
 
-func (a *Agent) succeeded(t *tracked) {
+func (a *Agent) succeeded(ctx context.Context, t *tracked) {
 	if t.failures > 0 {
-		a.log(t).Info("The API server answers again; nothing that was counted meanwhile is lost", "failures", t.failures)
+		a.log(ctx, t).Info("The API server answers again; nothing that was counted meanwhile is lost", "failures", t.failures)
 	}
 	t.failures, t.retryAt = 0, time.Time{}
 }

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -135,7 +137,7 @@ func (t *tracked) leave() {
 }
 
 // track begins to count a session with a capturer, or goes on with what has changed of it.
-func (a *Agent) track(now *assignment, c *capturer) {
+func (a *Agent) track(ctx context.Context, now *assignment, c *capturer) {
 	t := a.tracked[now.session.UID]
 	if t == nil {
 		t = &tracked{ledger: report.NewLedger(a.Clock())}
@@ -147,7 +149,7 @@ func (a *Agent) track(now *assignment, c *capturer) {
 			t.leave()
 		}
 		t.capturer, t.drops = c, c.snapshot().stats.Drops
-		a.log(t).Info("Counting a session", "vni", now.count.VNI, "interface", c.local.Name)
+		a.log(ctx, t).Info("Counting a session", "vni", now.count.VNI, "interface", c.local.Name)
 	}
 	t.id, t.judged, t.problem = now.count.ID, now.judged, now.problem
 	t.shared, t.concealed = now.shared, now.count.Concealed
@@ -167,14 +169,14 @@ func (a *Agent) entryIsGone(t *tracked) bool {
 // untrack forgets the sessions that no longer exist, and ends the counting of those whose
 // target is not here any more: it returns these with their capturers. Their last counts are
 // written with the next flush.
-func (a *Agent) untrack(assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) map[*tracked]*capturer {
+func (a *Agent) untrack(ctx context.Context, assigned map[types.UID]*assignment, alive map[types.UID]*v1alpha1.MirrorSession) map[*tracked]*capturer {
 	left := make(map[*tracked]*capturer)
 	for uid, t := range a.tracked {
 		now := alive[uid]
 		switch {
 		case now == nil:
 			delete(a.tracked, uid)
-			a.log(t).Info("No longer counting a session: it was deleted")
+			a.log(ctx, t).Info("No longer counting a session: it was deleted")
 		case assigned[uid] == nil && t.capturer != nil:
 			left[t] = t.capturer
 			t.leave()
@@ -182,7 +184,7 @@ func (a *Agent) untrack(assigned map[types.UID]*assignment, alive map[types.UID]
 			if resolved(now) {
 				t.problem = targetIsGone
 			}
-			a.log(t).Info("No longer counting a session; its last counts are written")
+			a.log(ctx, t).Info("No longer counting a session; its last counts are written")
 		}
 	}
 	return left
@@ -218,6 +220,13 @@ func (a *Agent) trackInherited(alive map[types.UID]*v1alpha1.MirrorSession, loca
 	}
 }
 
-func (a *Agent) log(t *tracked) logr.Logger {
-	return a.Log.WithValues("session", klog.KObj(t.session))
+// begin gives what is done now, to the sessions of this host or to the entry of one, an ID that is in each line about
+// it, as the manager's lines have that of a reconcile.
+func (a *Agent) begin(ctx context.Context) context.Context {
+	return logr.NewContext(ctx, a.Log.WithValues("reconcileID", uuid.NewUUID()))
+}
+
+// log is for what is told of a session: its key is that of the manager's lines.
+func (a *Agent) log(ctx context.Context, t *tracked) logr.Logger {
+	return logr.FromContextOrDiscard(ctx).WithValues("MirrorSession", klog.KObj(t.session))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -52,13 +53,15 @@ type world struct {
 	kernel     func() uint64
 	// refuse is why the interfaces can't be watched.
 	refuse error
+	// log is the agents'.
+	log logr.Logger
 	// late is how far the agents' clock is ahead.
 	late atomic.Int64
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, pair: frametest.NewPair(t)}
+	w := &world{t: t, pair: frametest.NewPair(t), log: testr.New(t)}
 	w.kernel = w.pair.Receiver.Judge(t, vxlan.Port)
 	cluster := env.Start(t)
 	w.admin, w.cluster = cluster.Client, cluster
@@ -103,7 +106,7 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 		api = f(api)
 	}
 	h := &host{w: w, Agent: New(Options{
-		Node: node, Port: vxlan.Port, Client: api, Reader: api, Clock: w.now, Log: testr.New(w.t),
+		Node: node, Port: vxlan.Port, Client: api, Reader: api, Clock: w.now, Log: w.log,
 		Interfaces: func() (all []Interface, err error) {
 			err = inside(pair, func() error { all, err = LocalInterfaces(); return err })
 			return all, err

@@ -85,7 +85,7 @@ func (l *Lab) makeSecrets() error {
 func (l *Lab) run(name string, args ...string) (*process.Process, error) {
 	return process.Start(process.Spec{
 		Name: name, Program: filepath.Join(l.kube, name), Args: args, Log: l.path(name + ".log"),
-		Namespace: l.controlNamespace(), Env: cleanEnvironment(),
+		Namespace: l.ControlNamespace(), Env: cleanEnvironment(),
 	}, l.book)
 }
 

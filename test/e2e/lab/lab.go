@@ -121,19 +121,19 @@ func (l *Lab) up(ctx context.Context) error {
 // cloud, and the second network between all of them.
 func (l *Lab) startNetwork(ctx context.Context) (err error) {
 	if err := l.ledger.add(
-		change{Kind: claimNamespaces, Name: l.controlNamespace()}, change{Kind: claimNamespaces, Name: prefix},
+		change{Kind: claimNamespaces, Name: l.ControlNamespace()}, change{Kind: claimNamespaces, Name: prefix},
 	); err != nil {
 		return err
 	}
-	if l.control, err = netns.Acquire(l.controlNamespace()); err != nil {
+	if l.control, err = netns.Acquire(l.ControlNamespace()); err != nil {
 		return err
 	}
-	if err := l.control.Create(l.controlNamespace(), setUpControl); err != nil {
+	if err := l.control.Create(l.ControlNamespace(), setUpControl); err != nil {
 		return err
 	}
 	inside := netip.AddrPortFrom(controlAddress, cloudPort)
 	sc := scenario.Walkthrough()
-	err = netns.In(l.controlNamespace(), func() (err error) {
+	err = netns.In(l.ControlNamespace(), func() (err error) {
 		l.cloud, err = sim.Start(context.WithoutCancel(ctx), sc, append(l.options.Simulator, sim.WithListen(inside.String()))...)
 		return err
 	})
@@ -167,7 +167,7 @@ func (l *Lab) startNetwork(ctx context.Context) (err error) {
 }
 
 func (l *Lab) forward(to netip.AddrPort) (*forwarder, error) {
-	f, err := forward(l.controlNamespace(), to)
+	f, err := forward(l.ControlNamespace(), to)
 	if err == nil {
 		l.forwarders = append(l.forwarders, f)
 	}
@@ -311,11 +311,14 @@ func stop(p *process.Process) error {
 func (l *Lab) path(name string) string { return filepath.Join(l.options.Folder, name) }
 
 // controlNamespace is the network namespace of control plane and cloud.
-func (l *Lab) controlNamespace() string { return prefix + "control" }
+func (l *Lab) ControlNamespace() string { return prefix + "control" }
 
 // Kubeconfig is the path of the administrator's kubeconfig, for use in the machine's own
 // network namespace.
 func (l *Lab) Kubeconfig() string { return l.path("admin.kubeconfig") }
+
+// EnvFile is the file for a shell to source: kubectl and `cloudsim call` work then.
+func (l *Lab) EnvFile() string { return l.path("env") }
 
 // Config is the administrator's configuration of a client. Don't change it.
 func (l *Lab) Config() *rest.Config { return l.config }

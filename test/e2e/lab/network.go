@@ -56,7 +56,7 @@ func (l *Lab) connect(n *Node) error {
 		return fmt.Errorf("open the network namespace of %s: %w", n.Name, err)
 	}
 	defer inside.Close()
-	err = netns.In(l.controlNamespace(), func() error {
+	err = netns.In(l.ControlNamespace(), func() error {
 		bridge, err := netlink.LinkByName(managementBridge)
 		if err != nil {
 			return fmt.Errorf("find the bridge of the management network: %w", err)

@@ -44,14 +44,14 @@ import (
 type Setting func(*settings)
 
 type settings struct {
-	resync time.Duration
-	timing lifecycle.Timing
-	wrap   func(client.Client) client.Client
-	cloud  huawei.Options
-	gate   *Gate
-	lag    *Lag
-	rules  credentials.Rules
-	api    *rest.Config
+	resync  time.Duration
+	timing  lifecycle.Timing
+	wrap    func(client.Client) client.Client
+	cloud   huawei.Options
+	gate    *Gate
+	lag     *Lag
+	rules   credentials.Rules
+	api     *rest.Config
 	tracing *tracing.Tracing
 	// removeOrphans deletes what is left over in the cloud.
 	removeOrphans bool
