@@ -1,6 +1,6 @@
-// The same program with the oldest Kubernetes that the project promises to run on: build
-// it with -modfile=oldest.mod. Its newest patch, and the etcd that this version is
-// released with.
+// The same program with the oldest Kubernetes that the project promises to run on, its
+// newest patch, and the etcd that this version is released with. It is for
+// -modfile=oldest.mod, also of go mod tidy.
 module vpcmirror.io/operator/hack/localkube
 
 go 1.24.0
