@@ -295,6 +295,11 @@ const (
 	// ReasonFilterMatchesNothing: no rule of the filter can accept a packet of a source.
 	// Remedy: correct the filter as the message says: direction, addresses, family or ports.
 	ReasonFilterMatchesNothing = "FilterMatchesNothing"
+	// ReasonUnknownField: the manifest of the session, or of its filter, that kubectl apply sent last has
+	// something that is no field: Kubernetes has left it out, because validation was switched off, and a
+	// rule without what was meant to narrow it matches more.
+	// Remedy: correct the field's name in the manifest as the message says, and apply it with validation.
+	ReasonUnknownField = "UnknownField"
 	// ReasonRuleMatchesNothing: a rule of the filter can accept no packet of any source, while others
 	// do: a rule before it rejects all that it could, or its ends are swapped.
 	// Remedy: correct the rule as the message says, or remove it.

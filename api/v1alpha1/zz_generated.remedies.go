@@ -58,6 +58,7 @@ var remedies = map[string]string{
 	ReasonServerStopped:         "start the server, or name an interface of one that runs",
 	ReasonFlavorUnsupported:     "use a source on a server of a flavor that mirrors, c7t for example",
 	ReasonFilterMatchesNothing:  "correct the filter as the message says: direction, addresses, family or ports",
+	ReasonUnknownField:          "correct the field's name in the manifest as the message says, and apply it with validation",
 	ReasonRuleMatchesNothing:    "correct the rule as the message says, or remove it",
 	ReasonTakenEarlier:          "lower spec.priority below the other one's, or narrow the other one's filter",
 	ReasonRejectedEarlier:       "lower spec.priority below the other one's, or narrow the other one's filter",

@@ -32,7 +32,7 @@ func cached(verifierNamespace string) cache.Options {
 
 var sharedTexts = newTexts()
 
-// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself: in an
+// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself, but for the fields in it that there are not: in an
 // account of twenty thousand sessions that is as much as all the rest.
 func slimOurs(o any) (any, error) {
 	ours, ok := o.(client.Object)
@@ -41,7 +41,12 @@ func slimOurs(o any) (any, error) {
 	}
 	ours.SetManagedFields(nil)
 	annotations := ours.GetAnnotations()
+	unknown := v1alpha1.UnknownFields(ours)
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	delete(annotations, v1alpha1.UnknownFieldsAnnotation)
+	if unknown != "" {
+		annotations[v1alpha1.UnknownFieldsAnnotation] = unknown
+	}
 	ours.SetAnnotations(annotations)
 	if object, ok := o.(status.Object); ok {
 		sharedTexts.share(object, string(object.GetUID()))

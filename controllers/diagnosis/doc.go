@@ -42,6 +42,8 @@ type Known struct {
 	// SharedVNI is a sentence about another session that the cloud shows with the same VNI and
 	// target, empty when there is none.
 	SharedVNI string
+	// Unknown are what the manifests have that is no field.
+	Unknown Unknown
 	// Path is what the cloud said of the way of the copies, nil while it was not looked at: what
 	// was said of it then stays.
 	Path *Path
@@ -49,6 +51,10 @@ type Known struct {
 	// denials, where it is not nil, takes in what is asked of [Known.overcome].
 	denials *[]denial
 }
+
+// Unknown are the fields that Kubernetes has left out of the manifests of a session and of its filter, see
+// [v1alpha1.UnknownFields].
+type Unknown struct{ Filter, Session string }
 
 // counting are the entries of the verifiers that count the session now, and gone those of the
 // ones that are lost. Nobody is missed while the session is not in the cloud, nor on a node that

@@ -16,6 +16,7 @@ type rest struct {
 	path           *diagnosis.Path
 	sharedVNI      string
 	filterChanging bool
+	unknown        diagnosis.Unknown
 }
 
 // counted is the part of it that comes from the API server.
@@ -47,7 +48,7 @@ func (s *scope) counted(known *diagnosis.Known) counted {
 
 // restOf is what the session is judged by.
 func (s *scope) restOf(known *diagnosis.Known) rest {
-	return rest{counted: s.counted(known), path: known.Path, sharedVNI: known.SharedVNI, filterChanging: known.FilterChanging}
+	return rest{counted: s.counted(known), path: known.Path, sharedVNI: known.SharedVNI, filterChanging: known.FilterChanging, unknown: known.Unknown}
 }
 
 // goesOn reports whether it is as it was when the session was at rest.

@@ -98,6 +98,7 @@ func TestWhoSaysWhatASessionIsJudgedByIsPartOfIt(t *testing.T) {
 		"counts take another time":        func(k *diagnosis.Known) { k.CountsDelay++ },
 		"another session has its VNI":     func(k *diagnosis.Known) { k.SharedVNI = "so it is" },
 		"the filter is not in line":       func(k *diagnosis.Known) { k.FilterChanging = true },
+		"a field was left out":            func(k *diagnosis.Known) { k.Unknown.Filter = "spec.x" },
 		"the way was read anew":           func(k *diagnosis.Known) { k.Path = &diagnosis.Path{} },
 		"something is about to be stored": func(*diagnosis.Known) { session.Status.Epoch++ },
 		"something was stored amid this reconcile, with what a verifier wrote meanwhile": func(*diagnosis.Known) { s.Stored.SetResourceVersion("2") },

@@ -30,6 +30,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
+	known.Unknown = s.unknown()
 	s.followFilter(&memo.changes)
 	resting := s.restOf(known)
 	if memo.rest.goesOn(resting) && !s.foundInCloud() {
@@ -90,6 +91,15 @@ func (s *scope) filterChanges(ctx context.Context) bool {
 		s.readFilter(ctx)
 	}
 	return s.filter != nil && !status.IsSynced(s.filter)
+}
+
+// unknown are the fields that Kubernetes has left out of the manifests. A filter that can't be read now has none.
+func (s *scope) unknown() diagnosis.Unknown {
+	all := diagnosis.Unknown{Session: v1alpha1.UnknownFields(s.session)}
+	if s.filter != nil {
+		all.Filter = v1alpha1.UnknownFields(s.filter)
+	}
+	return all
 }
 
 // sharedVNI is what the cloud shows of another session with VNI and target of this one. A

@@ -30,6 +30,7 @@ var stages = map[string]string{
 	v1alpha1.ReasonFlavorUnsupported:    source,
 	v1alpha1.ReasonFilterMatchesNothing: source,
 	v1alpha1.ReasonRuleMatchesNothing:   source,
+	v1alpha1.ReasonUnknownField:         source,
 	v1alpha1.ReasonSourceSilent:         source,
 	v1alpha1.ReasonTakenEarlier:         order,
 	v1alpha1.ReasonRejectedEarlier:      order,
