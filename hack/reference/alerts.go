@@ -22,7 +22,8 @@ const alertsHead = `# Runbooks
 
 One for each [alert](../rules.yaml), under its name: what it means, who is hurt, where to look, what mends it, when to call somebody, and what
 heals by itself. Whoever can use ` + "`kubectl`" + ` can follow them; the plugin ` + "`kubectl mirror`" + ` is only ever another way. Names, addresses and
-outputs are those of the walkthrough that ` + "`make demo`" + ` plays. Written by ` + "`make generate`" + ` from the rules and the first sentence of
+outputs are those of the worlds of ` + "`make demo-up` and `make lab-up`" + `. Where ` + "`monitoring.secure`" + ` is set, metrics are read with
+` + "`curl -sk -H \"Authorization: Bearer TOKEN\" https://127.0.0.1:8080/metrics`" + ` and a token of somebody who may. Written by ` + "`make generate`" + ` from the rules and the first sentence of
 each runbook.
 
 | alert | severity | after | what it means |
