@@ -37,19 +37,25 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 			t.Errorf("it was refused with\n%v\nwant: %s", err, sentence)
 		}
 	}
-	var alive func(t *testing.T)
+	alive := func(t *testing.T) { t.Helper() }
 
-	step := func(name string, run func(*testing.T)) {
-		if !t.Run(name, run) {
-			t.FailNow()
-		}
-	}
-	step("a release is installed and has objects", func(t *testing.T) {
+	t.Run("a release is installed and has objects", func(t *testing.T) {
 		must(t, append(in("one"), "install", "first", chart)...)
 		alive = api.objects(t)
 	})
 
-	step("a second release beside it is refused, in another namespace and in its own", func(t *testing.T) {
+	t.Run("no values of an upgrade make Helm delete the definitions, and all objects with them", func(t *testing.T) {
+		must(t, append(in("one"), "upgrade", "first", chart, "--set", "crds.keep=false")...)
+		refused(t, "with crds.install: false Helm would delete the definition mirrorfilters.vpcmirror.io, and every object of its kind: "+
+			"upgrade with crds.keep: true first", append(in("one"), "upgrade", "first", chart, "--set", "crds.install=false")...)
+		alive(t)
+		must(t, append(in("one"), "upgrade", "first", chart, "--set", "crds.keep=true")...)
+		must(t, append(in("one"), "upgrade", "first", chart, "--set", "crds.install=false")...)
+		alive(t)
+		must(t, append(in("one"), "upgrade", "first", chart, "--set", "crds.install=true")...)
+	})
+
+	t.Run("a second release beside it is refused, in another namespace and in its own", func(t *testing.T) {
 		const sentence = "vpcmirror is in this cluster already, by Helm as the release first in the namespace one, and a second manager would work " +
 			"against it on the same objects: upgrade that one, or uninstall it first (MirrorFilters and MirrorSessions can stay)"
 		refused(t, sentence, append(in("two"), "install", "second", chart)...)
@@ -57,7 +63,7 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 		alive(t)
 	})
 
-	step("after an uninstall it is installed under another name and in another namespace, and upgraded", func(t *testing.T) {
+	t.Run("after an uninstall it is installed under another name and in another namespace, and upgraded", func(t *testing.T) {
 		must(t, append(in("one"), "uninstall", "first")...)
 		alive(t)
 		said := must(t, append(in("two"), "install", "second", chart)...)
@@ -70,7 +76,7 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 	})
 
 	newer := newerChart(t)
-	step("a release that would change definitions of another one is told how to get them, and that works", func(t *testing.T) {
+	t.Run("a release that would change definitions of another one is told how to get them, and that works", func(t *testing.T) {
 		_, err := api.helm(t, "", append(in("two"), "upgrade", "second", newer)...)
 		const sentence = "the definition mirrorfilters.vpcmirror.io in this cluster is that of first in one, and this chart's has to take its place: " +
 			"hand it over, which changes no object of yours, and try again: kubectl annotate"
@@ -86,7 +92,7 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 		alive(t)
 	})
 
-	step("Helm is followed by kustomize", func(t *testing.T) {
+	t.Run("Helm is followed by kustomize", func(t *testing.T) {
 		must(t, append(in("two"), "uninstall", "second")...)
 		content, err := kubectl(t, "", "kustomize", filepath.Join(root, "config/default"))
 		if err != nil {
@@ -99,13 +105,13 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 		alive(t)
 	})
 
-	step("Helm beside kustomize is refused in another namespace", func(t *testing.T) {
+	t.Run("Helm beside kustomize is refused in another namespace", func(t *testing.T) {
 		refused(t, "vpcmirror is in this cluster already, without Helm in the namespace vpcmirror-system, and a second manager",
 			append(in("two"), "install", "third", chart)...)
 		alive(t)
 	})
 
-	step("kustomize is followed by Helm, as it runs, and by a newer chart", func(t *testing.T) {
+	t.Run("kustomize is followed by Helm, as it runs, and by a newer chart", func(t *testing.T) {
 		said := must(t, append(in(namespace), "install", "third", chart, "--take-ownership")...)
 		alive(t)
 		api.adopt(t, said)
@@ -115,7 +121,7 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 		alive(t)
 	})
 
-	step("what renders without asking the cluster gives the definitions, whoever has them", func(t *testing.T) {
+	t.Run("what renders without asking the cluster gives the definitions, whoever has them", func(t *testing.T) {
 		out, err := helm(t, "", append(in("four"), "template", "fourth", chart)...)
 		if err != nil {
 			t.Fatal(err)

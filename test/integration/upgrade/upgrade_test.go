@@ -50,11 +50,6 @@ const (
 // One story: each part begins where the one before ended.
 func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCloud(t *testing.T) {
 	cluster := env.Start(t)
-	step := func(name string, run func(*testing.T)) {
-		if !t.Run(name, run) {
-			t.FailNow()
-		}
-	}
 	do := func(t *testing.T, args ...string) {
 		t.Helper()
 		if err := helm(t, cluster, args...); err != nil {
@@ -63,7 +58,7 @@ func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCl
 	}
 
 	var was map[string]apiextensionsv1.CustomResourceDefinitionSpec
-	step("the chart of before installs its definitions", func(t *testing.T) {
+	t.Run("the chart of before installs its definitions", func(t *testing.T) {
 		removeDefinitions(t, cluster)
 		do(t, "install", "vpcmirror", chartThen, "--create-namespace", "--set", "manager.replicas=3,image.pullSecrets={registry}")
 		was = definitions(t, cluster)
@@ -89,7 +84,7 @@ func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCl
 		harness.Same(t, "the session", sessionThen, s)
 	}
 
-	step("values of before that mean something else now are refused, and nothing is changed", func(t *testing.T) {
+	t.Run("values of before that mean something else now are refused, and nothing is changed", func(t *testing.T) {
 		for _, row := range []struct{ flag, sentence string }{
 			{"--reuse-values", "these values lack what this version of the chart has new, as with `helm upgrade --reuse-values`: " +
 				"use --reset-then-reuse-values in its place (image.pullSecrets: [a] has become imagePullSecrets: [{name: a}])"},
@@ -103,13 +98,13 @@ func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCl
 		unchanged(t)
 	})
 
-	step("the upgrade brings the definitions of now, and leaves the objects as they were", func(t *testing.T) {
+	t.Run("the upgrade brings the definitions of now, and leaves the objects as they were", func(t *testing.T) {
 		do(t, "upgrade", "vpcmirror", chart, "--reset-then-reuse-values", "--set", "image.pullSecrets=null,imagePullSecrets[0].name=registry")
 		harness.Same(t, "the definitions", ours(t), definitions(t, cluster), defaulted)
 		unchanged(t)
 	})
 
-	step("the manager goes on where it was: same statuses and counts, and no write to the cloud", func(t *testing.T) {
+	t.Run("the manager goes on where it was: same statuses and counts, and no write to the cloud", func(t *testing.T) {
 		w.Start().Reconciled(w, filter, session)
 		harness.ReconcileNow(w, filter)
 		harness.ReconcileNow(w, session)
@@ -128,7 +123,7 @@ func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCl
 		w.Holds(before)
 	})
 
-	step("a rollback keeps them too", func(t *testing.T) {
+	t.Run("a rollback keeps them too", func(t *testing.T) {
 		do(t, "rollback", "vpcmirror", "1")
 		harness.Same(t, "the definitions", was, definitions(t, cluster))
 		get(t, w, session)
@@ -167,7 +162,7 @@ func removeDefinitions(t *testing.T, cluster *env.Cluster) {
 		if err := cluster.Client.Delete(t.Context(), definition); err != nil {
 			t.Fatal(err)
 		}
-		harness.Poll(t, name+" is gone", func() error {
+		_ = harness.Poll(t, name+" is gone", func() error {
 			return cluster.Client.Get(t.Context(), client.ObjectKeyFromObject(definition), definition)
 		}, apierrors.IsNotFound)
 	}
