@@ -23,6 +23,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // Orphans finds what bears a mark of this cluster in the cloud, though its object is gone:
@@ -159,6 +160,7 @@ func (o *Orphans) Start(ctx context.Context) error {
 		o.mu.Unlock()
 		for of, l := range pending {
 			// What can't be known now is compared with the next list.
+			ctx := tracing.Noting(ctx)
 			if err := o.look(ctx, of, l); err != nil && ctx.Err() == nil {
 				log.FromContext(ctx).Error(err, "What is left over in the cloud could not all be looked at", "account", describe(of.account), "kind", of.kind)
 			}

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/tracing"
 )
 
 // quotaAge is how old what is known of an account's quota may be. People raise it now and then.
@@ -74,7 +75,7 @@ func (q *Quotas) read(ctx context.Context, account cloud.Account, c cloud.Client
 		return
 	}
 	q.asked[account] = now
-	ctx, cancel := context.WithTimeout(ctx, quotaTimeout)
+	ctx, cancel := context.WithTimeout(tracing.Noting(ctx), quotaTimeout)
 	defer cancel()
 	if _, err := q.services.Inventory.Quota(ctx, c, now.Add(-quotaAge)); err != nil && ctx.Err() == nil {
 		log.FromContext(ctx).V(1).Info("The quota of an account is not known", "account", describe(account), "because", err.Error())

@@ -32,21 +32,14 @@ func (t *Tracing) Reconciler(kind string, next reconcile.Reconciler) reconcile.R
 	return reconcile.Func(func(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 		ctx, span := t.start(ctx, kind, request.NamespacedName)
 		defer span.End()
-		m := &made{}
-		ctx = context.WithValue(ctx, madeKey{}, m)
-		logger := log.FromContext(ctx)
 		if span.SpanContext().IsSampled() {
-			logger = logger.WithValues("traceID", span.SpanContext().TraceID().String())
+			ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("traceID", span.SpanContext().TraceID().String()))
 		}
-		if below := logger.GetSink(); below != nil { // else nobody logs
-			logger = logger.WithSink(&sink{below, m})
-		}
-		ctx = log.IntoContext(ctx, logger)
-
+		ctx, m := noting(ctx)
 		began := time.Now()
 		result, err := next.Reconcile(ctx, request)
 		calls := m.count()
-		logger.V(1).Info("Reconciled", "took", time.Since(began).String(), "calls", calls, "again", result.RequeueAfter.String())
+		log.FromContext(ctx).V(1).Info("Reconciled", "took", time.Since(began).String(), "calls", calls, "again", result.RequeueAfter.String())
 		span.SetAttributes(attribute.Int(attributeCalls, calls), attribute.Float64(attributeAgain, result.RequeueAfter.Seconds()))
 		if err != nil {
 			span.RecordError(err)
@@ -54,6 +47,20 @@ func (t *Tracing) Reconciler(kind string, next reconcile.Reconciler) reconcile.R
 		}
 		return result, err
 	})
+}
+
+// Noting gives what asks the cloud outside of a reconcile a logger that says which calls its lines are about.
+func Noting(ctx context.Context) context.Context {
+	ctx, _ = noting(ctx)
+	return ctx
+}
+
+func noting(ctx context.Context) (context.Context, *made) {
+	m, logger := &made{}, log.FromContext(ctx)
+	if below := logger.GetSink(); below != nil { // else nobody logs
+		logger = logger.WithSink(&sink{below, m})
+	}
+	return log.IntoContext(context.WithValue(ctx, madeKey{}, m), logger), m
 }
 
 // start begins the span of a reconcile.

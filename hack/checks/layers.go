@@ -111,6 +111,7 @@ var layers = []layer{
 	},
 	{
 		name: "cmd/internal", does: "what both programs do alike when they start: flags, log, the way to the API server",
+		tests: []string{"test/env"},
 	},
 	{
 		name: "cmd/manager", does: "flags and wiring of the manager",

@@ -177,7 +177,7 @@ func messages(field schema) string {
 
 var (
 	angle = strings.NewReplacer("<", "&lt;", ">", "&gt;", "|", "\\|", "*", "\\*")
-	code  = regexp.MustCompile(`\b(?:spec|status)\.[a-zA-Z]+(?:\[[0-9]*\])?(?:\.[a-zA-Z]+)*|--[a-z]+(?:-[a-z]+)+|\bvpcmirror\.io/[a-z-]+`)
+	code  = regexp.MustCompile(`\b(?:spec|status)\.[a-zA-Z]+(?:\[[0-9]*\])?(?:\.[a-zA-Z]+)*|--[a-z]+(?:-[a-z]+)+(?:=[a-z0-9]+)?|\bvpcmirror\.io/[a-z-]+`)
 )
 
 // prose makes one line of a text, safe in a table of Markdown, with names of fields and

@@ -5,6 +5,7 @@
 //	reference DEFINITIONS PACKAGE    such as: reference config/crd/bases api/v1alpha1
 //	reference --remedies PACKAGE     the remedies as Go, for that package
 //	reference --causes CATALOGUE PACKAGE    the causes of the catalogue and the reasons, in Markdown
+//	reference --values CHART         the values of the chart, in Markdown
 //	reference --metrics FOLDER...    the metrics that the Go sources there declare, in Markdown
 //	reference --alerts RULES RUNBOOKS    the alerts of a rules file, each with its runbook, in Markdown
 //
@@ -28,7 +29,7 @@ import (
 
 func main() {
 	usage := "usage: reference DEFINITIONS PACKAGE, the folders of the CustomResourceDefinitions and of their Go types; " +
-		"or --remedies PACKAGE, --causes CATALOGUE PACKAGE, --metrics FOLDER..., --alerts RULES RUNBOOKS"
+		"or --remedies PACKAGE, --causes CATALOGUE PACKAGE, --values CHART, --metrics FOLDER..., --alerts RULES RUNBOOKS"
 	err := errUsage
 	switch args := os.Args[1:]; {
 	case len(args) == 2 && args[0] == "--remedies":
@@ -37,6 +38,8 @@ func main() {
 		err = writeCauses(os.Stdout, args[1], args[2])
 	case len(args) == 3 && args[0] == "--alerts":
 		err = writeAlerts(os.Stdout, args[1], args[2])
+	case len(args) == 2 && args[0] == "--values":
+		err = writeValues(os.Stdout, args[1])
 	case len(args) >= 2 && args[0] == "--metrics":
 		err = writeMetrics(os.Stdout, args[1:]...)
 	case len(args) == 2:

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,35 +45,36 @@ type module struct {
 	Main               bool
 }
 
-// licences are the texts of everything that a build for one of the platforms links into
-// the programs, of what the images hold beside, and of Go.
-func (r release) licences(ctx context.Context, files []string) ([]byte, error) {
-	wanted, err := modulesOf(files)
-	if err != nil {
-		return nil, err
-	}
-	wanted[rootsModule] = true
-	var all []licence
-	found := map[string]bool{}
-	for _, p := range pluginPlatforms {
-		packages, err := r.packages(ctx, p)
+// licences are the texts of everything that is linked into the programs, of what the
+// images hold beside, and of Go.
+func (r release) licences(ctx context.Context, programs []program) ([]byte, error) {
+	wanted := map[string]bool{rootsModule: true}
+	var packages []linked
+	for _, p := range programs {
+		if err := modulesOf(p.file, wanted); err != nil {
+			return nil, err
+		}
+		found, err := r.packages(ctx, p.platform, "./cmd/"+p.name, rootsModule+"/bundle")
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range packages {
-			if l.Module == nil || l.Module.Main || !wanted[l.Module.Path] {
-				continue
-			}
-			texts, err := textsOf(l)
-			if err != nil {
-				return nil, err
-			}
-			found[l.Module.Path] = found[l.Module.Path] || len(texts) > 0
-			all = append(all, texts...)
-		}
+		packages = append(packages, found...)
 	}
-	for module := range wanted {
-		if !found[module] {
+	var all []licence
+	having := map[string]bool{}
+	for _, l := range packages {
+		if l.Module == nil || l.Module.Main || !wanted[l.Module.Path] {
+			continue
+		}
+		texts, err := textsOf(l)
+		if err != nil {
+			return nil, err
+		}
+		having[l.Module.Path] = having[l.Module.Path] || len(texts) > 0
+		all = append(all, texts...)
+	}
+	for _, module := range slices.Sorted(maps.Keys(wanted)) {
+		if !having[module] {
 			return nil, fmt.Errorf("the module %s, which is linked in, has no licence text: what has none may not be given on", module)
 		}
 	}
@@ -86,24 +88,21 @@ func (r release) licences(ctx context.Context, files []string) ([]byte, error) {
 // rootsModule is what the list of certificates is from, see roots.
 const rootsModule = "golang.org/x/crypto/x509roots/fallback"
 
-// modulesOf are the modules that are linked into programs.
-func modulesOf(files []string) (map[string]bool, error) {
-	all := map[string]bool{}
-	for _, file := range files {
-		info, err := buildinfo.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read what is linked into %s: %w", file, err)
-		}
-		for _, module := range info.Deps {
-			all[module.Path] = true
-		}
+// modulesOf adds the modules that are linked into a program.
+func modulesOf(file string, to map[string]bool) error {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read what is linked into %s: %w", file, err)
 	}
-	return all, nil
+	for _, module := range info.Deps {
+		to[module.Path] = true
+	}
+	return nil
 }
 
-// packages are those that a build of the programs for the platform links.
-func (r release) packages(ctx context.Context, p platform) ([]linked, error) {
-	said, err := output(ctx, r.root, r.goFor(p), "go", "list", "-deps", "-json=Dir,ImportPath,Module", "./cmd/...", rootsModule+"/bundle")
+// packages are those that a build for the platform links.
+func (r release) packages(ctx context.Context, p platform, patterns ...string) ([]linked, error) {
+	said, err := output(ctx, r.root, r.goFor(p), "go", append([]string{"list", "-deps", "-json=Dir,ImportPath,Module"}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -61,11 +61,7 @@ func (r release) make(ctx context.Context, into string, say func(string)) error 
 		return err
 	}
 	say("Collecting the licences of what is linked in")
-	files := make([]string, 0, len(programs))
-	for _, p := range programs {
-		files = append(files, p.file)
-	}
-	licences, err := r.licences(ctx, files)
+	licences, err := r.licences(ctx, programs)
 	if err != nil {
 		return err
 	}

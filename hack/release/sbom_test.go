@@ -134,8 +134,8 @@ func TestWhatIsLinkedIntoAProgramIsReadFromIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules, err := modulesOf([]string{self})
-	if err != nil {
+	modules := map[string]bool{}
+	if err := modulesOf(self, modules); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"github.com/google/go-containerregistry", rootsModule} {
@@ -143,4 +143,18 @@ func TestWhatIsLinkedIntoAProgramIsReadFromIt(t *testing.T) {
 			t.Errorf("%s is not found among %v", path, modules)
 		}
 	}
+}
+
+func TestAModuleWithoutALicenceIsNotGivenOn(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs(project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// This test stands in for the plugin, whose packages have no text for what only a release needs.
+	_, err = release{root: root}.licences(t.Context(), []program{{plugin, platform{"linux", "amd64"}, self}})
+	sentence(t, err, "the module github.com/google/go-containerregistry, which is linked in, has no licence text: what has none may not be given on")
 }

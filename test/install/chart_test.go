@@ -205,6 +205,7 @@ func TestValuesThatCannotBeAreRefused(t *testing.T) {
 		"networkPolicy: {cloud: {cidrs: [iam.example.com]}}":     "/networkPolicy/cloud/cidrs/0",
 		"networkPolicy: {metricsFrom: [{}]}":                     "/networkPolicy/metricsFrom/0",
 		"networkPolicy: {extraEgress: [{from: []}]}":             "/networkPolicy/extraEgress/0",
+		"tracing: {endpoint: 'collector:4318'}":                  "/tracing/endpoint",
 		"log: {level: loud}":                                     "/log/level",
 		"global: {imageRegistry: https://registry.example.com}":  "/global/imageRegistry",
 		"imagePullSecrets: [registry]":                           "/imagePullSecrets/0",

@@ -121,6 +121,19 @@ func TestAValueChangesWhatItIsForAndNothingElse(t *testing.T) {
 		{"monitoring: {sessionMetrics: troubled}", []string{
 			"+" + manager + pod + ".containers[0].args[2]=--session-metrics=troubled", "-" + manager + pod + ".containers[0].args[2]=--session-metrics=auto",
 		}},
+		{"tracing: {endpoint: 'http://collector.tracing:4318'}", []string{
+			"+" + manager + pod + ".containers[0].args[6]=--otlp-endpoint=http://collector.tracing:4318",
+			"+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].port=4318", "+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].protocol=TCP",
+		}},
+		{"{tracing: {endpoint: 'https://collector.example.com/v1'}, networkPolicy: {extraEgress: [{ports: [{port: 1}]}]}}", []string{
+			"+" + manager + pod + ".containers[0].args[6]=--otlp-endpoint=https://collector.example.com/v1",
+			"+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].port=443", "+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].protocol=TCP",
+			"+NetworkPolicy vpcmirror-manager.spec.egress[4].ports[0].port=1",
+		}},
+		{"log: {level: 2}", []string{
+			"+" + verifier + pod + ".containers[0].args[3]=--log-level=2", "-" + verifier + pod + ".containers[0].args[3]=--log-level=info",
+			"+" + manager + pod + ".containers[0].args[4]=--log-level=2", "-" + manager + pod + ".containers[0].args[4]=--log-level=info",
+		}},
 		{"enabled: true", nil},
 	} {
 		t.Run(row.values, func(t *testing.T) {

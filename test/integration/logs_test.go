@@ -54,6 +54,15 @@ func kindOf(o client.Object) string {
 	return "MirrorSession"
 }
 
+// operations are the calls that the cloud has answered, by their IDs.
+func operations(w *harness.World) map[string]string {
+	all := map[string]string{}
+	for _, e := range w.Cloud.Journal.Since(0) {
+		all[e.RequestID] = e.Operation
+	}
+	return all
+}
+
 // frameworks are the lines of controller-runtime about a reconcile, which knows nothing of the cloud.
 var frameworks = regexp.MustCompile("^(Reconciling|Reconcile (done.*|successful)|Reconciler error)$")
 
@@ -65,10 +74,7 @@ func TestEachLineAboutAnObjectNamesItsReconcileAndTheCallToTheCloudThatLedToIt(t
 	m.EventsSent(w)
 	m.Stop(w)
 
-	asked := map[string]string{} // operations by request ID
-	for _, e := range w.Cloud.Journal.Since(0) {
-		asked[e.RequestID] = e.Operation
-	}
+	asked := operations(w)
 	lines := m.Log.Lines(t)
 	for _, o := range []client.Object{filter, session} {
 		var called []string // in this reconcile
@@ -117,10 +123,7 @@ func TestWhatAnEventSaysIsInTheLogWithTheCallThatDidIt(t *testing.T) {
 	filter, session := lived(t, w)
 	m.EventsSent(w)
 	m.Stop(w)
-	operation := map[string]string{}
-	for _, e := range w.Cloud.Journal.Since(0) {
-		operation[e.RequestID] = e.Operation
-	}
+	operation := operations(w)
 	type told struct{ Reason, By string }
 	var got []told
 	for _, l := range m.Log.Lines(t) {

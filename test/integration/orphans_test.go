@@ -84,6 +84,14 @@ func TestWhatIsLeftOverInTheCloudIsToldOnceAndStays(t *testing.T) {
 	harness.Same(t, "the events", 2, m.Evented("Orphaned"))
 	harness.Same(t, "what is left and what is live", 2*len(left.Sessions), len(w.Content().Sessions))
 	harness.Same(t, "what is left and what is live", 2*len(left.Filters), len(w.Content().Filters))
+	var by []string
+	for _, l := range m.Log.Lines(t) {
+		if l["msg"] == "Left over in the cloud" {
+			by = append(by, operations(w)[fmt.Sprint(l["requestID"])])
+		}
+	}
+	slices.Sort(by)
+	harness.Same(t, "the calls by which the log says that", []string{"ShowTrafficMirrorFilter", "ShowTrafficMirrorSession"}, by)
 }
 
 func TestWhatIsLeftOverForOverAnHourIsDeletedWhereThatIsWanted(t *testing.T) {

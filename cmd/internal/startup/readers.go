@@ -55,15 +55,19 @@ func knownReaders(config *rest.Config, client *http.Client) (metricsserver.Filte
 		return nil, fmt.Errorf("set up the reviews of rights: %w", err)
 	}
 	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
-		r := &readers{tokens: tokens, rights: rights, log: log, known: cache.NewExpiring()}
-		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-			if status := r.status(request); status != http.StatusOK {
-				http.Error(w, http.StatusText(status), status)
-				return
-			}
-			next.ServeHTTP(w, request)
-		}), nil
+		return (&readers{tokens: tokens, rights: rights, log: log, known: cache.NewExpiring()}).filter(next), nil
 	}, nil
+}
+
+// filter lets known readers through to the next handler.
+func (r *readers) filter(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if status := r.status(request); status != http.StatusOK {
+			http.Error(w, http.StatusText(status), status)
+			return
+		}
+		next.ServeHTTP(w, request)
+	})
 }
 
 // status is 200 for who is let in.

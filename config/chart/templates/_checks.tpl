@@ -2,7 +2,8 @@
 else would go wrong with such values. */}}
 {{- define "vpcmirror.checked" -}}
 {{- $values := .Values -}}
-{{- if not (or (hasKey $values "commonLabels") (hasKey $values "extraObjects")) -}}
+{{- /* The key that is newest. */ -}}
+{{- if not (hasKey $values "tracing") -}}
 {{- fail "these values lack what this version of the chart has new, as with `helm upgrade --reuse-values`: use --reset-then-reuse-values in its place (image.pullSecrets: [a] has become imagePullSecrets: [{name: a}])" -}}
 {{- end -}}
 {{- with $values.image.pullSecrets -}}

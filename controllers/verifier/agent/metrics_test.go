@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 )
 
@@ -131,4 +133,29 @@ vpcmirror_verifier_source_packets_total{SESSION,source="source",verdict="unexpec
 	if err := testutil.CollectAndCompare(h.Agent, strings.NewReader(want), "vpcmirror_verifier_bytes_total", "vpcmirror_verifier_source_packets_total"); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestMetricsSayWhetherAnInterfaceIsCaptured(t *testing.T) {
+	w := newWorld(t)
+	w.filter("web")
+	w.session("web", "web")
+	h := w.host(node, w.pair)
+	open, refused := h.Open, errors.New("operation not permitted")
+	h.Open = func(Interface, uint16) (*capture.Ring, error) { return nil, refused }
+	running := func(want int) {
+		t.Helper()
+		w.until(fmt.Sprintf("the series says %d", want), func() bool {
+			h.reconcile(t.Context())
+			return testutil.CollectAndCompare(h.Agent, strings.NewReader(fmt.Sprintf(
+				"# HELP vpcmirror_verifier_capture_running 1 where an interface with targets is captured, 0 where something keeps this process from it.\n"+
+					"# TYPE vpcmirror_verifier_capture_running gauge\nvpcmirror_verifier_capture_running{interface=\"right\"} %d\n", want)),
+				"vpcmirror_verifier_capture_running") == nil
+		})
+	}
+	running(0)
+	h.kill()
+	again := w.host(node, w.pair)
+	again.Open = open
+	h = again
+	running(1)
 }

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -37,6 +38,7 @@ import (
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
+	"vpcmirror.io/operator/controllers/telemetry"
 	"vpcmirror.io/operator/controllers/tracing"
 )
 
@@ -59,7 +61,11 @@ type settings struct {
 	// selector is that of the namespaces that own serves.
 	selector labels.Selector
 	interval time.Duration // of the look at the namespaces
+	telling  bool
 }
+
+// WithMetrics registers all metrics of a manager, and reads quotas as that does.
+func WithMetrics() Setting { return func(s *settings) { s.telling = true } }
 
 // As lets the manager be a user of the API server with other rights than the administrator's.
 func As(user *rest.Config) Setting { return func(s *settings) { s.api = user } }
@@ -135,6 +141,9 @@ func (w *World) Start(change ...Setting) *Manager {
 		c(&s)
 	}
 	m := &Manager{Log: &text{}, Metrics: prometheus.NewRegistry(), done: make(chan error, 1), requests: &requests{}}
+	if s.telling {
+		s.cloud.Registerer = m.Metrics
+	}
 	server := m.requests.watch(s.api)
 	if s.gate != nil {
 		server.Wrap(s.gate.toServer)
@@ -173,11 +182,13 @@ func (w *World) Start(change ...Setting) *Manager {
 const everything = slog.Level(-5)
 
 // options are those of cmd/manager, but for one namespace and without ports.
-func (w *World) options(log *text) ctrl.Options {
+func (w *World) options(out *text) ctrl.Options {
+	logger := logr.FromSlogHandler(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: everything}))
 	return ctrl.Options{
-		Scheme:  w.Cluster.Client.Scheme(),
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		Logger:  logr.FromSlogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: everything})),
+		BaseContext: func() context.Context { return log.IntoContext(w.ctx(), logger) }, // else what is no controller would log nowhere
+		Scheme:      w.Cluster.Client.Scheme(),
+		Metrics:     metricsserver.Options{BindAddress: "0"},
+		Logger:      logger,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{w.Namespace: {}},
 			// Nodes are in no namespace, and those of other tests are none of this one's.
@@ -222,11 +233,29 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	if err := mgr.Add(orphans); err != nil {
 		return err
 	}
+	if s.telling {
+		if err := m.tell(mgr, services); err != nil {
+			return err
+		}
+	}
 	const workers = 4
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {
 		return err
 	}
 	return (&mirrorsession.Reconciler{Services: services}).SetupWithManager(w.ctx(), mgr, workers)
+}
+
+// tell adds what cmd/manager has for Prometheus beside what the calls and the orphans register themselves.
+func (m *Manager) tell(mgr manager.Manager, services *lifecycle.Services) error {
+	for _, c := range []prometheus.Collector{
+		&telemetry.Accounts{Known: services.Inventory.Known},
+		&telemetry.Objects{Cache: mgr.GetCache(), Leads: mgr.Elected(), Detail: telemetry.Auto, Log: mgr.GetLogger()},
+	} {
+		if err := m.Metrics.Register(c); err != nil {
+			return err
+		}
+	}
+	return mgr.Add(lifecycle.NewQuotas(services))
 }
 
 // Stop ends the manager and waits for its end; again it does nothing.
