@@ -4,20 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -67,36 +61,15 @@ func start(t *testing.T, w *harness.World, path string, args ...string) *program
 // proxied returns a kubeconfig for the program's proxy in front of the API server.
 func (p *program) proxied(t *testing.T, config *rest.Config) string {
 	t.Helper()
-	upstream, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{
-		Transport: transport, FlushInterval: -1,
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
-		ModifyResponse: func(r *http.Response) error { p.after(r.Request); return nil },
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-		if p.before(r) {
-			<-r.Context().Done() // until the program gives up
-			return
-		}
-		proxy.ServeHTTP(answer, r)
-	}))
-	t.Cleanup(server.CloseClientConnections)
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["proxy"] = &clientcmdapi.Cluster{Server: server.URL}
-	kubeconfig.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	kubeconfig.CurrentContext = "proxy"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*kubeconfig, file); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return harness.Proxied(t, config, func(proxy http.Handler) http.Handler {
+		return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+			if p.before(r) {
+				<-r.Context().Done() // until the program gives up
+				return
+			}
+			proxy.ServeHTTP(answer, r)
+		})
+	}, p.after)
 }
 
 // counts reports whether a request is a write to an object that a reconcile is about, or

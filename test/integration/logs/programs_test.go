@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
-	"net/http/httputil"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,8 +16,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"vpcmirror.io/operator/test/integration/harness"
 )
@@ -141,39 +136,21 @@ type server struct {
 // gives it, nil for none.
 func before(t *testing.T, config *rest.Config, hold func(*http.Request) <-chan struct{}) *server {
 	t.Helper()
-	upstream, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{
-		Transport: transport, FlushInterval: -1,
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
-	}
-	s := &server{hold: hold, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	serving := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		until := s.hold(r)
-		s.mu.Unlock()
-		if until != nil {
-			select {
-			case <-until:
-			case <-r.Context().Done():
-			case <-time.After(10 * time.Second): // the test fails then for another reason
+	s := &server{hold: hold}
+	s.kubeconfig = harness.Proxied(t, config, func(proxy http.Handler) http.Handler {
+		return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			until := s.hold(r)
+			s.mu.Unlock()
+			if until != nil {
+				select {
+				case <-until:
+				case <-r.Context().Done():
+				case <-time.After(10 * time.Second): // the test fails then for another reason
+				}
 			}
-		}
-		proxy.ServeHTTP(answer, r)
-	}))
-	t.Cleanup(serving.CloseClientConnections)
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["proxy"] = &clientcmdapi.Cluster{Server: serving.URL}
-	kubeconfig.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	kubeconfig.CurrentContext = "proxy"
-	if err := clientcmd.WriteToFile(*kubeconfig, s.kubeconfig); err != nil {
-		t.Fatal(err)
-	}
+			proxy.ServeHTTP(answer, r)
+		})
+	}, nil)
 	return s
 }
