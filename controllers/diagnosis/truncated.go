@@ -15,9 +15,10 @@ const (
 )
 
 // payloadTruncated: more than a few in a hundred of the copies are shorter than their own IP
-// header says. An IDS throws such packets away: Suricata refuses an IPv4 packet that is
-// shorter than its total length (event IPV4_TRUNC_PKT), and does not look into it. By the
-// counts of the last minutes: of all sources together, else of each.
+// header says. An IDS throws such packets away: Suricata does not look into an IP packet that is
+// shorter than its header says. Of what came in a tunnel 7.0.10 counts that in no event, not in
+// decoder.event.ipv4.trunc_pkt either: they are the inner IP packets without those that it
+// decoded further. By the counts of the last minutes: of all sources together, else of each.
 func payloadTruncated(k *Known) []v1alpha1.Finding {
 	if k.happened(v1alpha1.ReasonPayloadTruncated, "") {
 		return []v1alpha1.Finding{cut(k, "", "")}
