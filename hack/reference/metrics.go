@@ -46,7 +46,7 @@ var metricLabels = []label{
 	{"ready", "status of the condition Ready: `True`, `False`, `Unknown`", "3"},
 	{"reason", "reason of a condition or a finding, see [the reference](../../api/v1alpha1/README.md#reasons)", "one at a time for a condition; for findings at most 32 in a session"},
 	{"resource", "what a quota is of: `session`", "1"},
-	{"result", "`OK`, or the class of the error: `NotFound`, `Throttled`, `Server`, `Authentication`, `Permission` and so on", "about 12"},
+	{"result", "`OK`; the class of the error: `NotFound`, `Throttled`, `Server`, `Authentication`, `Permission` and so on; or `NotSent`: held back by the manager itself, because its own limit was used up, the cloud had asked to wait, or nobody waited for it any more", "about 13"},
 	{"session", "name of a MirrorSession", "sessions of the cluster; see --session-metrics"},
 	{"severity", "of a finding: `Error`, `Warning`, `Info`", "3"},
 	{"source", "interface ID of a source", "sources of a session, at most 10"},

@@ -159,9 +159,8 @@ func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, se
 	made.Waited = waited
 	f.metrics.waited(c.measuredAs(), waited)
 	if err != nil {
-		err = notSent(op, err)
-		f.metrics.observe(c.measuredAs(), op, err, 0)
-		return err
+		f.metrics.notSent(c.measuredAs(), op)
+		return notSent(op, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
 	defer cancel()
@@ -175,6 +174,7 @@ func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, se
 	err = guarded(send, c.connect(answer))
 	made.HTTPStatus, made.RequestID = answer.status, c.requestID(answer)
 	if answer.fenced != nil {
+		f.metrics.notSent(c.measuredAs(), op)
 		return fmt.Errorf("%s was not sent: %w", op, answer.fenced) // the cloud was not asked
 	}
 	if err != nil || answer.status < 200 || answer.status > 299 {

@@ -27,11 +27,11 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
 		calls: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vpcmirror_cloud_calls_total",
-			Help: "Calls to the cloud's API by account (region/project, or unproven for keys that were never taken), operation and result: OK, or the class of the error.",
+			Help: "Calls to the cloud's API by account (region/project, or unproven for keys that were never taken), operation and result: OK, the class of the error, or NotSent for what this manager held back, of which the cloud knows nothing.",
 		}, []string{"account", "op", "result"})),
 		duration: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vpcmirror_cloud_call_duration_seconds",
-			Help:    "How long calls to the cloud's API took, the limiter's wait not included.",
+			Help:    "How long calls that were sent to the cloud's API took, the limiter's wait not included.",
 			Buckets: buckets,
 		}, []string{"account", "op"})),
 		waiting: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -72,10 +72,17 @@ func (m *metrics) waited(account string, d time.Duration) {
 	m.waiting.WithLabelValues(account).Observe(d.Seconds())
 }
 
+// observe counts and times a call that was sent, or for which no connection could be made.
 func (m *metrics) observe(account, op string, err error, took time.Duration) {
 	m.accounts.Add(account, nil)
 	m.calls.WithLabelValues(account, op, resultOf(err)).Inc()
 	m.duration.WithLabelValues(account, op).Observe(took.Seconds())
+}
+
+// notSent counts a call that this process held back: the cloud has no part in it, and it took no time.
+func (m *metrics) notSent(account, op string) {
+	m.accounts.Add(account, nil)
+	m.calls.WithLabelValues(account, op, "NotSent").Inc()
 }
 
 func (m *metrics) forget(account string) {

@@ -438,7 +438,7 @@ func TestEveryCallIsCounted(t *testing.T) {
 		t.Fatal("409 is no error")
 	}
 	want := `
-# HELP vpcmirror_cloud_calls_total Calls to the cloud's API by account (region/project, or unproven for keys that were never taken), operation and result: OK, or the class of the error.
+# HELP vpcmirror_cloud_calls_total Calls to the cloud's API by account (region/project, or unproven for keys that were never taken), operation and result: OK, the class of the error, or NotSent for what this manager held back, of which the cloud knows nothing.
 # TYPE vpcmirror_cloud_calls_total counter
 vpcmirror_cloud_calls_total{account="cn-north-4/0123456789abcdef0123456789abcdef",op="DeleteTrafficMirrorSession",result="OK"} 1
 vpcmirror_cloud_calls_total{account="unproven",op="DeleteTrafficMirrorSession",result="Conflict"} 1
