@@ -46,6 +46,11 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 
 	t.Run("no values of an upgrade make Helm delete the definitions, and all objects with them", func(t *testing.T) {
 		must(t, append(in("one"), "upgrade", "first", chart, "--set", "crds.keep=false")...)
+		// Who has taken the release's name off has not taken the definition out of the release.
+		const annotation = "meta.helm.sh/release-name"
+		api.kubectl(t, "", "annotate", "crd", "mirrorfilters.vpcmirror.io", annotation+"-")
+		refused(t, "the definition mirrorfilters.vpcmirror.io in this cluster is that of somebody without Helm", append(in("one"), "upgrade", "first", chart)...)
+		api.kubectl(t, "", "annotate", "crd", "mirrorfilters.vpcmirror.io", annotation+"=first")
 		refused(t, "with crds.install: false Helm would delete the definition mirrorfilters.vpcmirror.io, and every object of its kind: "+
 			"upgrade with crds.keep: true first", append(in("one"), "upgrade", "first", chart, "--set", "crds.install=false")...)
 		alive(t)
@@ -113,6 +118,8 @@ func TestTheProductMovesToAnotherReleaseNamespaceAndWayOfInstallingWithObjectsAl
 
 	t.Run("kustomize is followed by Helm, as it runs, and by a newer chart", func(t *testing.T) {
 		said := must(t, append(in(namespace), "install", "third", chart, "--take-ownership")...)
+		alive(t)
+		must(t, append(in(namespace), "upgrade", "third", chart, "--set", "manager.replicas=3")...)
 		alive(t)
 		api.adopt(t, said)
 		must(t, append(in(namespace), "upgrade", "third", newer)...)

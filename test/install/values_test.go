@@ -15,6 +15,7 @@ import (
 
 // Each row is all that a value changes in what is installed with no values: "-" before it, "+" after it.
 func TestAValueChangesWhatItIsForAndNothingElse(t *testing.T) {
+	const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	const manager, verifier, pod = "Deployment vpcmirror-manager", "DaemonSet vpcmirror-verifier", ".spec.template.spec"
 	both := func(path string) []string { return []string{"+" + verifier + pod + path, "+" + manager + pod + path} }
 	before := flat(t, installation(t, ""))
@@ -29,9 +30,15 @@ func TestAValueChangesWhatItIsForAndNothingElse(t *testing.T) {
 				"+Pod vpcmirror-test-version.spec.imagePullSecrets[0].name=all", "+Pod vpcmirror-test-version.spec.imagePullSecrets[1].name=others",
 				"+Pod vpcmirror-test-version.spec.imagePullSecrets[2].name=mine",
 			})},
-		{"{global: {imageRegistry: registry.example.com/mirrors}, image: {repository: 'ghcr.io/vpcmirror', tag: '9'}, verifier: {image: 'quay.io/own/verifier:1'}}", []string{
-			"+" + verifier + pod + ".containers[0].image=quay.io/own/verifier:1", "+" + manager + pod + ".containers[0].image=registry.example.com/mirrors/vpcmirror/manager:9",
+		{"{global: {imageRegistry: registry.example.com/mirrors}, image: {repository: 'ghcr.io/vpcmirror', tag: '9'}, verifier: {image: 'quay.io/own/verifier:1@sha256:" + digest + "'}}", []string{
+			"+" + verifier + pod + ".containers[0].image=registry.example.com/mirrors/own/verifier:1@sha256:" + digest, "+" + manager + pod + ".containers[0].image=registry.example.com/mirrors/vpcmirror/manager:9",
 			"+Pod vpcmirror-test-version.spec.containers[0].image=registry.example.com/mirrors/vpcmirror/manager:9",
+			"-" + verifier + pod + ".containers[0].image=localhost/vpcmirror/verifier:0.1.0", "-" + manager + pod + ".containers[0].image=localhost/vpcmirror/manager:0.1.0",
+			"-Pod vpcmirror-test-version.spec.containers[0].image=localhost/vpcmirror/manager:0.1.0",
+		}},
+		{"{global: {imageRegistry: 'registry.example.com:5000'}, manager: {image: 'own/manager@sha256:" + digest + "'}, verifier: {image: 'localhost/v:1'}}", []string{
+			"+" + verifier + pod + ".containers[0].image=registry.example.com:5000/v:1", "+" + manager + pod + ".containers[0].image=registry.example.com:5000/own/manager@sha256:" + digest,
+			"+Pod vpcmirror-test-version.spec.containers[0].image=registry.example.com:5000/own/manager@sha256:" + digest,
 			"-" + verifier + pod + ".containers[0].image=localhost/vpcmirror/verifier:0.1.0", "-" + manager + pod + ".containers[0].image=localhost/vpcmirror/manager:0.1.0",
 			"-Pod vpcmirror-test-version.spec.containers[0].image=localhost/vpcmirror/manager:0.1.0",
 		}},
@@ -276,6 +283,9 @@ func TestWhatIsRefusedHasOneSentenceThatNamesValueAndRemedy(t *testing.T) {
 			"to remove this release use helm uninstall",
 		"monitoring: {secure: true, serviceMonitor: {enabled: true}}": "monitoring.secure: with a ServiceMonitor or a PodMonitor set monitoring.tokenSecret.name too: " +
 			"a Secret in the release's namespace with the token of somebody who is bound to the ClusterRole vpcmirror-metrics-reader",
+		"monitoring: {sessionMetrics: 'off', rules: {enabled: true}}": "monitoring.rules: the alerts are made of what monitoring.sessionMetrics: off leaves out: " +
+			"write sessionMetrics: auto, all or troubled, or leave the rules out",
+		"monitoring: {certSecret: tls}": "monitoring.certSecret is for monitoring.secure: set that to true too, or leave the Secret out",
 		"monitoring: {secure: true, podMonitor: {enabled: true}}": "monitoring.secure: with a ServiceMonitor or a PodMonitor set monitoring.tokenSecret.name too: " +
 			"a Secret in the release's namespace with the token of somebody who is bound to the ClusterRole vpcmirror-metrics-reader",
 	} {
@@ -349,5 +359,50 @@ func TestSecureMetricsReachTheProgramsTheMonitorsAndTheReaders(t *testing.T) {
 		if !slices.Contains(identities(rendered(t, secure)), name) {
 			t.Errorf("there is no %s", name)
 		}
+	}
+}
+
+func TestACertificateOfASecretIsServedByBothProgramsAndCheckedAsTheMonitorsAreTold(t *testing.T) {
+	const before = "monitoring: {secure: true, tokenSecret: {name: reader}, serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}"
+	const after = "monitoring: {secure: true, certSecret: tls, tlsConfig: {insecureSkipVerify: false, serverName: metrics}, tokenSecret: {name: reader}, " +
+		"serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}"
+	var got []string
+	for _, line := range changes(flat(t, installation(t, before)), flat(t, installation(t, after))) {
+		if !strings.Contains(line, ".args[") { // those behind the new one move on
+			got = append(got, line)
+		}
+	}
+	var want []string
+	for _, workload := range []string{"DaemonSet vpcmirror-verifier", "Deployment vpcmirror-manager"} {
+		pod := "+" + workload + ".spec.template.spec"
+		want = append(want, pod+".containers[0].volumeMounts[0].mountPath=/etc/vpcmirror/metrics-tls", pod+".containers[0].volumeMounts[0].name=metrics-tls",
+			pod+".containers[0].volumeMounts[0].readOnly=true", pod+".volumes[0].name=metrics-tls", pod+".volumes[0].secret.secretName=tls")
+	}
+	for _, monitor := range []string{"PodMonitor vpcmirror-verifier.spec.podMetricsEndpoints[0]", "ServiceMonitor vpcmirror-manager.spec.endpoints[0]"} {
+		want = append(want, "+"+monitor+".tlsConfig.insecureSkipVerify=false", "+"+monitor+".tlsConfig.serverName=metrics",
+			"-"+monitor+".tlsConfig.insecureSkipVerify=true")
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what changes (-want +got):\n%s", diff)
+	}
+	for _, args := range [][]string{
+		manager(t, after).Spec.Template.Spec.Containers[0].Args, verifier(t, after).Spec.Template.Spec.Containers[0].Args,
+	} {
+		if !slices.Contains(args, "--metrics-cert-dir=/etc/vpcmirror/metrics-tls") {
+			t.Errorf("no --metrics-cert-dir among %v", args)
+		}
+	}
+}
+
+func TestOnlyProgramsThatRunMayAskWhoAReaderIs(t *testing.T) {
+	all := rendered(t, "{monitoring: {secure: true}, verifier: {enabled: false}}")
+	subjects, _, err := unstructured.NestedSlice(find(t, all, "ClusterRoleBinding", "vpcmirror-metrics-auth").Object, "subjects")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []any{map[string]any{"kind": "ServiceAccount", "name": "vpcmirror-manager", "namespace": namespace}}
+	if diff := cmp.Diff(want, subjects); diff != "" {
+		t.Errorf("who may (-want +got):\n%s", diff)
 	}
 }

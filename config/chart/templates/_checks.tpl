@@ -6,10 +6,19 @@ else would go wrong with such values. */}}
 {{- if not (hasKey $values "tracing") -}}
 {{- fail "these values lack what this version of the chart has new, as with `helm upgrade --reuse-values`: use --reset-then-reuse-values in its place (image.pullSecrets: [a] has become imagePullSecrets: [{name: a}])" -}}
 {{- end -}}
+{{- include "vpcmirror.noNull" (list $values (.Files.Get "files/values.yaml" | fromYaml) "") -}}
 {{- with $values.image.pullSecrets -}}
 {{- $new := list -}}
 {{- range . }}{{ $new = append $new (printf "{name: %v}" .) }}{{ end -}}
 {{- fail (printf "image.pullSecrets has become imagePullSecrets, at the top of the values: write imagePullSecrets: [%s]" (join ", " $new)) -}}
+{{- end -}}
+{{- with $values.monitoring -}}
+{{- if and .certSecret (not .secure) -}}
+{{- fail "monitoring.certSecret is for monitoring.secure: set that to true too, or leave the Secret out" -}}
+{{- end -}}
+{{- if and .rules.enabled (eq .sessionMetrics "off") -}}
+{{- fail "monitoring.rules: the alerts are made of what monitoring.sessionMetrics: off leaves out: write sessionMetrics: auto, all or troubled, or leave the rules out" -}}
+{{- end -}}
 {{- end -}}
 {{- if .Chart.IsRoot -}}
 {{- range $name, $_ := omit $values.global "imageRegistry" "imagePullSecrets" -}}
@@ -17,6 +26,25 @@ else would go wrong with such values. */}}
 {{- end -}}
 {{- if not $values.enabled -}}
 {{- fail "enabled: false is for a chart of charts, with condition: vpcmirror.enabled in its dependencies: to remove this release use helm uninstall" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Helm takes a value that is null away, with its default, before the schema sees it. Within what has the fields that Kubernetes
+documents that is what null is for. Takes values, their defaults, and the path to them with a dot at its end. */}}
+{{- define "vpcmirror.noNull" -}}
+{{- $values := index . 0 -}}
+{{- $path := index . 2 -}}
+{{- range $name, $default := index . 1 -}}
+{{- if kindIs "invalid" (index $values $name) -}}
+{{- $nothing := "" -}}
+{{- if kindIs "map" $default }}{{ $nothing = ", or write {}" }}{{ end -}}
+{{- if kindIs "slice" $default }}{{ $nothing = ", or write []" }}{{ end -}}
+{{- if kindIs "string" $default }}{{ $nothing = ", or write \"\"" }}{{ end -}}
+{{- fail (printf "%s%s has no value, as where it is null or with `helm upgrade --reuse-values`: leave it out to have its default%s" $path $name $nothing) -}}
+{{- end -}}
+{{- if and (kindIs "map" $default) (not (has $name (list "resources" "affinity" "nodeSelector" "strategy" "labels" "tlsConfig"))) -}}
+{{- include "vpcmirror.noNull" (list (index $values $name) $default (printf "%s%s." $path $name)) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

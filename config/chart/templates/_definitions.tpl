@@ -13,7 +13,7 @@ cluster is asked (helm template, Argo CD), it is always given. */}}
 yes
 {{- else if eq (include "vpcmirror.owner" $live) (printf "%s in %s" $root.Release.Name $root.Release.Namespace) -}}
 yes
-{{- else if not (and (eq (toJson $live.spec.versions) (toJson $ours.spec.versions)) (or $root.Release.IsInstall (include "vpcmirror.kept" $live))) -}}
+{{- else if not (and (eq (toJson $live.spec.versions) (toJson $ours.spec.versions)) (or $root.Release.IsInstall (include "vpcmirror.kept" $live) (include "vpcmirror.neverHelms" $live))) -}}
 {{- $owner := include "vpcmirror.owner" $live | default "somebody without Helm" -}}
 {{- fail (printf "the definition %s in this cluster is that of %s, and this chart's has to take its place: hand it over, which changes no object of yours, and try again: %s" $ours.metadata.name $owner (include "vpcmirror.adopt" $root)) -}}
 {{- end -}}
@@ -28,6 +28,14 @@ yes
 {{- if and (eq (index (.metadata.labels | default dict) "app.kubernetes.io/managed-by" | default "") "Helm") (hasKey $annotations "meta.helm.sh/release-name") -}}
 {{ index $annotations "meta.helm.sh/release-name" }} in {{ index $annotations "meta.helm.sh/release-namespace" }}
 {{- end -}}
+{{- end }}
+
+{{/* Whether no release can have made the object, so that Helm won't delete it where a release gives it no more: not even the
+annotations' going can hide that one did, as it stays among who has fields of the object. Takes the object. */}}
+{{- define "vpcmirror.neverHelms" -}}
+{{- $managers := list -}}
+{{- range .metadata.managedFields }}{{ $managers = append $managers .manager }}{{ end -}}
+{{- if not (or (hasKey (.metadata.annotations | default dict) "meta.helm.sh/release-name") (not $managers) (contains "helm" (lower (join "," $managers)))) }}yes{{ end -}}
 {{- end }}
 
 {{/* Whether Helm leaves the object when it goes from a release; takes the object. */}}

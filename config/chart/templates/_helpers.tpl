@@ -26,20 +26,16 @@ app.kubernetes.io/part-of: vpcmirror
 {{- end }}
 {{- end }}
 
-{{/* The image of a program: its own override, or made of image, from the registry of global where there is one; takes its
-name and the root. */}}
+{{/* The image of a program: its own override, or made of image, and either from the registry of global where there is one;
+takes its name and the root. */}}
 {{- define "vpcmirror.image" -}}
 {{- $program := index . 0 -}}
 {{- $values := (index . 1).Values -}}
-{{- with (index $values $program).image -}}
-{{ . }}
-{{- else -}}
-{{- $repository := $values.image.repository -}}
+{{- $image := (index $values $program).image | default (printf "%s/%s:%s" $values.image.repository $program ($values.image.tag | default (index . 1).Chart.AppVersion)) -}}
 {{- with $values.global.imageRegistry -}}
-{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- $image = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $image "") -}}
 {{- end -}}
-{{ $repository }}/{{ $program }}:{{ $values.image.tag | default (index . 1).Chart.AppVersion }}
-{{- end -}}
+{{ $image }}
 {{- end }}
 
 {{/* imagePullSecrets of a pod; takes the root. Some charts have names of Secrets in global.imagePullSecrets, some references. */}}
@@ -71,6 +67,36 @@ the key may be missing. */}}
       {{- if index . 3 }}
       optional: true
       {{- end }}
+{{- end }}
+
+{{/* How the metrics are served, as arguments; takes the root. */}}
+{{- define "vpcmirror.secureMetrics" -}}
+{{- with .Values.monitoring -}}
+{{- if .secure -}}
+- --metrics-secure
+{{- if .certSecret }}
+- --metrics-cert-dir=/etc/vpcmirror/metrics-tls
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What both programs have mounted; takes the root. */}}
+{{- define "vpcmirror.volumeMounts" -}}
+{{- if .Values.monitoring.certSecret -}}
+- name: metrics-tls
+  mountPath: /etc/vpcmirror/metrics-tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* The volumes of that; takes the root. */}}
+{{- define "vpcmirror.volumes" -}}
+{{- with .Values.monitoring.certSecret -}}
+- name: metrics-tls
+  secret:
+    secretName: {{ . | quote }}
+{{- end }}
 {{- end }}
 
 {{/* The operator's own credentials as variables; takes the name of the Secret. */}}
@@ -127,8 +153,10 @@ authorization:
   credentials:
     name: {{ .tokenSecret.name | quote }}
     key: {{ .tokenSecret.key | quote }}
+{{- with .tlsConfig }}
 tlsConfig:
-  insecureSkipVerify: true
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with $monitor.metricRelabelings }}

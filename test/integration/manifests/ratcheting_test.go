@@ -3,6 +3,7 @@ package manifests_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,14 +29,15 @@ func lenient(s *apiextensionsv1.JSONSchemaProps) {
 	}
 }
 
-// definition is that of our filters in a group of the test's own.
-func definition(t *testing.T, schema apiextensionsv1.JSONSchemaProps) *apiextensionsv1.CustomResourceDefinition {
+// definition is that of a kind of ours in a group of the test's own.
+func definition(t *testing.T, kind, group string, schema apiextensionsv1.JSONSchemaProps) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
+	singular := strings.ToLower(kind)
 	return &apiextensionsv1.CustomResourceDefinition{
-		ObjectMeta: metav1.ObjectMeta{Name: "mirrorfilters.former.example.com"},
+		ObjectMeta: metav1.ObjectMeta{Name: singular + "s." + group},
 		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: "former.example.com", Scope: apiextensionsv1.NamespaceScoped,
-			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "mirrorfilters", Singular: "mirrorfilter", Kind: "MirrorFilter", ListKind: "MirrorFilterList"},
+			Group: group, Scope: apiextensionsv1.NamespaceScoped,
+			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: singular + "s", Singular: singular, Kind: kind, ListKind: kind + "List"},
 			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
 				Name: "v1alpha1", Served: true, Storage: true,
 				Subresources: &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
@@ -65,7 +67,7 @@ func TestWhatWasStoredBeforeARuleCameCanBeChangedElsewhere(t *testing.T) {
 	spec := lax.Properties["spec"]
 	lenient(&spec)
 	lax.Properties["spec"] = spec
-	crd := definition(t, lax)
+	crd := definition(t, "MirrorFilter", "former.example.com", lax)
 	if err := cluster.Client.Create(t.Context(), crd); err != nil {
 		t.Fatal(err)
 	}
