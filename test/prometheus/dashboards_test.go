@@ -187,7 +187,7 @@ func TestAlertsFireForWhatAManagerTells(t *testing.T) {
 	}
 	for _, a := range all {
 		name, session := a.Labels["alertname"], a.Labels["session"]
-		if name == "VPCMirrorBlind" && session == "dropped" {
+		if name == "VPCMirrorBlind" && session == "dropped" || name == "VPCMirrorPartlyBlind" && a.State == "pending" {
 			continue
 		}
 		if want[name] != session {
