@@ -162,19 +162,25 @@ func TestAlertsFireForWhatAManagerTells(t *testing.T) {
 	})
 	lost := troubled("lost", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonVerifierLost)
 	lost.Status.Conditions[0].Status = metav1.ConditionUnknown
-	server := scrape(t, rules, endpoint(t, managerOf(t, stalled, lost,
+	cut := troubled("cut", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonPayloadTruncated)
+	cut.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	partly := troubled("partly", v1alpha1.ConditionPathClear, v1alpha1.ReasonRuleMatchesNothing)
+	partly.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	losing := troubled("losing", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonDroppedOnNode)
+	losing.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	going := troubled("going", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting)
+	server := scrape(t, rules, endpoint(t, managerOf(t, stalled, lost, cut, partly, losing, going,
 		troubled("blind", v1alpha1.ConditionPathClear, v1alpha1.ReasonTargetGroupDenies),
 		troubled("silent", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonSilent),
 		troubled("half", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonSourceSilent),
 		troubled("unread", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonNobodyListens),
-		troubled("cut", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonPayloadTruncated),
 		troubled("dropped", v1alpha1.ConditionPathClear, v1alpha1.ReasonCaptureDrops),
 	)))
 	ctx := within(t)
 	want := map[string]string{
 		"VPCMirrorBlind": "blind", "VPCMirrorSilent": "silent", "VPCMirrorSourceSilent": "half", "VPCMirrorConsumerAbsent": "unread",
 		"VPCMirrorCopiesCut": "cut", "VPCMirrorCaptureDrops": "dropped", "VPCMirrorStalled": "stalled", "VPCMirrorNotReady": "stalled",
-		"VPCMirrorVerifierMissing": "lost",
+		"VPCMirrorVerifierMissing": "lost", "VPCMirrorPartlyBlind": "partly", "VPCMirrorConsumerLosing": "losing", "VPCMirrorDeletionHangs": "going",
 	}
 	for name, session := range want {
 		if _, err := server.AwaitFiring(ctx, name, map[string]string{"namespace": "team", "session": session}); err != nil {
