@@ -108,7 +108,7 @@ func readTar(packed io.Reader) ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if header.Typeflag == tar.TypeDir {
+		if header.Typeflag == tar.TypeDir || header.Typeflag == tar.TypeXGlobalHeader { // git archive begins with the latter
 			continue
 		}
 		if header.Typeflag != tar.TypeReg {

@@ -7,22 +7,24 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"strings"
 )
 
 // localRepository is where config and chart look for the images, unless somebody says else.
 const localRepository = "localhost/vpcmirror"
 
-// charts packages every chart in a folder of config, with the version given, and returns
-// the packages by name. Helm stamps the time of packaging into them; that of the commit
+// charts packages every chart in a folder of config, with the version given and the terms of
+// this project, and returns the packages by name. Helm stamps the time of packaging into them; that of the commit
 // takes its place.
-func (r release) charts(ctx context.Context) ([]artifact, error) {
+func (r release) charts(ctx context.Context, terms entry) ([]artifact, error) {
 	found, err := filepath.Glob(filepath.Join(r.root, "config/*/Chart.yaml"))
 	if err != nil {
 		return nil, err
 	}
 	var all []artifact
 	for _, chart := range found {
-		packed, err := r.chart(ctx, filepath.Dir(chart))
+		packed, err := r.chart(ctx, filepath.Dir(chart), terms)
 		if err != nil {
 			return nil, fmt.Errorf("package %s: %w", filepath.Dir(chart), err)
 		}
@@ -31,7 +33,7 @@ func (r release) charts(ctx context.Context) ([]artifact, error) {
 	return all, nil
 }
 
-func (r release) chart(ctx context.Context, chart string) (artifact, error) {
+func (r release) chart(ctx context.Context, chart string, terms entry) (artifact, error) {
 	work, err := os.MkdirTemp("", "vpcmirror-chart-")
 	if err != nil {
 		return artifact{}, err
@@ -60,28 +62,37 @@ func (r release) chart(ctx context.Context, chart string) (artifact, error) {
 	if err := r.nameImages(entries); err != nil {
 		return artifact{}, err
 	}
+	terms.name = path.Join(strings.SplitN(entries[0].name, "/", 2)[0], terms.name) // all is in a folder of the chart's name
+	entries = append(entries, terms)
 	content, err := tarGzip(entries, r.from.when)
 	return artifact{made[0].Name(), content}, err
 }
 
-// nameImages makes the registry of this release the default of a chart's value
-// image.repository.
+// nameImages makes the registry and the version of this release those of a chart: the default
+// of image.repository in its values and in the page about them, and the images that its
+// description lists.
 func (r release) nameImages(entries []entry) error {
-	if r.repository == localRepository {
-		return nil
-	}
 	for i, e := range entries {
-		if path.Base(e.name) != "values.yaml" || path.Dir(path.Dir(e.name)) != "." {
+		_, file, _ := strings.Cut(e.name, "/")
+		var from, to string
+		switch file {
+		case "values.yaml":
+			from, to = "\n  repository: "+localRepository+"\n", "\n  repository: "+r.repository+"\n"
+		case "README.md":
+			from, to = "| `"+localRepository+"` |", "| `"+r.repository+"` |"
+		case "Chart.yaml":
+			entries[i].content = imageNames.ReplaceAll(e.content, []byte("image: "+r.repository+"/$1:"+r.version+"\n"))
+			continue
+		default:
 			continue
 		}
-		line := []byte("\n  repository: " + localRepository + "\n")
-		switch bytes.Count(e.content, line) {
-		case 0: // a chart without images
-		case 1:
-			entries[i].content = bytes.Replace(e.content, line, []byte("\n  repository: "+r.repository+"\n"), 1)
-		default:
+		if n := bytes.Count(e.content, []byte(from)); n > 1 {
 			return fmt.Errorf("%s names the repository %s more than once", e.name, localRepository)
 		}
+		entries[i].content = bytes.Replace(e.content, []byte(from), []byte(to), 1) // none is a chart without images
 	}
 	return nil
 }
+
+// imageNames are the images that a chart's description lists.
+var imageNames = regexp.MustCompile(`image: ` + regexp.QuoteMeta(localRepository) + `/([a-z]+):[^\n]*\n`)

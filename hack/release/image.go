@@ -41,12 +41,16 @@ func roots() []byte {
 	return out.Bytes()
 }
 
-// images makes the index of a stage: one image for each architecture. built returns what
-// the build gives for a file of the Dockerfile.
-func images(s stage, from source, built func(file, arch string) ([]byte, error)) (v1.ImageIndex, error) {
+// termsFolder has the terms of what is in an image, which has to go wherever that goes.
+const termsFolder = "licenses/"
+
+// images makes the index of a stage: one image for each architecture, with the terms beside
+// what the Dockerfile puts into it. built returns what the build gives for a file of the
+// Dockerfile.
+func images(s stage, from source, terms []entry, built func(file, arch string) ([]byte, error)) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, arch := range architectures {
-		image, err := s.image(from, arch, built)
+		image, err := s.image(from, terms, arch, built)
 		if err != nil {
 			return nil, fmt.Errorf("the image of %s for %s: %w", s.name, arch, err)
 		}
@@ -65,7 +69,7 @@ func images(s stage, from source, built func(file, arch string) ([]byte, error))
 	return annotated, nil
 }
 
-func (s stage) image(from source, arch string, built func(file, arch string) ([]byte, error)) (v1.Image, error) {
+func (s stage) image(from source, terms []entry, arch string, built func(file, arch string) ([]byte, error)) (v1.Image, error) {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err := mutate.ConfigFile(image, &v1.ConfigFile{
 		OS: "linux", Architecture: arch, Created: v1.Time{Time: from.when},
@@ -80,30 +84,32 @@ func (s stage) image(from source, arch string, built func(file, arch string) ([]
 		if err != nil {
 			return nil, err
 		}
-		layer, err := layerOf(c, content, from.when)
-		if err != nil {
-			return nil, err
-		}
-		image, err = mutate.Append(image, mutate.Addendum{
-			Layer: layer, History: v1.History{Created: v1.Time{Time: from.when}, CreatedBy: "COPY " + c.from + " " + c.to},
-		})
+		file := entry{name: strings.TrimPrefix(path.Clean(c.to), "/"), executable: c.from != certificates, content: content}
+		image, err = layered(image, "COPY "+c.from+" "+c.to, append(foldersOf(file.name), file), from.when)
 		if err != nil {
 			return nil, err
 		}
 	}
-	return image, nil
+	below := []entry{{name: termsFolder, executable: true}}
+	for _, t := range terms {
+		below = append(below, entry{name: termsFolder + t.name, content: t.content})
+	}
+	return layered(image, "COPY "+licenceFile+" "+thirdParty+" /"+termsFolder, below, from.when)
 }
 
-// layerOf is a layer with one file and the folders above it.
-func layerOf(c copied, content []byte, when time.Time) (v1.Layer, error) {
+// layered is the image with a layer of files and folders on top.
+func layered(image v1.Image, by string, entries []entry, when time.Time) (v1.Image, error) {
 	var out bytes.Buffer
-	file := entry{name: strings.TrimPrefix(path.Clean(c.to), "/"), executable: c.from != certificates, content: content}
-	if err := writeTar(&out, append(foldersOf(file.name), file), when); err != nil {
+	if err := writeTar(&out, entries, when); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromOpener(
+	layer, err := tarball.LayerFromOpener(
 		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.Bytes())), nil },
 		tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.BestCompression))
+	if err != nil {
+		return nil, err
+	}
+	return mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{Created: v1.Time{Time: when}, CreatedBy: by}})
 }
 
 // foldersOf are the folders above a file, as entries whose names end with a slash.

@@ -63,7 +63,7 @@ func TestAnIndexHasAnImageThatIsSoundForEachArchitecture(t *testing.T) {
 	}
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
-			made, err := images(s, source{"c0ffee", committed}, func(file, arch string) ([]byte, error) { return []byte(file + " for " + arch), nil })
+			made, err := images(s, source{"c0ffee", committed}, []entry{{name: licenceFile, content: []byte("ours")}, {name: thirdParty, content: []byte("others'")}}, func(file, arch string) ([]byte, error) { return []byte(file + " for " + arch), nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,8 +90,12 @@ func TestAnIndexHasAnImageThatIsSoundForEachArchitecture(t *testing.T) {
 				if diff := cmp.Diff(want, config.Config); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				if config.Platform().String() != m.Platform.String() || len(config.RootFS.DiffIDs) != len(s.copies) || len(config.History) != len(s.copies) {
+				layers := len(s.copies) + 1 // the terms
+				if config.Platform().String() != m.Platform.String() || len(config.RootFS.DiffIDs) != layers || len(config.History) != layers {
 					t.Errorf("the image for %s is for %s and has %d layers", m.Platform, config.Platform(), len(config.RootFS.DiffIDs))
+				}
+				if diff := cmp.Diff(terms, inTheLastLayer(t, image), cmp.AllowUnexported(entry{})); diff != "" {
+					t.Errorf("the terms in the image (-want +got):\n%s", diff)
 				}
 			}
 			if diff := cmp.Diff([]string{"linux/amd64", "linux/arm64"}, platforms); diff != "" {
@@ -99,6 +103,28 @@ func TestAnIndexHasAnImageThatIsSoundForEachArchitecture(t *testing.T) {
 			}
 		})
 	}
+}
+
+// terms are those that go into each image.
+var terms = []entry{{name: "licenses/" + licenceFile, content: []byte("ours")}, {name: "licenses/" + thirdParty, content: []byte("others'")}}
+
+// inTheLastLayer are the files of an image's last layer.
+func inTheLastLayer(t *testing.T, image v1.Image) []entry {
+	t.Helper()
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := layers[len(layers)-1].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	all, err := readTar(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // readBack writes an index as an archive and returns what a container engine finds there.
@@ -143,6 +169,6 @@ func TestTheListOfAuthoritiesIsNotEmptyAndTheSameTwice(t *testing.T) {
 
 func TestWhatTheDockerfileCopiesAndNobodyMakesIsNamed(t *testing.T) {
 	s := stage{name: "manager", copies: []copied{{"/out/other", "/other"}}}
-	_, _, err := release{}.packImage(s, nil)
+	_, _, err := release{}.packImage(s, nil, nil)
 	sentence(t, err, "the image of manager for amd64: the Dockerfile copies /out/other, which a release does not make: teach it that in hack/release")
 }

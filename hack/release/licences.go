@@ -82,11 +82,18 @@ func (r release) licences(ctx context.Context, programs []program) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return notice(append(all, ours)), nil
+	return notice(append(all, ours, certificatesTerms)), nil
 }
 
 // rootsModule is what the list of certificates is from, see roots.
 const rootsModule = "golang.org/x/crypto/x509roots/fallback"
+
+// certificatesTerms are those of the list itself, which the module has from Mozilla.
+var certificatesTerms = licence{
+	module: "the certificates in the image of the manager", file: "ca-certificates.crt",
+	text: "They are from the list of root certificates that Mozilla keeps (https://wiki.mozilla.org/CA/Included_Certificates), under the terms\n" +
+		"of the Mozilla Public License, version 2.0: https://mozilla.org/MPL/2.0/. Its source form is certdata.txt of Mozilla's NSS.",
+}
 
 // modulesOf adds the modules that are linked into a program.
 func modulesOf(file string, to map[string]bool) error {

@@ -51,6 +51,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	into := filepath.Join(root, "bin/release", r.version)
+	r.root, err = os.MkdirTemp("", "vpcmirror-sources-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(r.root)
+	if err := export(ctx, root, r.from.commit, r.root); err != nil {
+		return err
+	}
 	if err := r.make(ctx, into, func(text string) { fmt.Println(text) }); err != nil {
 		return err
 	}

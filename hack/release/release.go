@@ -16,7 +16,7 @@ import (
 
 // release is what is asked for. Its paths are absolute.
 type release struct {
-	root    string // the project's folder
+	root    string // the project's folder, or what is committed of it
 	tools   string // the folder with helm and cyclonedx-gomod
 	version string
 	from    source
@@ -109,18 +109,19 @@ func (r release) buildAll(ctx context.Context, stages []stage, work string, say 
 func (r release) pack(ctx context.Context, stages []stage, programs []program, licences []byte) ([]artifact, error) {
 	var all []artifact
 	digests := map[string]string{}
+	ours, err := os.ReadFile(filepath.Join(r.root, licenceFile))
+	if err != nil {
+		return nil, err
+	}
+	terms := []entry{{name: licenceFile, content: ours}, {name: thirdParty, content: licences}}
 	for _, s := range stages {
-		archive, digest, err := r.packImage(s, programs)
+		archive, digest, err := r.packImage(s, programs, terms)
 		if err != nil {
 			return nil, err
 		}
 		all, digests[s.name] = append(all, archive), digest
 	}
-	ours, err := os.ReadFile(filepath.Join(r.root, licenceFile))
-	if err != nil {
-		return nil, err
-	}
-	archives, err := r.packPlugin(programs, []entry{{name: licenceFile, content: ours}, {name: thirdParty, content: licences}})
+	archives, err := r.packPlugin(programs, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func (r release) pack(ctx context.Context, stages []stage, programs []program, l
 	if err != nil {
 		return nil, err
 	}
-	charts, err := r.charts(ctx)
+	charts, err := r.charts(ctx, terms[0])
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +146,8 @@ func (r release) pack(ctx context.Context, stages []stage, programs []program, l
 
 // packImage makes the archive of an image and returns the digest of its index, by which a
 // registry that it was copied to knows it.
-func (r release) packImage(s stage, programs []program) (artifact, string, error) {
-	index, err := images(s, r.from, func(file, arch string) ([]byte, error) {
+func (r release) packImage(s stage, programs []program, terms []entry) (artifact, string, error) {
+	index, err := images(s, r.from, terms, func(file, arch string) ([]byte, error) {
 		if file == certificates {
 			return roots(), nil
 		}

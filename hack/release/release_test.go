@@ -153,12 +153,17 @@ func TestEveryPartOfAReleaseNamesItsVersionAndWhereItIs(t *testing.T) {
 				t.Fatal(err)
 			}
 			var about, values map[string]any
+			var page, terms string
 			for _, e := range chart {
 				switch e.name {
 				case "vpcmirror/Chart.yaml":
 					err = yaml.Unmarshal(e.content, &about)
 				case "vpcmirror/values.yaml":
 					err = yaml.Unmarshal(e.content, &values)
+				case "vpcmirror/README.md":
+					page = string(e.content)
+				case "vpcmirror/LICENSE":
+					terms = string(e.content)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -168,6 +173,19 @@ func TestEveryPartOfAReleaseNamesItsVersionAndWhereItIs(t *testing.T) {
 			got := []any{about["version"], about["appVersion"], image["repository"]}
 			if diff := cmp.Diff([]any{"0.3.0-rc.1", "0.3.0-rc.1", repository}, got); diff != "" {
 				t.Errorf("the chart (-want +got):\n%s", diff)
+			}
+			notes, _ := about["annotations"].(map[string]any)
+			listed, _ := notes["artifacthub.io/images"].(string)
+			for _, program := range []string{"manager", "verifier"} {
+				if line := "image: " + repository + "/" + program + ":0.3.0-rc.1\n"; strings.Count(listed+"\n", line) != 1 {
+					t.Errorf("the chart's images, %q, have %q not once", listed, line)
+				}
+			}
+			if !strings.Contains(page, "| `image.repository` | string | `"+repository+"` |") {
+				t.Error("the page of the chart's values has another default of image.repository")
+			}
+			if !strings.Contains(terms, "Apache License") {
+				t.Error("the chart has no licence")
 			}
 		})
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +51,29 @@ func cleanTree(ctx context.Context, folder, version string) (source, error) {
 			version, tagged, commit, version)
 	}
 	return source{commit, time.Unix(unix, 0).UTC()}, nil
+}
+
+// export writes what is committed, and nothing else that a checkout may hold, into a folder:
+// what Git ignores is neither seen by its status nor anybody's to give on.
+func export(ctx context.Context, folder, commit, into string) error {
+	packed, err := output(ctx, folder, nil, "git", "-c", "core.autocrlf=false", "archive", "--format=tar", commit)
+	if err != nil {
+		return err
+	}
+	entries, err := readTar(bytes.NewReader(packed))
+	if err != nil {
+		return fmt.Errorf("read what git archive gives of %s: %w", commit, err)
+	}
+	for _, e := range entries {
+		name := filepath.Join(into, filepath.FromSlash(e.name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, e.content, os.FileMode(e.mode())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // git runs git in the folder and returns what it says, without the last line's end.

@@ -140,3 +140,33 @@ func TestWithoutGitNothingIsReleased(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+func TestWhatGitIgnoresIsNotInARelease(t *testing.T) {
+	root := repository(t)
+	write(t, filepath.Join(root, "config/chart/values.local.yaml"), "token: secret")
+	write(t, filepath.Join(root, "api/zz_local.go"), "package api")
+	write(t, filepath.Join(root, ".git/info/exclude"), "values.local.yaml\nzz_local.go\n")
+	from, err := cleanTree(t.Context(), root, "0.3.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	into := t.TempDir()
+	if err := export(t.Context(), root, from.commit, into); err != nil {
+		t.Fatal(err)
+	}
+	got, err := files(into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, err := git(t.Context(), root, "ls-files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range got {
+		names = append(names, e.name)
+	}
+	if diff := cmp.Diff(strings.Split(committed, "\n"), names); diff != "" {
+		t.Errorf("files of the release (-committed +got):\n%s", diff)
+	}
+}
