@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +147,50 @@ func TestWhatIsEmptyWhileAllIsWellGivesDataWhenItIsNot(t *testing.T) {
 	}
 	if asked < 5 {
 		t.Errorf("%d queries are empty while all is well: the dashboards were not read right", asked)
+	}
+}
+
+// A tile that says 0 where nobody knows says that all is well.
+func TestTilesSayNoneWhereAManagerTellsOfMirrorsAndNothingWhereNoneDoes(t *testing.T) {
+	t.Parallel()
+	prometheus.Need(t, "prometheus")
+	const leads = "vpcmirror_leader 1\nvpcmirror_objects_unreadable 0\n"
+	address, set := serve(t, "vpcmirror_leader 0\n")
+	ofManager, _ := monitors(t)
+	server := prometheus.Start(t, prometheus.Config{Interval: time.Second, Jobs: []prometheus.Job{
+		ofManager.Job(prometheus.Static(prometheus.Place{Address: address, Pod: "manager-1"}), prometheus.Every("200ms")),
+	}})
+	ctx := within(t)
+	if err := server.AwaitTargets(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	var tiles []prometheus.Query
+	for _, q := range queries(t) {
+		if strings.Contains(q.Expr, " or ") && strings.HasPrefix(q.Expr, "count(") {
+			tiles = append(tiles, q)
+		}
+	}
+	if len(tiles) != 3 {
+		t.Fatalf("%d tiles count what is wrong, want 3: %v", len(tiles), tiles)
+	}
+	for _, state := range []struct {
+		is, series, sign string
+		want             int
+	}{
+		{"no manager leads", "vpcmirror_leader 0\n", `vpcmirror_leader == 0`, 0},
+		{"all is well", leads + "vpcmirror_session_metrics{detail=\"all\"} 1\n", `vpcmirror_session_metrics{detail="all"}`, 1},
+		{"sessions have no series", leads + "vpcmirror_session_metrics{detail=\"off\"} 1\n", `vpcmirror_session_metrics{detail="off"} unless on (pod) vpcmirror_session_metrics{detail="all"}`, 0},
+		{"the cache can't be read", "vpcmirror_leader 1\nvpcmirror_objects_unreadable 1\n", `vpcmirror_objects_unreadable == 1`, 0},
+	} {
+		set(state.series)
+		if ask(ctx, t, server, state.sign, func(n int) bool { return n > 0 }) < 1 {
+			t.Fatalf("%s is not seen", state.is)
+		}
+		for _, q := range tiles {
+			if n := ask(ctx, t, server, q.Expr, func(int) bool { return true }); n != state.want {
+				t.Errorf("%s, while %s: %d samples, want %d: %s", q, state.is, n, state.want, q.Expr)
+			}
+		}
 	}
 }
 
