@@ -22,12 +22,32 @@ const alertsHead = `# Runbooks
 
 One for each [alert](../rules.yaml), under its name: what it means, who is hurt, where to look, what mends it, when to call somebody, and what
 heals by itself. Whoever can use ` + "`kubectl`" + ` can follow them; the plugin ` + "`kubectl mirror`" + ` is only ever another way. Names, addresses and
-outputs are those of the worlds of ` + "`make demo-up` and `make lab-up`" + `. Where ` + "`monitoring.secure`" + ` is set, metrics are read with
-` + "`curl -sk -H \"Authorization: Bearer TOKEN\" https://127.0.0.1:8080/metrics`" + ` and a token of somebody who may. Written by ` + "`make generate`" + ` from the rules and the first sentence of
-each runbook.
+outputs are those of the worlds of ` + "`make demo-up` and `make lab-up`" + `. Written by ` + "`make generate`" + `
+from the rules and the first sentence of each runbook.
 
 | alert | severity | after | what it means |
 | --- | --- | --- | --- |
+`
+
+// alertsFoot says what several runbooks need.
+const alertsFoot = `
+## Reading metrics
+
+The runbooks have the API server read the metrics of the manager that leads, as nothing but kubectl is needed for it:
+
+` + "```" + `
+LEADER=$(kubectl get lease -n vpcmirror-system vpcmirror-manager -o jsonpath='{.spec.holderIdentity}' | cut -d_ -f1)
+kubectl get --raw /api/v1/namespaces/vpcmirror-system/pods/$LEADER:8080/proxy/metrics
+` + "```" + `
+
+- *forbidden*: you need the right to get ` + "`pods/proxy`" + ` in vpcmirror-system.
+- A time-out: the API server does not reach the pod, which a NetworkPolicy (` + "`networkPolicy.metricsFrom`" + ` of the chart) or the network's
+  layout may do. ` + "`kubectl port-forward -n vpcmirror-system $LEADER 8080`" + ` goes another way: leave it running, and open
+  http://127.0.0.1:8080/metrics.
+- With ` + "`monitoring.secure`" + ` the metrics are served by TLS, and to whom they know alone: ` + "`pods/https:$LEADER:8080/proxy/metrics`" + ` reaches them,
+  but the API server passes no token on, and the answer is Unauthorized. Ask Prometheus for the same series.
+
+A manager outside the cluster, as ` + "`make demo-up`" + ` starts it, is no pod: its own address has the metrics.
 `
 
 // writeAlerts writes the list of alerts: severity and time from the rules, the meaning from the runbooks.
@@ -54,6 +74,7 @@ func writeAlerts(out io.Writer, rules, runbooks string) error {
 			fmt.Fprintf(&page, "| [%s](%s.md) | %s | %s | %s |\n", a.Alert, a.Alert, a.Labels["severity"], a.For, meaning)
 		}
 	}
+	page.WriteString(alertsFoot)
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}

@@ -113,7 +113,8 @@ func (w *world) closeGroup(t *testing.T, group, from string) {
 // floodCount fills the ring of a verifier, 8 MiB, more than twice.
 const floodCount = 100_000
 
-// captureDrops floods the target while the verifier there gets no CPU.
+// captureDrops floods the target while the verifier there gets no CPU. One flood is enough here: the alert's time is
+// hastened, and the five minutes for which the finding stays are not.
 func (m *monitoring) captureDrops(t *testing.T, p pair) {
 	t.Helper()
 	datagram, err := wire.Forgery{VNI: p.vni, Inner: m.w.innerFrame(t, m.w.mustSession(t, p))}.Datagram()

@@ -77,8 +77,8 @@ func (q Query) String() string {
 // Marker is the sentence in the description of a panel that has nothing to show while all is well.
 const Marker = "Empty while all is well."
 
-// zero makes a count of nothing 0. A query with it gives data whatever else it says.
-const zero = " or vector(0)"
+// zero makes a count of nothing 0, where a manager tells of mirrors. A query with it gives data then, whatever else it says.
+const zero = ` or 0 * max(vpcmirror_session_metrics{detail!="off"})`
 
 // Fill puts values in the place of the variables, and of those that Grafana has itself. What would make 0 of
 // nothing is left out: else a misspelt metric would go unnoticed.

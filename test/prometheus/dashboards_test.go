@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,50 @@ func TestWhatIsEmptyWhileAllIsWellGivesDataWhenItIsNot(t *testing.T) {
 	}
 }
 
+// A tile that says 0 where nobody knows says that all is well.
+func TestTilesSayNoneWhereAManagerTellsOfMirrorsAndNothingWhereNoneDoes(t *testing.T) {
+	t.Parallel()
+	prometheus.Need(t, "prometheus")
+	const leads = "vpcmirror_leader 1\nvpcmirror_objects_unreadable 0\n"
+	address, set := serve(t, "vpcmirror_leader 0\n")
+	ofManager, _ := monitors(t)
+	server := prometheus.Start(t, prometheus.Config{Interval: time.Second, Jobs: []prometheus.Job{
+		ofManager.Job(prometheus.Static(prometheus.Place{Address: address, Pod: "manager-1"}), prometheus.Every("200ms")),
+	}})
+	ctx := within(t)
+	if err := server.AwaitTargets(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	var tiles []prometheus.Query
+	for _, q := range queries(t) {
+		if strings.Contains(q.Expr, " or ") && strings.HasPrefix(q.Expr, "count(") {
+			tiles = append(tiles, q)
+		}
+	}
+	if len(tiles) != 3 {
+		t.Fatalf("%d tiles count what is wrong, want 3: %v", len(tiles), tiles)
+	}
+	for _, state := range []struct {
+		is, series, sign string
+		want             int
+	}{
+		{"no manager leads", "vpcmirror_leader 0\n", `vpcmirror_leader == 0`, 0},
+		{"all is well", leads + "vpcmirror_session_metrics{detail=\"all\"} 1\n", `vpcmirror_session_metrics{detail="all"}`, 1},
+		{"sessions have no series", leads + "vpcmirror_session_metrics{detail=\"off\"} 1\n", `vpcmirror_session_metrics{detail="off"} unless on (pod) vpcmirror_session_metrics{detail="all"}`, 0},
+		{"the cache can't be read", "vpcmirror_leader 1\nvpcmirror_objects_unreadable 1\n", `vpcmirror_objects_unreadable == 1`, 0},
+	} {
+		set(state.series)
+		if ask(ctx, t, server, state.sign, func(n int) bool { return n > 0 }) < 1 {
+			t.Fatalf("%s is not seen", state.is)
+		}
+		for _, q := range tiles {
+			if n := ask(ctx, t, server, q.Expr, func(int) bool { return true }); n != state.want {
+				t.Errorf("%s, while %s: %d samples, want %d: %s", q, state.is, n, state.want, q.Expr)
+			}
+		}
+	}
+}
+
 func TestAlertsFireForWhatAManagerTells(t *testing.T) {
 	t.Parallel()
 	prometheus.Need(t, "prometheus")
@@ -162,19 +207,25 @@ func TestAlertsFireForWhatAManagerTells(t *testing.T) {
 	})
 	lost := troubled("lost", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonVerifierLost)
 	lost.Status.Conditions[0].Status = metav1.ConditionUnknown
-	server := scrape(t, rules, endpoint(t, managerOf(t, stalled, lost,
+	cut := troubled("cut", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonPayloadTruncated)
+	cut.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	partly := troubled("partly", v1alpha1.ConditionPathClear, v1alpha1.ReasonRuleMatchesNothing)
+	partly.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	losing := troubled("losing", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonDroppedOnNode)
+	losing.Status.Findings[0].Severity = v1alpha1.SeverityWarning
+	going := troubled("going", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting)
+	server := scrape(t, rules, endpoint(t, managerOf(t, stalled, lost, cut, partly, losing, going,
 		troubled("blind", v1alpha1.ConditionPathClear, v1alpha1.ReasonTargetGroupDenies),
 		troubled("silent", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonSilent),
 		troubled("half", v1alpha1.ConditionTrafficObserved, v1alpha1.ReasonSourceSilent),
 		troubled("unread", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonNobodyListens),
-		troubled("cut", v1alpha1.ConditionConsumerReady, v1alpha1.ReasonPayloadTruncated),
 		troubled("dropped", v1alpha1.ConditionPathClear, v1alpha1.ReasonCaptureDrops),
 	)))
 	ctx := within(t)
 	want := map[string]string{
 		"VPCMirrorBlind": "blind", "VPCMirrorSilent": "silent", "VPCMirrorSourceSilent": "half", "VPCMirrorConsumerAbsent": "unread",
 		"VPCMirrorCopiesCut": "cut", "VPCMirrorCaptureDrops": "dropped", "VPCMirrorStalled": "stalled", "VPCMirrorNotReady": "stalled",
-		"VPCMirrorVerifierMissing": "lost",
+		"VPCMirrorVerifierMissing": "lost", "VPCMirrorPartlyBlind": "partly", "VPCMirrorConsumerLosing": "losing", "VPCMirrorDeletionHangs": "going",
 	}
 	for name, session := range want {
 		if _, err := server.AwaitFiring(ctx, name, map[string]string{"namespace": "team", "session": session}); err != nil {
@@ -187,7 +238,7 @@ func TestAlertsFireForWhatAManagerTells(t *testing.T) {
 	}
 	for _, a := range all {
 		name, session := a.Labels["alertname"], a.Labels["session"]
-		if name == "VPCMirrorBlind" && session == "dropped" {
+		if name == "VPCMirrorBlind" && session == "dropped" || name == "VPCMirrorPartlyBlind" && a.State == "pending" {
 			continue
 		}
 		if want[name] != session {

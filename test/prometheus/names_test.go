@@ -113,7 +113,7 @@ func TestAlertsAndDashboardsAskForValuesThatThereCanBe(t *testing.T) {
 		cloud.ClassNotFound, cloud.ClassUnsupported, cloud.ClassInvalid, cloud.ClassConflict, cloud.ClassQuota, cloud.ClassAuthentication,
 		cloud.ClassPermission, cloud.ClassThrottled, cloud.ClassServer,
 	}
-	results := []string{"OK", "Other"}
+	results := []string{"OK", "Other", "NotSent"}
 	for _, c := range classes {
 		results = append(results, string(c))
 	}
@@ -122,6 +122,7 @@ func TestAlertsAndDashboardsAskForValuesThatThereCanBe(t *testing.T) {
 		"result": results, "severity": constants(t, "Severity"), "kind": {"MirrorSession", "MirrorFilter", "session", "filter"},
 		"verdict": {"accepted", "unexpected", "undecidable", "not-ip", "malformed", "direction-unknown", "foreign-source", "unreadable"},
 		"outcome": {"delivered", "dropped", "stored", "gone", "failed"}, "class": {"attributed"},
+		"account": {"unproven"}, "node": {""}, "detail": {"all", "troubled", "off"},
 	}
 	for _, q := range everyQuery(t) {
 		for _, s := range prometheus.Selectors(q.query) {

@@ -149,9 +149,9 @@ func TestEveryAlertHasARunbookAndEveryRunbookAnAlert(t *testing.T) {
 
 func TestAnHourIsAMinuteWhereATestIsInAHurry(t *testing.T) {
 	t.Parallel()
-	r := prometheus.Rule{For: "1h", Expr: `sum(rate(a[10m])) / sum(rate(b[2h])) > 0.25`}
+	r := prometheus.Rule{For: "1h", Expr: `sum(rate(a[10m])) / sum(rate(b[2h])) > 0.25 or sum_over_time((c)[20m:1m]) > 5`}
 	prometheus.Hasten(60)(&r)
-	want := prometheus.Rule{For: "1m", Expr: fmt.Sprintf(`sum(rate(a[%s])) / sum(rate(b[%s])) > 0.25`, "10s", "2m")}
+	want := prometheus.Rule{For: "1m", Expr: fmt.Sprintf(`sum(rate(a[%s])) / sum(rate(b[%s])) > 0.25 or sum_over_time((c)[%s]) > 5`, "10s", "2m", "20s:1s")}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -55,7 +55,8 @@ func TestAnAlertOfTheProjectBeginsAndEndsInARealPrometheus(t *testing.T) {
 	manager, verifier := monitors(t)
 	const leads = "vpcmirror_leader 1\n"
 	const blind = `vpcmirror_session_condition{namespace="team",session="web",type="PathClear",status="False",reason="TargetGroupDenies"} 1` + "\n"
-	managers, set := serve(t, leads+blind)
+	const found = `vpcmirror_session_finding{namespace="team",session="web",reason="TargetGroupDenies",severity="Error"} 1` + "\n"
+	managers, set := serve(t, leads+blind+found)
 	verifiers, _ := serve(t, `vpcmirror_verifier_capture_running{interface="eth0"} 1`+"\n")
 	rules, err := prometheus.Rules(prometheus.Hasten(100))
 	if err != nil {
@@ -74,7 +75,7 @@ func TestAnAlertOfTheProjectBeginsAndEndsInARealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"alertname": "VPCMirrorBlind", "severity": "critical", "namespace": "team", "session": "web", "type": "PathClear", "reason": "TargetGroupDenies"}
+	want := map[string]string{"alertname": "VPCMirrorBlind", "severity": "critical", "namespace": "team", "session": "web"}
 	if diff := cmp.Diff(want, got.Labels); diff != "" {
 		t.Errorf("the labels of the alert (-want +got):\n%s", diff)
 	}
