@@ -175,7 +175,7 @@ func addAccounts(mgr manager.Manager, services *lifecycle.Services, o options) e
 	if err := mgr.Add(lifecycle.NewQuotas(services)); err != nil {
 		return fmt.Errorf("add the reader of quotas: %w", err)
 	}
-	if err := metrics.Registry.Register(&telemetry.Accounts{Known: services.Inventory.Known}); err != nil {
+	if err := metrics.Registry.Register(&telemetry.Accounts{Known: services.Inventory.Known, Clock: services.Clock, Resync: services.Resync}); err != nil {
 		return fmt.Errorf("register the metrics of accounts: %w", err)
 	}
 	return nil

@@ -14,13 +14,16 @@ type Known struct {
 	Filters, Sessions Extent
 	// Quota is what the account may have, nil while that was not read.
 	Quota *cloud.Quota
+	// QuotaBegan is when the call began that gave it.
+	QuotaBegan time.Time
 }
 
 // Extent is how many objects of a kind an account has, what this process has noted included, and when the
-// last complete list of them began: the zero time before there was one.
+// last complete list of them began: the zero time before there was one. Wanted is when somebody asked for the
+// list last, whether or not the cloud gave it: of an account that no object uses any more nobody does.
 type Extent struct {
-	Objects int
-	Began   time.Time
+	Objects       int
+	Began, Wanted time.Time
 }
 
 // Known tells of every account that is kept, in the order of their names. It asks nobody anything.
@@ -31,8 +34,8 @@ func (i *Inventory) Known() []Known {
 	for element := i.accounts.order.Front(); element != nil; element = element.Next() {
 		k := element.Value.(*kept) // nothing else is stored
 		is := Known{Account: k.id, Filters: k.filters.extent(), Sessions: k.sessions.extent()}
-		if quota, read := k.quota.lastRead(struct{}{}); read {
-			is.Quota = &quota
+		if quota, began := k.quota.lastRead(struct{}{}); !began.IsZero() {
+			is.Quota, is.QuotaBegan = &quota, began
 		}
 		all = append(all, is)
 	}
@@ -46,16 +49,15 @@ func (i *Inventory) Known() []Known {
 func (c *listCache[T]) extent() Extent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Extent{Objects: c.listed.Len(), Began: c.began}
+	return Extent{Objects: c.listed.Len(), Began: c.began, Wanted: c.wanted}
 }
 
-// lastRead is what was read last, by whomever and however long ago.
-func (m *memo[K, V]) lastRead(key K) (value V, read bool) {
+// lastRead is what was read last, by whomever and however long ago, and when that call began: zero where there was none.
+func (m *memo[K, V]) lastRead(key K) (value V, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := m.entries[key]
-	if e == nil || e.began.IsZero() {
-		return value, false
+	if e := m.entries[key]; e != nil {
+		return e.value, e.began
 	}
-	return e.value, true
+	return value, time.Time{}
 }

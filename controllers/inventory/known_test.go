@@ -27,8 +27,8 @@ func TestWhatIsKnownOfAccountsIsTheirLastListsAndQuotas(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []inventory.Known{
-			{Account: north.account, Filters: inventory.Extent{Objects: 1, Began: later}},
-			{Account: south.account, Sessions: inventory.Extent{Objects: 2, Began: began}, Quota: &cloud.Quota{Sessions: 7}},
+			{Account: north.account, Filters: inventory.Extent{Objects: 1, Began: later, Wanted: later}},
+			{Account: south.account, Sessions: inventory.Extent{Objects: 2, Began: began, Wanted: began}, Quota: &cloud.Quota{Sessions: 7}, QuotaBegan: later},
 		}
 		same(t, "what is known", want, i.Known())
 
@@ -38,6 +38,8 @@ func TestWhatIsKnownOfAccountsIsTheirLastListsAndQuotas(t *testing.T) {
 		if _, err := i.Sessions(t.Context(), south, time.Now()); err == nil {
 			t.Fatal("the list did not fail")
 		}
+		// That somebody wants it goes on, too: so who reads this tells an account that fails from one that nobody uses.
+		want[1].Sessions.Wanted = time.Now()
 		same(t, "what is known after a list that failed", want, i.Known())
 		same(t, "the calls", map[string]int{"ListSessions": 2, "GetQuota": 1}, south.calls)
 	})

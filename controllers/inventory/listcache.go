@@ -29,6 +29,7 @@ type listCache[T any] struct {
 	mu         sync.Mutex
 	authorized authorizedReaders
 	began      time.Time            // when the list was asked for, zero before the first one
+	wanted     time.Time            // when somebody asked for it last
 	listed     *Listed[T]           // the list with the notes applied
 	noted      map[string]time.Time // by ID: when it was noted, deletions included
 	bytes      int64                // about what the items hold
@@ -47,6 +48,7 @@ func newListCache[T any](clock cloud.Clock, id func(T) string, keys func(T) []ke
 //
 // What is returned shows notes that come later, too, until another list takes its place.
 func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore time.Time, read func(context.Context) ([]T, error)) (*Listed[T], error) {
+	c.want()
 	cached := func() (*Listed[T], bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -67,6 +69,13 @@ func (c *listCache[T]) list(ctx context.Context, reader cloud.Client, notBefore 
 		c.replace(began, list)
 		return c.listed, nil
 	})
+}
+
+func (c *listCache[T]) want() {
+	now := c.clock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = now
 }
 
 // replace stores a new list. A note wins over it where the list may lag behind the note. What is as

@@ -1,7 +1,9 @@
 package telemetry
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +19,8 @@ const (
 	Auto Detail = "auto"
 	// All is of every session.
 	All Detail = "all"
-	// Troubled is of those that need somebody's eye: a condition is not True, or there is a finding.
+	// Troubled is of those that need somebody's eye: a condition is False or Stalled, or nobody can know
+	// it because something is broken, or there is a finding of Warning or Error; [Many] at most.
 	Troubled Detail = "troubled"
 	// Off is of none. What counts all of them together is there nevertheless.
 	Off Detail = "off"
@@ -53,34 +56,49 @@ func (d Detail) of(sessions int) Detail {
 	}
 }
 
-// tells reports whether a session has series of its own.
-func (d Detail) tells(s *v1alpha1.MirrorSession) bool {
-	switch d {
-	case All:
-		return true
-	case Troubled:
-		return troubled(s)
-	default:
-		return false
+// choose gives the sessions that have series of their own, and how many more would have if there were no bound.
+// Of those in trouble there are series of [Many] at most, the first by namespace and name, so that each scrape
+// tells of the same ones.
+func (d Detail) choose(sessions []v1alpha1.MirrorSession) (chosen []*v1alpha1.MirrorSession, leftOut int) {
+	if d != All && d != Troubled {
+		return nil, 0
 	}
-}
-
-// troubled reports whether somebody may want to know of a session. Reconciling and Stalled are there only
-// while they are True, which of Reconciling is nobody's trouble.
-func troubled(s *v1alpha1.MirrorSession) bool {
-	if len(s.Status.Findings) > 0 || len(s.Status.Conditions) == 0 {
-		return true
-	}
-	for i := range s.Status.Conditions {
-		switch c := &s.Status.Conditions[i]; c.Type {
-		case v1alpha1.ConditionReconciling:
-		case v1alpha1.ConditionStalled:
-			return true
-		default:
-			if c.Status != metav1.ConditionTrue {
-				return true
-			}
+	for i := range sessions {
+		if s := &sessions[i]; d == All || troubled(s) {
+			chosen = append(chosen, s)
 		}
 	}
-	return false
+	if d == All || len(chosen) <= Many {
+		return chosen, 0
+	}
+	slices.SortFunc(chosen, func(a, b *v1alpha1.MirrorSession) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return chosen[:Many], len(chosen) - Many
+}
+
+// broken are the reasons by which something that is Unknown is so because something is broken or somebody has
+// to act: not because of what the spec wants, what nobody can see from outside, or a quiet network.
+var broken = map[string]bool{
+	v1alpha1.ReasonNoVerifier: true, v1alpha1.ReasonVerifierLost: true, v1alpha1.ReasonCaptureFailed: true, v1alpha1.ReasonNotReady: true,
+}
+
+// troubled reports whether somebody may want to know of a session. What is wanted (suspended, disabled), and
+// what can't be known of healthy sessions either, is nobody's trouble.
+func troubled(s *v1alpha1.MirrorSession) bool {
+	for i := range s.Status.Findings {
+		if s.Status.Findings[i].Severity != v1alpha1.SeverityInfo {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.Status.Conditions, func(c metav1.Condition) bool {
+		switch {
+		case c.Type == v1alpha1.ConditionReconciling, c.Reason == v1alpha1.ReasonSuspended, c.Reason == v1alpha1.ReasonDisabled:
+			return false
+		case c.Type == v1alpha1.ConditionStalled:
+			return c.Status == metav1.ConditionTrue
+		default:
+			return c.Status == metav1.ConditionFalse || c.Status == metav1.ConditionUnknown && broken[c.Reason]
+		}
+	})
 }

@@ -47,6 +47,8 @@ var (
 		"Mirror filters and sessions of the cluster, by the status of their condition Ready; Unknown too where nothing has looked at them yet.", []string{"kind", "ready"})
 	detailed = family("vpcmirror_session_metrics",
 		"1 for of which mirror sessions this manager has series: all, troubled or off.", []string{"detail"})
+	withheld = family("vpcmirror_session_metrics_left_out",
+		"Mirror sessions in trouble that have no series of their own, because only the first 2000 by namespace and name have.", nil)
 	leading = family("vpcmirror_leader",
 		"1 where this manager leads, 0 where it stands by.", nil)
 	unreadable = family("vpcmirror_objects_unreadable",

@@ -59,10 +59,12 @@ func (o *Objects) Collect(out chan<- prometheus.Metric) {
 	for i := range sessions.Items {
 		s := &sessions.Items[i]
 		ready.count("MirrorSession", s.Status.Conditions)
-		if detail.tells(s) {
-			tellSession(out, s)
-		}
 	}
+	chosen, leftOut := detail.choose(sessions.Items)
+	for _, s := range chosen {
+		tellSession(out, s)
+	}
+	gauge(out, withheld, float64(leftOut))
 	for i := range filters.Items {
 		f := &filters.Items[i]
 		ready.count("MirrorFilter", f.Status.Conditions)
