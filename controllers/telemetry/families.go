@@ -39,6 +39,11 @@ var (
 		"Packets from one source of a mirror session with several, whose copies were cut.", sessionLabels, "source", "address")
 	sourceLast = family("vpcmirror_session_source_last_packet_timestamp_seconds",
 		"When the last packet from one source of a mirror session with several came, in seconds since 1970.", sessionLabels, "source", "address")
+	rulePackets = family("vpcmirror_session_rule_packets_total",
+		"Packets of a mirror session that a rule of its filter decided about, since sources, target, VNI or filter last changed.", sessionLabels, "rule")
+	sessionChanged = family("vpcmirror_session_last_change_timestamp_seconds",
+		"When what decides whether a mirror session's copies come was last changed by its spec, the operator or somebody in the cloud, in seconds since 1970.",
+		sessionLabels, "by")
 
 	filterCondition = family("vpcmirror_filter_condition",
 		"1 for the present status and reason of each condition of a mirror filter.", []string{"namespace", "filter"}, "type", "status", "reason")

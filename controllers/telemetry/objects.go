@@ -106,8 +106,34 @@ func tellSession(out chan<- prometheus.Metric, s *v1alpha1.MirrorSession) {
 	if after := s.Spec.SilenceAfter; after != nil {
 		gauge(out, sessionSilence, after.Seconds(), of...)
 	}
+	tellChanges(out, s.Status.Changes, with)
 	if s.Status.Traffic != nil {
 		tellTraffic(out, s.Status.Traffic, of, with)
+		tellRules(out, s.Status.Traffic.Rules, with)
+	}
+}
+
+// tellChanges tells when each of those who make changes made the last one: what it was is a text, and no label.
+func tellChanges(out chan<- prometheus.Metric, changes []v1alpha1.Change, with func(...string) []string) {
+	last := map[v1alpha1.ChangedBy]time.Time{}
+	for i := range changes {
+		if c := &changes[i]; c.At.After(last[c.By]) {
+			last[c.By] = c.At.Time
+		}
+	}
+	for by, at := range last {
+		gauge(out, sessionChanged, seconds(at), with(string(by))...)
+	}
+}
+
+func tellRules(out chan<- prometheus.Metric, rules []v1alpha1.RuleCounts, with func(...string) []string) {
+	told := map[string]bool{}
+	for i := range rules {
+		rule := fmt.Sprintf("%s %d", rules[i].Direction, rules[i].Priority)
+		if !told[rule] {
+			told[rule] = true
+			counter(out, rulePackets, rules[i].Packets, with(rule)...)
+		}
 	}
 }
 

@@ -274,3 +274,27 @@ func TestADetailThatIsNoneIsRefusedWithThoseThatAre(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestRulesAndChangesOfAMirrorAreTold(t *testing.T) {
+	t.Parallel()
+	s := blind()
+	s.Status.Traffic.Rules = []v1alpha1.RuleCounts{
+		{Direction: v1alpha1.DirectionIngress, Priority: 1, Packets: 7}, {Direction: v1alpha1.DirectionEgress, Priority: 1, Packets: 4},
+		{Direction: v1alpha1.DirectionEgress, Priority: 1, Packets: 9}, // a status that names one twice must not spoil the scrape
+	}
+	later := metav1.NewTime(at.Add(time.Minute))
+	s.Status.Changes = []v1alpha1.Change{
+		{At: at, By: v1alpha1.ChangedByCloud, What: "a rule is gone"}, {At: later, By: v1alpha1.ChangedByCloud, What: "another is gone"},
+		{At: at, By: v1alpha1.ChangedBySpec, What: "the VNI was set"},
+	}
+	expect(t, told(t, &shelf{sessions: []v1alpha1.MirrorSession{s}}, All, true), `
+# HELP vpcmirror_session_last_change_timestamp_seconds When what decides whether a mirror session's copies come was last changed by its spec, the operator or somebody in the cloud, in seconds since 1970.
+# TYPE vpcmirror_session_last_change_timestamp_seconds gauge
+vpcmirror_session_last_change_timestamp_seconds{by="Cloud",namespace="team",session="web"} 1.767323105e+09
+vpcmirror_session_last_change_timestamp_seconds{by="Spec",namespace="team",session="web"} 1.767323045e+09
+# HELP vpcmirror_session_rule_packets_total Packets of a mirror session that a rule of its filter decided about, since sources, target, VNI or filter last changed.
+# TYPE vpcmirror_session_rule_packets_total counter
+vpcmirror_session_rule_packets_total{namespace="team",rule="Egress 1",session="web"} 4
+vpcmirror_session_rule_packets_total{namespace="team",rule="Ingress 1",session="web"} 7
+`, "vpcmirror_session_rule_packets_total", "vpcmirror_session_last_change_timestamp_seconds")
+}

@@ -32,6 +32,7 @@ type label struct{ name, means, bound string }
 var metricLabels = []label{
 	{"account", "region and project of the cloud, `region/project`; `unproven` for keys that the cloud never took", "accounts in use; of more than 256 those go that were not used for longest"},
 	{"address", "the first address of a source's interface", "one for each source"},
+	{"by", "who made a change: `Spec`, `Operator`, `Cloud`", "3"},
 	{"class", "what a frame is", "11: `attributed`, `foreign-source`, `foreign-vni`, `unknown-stream`, `not-vxlan`, `outer-fragment`, `bad-header`, `gpe`, `malformed`, `cut`, `other-host`"},
 	{"detail", "which sessions have series of their own", "`all`, `troubled` or `off`: one at a time"},
 	{"filter", "name of a MirrorFilter", "filters of the cluster"},
@@ -47,6 +48,7 @@ var metricLabels = []label{
 	{"reason", "reason of a condition or a finding, see [the reference](../../api/v1alpha1/README.md#reasons)", "one at a time for a condition; for findings at most 32 in a session"},
 	{"resource", "what a quota is of: `session`", "1"},
 	{"result", "`OK`; the class of the error: `NotFound`, `Throttled`, `Server`, `Authentication`, `Permission` and so on; or `NotSent`: held back by the manager itself, because its own limit was used up, the cloud had asked to wait, or nobody waited for it any more", "about 13"},
+	{"rule", "direction and priority of a rule of the session's filter, such as `Egress 1`", "rules of a filter, at most 20"},
 	{"session", "name of a MirrorSession", "sessions of the cluster; see --session-metrics"},
 	{"severity", "of a finding: `Error`, `Warning`, `Info`", "3"},
 	{"source", "interface ID of a source", "sources of a session, at most 10"},
@@ -290,7 +292,7 @@ The manager serves them on port 8080. Only the one that leads tells of sessions 
 is told of what is gone, and counts are those of the status, so they survive pods. The verifier's are on 127.0.0.1:14789 of each node
 (` + "`verifier.metrics.exposed`" + ` or ` + "`monitoring.podMonitor.enabled`" + ` of the chart open them) and begin at 0 with each run.
 
-How many series that is: about 20 for each session, and 3 more for each source where it has several; in the verifier 11 for each session
+How many series that is: about 20 for each session, 1 more for each rule of its filter, and 3 for each source where it has several; in the verifier 11 for each session
 whose target is on the node and 7 for each of its sources, and 16 for each interface; in the manager about 100 for each account. Above 2,000
 sessions only those in trouble have series, the first 2,000 of them by namespace and name (` + "`--session-metrics=auto`" + `; all, troubled and
 off say otherwise): a condition is False or Stalled, nobody can know it because something is broken, or a finding is Warning or Error.
