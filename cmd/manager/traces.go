@@ -21,10 +21,12 @@ const tracesHelp = `
 With --otlp-endpoint these variables of OpenTelemetry count:
   OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME,
   ` + headersVariable + `
+No proxy is used on the way to the collector. An https one needs a certificate of an authority that this system trusts,
+or of one in the folder that SSL_CERT_DIR names (Go's own variable; these are trusted for the cloud too).
 `
 
 func (o *traces) add(flags *pflag.FlagSet) {
-	flags.StringVar(&o.endpoint, "otlp-endpoint", "", "`URL` of an OpenTelemetry collector, such as http://collector:4318, that gets a trace of each reconcile with its calls to the cloud by OTLP over HTTP; by default there are none")
+	flags.StringVar(&o.endpoint, "otlp-endpoint", "", "`URL` of an OpenTelemetry collector, such as http://collector:4318, that gets a trace of each reconcile with its calls to the cloud by OTLP over HTTP, through no proxy; by default there are none")
 }
 
 func (o *traces) check() error {

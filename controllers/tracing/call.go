@@ -3,6 +3,8 @@ package tracing
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -17,6 +19,7 @@ const (
 	attributeRegion    = "cloud.region"
 	attributeProject   = "cloud.account.id"
 	attributeServer    = "server.address"
+	attributePort      = "server.port"
 	attributeStatus    = "http.response.status_code"
 	attributeErrorType = "error.type"
 	attributeRequestID = "vpcmirror.cloud.request_id"
@@ -51,9 +54,10 @@ func Call(ctx context.Context, c cloud.Call) {
 func span(ctx context.Context, tracer trace.Tracer, c cloud.Call) {
 	_, s := tracer.Start(ctx, c.Op, trace.WithTimestamp(c.Began), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String(attributeRegion, c.Account.Region), attribute.String(attributeProject, c.Account.ProjectID),
-		attribute.String(attributeServer, c.Endpoint), attribute.String(attributeRequestID, c.RequestID),
+		attribute.String(attributeRequestID, c.RequestID),
 		attribute.Int(attributeStatus, c.HTTPStatus), attribute.Float64(attributeWaited, c.Waited.Seconds()),
 	))
+	s.SetAttributes(server(c.Endpoint)...)
 	ended := trace.WithTimestamp(c.Began.Add(c.Waited + c.Took))
 	if c.Err != nil {
 		if e, ok := errors.AsType[*cloud.Error](c.Err); ok {
@@ -64,3 +68,22 @@ func span(ctx context.Context, tracer trace.Tracer, c cloud.Call) {
 	}
 	s.End(ended)
 }
+
+// server says of an endpoint's URL what OpenTelemetry wants to know of a server: its host and its port, apart. Of what is
+// no such URL it says nothing.
+func server(endpoint string) []attribute.KeyValue {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		if port = schemePorts[u.Scheme]; port == 0 {
+			return []attribute.KeyValue{attribute.String(attributeServer, u.Hostname())}
+		}
+	}
+	return []attribute.KeyValue{attribute.String(attributeServer, u.Hostname()), attribute.Int(attributePort, port)}
+}
+
+// schemePorts are those that a URL need not name.
+var schemePorts = map[string]int{"http": 80, "https": 443}

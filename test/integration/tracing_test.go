@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -33,9 +34,14 @@ func traced(t *testing.T, endpoint string, log logr.Logger) *tracing.Tracing {
 }
 
 // call is what a trace should say of one that the cloud has in its journal.
-func call(w *harness.World, e journal.Entry) harness.Span {
+func call(t *testing.T, w *harness.World, e journal.Entry) harness.Span {
+	t.Helper()
+	server, err := url.Parse(w.Cloud.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := harness.Span{Name: e.Operation, Kind: tracepb.Span_SPAN_KIND_CLIENT, Attributes: map[string]string{
-		"cloud.region": scenario.WalkthroughRegion, "cloud.account.id": scenario.WalkthroughProject, "server.address": w.Cloud.URL,
+		"cloud.region": scenario.WalkthroughRegion, "cloud.account.id": scenario.WalkthroughProject, "server.address": server.Hostname(), "server.port": server.Port(),
 		"http.response.status_code": fmt.Sprint(e.Status), "vpcmirror.cloud.request_id": e.RequestID,
 	}}
 	if e.ErrorCode != "" {
@@ -78,7 +84,7 @@ func TestATraceIsAReconcileWithAllItsCallsToTheCloud(t *testing.T) {
 	first := collector.Traces()[0]
 	var below []harness.Span
 	for _, e := range w.Cloud.Journal.Since(0)[:len(first.Below)] {
-		below = append(below, call(w, e))
+		below = append(below, call(t, w, e))
 	}
 	const refused = "CreateTrafficMirrorFilterRule: 403 VPC.2702: frozen"
 	for i := range below {
