@@ -55,7 +55,7 @@ func (o *traces) start(ctx context.Context, log logr.Logger, getenv func(string)
 	if err != nil {
 		return nil, nil, fmt.Errorf("set tracing up: %w", err)
 	}
-	return made, func() {
+	return made, func() { //nolint:contextcheck // the last spans are handed over after the context's end
 		if err := made.Close(); err != nil {
 			log.Info("The last spans are lost", "because", err.Error())
 		}

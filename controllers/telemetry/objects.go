@@ -68,7 +68,7 @@ func (o *Objects) Collect(out chan<- prometheus.Metric) {
 	for i := range filters.Items {
 		f := &filters.Items[i]
 		ready.count("MirrorFilter", f.Status.Conditions)
-		if detail != Off && (detail == All || notReady(f.Status.Conditions)) {
+		if detail != Off && (detail == All || statusOf(f.Status.Conditions, v1alpha1.ConditionReady) == metav1.ConditionFalse) {
 			tellConditions(out, filterCondition, f.Status.Conditions, f.Namespace, f.Name)
 		}
 	}
@@ -202,10 +202,6 @@ func statusOf(conditions []metav1.Condition, kind string) metav1.ConditionStatus
 		}
 	}
 	return metav1.ConditionUnknown
-}
-
-func notReady(conditions []metav1.Condition) bool {
-	return statusOf(conditions, v1alpha1.ConditionReady) != metav1.ConditionTrue
 }
 
 func seconds(at time.Time) float64 { return float64(at.UnixMicro()) / 1e6 }

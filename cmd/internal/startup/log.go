@@ -103,7 +103,7 @@ func (c calm) Handle(ctx context.Context, r slog.Record) error {
 	switch {
 	case r.Message == "Server rejected event (will not retry!)" && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
-	case r.Level < slog.LevelError || !calmed(err):
+	case r.Level < slog.LevelError || !calmed(err) && !givenUp(r.Message, err):
 		return c.Handler.Handle(ctx, r)
 	case !c.Enabled(ctx, decisions):
 		return nil
@@ -130,6 +130,12 @@ func calmed(err error) bool {
 		return true
 	}
 	return errors.Is(err, context.Canceled)
+}
+
+// givenUp reports whether controller-runtime only says that a leader that was told to stop has given up its lease, as
+// it has to: it does where that is faster than the end of the rest. The error has no type.
+func givenUp(message string, err error) bool {
+	return message == "error received after stop sequence was engaged" && err != nil && err.Error() == "leader election lost"
 }
 
 // WithAttrs keeps us in front.

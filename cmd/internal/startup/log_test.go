@@ -36,6 +36,23 @@ func TestTheLogIsSilentAboutEventsInANamespaceThatGoesAndNothingElse(t *testing.
 	}
 }
 
+func TestALeaderThatGivesUpItsLeaseBecauseItStopsIsNoError(t *testing.T) {
+	lost := errors.New("leader election lost")
+	const stopping = "error received after stop sequence was engaged"
+	var out bytes.Buffer
+	log := (&logOptions{level: "info", encoding: "json"}).logger(&out)
+	log.Error(lost, stopping)
+	if out.Len() > 0 {
+		t.Errorf("it says %s", out.String())
+	}
+	log.Error(lost, "problem running manager") // it did not stop by itself
+	log.Error(errors.New("a server did not end"), stopping)
+	log.Error(nil, stopping)
+	if lines := strings.Count(out.String(), `"level":"ERROR"`); lines != 3 {
+		t.Errorf("3 errors were logged, %d came out:\n%s", lines, out.String())
+	}
+}
+
 // none is an error that says of itself that it is none.
 type none struct{ error }
 
