@@ -248,7 +248,7 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 // tell adds what cmd/manager has for Prometheus beside what the calls and the orphans register themselves.
 func (m *Manager) tell(mgr manager.Manager, services *lifecycle.Services) error {
 	for _, c := range []prometheus.Collector{
-		&telemetry.Accounts{Known: services.Inventory.Known},
+		&telemetry.Accounts{Known: services.Inventory.Known, Clock: services.Clock, Resync: services.Resync},
 		&telemetry.Objects{Cache: mgr.GetCache(), Leads: mgr.Elected(), Detail: telemetry.Auto, Log: mgr.GetLogger()},
 	} {
 		if err := m.Metrics.Register(c); err != nil {
