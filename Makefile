@@ -71,10 +71,10 @@ demo-able:
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
 	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m ./...
 
-# What depends on the version of the API server. The crash matrix takes long and asks nothing of
-# the server that these don't: make test plays it, on the newest.
+# What depends on the version of the API server. The crash matrix, the paused leaders and the hostile
+# answers take long and ask nothing of the server that these don't: make test plays them, on the newest.
 OLDEST_TESTS ?= ./test/install ./test/integration \
-  $(filter-out ./test/integration/crash,$(patsubst %/,./%,$(wildcard test/integration/*/)))
+  $(filter-out $(addprefix ./test/integration/,crash leader bounds harness),$(patsubst %/,./%,$(wildcard test/integration/*/)))
 
 .PHONY: test-oldest
 test-oldest: $(TOOLS)/helm $(BIN)/checks ## Run the tests with an API server on the oldest Kubernetes that is promised (built the first time)
