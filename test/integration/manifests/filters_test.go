@@ -65,8 +65,7 @@ var filterRows = []row{
 	},
 	{
 		"with a priority that no program could read", "{rules: [{direction: Ingress, priority: 99999999999, action: Accept}]}",
-		"<nil>: Checked value must be of type integer with format int32 in spec.rules[0].priority\n" +
-			"spec.rules[0].priority: priority is 99999999999: a rule's priority is a number from 1 to 65535, the smallest is tried first", "",
+		"spec.rules[0].priority: priority is 99999999999: a rule's priority is a number from 1 to 65535, the smallest is tried first", "",
 	},
 	{
 		"with a priority that is a text", `{rules: [{direction: Ingress, priority: "1", action: Accept}]}`,
