@@ -24,7 +24,7 @@ const (
 	readerTimeout = 10 * time.Second
 	// readerAge is how long its answer holds, so that a reader who was let in is sent away so much later.
 	readerAge = 30 * time.Second
-	// maxReaders are so many answers at most, whatever tokens come.
+	// maxReaders are so many answers at most, whatever tokens come: those that were asked for last.
 	maxReaders = 256
 )
 
@@ -41,7 +41,7 @@ type readers struct {
 	tokens authenticationclient.TokenReviewsGetter
 	rights authorizationclient.SubjectAccessReviewsGetter
 	log    logr.Logger
-	known  *cache.Expiring
+	known  *cache.LRUExpireCache
 }
 
 // knownReaders is a provider of the filter, as the metrics server takes one.
@@ -55,7 +55,7 @@ func knownReaders(config *rest.Config, client *http.Client) (metricsserver.Filte
 		return nil, fmt.Errorf("set up the reviews of rights: %w", err)
 	}
 	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
-		return (&readers{tokens: tokens, rights: rights, log: log, known: cache.NewExpiring()}).filter(next), nil
+		return (&readers{tokens: tokens, rights: rights, log: log, known: cache.NewLRUExpireCache(maxReaders)}).filter(next), nil
 	}, nil
 }
 
@@ -89,9 +89,7 @@ func (r *readers) status(request *http.Request) int {
 		r.log.Error(err, "Who reads the metrics could not be told")
 		return http.StatusInternalServerError
 	}
-	if r.known.Len() < maxReaders {
-		r.known.Set(who, status, readerAge)
-	}
+	r.known.Add(who, status, readerAge)
 	return status
 }
 

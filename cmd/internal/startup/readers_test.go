@@ -48,7 +48,7 @@ func newGate(t *testing.T, asker *rest.Config) *gate {
 		t.Fatal(err)
 	}
 	g.readers = &readers{
-		tokens: clients.AuthenticationV1(), rights: clients.AuthorizationV1(), log: testr.New(t), known: cache.NewExpiringWithClock(g.clock),
+		tokens: clients.AuthenticationV1(), rights: clients.AuthorizationV1(), log: testr.New(t), known: cache.NewLRUExpireCacheWithClock(maxReaders, g.clock),
 	}
 	return g
 }
@@ -189,15 +189,22 @@ func TestAnAnswerAboutAReaderHoldsForHalfAMinute(t *testing.T) {
 	}
 }
 
-func TestTokensThatSomebodyMakesUpTakeNoMemory(t *testing.T) {
+func TestTokensThatSomebodyMakesUpTakeNoMemoryAndKeepNobodyFromBeingRemembered(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, env.Start(t).Config)
+	c := env.Start(t)
+	may, _ := newReader(t, c, "prometheus", true)
+	g := newGate(t, c.Config)
 	for n := range maxReaders + 20 {
 		if got := g.status(fmt.Sprint("Bearer made-up-", n), "/metrics"); got != http.StatusUnauthorized {
 			t.Fatalf("a token that was made up gets %d", got)
 		}
 	}
-	if n := g.known.Len(); n != maxReaders {
+	if n := len(g.known.Keys()); n != maxReaders {
 		t.Errorf("%d answers are kept, want %d", n, maxReaders)
+	}
+	g.until(http.StatusOK, "Bearer "+may)
+	asked := g.asked.Load()
+	if got := g.status("Bearer "+may, "/metrics"); got != http.StatusOK || g.asked.Load() != asked {
+		t.Errorf("after them one who may gets %d by %d questions, want 200 without any", got, g.asked.Load()-asked)
 	}
 }
