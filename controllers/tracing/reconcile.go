@@ -41,7 +41,7 @@ func (t *Tracing) Reconciler(kind string, next reconcile.Reconciler) reconcile.R
 		calls := m.count()
 		log.FromContext(ctx).V(1).Info("Reconciled", "took", time.Since(began).String(), "calls", calls, "again", result.RequeueAfter.String())
 		span.SetAttributes(attribute.Int(attributeCalls, calls), attribute.Float64(attributeAgain, result.RequeueAfter.Seconds()))
-		if err != nil {
+		if err != nil && !m.hasTold(err) {
 			span.RecordError(err)
 			span.SetStatus(codes.Error, err.Error())
 		}
@@ -79,9 +79,13 @@ func (t *Tracing) start(ctx context.Context, kind string, name types.NamespacedN
 func Problem(ctx context.Context, reason string, err error, fails bool) {
 	span := trace.SpanFromContext(ctx)
 	span.SetAttributes(attribute.String(attributeReason, reason))
-	if fails {
-		span.RecordError(err)
-		span.SetStatus(codes.Error, err.Error())
+	if !fails {
+		return
+	}
+	span.RecordError(err)
+	span.SetStatus(codes.Error, err.Error())
+	if m, ok := ctx.Value(madeKey{}).(*made); ok {
+		m.tell(err)
 	}
 }
 
@@ -92,6 +96,20 @@ type made struct {
 	mu    sync.Mutex
 	calls int
 	last  string
+	told  string // what the error says that the span has already
+}
+
+func (m *made) tell(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = err.Error()
+}
+
+// hasTold reports whether the span has an error, which may have been marked or wrapped without a word since.
+func (m *made) hasTold(err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told == err.Error()
 }
 
 func (m *made) note(requestID string) {

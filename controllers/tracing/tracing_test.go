@@ -3,6 +3,8 @@ package tracing_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -76,6 +80,56 @@ func TestTheEnvironmentSaysHowManyReconcilesAreTraced(t *testing.T) {
 			}
 			if names := strings.Contains(line, "traceID"); sent.Load() != want || names != (want > 0) {
 				t.Errorf("%d traces are sent, and the line is %s", sent.Load(), line)
+			}
+		})
+	}
+}
+
+func TestASpanHasEachErrorOfItsReconcileOnce(t *testing.T) {
+	problem, unstored := errors.New("the cloud is away"), errors.New("the status was not stored")
+	for name, c := range map[string]struct {
+		told, ends error
+		want       []string
+	}{
+		"one that is told and that it ends with":   {problem, fmt.Errorf("%w", problem), []string{"the cloud is away"}},
+		"one that is told and waited for":          {problem, nil, []string{"the cloud is away"}},
+		"one that nobody told":                     {nil, unstored, []string{"the status was not stored"}},
+		"one that is told, and another at its end": {problem, unstored, []string{"the cloud is away", "the status was not stored"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := make(chan []byte, 1)
+			collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body) // what is cut can't be decoded
+				sent <- body
+			}))
+			defer collector.Close()
+			made, err := tracing.New(t.Context(), tracing.Options{Endpoint: collector.URL, Service: "s", Log: logr.Discard()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = made.Reconciler("MirrorFilter", reconcile.Func(func(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+				if c.told != nil {
+					tracing.Problem(ctx, "Reason", c.told, true)
+				}
+				return ctrl.Result{}, c.ends
+			})).Reconcile(t.Context(), ctrl.Request{}) // it gives what the function gives
+			if err := made.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var data tracepb.TracesData
+			if err := proto.Unmarshal(<-sent, &data); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, event := range data.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0].GetEvents() {
+				for _, a := range event.GetAttributes() {
+					if a.GetKey() == "exception.message" {
+						got = append(got, a.GetValue().GetStringValue())
+					}
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("errors of the span (-want +got):\n%s", diff)
 			}
 		})
 	}
