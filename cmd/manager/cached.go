@@ -32,8 +32,9 @@ func cached(verifierNamespace string) cache.Options {
 
 var sharedTexts = newTexts()
 
-// slimOurs leaves out who has written which field, and what kubectl apply has noted for itself, but for the fields in it that there are not: in an
-// account of twenty thousand sessions that is as much as all the rest.
+// slimOurs leaves out who has written which field, and of what kubectl apply has noted for itself all but the fields
+// that there are not: in an account of twenty thousand sessions that is as much as all the rest. What an object says
+// of itself in that place counts for nothing.
 func slimOurs(o any) (any, error) {
 	ours, ok := o.(client.Object)
 	if !ok {
@@ -41,9 +42,9 @@ func slimOurs(o any) (any, error) {
 	}
 	ours.SetManagedFields(nil)
 	annotations := ours.GetAnnotations()
+	delete(annotations, v1alpha1.UnknownFieldsAnnotation)
 	unknown := v1alpha1.UnknownFields(ours)
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	delete(annotations, v1alpha1.UnknownFieldsAnnotation)
 	if unknown != "" {
 		annotations[v1alpha1.UnknownFieldsAnnotation] = unknown
 	}

@@ -212,6 +212,24 @@ func TestTheCacheHoldsOfASessionWhatSomebodyReads(t *testing.T) {
 	}
 }
 
+func TestOfAManifestTheCacheKeepsTheFieldsThatThereAreNot(t *testing.T) {
+	const misspelt = `{"spec":{"rules":[{"sorce":{}}]}}`
+	for name, c := range map[string]struct{ has, keeps map[string]string }{
+		"one with a misspelt field":     {map[string]string{corev1.LastAppliedConfigAnnotation: misspelt}, map[string]string{v1alpha1.UnknownFieldsAnnotation: "spec.rules[0].sorce"}},
+		"one without":                   {map[string]string{corev1.LastAppliedConfigAnnotation: "{}", "a": "b"}, map[string]string{"a": "b"}},
+		"one that says it of itself":    {map[string]string{v1alpha1.UnknownFieldsAnnotation: "spec.x"}, map[string]string{}},
+		"one that kubectl did not make": {nil, nil},
+	} {
+		got, err := slimOurs(&v1alpha1.MirrorFilter{ObjectMeta: metav1.ObjectMeta{Annotations: c.has}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.keeps, got.(*v1alpha1.MirrorFilter).Annotations); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestWhatManyObjectsSayIsKeptOnceHoweverLongAfterTheFirst(t *testing.T) {
 	said := func(uid types.UID) *string {
 		s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{UID: uid}}
