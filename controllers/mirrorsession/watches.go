@@ -104,8 +104,9 @@ func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.Mirror
 	var sessions v1alpha1.MirrorSessionList
 	// The cache's own objects are only read here, and there may be many.
 	if err := r.Client.List(ctx, &sessions, append(where, client.UnsafeDisableDeepCopy)...); err != nil {
-		// The cache answers this; it fails only when it stops, and then so do we.
-		ctrl.LoggerFrom(ctx).V(1).Info("Sessions were not woken", "because", err.Error())
+		if ctx.Err() == nil { // the cache, which answers this, may stop before us
+			ctrl.LoggerFrom(ctx).Error(err, "Sessions were not woken")
+		}
 		return nil
 	}
 	var found []*v1alpha1.MirrorSession
