@@ -111,7 +111,7 @@ func (s *Services) readCached(ctx context.Context, key client.ObjectKey, o statu
 var errOutdated = errors.New("the object, or its Secret, has changed since it was read")
 
 // Latest reconciles an object once, and once more with what the API server has of it where the cache
-// was too old for what there was to do.
+// was too old for what there was to do. The error is for the queue: one that alarms nobody says so itself.
 func Latest(ctx context.Context, once func(latest bool) (ctrl.Result, error)) (ctrl.Result, error) {
 	result, err := once(false)
 	if errors.Is(err, errOutdated) {

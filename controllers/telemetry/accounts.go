@@ -15,7 +15,7 @@ var (
 	quotaUsed = prometheus.NewDesc("vpcmirror_cloud_quota_used",
 		"How many of a resource an account of the cloud has, whoever made them; not there once the last complete list is older than three resync intervals.", []string{"account", "resource"}, nil)
 	quotaAllowed = prometheus.NewDesc("vpcmirror_cloud_quota",
-		"How many of a resource an account of the cloud may have, as it said within the last two hours; not there where it does not say, or can't be asked.",
+		"How many of a resource an account of the cloud may have, as it said within the last two hours, or three resync intervals where that is longer; not there where it does not say, or can't be asked.",
 		[]string{"account", "resource"}, nil)
 )
 

@@ -114,7 +114,7 @@ func TestAnAccountIsToldByItsListsAndItsQuota(t *testing.T) {
 vpcmirror_cloud_list_timestamp_seconds{account="r/full",kind="filter"} 1.767323045e+09
 vpcmirror_cloud_list_timestamp_seconds{account="r/full",kind="session"} 1.767323044e+09
 vpcmirror_cloud_list_timestamp_seconds{account="r/unsaid",kind="session"} 1.767323045e+09
-# HELP vpcmirror_cloud_quota How many of a resource an account of the cloud may have, as it said within the last two hours; not there where it does not say, or can't be asked.
+# HELP vpcmirror_cloud_quota How many of a resource an account of the cloud may have, as it said within the last two hours, or three resync intervals where that is longer; not there where it does not say, or can't be asked.
 # TYPE vpcmirror_cloud_quota gauge
 vpcmirror_cloud_quota{account="r/full",resource="session"} 20
 # HELP vpcmirror_cloud_quota_used How many of a resource an account of the cloud has, whoever made them; not there once the last complete list is older than three resync intervals.

@@ -25,8 +25,9 @@ func (o *logOptions) declare(flags *pflag.FlagSet) {
 }
 
 func (o *logOptions) check() error {
+	_, err := o.slogLevel()
 	switch {
-	case !o.known():
+	case err != nil:
 		return fmt.Errorf("--log-level=%q: choose debug, info, warn, error or a number from 0 to %d", o.level, mostVerbose)
 	case o.encoding != "json" && o.encoding != "text":
 		return fmt.Errorf("--log-encoding=%q: choose json or text", o.encoding)
@@ -36,11 +37,6 @@ func (o *logOptions) check() error {
 
 // mostVerbose is the highest level of client-go.
 const mostVerbose = 10
-
-func (o *logOptions) known() bool {
-	_, err := o.slogLevel()
-	return err == nil
-}
 
 // slogLevel is the least severe level that is logged. In slog each of logr's levels is one less.
 func (o *logOptions) slogLevel() (slog.Level, error) {
