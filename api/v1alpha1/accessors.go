@@ -37,13 +37,26 @@ func (s *MirrorSession) Cloud() *CloudSpec { return &s.Spec.CloudSpec }
 func (s *MirrorSession) Common() *CommonStatus { return &s.Status.CommonStatus }
 
 // Part returns what the status has of one of the session's parts in the cloud, nil for
-// nothing. Parts are numbered from 1, in the order of status.sessions; there is one today.
+// nothing. Parts are numbered from 1.
 func (s *MirrorSession) Part(number int) *CloudSession {
-	if number < 1 || number > len(s.Status.Sessions) {
+	for i := range s.Status.Sessions {
+		if s.Status.Sessions[i].Number() == number {
+			return &s.Status.Sessions[i]
+		}
+	}
+	return nil
+}
+
+// First returns what the status has of the part whose priority the spec names, nil for nothing.
+func (s *MirrorSession) First() *CloudSession {
+	if len(s.Status.Sessions) == 0 {
 		return nil
 	}
-	return &s.Status.Sessions[number-1]
+	return &s.Status.Sessions[0]
 }
+
+// Number is the number of the part, from 1.
+func (c *CloudSession) Number() int { return max(1, int(c.Part)) }
 
 // InCloud reports whether the cloud has anything of the session, as far as the status
 // shows.

@@ -82,11 +82,12 @@ type MirrorSessionSpec struct {
 	FilterRef FilterReference `json:"filterRef"`
 
 	// sources are the elastic network interfaces whose packets are copied, at most
-	// 10. Without a source no session is made in the cloud. The list is one unit:
+	// 100. The cloud takes 10 in a session: of more, several sessions are made, with the same
+	// VNI, and the sources of all are counted together. Without a source no session is made in the cloud. The list is one unit:
 	// whoever applies it owns all of it.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:XValidation:rule="self.size() <= 10",message="the cloud takes at most 10 sources in a session: move some of them to a second session",messageExpression="'there are %d sources and the cloud takes 10 in a session: move some of them to a second session'.format([self.size()])"
+	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:XValidation:rule="self.size() <= 100",message="a target takes at most 100 sources, ten sessions of ten: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target'.format([self.size()])"
 	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : ['address', s.address.ip])[0])"
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`
@@ -168,6 +169,11 @@ type CloudSession struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	ID string `json:"id"`
+	// part is the number of the session among those that stand for the object, as it is in the
+	// mark at the end of its description: 2 and more, absent for the one without a number there.
+	// +kubebuilder:validation:Minimum=2
+	// +optional
+	Part int32 `json:"part,omitempty"`
 	// priority of the session in the cloud.
 	// +required
 	Priority int32 `json:"priority"`
@@ -187,15 +193,16 @@ type MirrorSessionStatus struct {
 	// +optional
 	VNI *int32 `json:"vni,omitempty"`
 
-	// sessions in the cloud that stand for this object; one today.
+	// sessions in the cloud that stand for this object: one for every ten sources, as the
+	// cloud takes no more in a session. The first has the priority that the spec names.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Sessions []CloudSession `json:"sessions,omitempty"`
 
 	// sources are the interfaces that the cloud copies from.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sources []ResolvedInterface `json:"sources,omitempty"`
 

@@ -62,7 +62,7 @@ type Counts struct {
 // SourceCounts are the counts of one source, since it is a source of the session.
 type SourceCounts struct {
 	// interfaceID of the source.
-	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +required
 	InterfaceID string `json:"interfaceID"`
@@ -176,7 +176,7 @@ type Verification struct {
 	// sources are the counts of each source. There are none while a session of another
 	// namespace claims the same copies, see shared.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 	// rules are the counts of each rule in that epoch. There are none while a session of
@@ -233,7 +233,7 @@ type Traffic struct {
 	InEpoch *Counts `json:"inEpoch,omitempty"`
 	// sources are the counts of each source, since it is one.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 	// rules are the counts of each rule of the filter, in the present epoch.
@@ -261,7 +261,7 @@ type Retired struct {
 
 	// sources are the counts of each source.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sources []SourceCounts `json:"sources,omitempty"`
 }

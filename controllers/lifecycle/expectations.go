@@ -179,6 +179,28 @@ func (e *Expectations) Freshness(key PartKey, owned bool) (since time.Time, conc
 	return absent, true
 }
 
+// FreshnessOfAll is that of a list in which every part of an object can be looked for, whatever their numbers.
+func (e *Expectations) FreshnessOfAll(uid types.UID, owned bool) (since time.Time, conclusive bool) {
+	since, conclusive = e.Freshness(PartKey{UID: uid, Part: 1}, owned)
+	for _, number := range e.expected(uid) {
+		of, is := e.Freshness(PartKey{UID: uid, Part: number}, owned)
+		since, conclusive = later(since, of), conclusive && is
+	}
+	return since, conclusive
+}
+
+// expected are the numbers of the parts of an object of which something is expected.
+func (e *Expectations) expected(uid types.UID) (numbers []int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key := range e.parts {
+		if key.UID == uid {
+			numbers = append(numbers, key.Part)
+		}
+	}
+	return numbers
+}
+
 // begin notes when this process was first asked. The caller holds the mutex.
 func (e *Expectations) begin(now time.Time) {
 	if e.began.IsZero() {

@@ -21,8 +21,13 @@ import (
 type changes struct {
 	// told are those that were found, and earlier ones that could not be stored.
 	told []v1alpha1.Change
-	// want is what the cloud is to have, nil before that is known.
-	want *plan.WantedSession
+	// all is what the cloud is to have of all parts together, as one session, nil before that is known, and
+	// wanted how many parts. want is what it is to have of the part with that number, the one that is
+	// brought in line.
+	all    *plan.WantedSession
+	wanted int
+	want   *plan.WantedSession
+	part   int
 	// changing is what the cloud had before this reconcile began to change it, nil while it has not.
 	changing *cloud.Session
 	// edited is true when the spec is another one than the last reconcile's, and nobody knows
@@ -126,7 +131,7 @@ func (s *scope) begins(have cloud.Session) {
 	want := asCloud(*s.changes.want, have.ID)
 	switch {
 	case s.WasSynced:
-		s.tell(s.difference(asLeft(s.storedSession(), want), have))
+		s.tell(s.difference(asLeft(s.storedSession(), s.changes.part, want), have))
 	case s.changes.edited:
 		if asks := s.difference(have, want); len(asks) > 0 {
 			s.tellAs(v1alpha1.ChangedBySpec, []string{"the spec was edited: " + history.Joined(v1alpha1.ChangedBySpec, asks)[0].What})
@@ -144,11 +149,11 @@ func (s *scope) changed(now cloud.Session) {
 
 // asLeft is a wanted session as the operator left it in the cloud, in line with the same spec: what
 // that names may stand for other interfaces now, or for none.
-func asLeft(s *v1alpha1.MirrorSession, want cloud.Session) cloud.Session {
+func asLeft(s *v1alpha1.MirrorSession, number int, want cloud.Session) cloud.Session {
 	if s.Status.Target != nil {
 		want.TargetID = s.Status.Target.InterfaceID
 	}
-	if part := s.Part(1); part != nil {
+	if part := s.Part(number); part != nil {
 		want.Sources = part.Sources
 	}
 	want.Enabled = s.Spec.Enabled == nil || *s.Spec.Enabled
@@ -172,9 +177,9 @@ func (s *scope) replaced(id string) {
 	s.tellAs(v1alpha1.ChangedByOperator, []string{fmt.Sprintf("the session %s was deleted, to be made anew with source and target exchanged", id)})
 }
 
-// vanished tells once that the cloud surely has the session no more that the status names.
-func (s *scope) vanished() {
-	part := s.session.Part(1)
+// vanished tells once that the cloud surely has the session of a part no more that the status names.
+func (s *scope) vanished(number int) {
+	part := s.session.Part(number)
 	if part == nil || part.ID == "" {
 		return
 	}

@@ -106,7 +106,7 @@ func TestWhoWaitsIsAskedOnceForAllThatHaveWaitedForAMoment(t *testing.T) {
 	}}
 	r := newReserved()
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	r.add(reservation{plan.Reservation{UID: "has a reservation"}, now.Add(reservedFor)})
+	r.add(reservation{plan.Reservation{Part: 1, UID: "has a reservation"}, now.Add(reservedFor)})
 	get := func(came, after time.Duration) int {
 		all := claims{asks, r, "u", now.Add(came), now.Add(after)}.Waiting()
 		same(t, "who waits", []types.UID{"waits"}, uidsOf(all))
@@ -121,18 +121,18 @@ func TestWhoWaitsIsAskedOnceForAllThatHaveWaitedForAMoment(t *testing.T) {
 func TestWhatIsReservedIsTakenForAllButItsOwnerUntilItEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newReserved()
-		model := map[types.UID]reservation{}
+		model := map[partOf]reservation{}
 		now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 		uid := rapid.SampledFrom([]types.UID{"a", "b", "c"})
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			one := reservation{plan.Reservation{UID: uid.Draw(t, "UID"), Priority: rapid.IntRange(-1, 4).Draw(t, "priority"), VNI: rapid.IntRange(-1, 2).Draw(t, "VNI"), TargetID: "t"}, now.Add(reservedFor)}
+			one := reservation{plan.Reservation{UID: uid.Draw(t, "UID"), Part: rapid.IntRange(1, 2).Draw(t, "part"), Priority: rapid.IntRange(-1, 4).Draw(t, "priority"), VNI: rapid.IntRange(-1, 2).Draw(t, "VNI"), TargetID: "t"}, now.Add(reservedFor)}
 			taken := false // nobody is given what another has
 			for by, other := range model {
-				taken = taken || by != one.UID && (one.Priority != -1 && other.Priority == one.Priority || one.VNI != -1 && other.VNI == one.VNI)
+				taken = taken || by != partOf{one.UID, one.Part} && (one.Priority != -1 && other.Priority == one.Priority || one.VNI != -1 && other.VNI == one.VNI)
 			}
 			if !taken {
 				r.add(one)
-				model[one.UID] = one
+				model[partOf{one.UID, one.Part}] = one
 			}
 			now = now.Add(time.Duration(rapid.IntRange(0, 70).Draw(t, "seconds")) * time.Second)
 			r.end(now)
@@ -145,14 +145,14 @@ func TestWhatIsReservedIsTakenForAllButItsOwnerUntilItEnds(t *testing.T) {
 			for n := range 5 {
 				priority, vni := false, false
 				for by, other := range model {
-					priority, vni = priority || by != of.uid && other.Priority == n, vni || by != of.uid && other.VNI == n
+					priority, vni = priority || by.uid != of.uid && other.Priority == n, vni || by.uid != of.uid && other.VNI == n
 				}
 				if of.HasPriority(n) != priority || of.HasVNI("t", n) != vni || of.HasVNI("u", n) {
 					t.Fatalf("for %s the number %d is taken as a priority: %v, as a VNI: %v; want %v, %v", of.uid, n, of.HasPriority(n), of.HasVNI("t", n), priority, vni)
 				}
 			}
-			if len(r.byUID) != len(model) || len(r.order) > 0 && len(model) == 0 {
-				t.Fatalf("%d are kept of %d, in the order %v", len(r.byUID), len(model), r.order)
+			if len(r.byPart) != len(model) || len(r.order) > 0 && len(model) == 0 {
+				t.Fatalf("%d are kept of %d, in the order %v", len(r.byPart), len(model), r.order)
 			}
 		}
 	})
@@ -174,7 +174,7 @@ func BenchmarkChoosingNumbersOfTwentyThousand(b *testing.B) {
 	for b.Loop() {
 		var r reservations
 		for i := range all / 10 {
-			in := plan.NumbersInput{Session: objects[(i*7919)%all], TargetID: "t", Sources: []string{fmt.Sprint("s", i)}, InCloud: nothing{}, Account: cloud.Account{ProjectID: "p"}}
+			in := plan.NumbersInput{Part: 1, Session: objects[(i*7919)%all], TargetID: "t", Sources: []string{fmt.Sprint("s", i)}, InCloud: nothing{}, Account: cloud.Account{ProjectID: "p"}}
 			if _, err := r.choose(in, &thousands{objects: objects}, began, time.Now()); err != nil {
 				b.Fatal(err)
 			}

@@ -74,10 +74,12 @@ type scope struct {
 
 	// began is when the reconcile began to ask the cloud.
 	began time.Time
-	// have is the session as the cloud was seen to have it last, nil for none, and chosen are the
-	// numbers that it is to have.
-	have   *cloud.Session
+	// parts are the sessions in the cloud, as they were seen last, and chosen are the numbers that the first
+	// is to have.
+	parts  parts
 	chosen plan.Numbers
+	// swapped is true once another part was to leave the priority that the spec names.
+	swapped bool
 	// seen are the interfaces that the cloud has shown in this reconcile, by ID.
 	seen map[string]cloud.Interface
 	// absent are IDs of interfaces that the cloud surely did not have in this reconcile.
@@ -114,7 +116,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
+	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, parts: newParts(), leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
 	s.Latest = latest
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
@@ -138,100 +140,46 @@ func (s *scope) Sync(ctx context.Context) error {
 	return err
 }
 
-// bring observes the cloud's session, resolves what the spec refers to, chooses numbers,
-// makes the session where there is none, and mends what differs. What can't be resolved
-// holds up nothing else: it is reported when all the rest is done.
+// bring observes what the cloud has, resolves what the spec refers to, divides the sources among sessions, chooses
+// numbers, makes what is missing, and mends what differs. What can't be resolved holds up nothing else: it is
+// reported when all the rest is done.
 func (s *scope) bring(ctx context.Context) error {
 	s.readFilter(ctx)
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
 	}
-	part := s.part()
-	have, err := part.Find(ctx)
+	if err := s.findParts(ctx); err != nil {
+		return err
+	}
+	unresolved, err := s.resolve(ctx, s.inCloud())
+	s.observed()
 	if err != nil {
 		return err
 	}
-	s.have = have
-	unresolved, err := s.resolve(ctx, have)
-	s.observed(part, have)
+	taken, err := s.bringParts(ctx, s.divide(ctx))
 	if err != nil {
-		return err
-	}
-	numbers, err := s.numbers(ctx, have)
-	if err != nil {
-		return err
-	}
-	interim, taken := s.holding(&numbers, have)
-	s.chosen = numbers
-	if taken != nil && have == nil {
-		if lost := s.session.Part(1); lost != nil {
-			lost.Priority = 0 // it has left that, so whoever waits for it is woken
-		}
-		return taken
-	}
-	if err := s.apply(ctx, part, have, numbers, interim); err != nil {
 		return err
 	}
 	s.compared = true
 	if taken != nil {
-		unresolved = slices.Insert(unresolved, 0, s.priorityTaken(numbers, numbers.Priority))
+		unresolved = slices.Insert(unresolved, 0, taken)
 	}
-	return s.orSurplus(ctx, part, joined(unresolved))
+	return s.orSurplus(ctx, joined(unresolved))
 }
 
-// orSurplus looks for a second session in the cloud, whatever is wrong with the first: it
+// orSurplus looks for a second session of a part in the cloud, whatever is wrong with the first: it
 // would copy on. What is wrong goes first.
-func (s *scope) orSurplus(ctx context.Context, part *lifecycle.Part[cloud.Session], wrong error) error {
-	surplus := part.Surplus(ctx)
-	first, second := lifecycle.Diagnose(wrong), lifecycle.Diagnose(surplus)
-	if first == nil || second == nil {
-		return cmp.Or(wrong, surplus)
-	}
-	return joined([]*lifecycle.Problem{first, second})
-}
-
-// apply makes the cloud's session what the spec asks for; have is nil where there is none.
-func (s *scope) apply(ctx context.Context, part *lifecycle.Part[cloud.Session], have *cloud.Session, numbers plan.Numbers, interim *cloud.Session) error {
-	want := s.want(numbers)
-	s.changes.want = &want
-	if have != nil && plan.MustReplace(want, *have) {
-		var err error
-		if have, err = s.replace(ctx, part, want, *have); err != nil {
-			return err
+func (s *scope) orSurplus(ctx context.Context, wrong error) error {
+	for _, number := range s.order() {
+		surplus := s.parts.known[number].Surplus(ctx)
+		first, second := lifecycle.Diagnose(wrong), lifecycle.Diagnose(surplus)
+		if first == nil || second == nil {
+			wrong = cmp.Or(wrong, surplus)
+		} else {
+			wrong = joined([]*lifecycle.Problem{first, second})
 		}
 	}
-	if have == nil {
-		created, err := s.create(ctx, part, want)
-		if err != nil {
-			return err
-		}
-		have = &created
-	}
-	if err := part.Converge(ctx, *have, s.mend(want, numbers, interim)); err != nil {
-		return err
-	}
-	s.changed(asCloud(want, have.ID))
-	return nil
-}
-
-// replace deletes a session whose source and target exchange their roles, so that it can be made anew,
-// and returns nil; it returns what the cloud has where that need not be.
-func (s *scope) replace(ctx context.Context, part *lifecycle.Part[cloud.Session], want plan.WantedSession, have cloud.Session) (*cloud.Session, error) {
-	now, err := part.Confirm(ctx, have)
-	if err != nil || now == nil || !plan.MustReplace(want, *now) {
-		return now, err
-	}
-	if err := s.EnsureLatest(ctx); err != nil {
-		return nil, err
-	}
-	s.Event(corev1.EventTypeWarning, "Updating", "Replace",
-		"the source and the target of the session %s exchange their roles: it is deleted and made anew, and nothing is copied for a moment", now.ID)
-	if err := part.Delete(ctx); err != nil {
-		return nil, err
-	}
-	s.replaced(now.ID)
-	s.have = nil
-	return nil, nil
+	return wrong
 }
 
 // storedSession is the session with the status that the API server has.
@@ -239,9 +187,9 @@ func (s *scope) storedSession() *v1alpha1.MirrorSession {
 	return s.Stored.(*v1alpha1.MirrorSession) // it is a copy of session
 }
 
-// want is what the spec asks of the cloud, with references resolved and numbers chosen.
-func (s *scope) want(n plan.Numbers) plan.WantedSession {
-	want := plan.SessionFrom(s.session, s.Mark(s.session, 1), s.filterID, s.target.ID, s.sourceIDs(), n.VNI, n.Priority)
+// want is what the spec asks of a part, with references resolved and numbers chosen.
+func (s *scope) want(number int, sources []string, n plan.Numbers) plan.WantedSession {
+	want := plan.SessionFrom(s.session, s.Mark(s.session, number), s.filterID, s.target.ID, sources, n.VNI, n.Priority)
 	want.Enabled = want.Enabled && !s.noSource
 	return want
 }
@@ -257,12 +205,33 @@ func (s *scope) sourceIDs() []string {
 // Delete removes what the cloud has of the session.
 func (s *scope) Delete(ctx context.Context) error {
 	if s.Retained() {
-		return s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })
+		return s.Release(ctx, func(ctx context.Context) error {
+			return s.everyPart(ctx, (*lifecycle.Part[cloud.Session]).Disown)
+		})
 	}
 	if err := s.Connect(ctx); err != nil {
 		return err
 	}
-	return s.part().Delete(ctx)
+	return s.everyPart(ctx, (*lifecycle.Part[cloud.Session]).Delete)
+}
+
+// everyPart does something to each part that the cloud has or may have.
+func (s *scope) everyPart(ctx context.Context, do func(*lifecycle.Part[cloud.Session], context.Context) error) error {
+	numbers, err := lifecycle.AllNumbers(ctx, s.part(1), s.numbersKnown(), s.mayHaveParts())
+	if err != nil {
+		return err
+	}
+	for _, number := range numbers {
+		if err := do(s.part(number), ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayHaveParts reports whether more than one session may have been made for the object.
+func (s *scope) mayHaveParts() bool {
+	return len(s.session.Spec.Sources) > 1 || len(s.session.Status.Sessions) > 1
 }
 
 // Synced is the message of Ready when the cloud matches the spec.
@@ -273,6 +242,9 @@ func (s *scope) Synced() string {
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case st.Target != nil && st.VNI != nil:
 		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
+		if n := len(st.Sessions); n > 1 {
+			message += fmt.Sprintf(" in %d sessions", n)
+		}
 		if shared := s.sharesVNI(); shared != "" {
 			message += ", which " + shared
 		}
@@ -297,13 +269,17 @@ func (s *scope) sharesVNI() string {
 
 // names are the primary addresses of interfaces, or their IDs where they have none.
 func names(interfaces ...v1alpha1.ResolvedInterface) string {
-	out := make([]string, 0, len(interfaces))
-	for _, i := range interfaces {
+	const most = 10
+	out := make([]string, 0, most)
+	for _, i := range interfaces[:min(most, len(interfaces))] {
 		if len(i.Addresses) > 0 {
 			out = append(out, i.Addresses[0])
 		} else {
 			out = append(out, i.InterfaceID)
 		}
+	}
+	if more := len(interfaces) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), more)
 	}
 	return strings.Join(out, ", ")
 }

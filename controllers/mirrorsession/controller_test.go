@@ -144,7 +144,7 @@ func TestNumbersThatWereChosenAreReservedUntilTheCloudCanShowThem(t *testing.T) 
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	choose := func(uid, account string) plan.Numbers {
 		s := session(func(s *v1alpha1.MirrorSession) { s.UID = types.UID(uid) })
-		n, err := r.choose(plan.NumbersInput{Session: s, TargetID: "t", InCloud: nothing{}, Account: cloud.Account{ProjectID: account}}, nobody{}, now, now)
+		n, err := r.choose(plan.NumbersInput{Part: 1, Session: s, TargetID: "t", InCloud: nothing{}, Account: cloud.Account{ProjectID: account}}, nobody{}, now, now)
 		if err != nil {
 			t.Fatal(err)
 		}

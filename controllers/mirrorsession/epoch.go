@@ -4,37 +4,39 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/cloud"
-	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/plan"
 )
 
 // observed puts into the status what was found, once what the spec names is resolved as far as
 // it can be. What only a shared list shows must be confirmed before it counts.
-func (s *scope) observed(part *lifecycle.Part[cloud.Session], have *cloud.Session) {
-	switch {
-	case have == nil:
-		s.vanished()
-		s.epoch(nil)
-	case part.Confirmed():
-		s.show(*have)
-		s.epoch(have)
+func (s *scope) observed() {
+	for _, number := range s.numbersKnown() {
+		if s.parts.absent[number] {
+			s.vanished(number)
+		}
 	}
+	for number := range s.parts.have {
+		if !s.parts.known[number].Confirmed() {
+			return
+		}
+	}
+	s.show()
+	s.epoch()
 }
 
-// epoch begins a new epoch when what the cloud has is not what the present one stands for; nil
-// is that it surely has nothing. The epoch is in the same status as what was found, so it is
+// epoch begins a new epoch when what the cloud has is not what the present one stands for.
+// The epoch is in the same status as what was found, so it is
 // never raised before the cloud has changed.
-func (s *scope) epoch(have *cloud.Session) {
+func (s *scope) epoch() {
 	st := &s.session.Status
 	basis := plan.Absent
-	if have != nil {
+	if have := s.inCloud(); have != nil {
 		// Of the filter that the cloud's session has; one that can't be read is as it was.
 		filterEpoch := plan.FilterEpochIn(st.EpochBasis)
 		if s.filter != nil && s.filter.Status.ID == have.FilterID {
 			filterEpoch = plan.Epoch{Number: s.filter.Status.Epoch, Basis: s.filter.Status.EpochBasis}
 		}
-		basis = plan.SessionBasis(*have, filterEpoch)
+		basis = plan.SessionBasis(filterEpoch, s.each()...)
 	}
 	known := make([]int64, 0, len(st.Verification))
 	for i := range st.Verification {

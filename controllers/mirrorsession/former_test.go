@@ -108,9 +108,9 @@ func TestTheSessionIsComparedWithWhatTheOperatorLeft(t *testing.T) {
 	})
 	want := cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}}
 	s.Status.Sessions = []v1alpha1.CloudSession{{Sources: []string{"a", "b"}}}
-	left := asLeft(s, want)
+	left := asLeft(s, 1, want)
 	same(t, "the sources", []string{"a", "b"}, left.Sources)
 	same(t, "the rest", cloud.SessionSpec{TargetID: "t", VNI: 7, Enabled: true}, left.SessionSpec)
 	s.Spec.Enabled = new(false)
-	same(t, "enabled, where the spec says no", false, asLeft(s, want).Enabled)
+	same(t, "enabled, where the spec says no", false, asLeft(s, 1, want).Enabled)
 }

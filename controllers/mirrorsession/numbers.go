@@ -34,14 +34,19 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// numbers returns the VNI and the priority.
-func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Numbers, err error) {
+// numbers returns the VNI and the priority of a part. leads are those of the first part, nil for that itself, and wants
+// what the parts before it are to be.
+func (s *scope) numbers(ctx context.Context, number int, leads *plan.Numbers, sources []string, wants map[int]plan.WantedSession) (n plan.Numbers, err error) {
 	in := plan.NumbersInput{
-		Session: s.storedSession(), Own: have, Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: s.sourceIDs(), Cluster: s.Cluster,
+		Session: s.storedSession(), Part: number, Leads: leads, Siblings: s.siblings(number, wants),
+		Account: s.Cloud.Account(), TargetID: s.target.ID, Sources: sources, Cluster: s.Cluster,
+	}
+	if own, there := s.parts.have[number]; there {
+		in.Own = &own
 	}
 	fresh := s.FreshSince()
 	since := sooner(fresh, s.Clock().Add(-numbersAge))
-	if s.keepsNumbers(have) { // an edit of something else does not wait for a list of thousands
+	if s.keepsNumbers(in) { // an edit of something else does not wait for a list of thousands
 		since = sooner(since, s.Clock().Add(-s.Resync))
 	}
 	if in.InCloud, err = s.Inventory.Sessions(ctx, s.Cloud, since); err != nil {
@@ -53,6 +58,13 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 			return n, err
 		}
 	}
+	for _, other := range n.Preceded {
+		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
+			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(other), n.Priority)
+	}
+	if leads != nil {
+		return n, nil
+	}
 	other := n.SameVNI
 	s.compared = other == nil || other.VNI == n.VNI // else it is to get another VNI first
 	if other != nil && other.VNI == n.VNI {
@@ -63,18 +75,37 @@ func (s *scope) numbers(ctx context.Context, have *cloud.Session) (n plan.Number
 			return n, err
 		}
 	}
-	for _, other := range n.Preceded {
-		s.Event(corev1.EventTypeWarning, "PriorityPrecedes", "Allocate",
-			"no priority after that of %s is free: this one gets %d, and takes the packets of the sources that both have", s.called(other), n.Priority)
-	}
 	return n, nil
 }
 
+// siblings are the priorities that the other parts have or are to get.
+func (s *scope) siblings(number int, wants map[int]plan.WantedSession) (priorities []int) {
+	for other, have := range s.parts.have {
+		if other != number {
+			priorities = append(priorities, have.Priority)
+		}
+	}
+	for i := range s.session.Status.Sessions {
+		if stored := &s.session.Status.Sessions[i]; stored.Number() != number {
+			priorities = append(priorities, int(stored.Priority))
+		}
+	}
+	for _, want := range wants {
+		priorities = append(priorities, want.Priority)
+	}
+	return priorities
+}
+
 // keepsNumbers reports whether the cloud's session has the target and the numbers that the spec asks for.
-func (s *scope) keepsNumbers(have *cloud.Session) bool {
-	spec := &s.session.Spec
-	return have != nil && have.TargetID == s.target.ID && !lifecycle.ReconcileRequested(s.session) && !s.Tried() &&
-		(spec.Priority == nil || int(*spec.Priority) == have.Priority) && (spec.VNI == nil || int(*spec.VNI) == have.VNI)
+func (s *scope) keepsNumbers(in plan.NumbersInput) bool {
+	spec, have := &s.session.Spec, in.Own
+	if have == nil || have.TargetID != s.target.ID || lifecycle.ReconcileRequested(s.session) || s.Tried() {
+		return false
+	}
+	if in.Leads != nil {
+		return in.Leads.VNI == have.VNI
+	}
+	return (spec.Priority == nil || int(*spec.Priority) == have.Priority) && (spec.VNI == nil || int(*spec.VNI) == have.VNI)
 }
 
 // choose decides VNI and priority by everything that the cloud and the cluster have of
@@ -135,13 +166,13 @@ func (s *scope) noteLeftover(ctx context.Context, other *cloud.Session) error {
 // holding returns the session that has the priority which the spec names, where another
 // serves meanwhile, and the problem that this is; nil for neither. A session that waits
 // keeps the priority that it has.
-func (s *scope) holding(n *plan.Numbers, have *cloud.Session) (interim *cloud.Session, taken *lifecycle.Problem) {
+func (s *scope) holding(n *plan.Numbers, have cloud.Session, there bool) (interim *cloud.Session, taken *lifecycle.Problem) {
 	switch {
 	case n.Holder == nil:
 		return nil, nil
 	case n.Priority != 0:
 		interim = n.Holder
-	case have != nil:
+	case there:
 		n.Priority = have.Priority
 	}
 	return interim, s.priorityTaken(*n, n.Priority)

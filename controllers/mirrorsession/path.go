@@ -165,8 +165,8 @@ func filterIn(all *inventory.Listed[cloud.Filter], id string) *cloud.Filter {
 
 // mirrored is the session as the cloud has it, or as it would be made, without an ID then.
 func (s *scope) mirrored() cloud.Session {
-	if s.have != nil {
-		return *s.have
+	if have := s.inCloud(); have != nil {
+		return *have
 	}
 	n, spec := s.chosen, s.session.Spec
 	if n.Priority == 0 && spec.Priority != nil {
@@ -175,6 +175,6 @@ func (s *scope) mirrored() cloud.Session {
 	if n.VNI == 0 && spec.VNI != nil {
 		n.VNI = int(*spec.VNI)
 	}
-	want := s.want(n)
+	want := s.want(1, s.sourceIDs(), n)
 	return cloud.Session{SessionSpec: want.SessionSpec, Sources: want.Sources}
 }

@@ -348,7 +348,9 @@ func (r *pathReader) others(p *diagnosis.Path, sessions inventory.Sessions, filt
 	for _, other := range sharing {
 		found[other.ID] = other
 	}
-	delete(found, p.Session.ID)
+	for _, own := range r.each() {
+		delete(found, own.ID)
+	}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		other, name := found[id], "another session"
 		if !p.Private {

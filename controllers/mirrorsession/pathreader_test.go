@@ -58,7 +58,7 @@ func TestWhatIsKeptOfASessionsWayHoldsNoWholeListOfTheAccount(t *testing.T) {
 		source, target := c.sessions[i].Sources[0], c.sessions[i].TargetID
 		o := session()
 		s := &scope{
-			Scope: services.NewScope(t.Context(), o), reconciler: &Reconciler{}, session: o, began: now, have: &c.sessions[i],
+			Scope: services.NewScope(t.Context(), o), reconciler: &Reconciler{}, session: o, began: now, parts: parts{have: map[int]cloud.Session{1: c.sessions[i]}},
 			seen: map[string]cloud.Interface{source: {ID: source, SubnetID: "n"}, target: {ID: target, SubnetID: "n"}},
 		}
 		s.Cloud = c

@@ -24,7 +24,7 @@ type reservations struct {
 
 // reserved is what is reserved in an account.
 type reserved struct {
-	byUID      map[types.UID]reservation
+	byPart     map[partOf]reservation
 	priorities map[int]types.UID
 	vnis       map[vniAt]types.UID
 	// order has the reservations as they were made, which is how they end.
@@ -35,12 +35,18 @@ type reserved struct {
 }
 
 func newReserved() *reserved {
-	return &reserved{byUID: map[types.UID]reservation{}, priorities: map[int]types.UID{}, vnis: map[vniAt]types.UID{}}
+	return &reserved{byPart: map[partOf]reservation{}, priorities: map[int]types.UID{}, vnis: map[vniAt]types.UID{}}
 }
 
 type reservation struct {
 	plan.Reservation
 	until time.Time
+}
+
+// partOf is a part of a MirrorSession.
+type partOf struct {
+	uid  types.UID
+	part int
 }
 
 // vniAt is a VNI at a target.
@@ -62,7 +68,7 @@ func (r *reservations) choose(in plan.NumbersInput, of objects, came, now time.T
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for account, all := range r.byAccount {
-		if all.end(now); len(all.byUID) == 0 && account != in.Account {
+		if all.end(now); len(all.byPart) == 0 && account != in.Account {
 			delete(r.byAccount, account)
 		}
 	}
@@ -83,22 +89,23 @@ func (r *reservations) choose(in plan.NumbersInput, of objects, came, now time.T
 }
 
 func (r *reserved) add(one reservation) {
-	r.remove(one.UID)
-	r.byUID[one.UID] = one
+	of := partOf{one.UID, one.Part}
+	r.remove(of)
+	r.byPart[of] = one
 	r.priorities[one.Priority], r.vnis[vniAt{one.TargetID, one.VNI}] = one.UID, one.UID
 	r.order = append(r.order, one)
 }
 
-func (r *reserved) remove(uid types.UID) {
-	was, ok := r.byUID[uid]
+func (r *reserved) remove(of partOf) {
+	was, ok := r.byPart[of]
 	if !ok {
 		return
 	}
-	delete(r.byUID, uid)
-	if r.priorities[was.Priority] == uid {
+	delete(r.byPart, of)
+	if r.priorities[was.Priority] == of.uid {
 		delete(r.priorities, was.Priority)
 	}
-	if at := (vniAt{was.TargetID, was.VNI}); r.vnis[at] == uid {
+	if at := (vniAt{was.TargetID, was.VNI}); r.vnis[at] == of.uid {
 		delete(r.vnis, at)
 	}
 }
@@ -107,8 +114,9 @@ func (r *reserved) remove(uid types.UID) {
 func (r *reserved) end(now time.Time) {
 	ended := 0
 	for ; ended < len(r.order) && now.After(r.order[ended].until); ended++ {
-		if one := r.order[ended]; r.byUID[one.UID].until.Equal(one.until) { // else it was reserved anew
-			r.remove(one.UID)
+		one := r.order[ended]
+		if of := (partOf{one.UID, one.Part}); r.byPart[of].until.Equal(one.until) { // else it was reserved anew
+			r.remove(of)
 		}
 	}
 	r.order = r.order[ended:]
@@ -134,9 +142,9 @@ func (c claims) HasVNI(targetID string, vni int) bool {
 	return is && by != c.uid || c.hasVNI(vniAt{targetID, vni})
 }
 
-// Reserved is what is reserved for a session.
-func (c claims) Reserved(uid types.UID) (plan.Reservation, bool) {
-	one, is := c.reserved.byUID[uid]
+// Reserved is what is reserved for a part of a session.
+func (c claims) Reserved(uid types.UID, part int) (plan.Reservation, bool) {
+	one, is := c.reserved.byPart[partOf{uid, part}]
 	return one.Reservation, is
 }
 
@@ -152,7 +160,7 @@ func (c claims) Waiting() []*v1alpha1.MirrorSession {
 	r := c.reserved
 	if r.asked.Before(c.came) || c.now.Sub(r.asked) > waitingAge {
 		r.asked, r.waiting = c.now, slices.DeleteFunc(c.objects.waiting(), func(s *v1alpha1.MirrorSession) bool {
-			_, has := r.byUID[s.UID]
+			_, has := r.byPart[partOf{s.UID, 1}]
 			return has
 		})
 	}

@@ -261,8 +261,9 @@ func (s *scope) asResolved(ctx context.Context, i cloud.Interface) (out v1alpha1
 // show puts the interfaces that the cloud's session has into the status, where the verifiers
 // read them: not what the spec names, because the cloud may refuse it. Without a session in
 // the cloud those of the last one stay, by which is known what a source stood for.
-func (s *scope) show(have cloud.Session) {
-	if s.resolved == nil {
+func (s *scope) show() {
+	have := s.inCloud()
+	if s.resolved == nil || have == nil {
 		return
 	}
 	if target, known := s.resolved[have.TargetID]; known {

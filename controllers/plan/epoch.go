@@ -46,18 +46,20 @@ func (e Epoch) Next(basis string, known ...int64) (next Epoch, begins bool) {
 }
 
 // SessionBasis is the same text for two states of the cloud exactly when the same is copied in
-// both to the same target: it is of the session's identity, sources, target, VNI, filter and
+// both to the same target: it is, for each session in the cloud that stands for an object, of its identity, sources, target, VNI, filter and
 // whether it is on, and of the epoch of its filter: of number and basis, because a filter whose
 // status was lost begins with the first number again. Name, description, priority and packet
 // length do not matter: the first two change no copy, a priority orders sessions among each
 // other and is now and then lent for a while, and how long the copies are does not matter for
 // whether they come.
-func SessionBasis(have cloud.Session, filter Epoch) string {
-	sources := slices.Clone(have.Sources)
-	slices.Sort(sources)
-	parts := []any{have.ID, have.FilterID, have.TargetID, have.TargetType, have.VNI, have.Enabled}
-	for _, id := range slices.Compact(sources) {
-		parts = append(parts, id)
+func SessionBasis(filter Epoch, have ...cloud.Session) string {
+	sorted := slices.SortedFunc(slices.Values(have), func(a, b cloud.Session) int { return strings.Compare(a.ID, b.ID) })
+	var parts []any
+	for _, one := range sorted {
+		parts = append(parts, one.ID, one.FilterID, one.TargetID, one.TargetType, one.VNI, one.Enabled)
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(one.Sources))) {
+			parts = append(parts, id)
+		}
 	}
 	return digest(parts...) + "/" + strconv.FormatInt(filter.Number, 10) + "/" + filter.Basis
 }

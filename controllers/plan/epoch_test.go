@@ -97,12 +97,12 @@ func TestTheBasisOfASessionIsOfWhatIsCopiedToWhere(t *testing.T) {
 			other := someSession
 			other.Sources = slices.Clone(someSession.Sources)
 			c.edit(&other)
-			basis := plan.SessionBasis(someSession, third)
-			if got := basis == plan.SessionBasis(other, third); got != c.same {
+			basis := plan.SessionBasis(third, someSession)
+			if got := basis == plan.SessionBasis(third, other); got != c.same {
 				t.Errorf("the same basis: %t, want %t", got, c.same)
 			}
-			if len(basis) > 64 || basis == plan.SessionBasis(someSession, plan.Epoch{Number: 4, Basis: third.Basis}) ||
-				basis == plan.SessionBasis(someSession, plan.Epoch{Number: 3, Basis: "ffffffffffffffff"}) {
+			if len(basis) > 64 || basis == plan.SessionBasis(plan.Epoch{Number: 4, Basis: third.Basis}, someSession) ||
+				basis == plan.SessionBasis(plan.Epoch{Number: 3, Basis: "ffffffffffffffff"}, someSession) {
 				t.Errorf("the basis %s is too long, or not of the filter's epoch", basis)
 			}
 		})
@@ -112,7 +112,7 @@ func TestTheBasisOfASessionIsOfWhatIsCopiedToWhere(t *testing.T) {
 func TestTheEpochOfTheFilterIsReadFromABasis(t *testing.T) {
 	last := plan.Epoch{Number: math.MaxInt64, Basis: third.Basis}
 	for basis, want := range map[string]plan.Epoch{
-		plan.SessionBasis(someSession, third): third, plan.SessionBasis(someSession, last): last, plan.Absent: {}, "": {}, "ab/c": {}, "ab/3": {Number: 3},
+		plan.SessionBasis(third, someSession): third, plan.SessionBasis(last, someSession): last, plan.Absent: {}, "": {}, "ab/c": {}, "ab/3": {Number: 3},
 	} {
 		if got := plan.FilterEpochIn(basis); got != want {
 			t.Errorf("of %q it is %+v, want %+v", basis, got, want)

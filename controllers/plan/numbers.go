@@ -29,8 +29,14 @@ type Sessions interface {
 type NumbersInput struct {
 	// Session is the MirrorSession with its status as stored.
 	Session *v1alpha1.MirrorSession
-	// Own is what the cloud has of it, nil for nothing.
-	Own *cloud.Session
+	// Part is the number of the part whose numbers are chosen, and Own is what the cloud has of that, nil
+	// for nothing.
+	Part int
+	Own  *cloud.Session
+	// Leads are the numbers of the first part, nil for the first itself: that has the priority which the
+	// spec names, and all have its VNI. Siblings are the priorities of the other parts that are known.
+	Leads    *Numbers
+	Siblings []int
 	// Account is where it lives, TargetID the interface that receives the copies, and
 	// Sources are the interfaces that are mirrored.
 	Account  cloud.Account
@@ -52,17 +58,18 @@ type Claims interface {
 	// is one at a target.
 	HasPriority(priority int) bool
 	HasVNI(targetID string, vni int) bool
-	// Reserved is what was reserved for one a short time ago, see ChooseNumbers.
-	Reserved(uid types.UID) (Reservation, bool)
+	// Reserved is what was reserved for a part of one a short time ago, see ChooseNumbers.
+	Reserved(uid types.UID, part int) (Reservation, bool)
 	// Named are those whose specs name a priority, and Waiting at least those that have nothing in the
 	// cloud by their statuses. The Session that chooses may be among them. Nobody changes them.
 	Named() []*v1alpha1.MirrorSession
 	Waiting() []*v1alpha1.MirrorSession
 }
 
-// Reservation keeps allocated numbers for a MirrorSession until the cloud has them.
+// Reservation keeps allocated numbers for a part of a MirrorSession until the cloud has them.
 type Reservation struct {
-	UID types.UID
+	UID  types.UID
+	Part int
 	// Priority and VNI are -1 where the spec names them; TargetID is where the VNI is for.
 	Priority, VNI int
 	TargetID      string
@@ -75,6 +82,9 @@ type Numbers struct {
 	// nil for none. Priority is then 0, and the holder is waited for; or, where it waits
 	// for the present one too, another number for as long as that takes.
 	Holder *cloud.Session
+	// OfSibling is true where another part of the same object has the priority that the spec names, and leaves
+	// it: Priority is another one until it has.
+	OfSibling bool
 	// HolderWants is the priority that the holder is to get itself, 0 for none.
 	HolderWants int
 	// Preceded are the sessions with a source in common that an allocated priority goes
@@ -108,27 +118,53 @@ func (in *NumbersInput) KeptNumbers() (kept Numbers, current bool) {
 		kept.VNI, kept.Priority = in.Own.VNI, in.Own.Priority
 	}
 	prefer(&kept.VNI, in.Session.Status.VNI)
-	if part := in.Session.Part(1); part != nil && part.Priority != 0 { // 0: it was lost, and somebody else has it
+	if part := in.Session.Part(in.Part); part != nil && part.Priority != 0 { // 0: it was lost, and somebody else has it
 		kept.Priority = int(part.Priority)
 	}
 	prefer(&kept.VNI, in.Session.Spec.VNI)
-	prefer(&kept.Priority, in.Session.Spec.Priority)
-	kept.SameVNI = in.sameVNI(kept.VNI)
+	prefer(&kept.Priority, in.named())
+	if in.Leads != nil {
+		kept.VNI = in.Leads.VNI
+		if named := in.Session.Spec.Priority; named != nil && kept.Priority == int(*named) {
+			kept.Priority = none // the first part is to have it
+		}
+	} else {
+		kept.SameVNI = in.sameVNI(kept.VNI)
+	}
 	current = in.Own != nil && in.Own.VNI == kept.VNI && in.Own.Priority == kept.Priority && in.Own.TargetID == in.TargetID &&
 		!in.yields(kept)
 	return kept, current
 }
 
-// sameVNI returns another session to the target that has a VNI, the oldest of several. One
-// that bears the session's own mark is a duplicate, which goes.
+// named is the priority that the spec names, nil for none: the first part's alone.
+func (in *NumbersInput) named() *int32 {
+	if in.Leads != nil {
+		return nil
+	}
+	return in.Session.Spec.Priority
+}
+
+// ours reports whether a session of the cloud is a part of the same object, or a duplicate of one.
+func (in *NumbersInput) ours(s cloud.Session) bool {
+	mark, ok := MarkOf(s.Description)
+	return ok && mark.Cluster == in.Cluster && mark.UID == string(in.Session.UID)
+}
+
+// sibling reports whether a session of the cloud is another part of the same object.
+func (in *NumbersInput) sibling(s cloud.Session) bool {
+	mark, _ := MarkOf(s.Description)
+	return in.ours(s) && mark.Part != in.Part
+}
+
+// sameVNI returns another session to the target that has a VNI, the oldest of several. The
+// object's other parts have it too.
 func (in *NumbersInput) sameVNI(vni int) *cloud.Session {
 	if in.InCloud == nil {
 		return nil
 	}
-	own := Mark{Cluster: in.Cluster, UID: string(in.Session.UID), Part: 1}
 	var oldest *cloud.Session
 	for _, s := range in.InCloud.WithVNI(in.TargetID, vni) {
-		if ownership, _ := own.OwnershipOf(s.Description); ownership == OwnershipOurs || s.ID == in.ownID() {
+		if in.ours(s) || s.ID == in.ownID() {
 			continue
 		}
 		if oldest == nil || olderInCloud(&s, oldest) {
@@ -177,7 +213,11 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 	n, _ = in.KeptNumbers()
 	claims := newClaims(&in)
 	if holder, taken := priorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
-		if in.Session.Spec.Priority != nil {
+		switch n.OfSibling = in.sibling(holder); {
+		case n.OfSibling && in.Own != nil:
+			n.Priority = in.Own.Priority
+			return n, nil, nil
+		case in.named() != nil && !n.OfSibling:
 			n.Holder, n.HolderWants = &holder, claims.wantedBy(holder)
 			if !PriorityCycle(in.InCloud, claims.waiting(in.ownID(), n.Priority), in.ownID()) {
 				n.Priority = 0
@@ -187,11 +227,11 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 		n.Priority = none
 	}
 	needsPriority := n.Priority == none
-	needsVNI := in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vniTaken(n.VNI))
+	needsVNI := in.Leads == nil && in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vniTaken(n.VNI))
 	if needsPriority || needsVNI {
 		reserve = in.reserveOlder(claims)
 	}
-	own := Reservation{UID: in.Session.UID, Priority: none, VNI: none, TargetID: in.TargetID}
+	own := Reservation{UID: in.Session.UID, Part: in.Part, Priority: none, VNI: none, TargetID: in.TargetID}
 	if needsPriority {
 		if n.Priority, n.Preceded = in.allocatePriority(claims); n.Priority == none {
 			return n, nil, ErrNoPriority
@@ -210,7 +250,7 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 // reserveOlder takes numbers for the sessions that go first.
 func (in *NumbersInput) reserveOlder(c *claims) (reserve []Reservation) {
 	for _, o := range c.older() {
-		r := Reservation{UID: o.UID, Priority: none, VNI: none, TargetID: in.TargetID}
+		r := Reservation{UID: o.UID, Part: 1, Priority: none, VNI: none, TargetID: in.TargetID}
 		if o.Spec.Priority == nil {
 			r.Priority, _ = in.freePriority(c)
 		}
@@ -226,7 +266,7 @@ func (in *NumbersInput) reserveOlder(c *claims) (reserve []Reservation) {
 // allocatePriority returns the priority that was reserved for the session, unless somebody
 // has it by now; else see freePriority.
 func (in *NumbersInput) allocatePriority(c *claims) (priority int, preceded []cloud.Session) {
-	if r, ok := in.Claims.Reserved(in.Session.UID); ok && r.Priority != none && !c.priorityTaken(r.Priority) && !in.precedesForeign(r.Priority) {
+	if r, ok := in.Claims.Reserved(in.Session.UID, in.Part); ok && r.Priority != none && !c.priorityTaken(r.Priority) && !in.precedesForeign(r.Priority) {
 		return r.Priority, nil
 	}
 	return in.freePriority(c)
@@ -248,7 +288,7 @@ func (in *NumbersInput) sharing() (sharing []cloud.Session) {
 	seen := map[string]bool{in.ownID(): true}
 	for _, source := range in.Sources {
 		for _, s := range in.InCloud.From(source) {
-			if !seen[s.ID] {
+			if !seen[s.ID] && !in.ours(s) {
 				seen[s.ID], sharing = true, append(sharing, s)
 			}
 		}
@@ -258,7 +298,7 @@ func (in *NumbersInput) sharing() (sharing []cloud.Session) {
 
 // allocateVNI is allocatePriority for the VNI.
 func (in *NumbersInput) allocateVNI(c *claims) int {
-	if r, ok := in.Claims.Reserved(in.Session.UID); ok && r.TargetID == in.TargetID && r.VNI != none && !c.vniTaken(r.VNI) {
+	if r, ok := in.Claims.Reserved(in.Session.UID, in.Part); ok && r.TargetID == in.TargetID && r.VNI != none && !c.vniTaken(r.VNI) {
 		return r.VNI
 	}
 	return c.freeVNI()
@@ -277,6 +317,9 @@ func (in *NumbersInput) ownID() string {
 // before.
 func (in *NumbersInput) freePriority(c *claims) (priority int, preceded []cloud.Session) {
 	first, sharing := firstAllocated, in.sharing()
+	if in.Leads != nil {
+		first = in.Leads.Priority + 1
+	}
 	for _, s := range sharing {
 		first = max(first, s.Priority+1)
 	}
@@ -316,7 +359,7 @@ type priorityClaim struct {
 func newClaims(in *NumbersInput) *claims {
 	c := &claims{in: in, priorities: map[int]bool{}, vnis: map[int]bool{}, named: map[string]priorityClaim{}, afterVNI: 1}
 	for _, o := range in.Claims.Named() {
-		if part := o.Part(1); o.UID != in.Session.UID && part != nil && o.ToBeMade() && SameAccount(o.Status.Account, in.Account) {
+		if part := o.First(); o.UID != in.Session.UID && part != nil && o.ToBeMade() && SameAccount(o.Status.Account, in.Account) {
 			c.named[part.ID] = priorityClaim{int(*o.Spec.Priority), o.WaitsFor(v1alpha1.ReasonPriorityTaken)}
 		}
 	}
@@ -327,7 +370,7 @@ func newClaims(in *NumbersInput) *claims {
 // no reservation.
 func (c *claims) older() (older []*v1alpha1.MirrorSession) {
 	for _, o := range c.in.Claims.Waiting() {
-		if _, reserved := c.in.Claims.Reserved(o.UID); !reserved && o.UID != c.in.Session.UID && precedes(o, c.in.Session) && !c.inCloud(o) {
+		if _, reserved := c.in.Claims.Reserved(o.UID, 1); !reserved && o.UID != c.in.Session.UID && precedes(o, c.in.Session) && !c.inCloud(o) {
 			older = append(older, o)
 		}
 	}
@@ -346,7 +389,10 @@ func (c *claims) inCloud(o *v1alpha1.MirrorSession) bool {
 }
 
 func (c *claims) priorityTaken(priority int) bool {
-	return c.priorities[priority] || c.others(c.in.InCloud.WithPriority(priority)) || c.in.Claims.HasPriority(priority)
+	if named := c.in.Session.Spec.Priority; c.in.Leads != nil && named != nil && int(*named) == priority {
+		return true
+	}
+	return c.priorities[priority] || slices.Contains(c.in.Siblings, priority) || c.others(c.in.InCloud.WithPriority(priority)) || c.in.Claims.HasPriority(priority)
 }
 
 // vniTaken is about the same target.

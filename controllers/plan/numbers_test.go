@@ -194,7 +194,7 @@ func TestNumbers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := plan.ChooseNumbers(plan.NumbersInput{
+			got, _, err := plan.ChooseNumbers(plan.NumbersInput{Part: 1,
 				Session: &c.session, Own: c.own, Account: cloud.Account{Region: "r"}, TargetID: c.session.Spec.Target.InterfaceID,
 				Sources: []string{"s"}, Cluster: cluster, InCloud: list(c.inCloud), Claims: claims{append(c.others, c.session), nil, c.session.UID},
 			})
@@ -257,7 +257,7 @@ func (c claims) HasVNI(target string, vni int) bool {
 	}) || slices.ContainsFunc(c.reserved, func(r plan.Reservation) bool { return r.UID != c.own && r.TargetID == target && r.VNI == vni })
 }
 
-func (c claims) Reserved(uid types.UID) (plan.Reservation, bool) {
+func (c claims) Reserved(uid types.UID, _ int) (plan.Reservation, bool) {
 	if i := slices.IndexFunc(c.reserved, func(r plan.Reservation) bool { return r.UID == uid }); i >= 0 {
 		return c.reserved[i], true
 	}
@@ -295,11 +295,11 @@ func TestWhereNoNumberIsFreeThatIsSaid(t *testing.T) {
 		all = append(all, inCloud(fmt.Sprint(p), "u", 1, p))
 	}
 	s := mirror("own", "t", 0, nil)
-	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: full(all), Claims: claims{}})
+	_, _, err := plan.ChooseNumbers(plan.NumbersInput{Part: 1, Session: &s, TargetID: "t", InCloud: full(all), Claims: claims{}})
 	if diff := cmp.Diff(plan.ErrNoPriority, err, cmpopts.EquateErrors()); diff != "" {
 		t.Error(diff)
 	}
-	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Session: &s, TargetID: "t", InCloud: full(all[1:]), Claims: claims{}})
+	got, _, err := plan.ChooseNumbers(plan.NumbersInput{Part: 1, Session: &s, TargetID: "t", InCloud: full(all[1:]), Claims: claims{}})
 	if err != nil || got.Priority != 1 {
 		t.Errorf("the last free priority is %d, error %v", got.Priority, err)
 	}
@@ -317,7 +317,7 @@ type accountOf struct {
 
 func (a *accountOf) reconcile(i int) error {
 	s := &a.sessions[i]
-	in := plan.NumbersInput{
+	in := plan.NumbersInput{Part: 1,
 		Session: s, Account: cloud.Account{Region: "r"}, TargetID: s.Spec.Target.InterfaceID, Cluster: cluster,
 		Sources: []string{"s"}, InCloud: list(a.cloud), Claims: claims{slices.Clone(a.sessions), a.reserved, s.UID},
 	}

@@ -193,13 +193,13 @@ func optional(t time.Time) *metav1.MicroTime {
 // server would refuse the whole entry.
 const (
 	// MaxInterfaceID is that of a source's interface.
-	MaxInterfaceID = 64
+	MaxInterfaceID = 40
 	// MaxInterface is that of the node's own.
 	MaxInterface = 64
 
 	maxAddress = 45
 	maxReason  = 64
 	maxText    = 512
-	maxSources = 10
+	maxSources = 200
 	maxRules   = 20
 )

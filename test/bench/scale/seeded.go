@@ -140,9 +140,9 @@ func (m *model) filterOf(n int) *v1alpha1.MirrorFilter {
 // basis is what the manager stores of a session in the cloud, by which it sees that nothing has changed.
 func (m *model) basis(cloudID string, n, vni int) string {
 	filter := m.filterOf(n)
-	return plan.SessionBasis(cloud.Session{ID: cloudID, Sources: []string{id(kindSource, n)}, SessionSpec: cloud.SessionSpec{
+	return plan.SessionBasis(plan.Epoch{Number: filter.Status.Epoch, Basis: filter.Status.EpochBasis}, cloud.Session{ID: cloudID, Sources: []string{id(kindSource, n)}, SessionSpec: cloud.SessionSpec{
 		FilterID: filter.Status.ID, TargetID: id(kindTarget, n/sessionsPerTarget), TargetType: cloud.TargetInterface, VNI: vni, Enabled: true,
-	}}, plan.Epoch{Number: filter.Status.Epoch, Basis: filter.Status.EpochBasis})
+	}})
 }
 
 // What the SDK writes into a body as a number, or as a text.

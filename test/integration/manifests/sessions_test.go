@@ -126,8 +126,8 @@ var sessionRows = []row{
 		"spec.sources: interfaceID " + portID + " is named twice: remove one of the two sources", from("{interfaceID: " + portID + "}"),
 	},
 	{
-		"with eleven sources", from(addresses(11)),
-		"spec.sources: there are 11 sources and the cloud takes 10 in a session: move some of them to a second session", from(addresses(10)),
+		"with a hundred and one sources", from(addresses(101)),
+		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target", from(addresses(100)),
 	},
 
 	// Ways to name an interface.
