@@ -55,7 +55,7 @@ func (k *Known) wantedEnds() (sources []string, target string, kind cloud.Target
 func (k *Known) usedUp() (found []holding) {
 	perSource, perTarget, perSession := k.limits()
 	sources, target, kind := k.wantedEnds()
-	if len(sources) > perSession {
+	if k.Path.Wanted.Parts <= 1 && len(sources) > perSession {
 		found = append(found, holding{"", fmt.Sprintf("the session is to have %d sources, and the cloud takes %d in one", len(sources), perSession),
 			"divide the sources among several sessions, or have the quota raised"})
 	}
@@ -67,13 +67,32 @@ func (k *Known) usedUp() (found []holding) {
 				fmt.Sprintf("delete one of these sessions, or take %s out of one: %s", k.nameOf(id), k.namesOf(by))})
 		}
 	}
-	have := k.Path.Session.ID != "" && k.Path.Session.TargetID == target
-	if by := k.Path.with(func(o Other) bool { return o.TargetID == target }); kind != cloud.TargetLoadBalancer && len(by) >= perTarget && !have {
-		found = append(found, holding{"target " + k.nameOf(target),
-			fmt.Sprintf("%s is the target of %d sessions already, and the cloud takes no more: %s", k.nameOf(target), len(by), k.namesOf(by)),
+	have, need := k.Path.partsAt(target), max(1, k.Path.Wanted.Parts)
+	if by := k.Path.with(func(o Other) bool { return o.TargetID == target }); kind != cloud.TargetLoadBalancer && len(by)+need > perTarget && have < need {
+		found = append(found, holding{"target " + k.nameOf(target), k.fullTarget(target, by, need, perTarget),
 			"name another target, or delete one of the sessions to this one"})
 	}
 	return found
+}
+
+// fullTarget says who has the place of the session at a target.
+func (k *Known) fullTarget(target string, by []Other, need, perTarget int) string {
+	switch {
+	case need == 1:
+		return fmt.Sprintf("%s is the target of %d sessions already, and the cloud takes no more: %s", k.nameOf(target), len(by), k.namesOf(by))
+	case len(by) == 0:
+		return fmt.Sprintf("the sources need %d sessions to %s, and the cloud takes %d", need, k.nameOf(target), perTarget)
+	default:
+		return fmt.Sprintf("the sources need %d sessions to %s, and the cloud takes %d with those that are there: %s", need, k.nameOf(target), perTarget, k.namesOf(by))
+	}
+}
+
+// partsAt is how many sessions of the object have a target now.
+func (p *Path) partsAt(target string) int {
+	if len(p.Parts) == 0 && p.Session.ID != "" && p.Session.TargetID == target {
+		return 1
+	}
+	return len(slices.DeleteFunc(slices.Clone(p.Parts), func(s cloud.Session) bool { return s.TargetID != target }))
 }
 
 func (k *Known) limits() (perSource, perTarget, perSession int) {

@@ -22,11 +22,10 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	if !known || own.none() {
 		return nil
 	}
-	earlier := k.Path.earlier()
 	var losses []loss
 	wholly := 0
 	for _, source := range k.Path.Sources {
-		l := lossOf(source, own, earlier)
+		l := lossOf(source, own, k.Path.earlierAt(source.ID))
 		if l.whole && k.overcome(denial{v1alpha1.ReasonTakenEarlier, source.ID, l.says()}) || len(l.takers) == 0 {
 			continue
 		}
@@ -38,11 +37,11 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	return k.Path.findingsOf(losses, wholly == len(k.Path.Sources))
 }
 
-// earlier are the sessions that are tried before this one, in their order.
-func (p *Path) earlier() []Other {
+// earlierAt are the sessions that are tried before this one at a source, in their order.
+func (p *Path) earlierAt(source string) []Other {
 	var all []Other
 	for _, o := range p.Others {
-		if o.Enabled && o.Priority < p.Session.Priority {
+		if o.Enabled && o.Priority < p.priorityAt(source) && slices.Contains(o.Sources, source) {
 			all = append(all, o)
 		}
 	}
@@ -87,7 +86,7 @@ func lossOf(source cloud.Interface, own packets, earlier []Other) loss {
 		return l // that the filter matches nothing is said apart
 	}
 	for _, session := range earlier {
-		if session.Filter == nil || !slices.Contains(session.Sources, source.ID) || slices.ContainsFunc(session.Filter.Rules, unreadable) {
+		if session.Filter == nil || slices.ContainsFunc(session.Filter.Rules, unreadable) {
 			continue
 		}
 		for _, i := range inOrder(session.Filter.Rules) {
@@ -123,19 +122,17 @@ func orderDoubts(k *Known) (doubts []doubt) {
 	} else if all, _ := accepted(f.Rules); all.unknown {
 		doubts = append(doubts, doubt{says: filterName(k) + " has too many rules to compare them as a whole"})
 	}
-	earlier := k.Path.earlier()
-	for _, o := range earlier {
-		shares := slices.ContainsFunc(k.Path.Sources, func(i cloud.Interface) bool { return slices.Contains(o.Sources, i.ID) })
-		if shares && (o.Filter == nil || slices.ContainsFunc(o.Filter.Rules, unreadable)) {
+	for _, o := range k.Path.with(k.Path.Precedes) {
+		if o.Filter == nil || slices.ContainsFunc(o.Filter.Rules, unreadable) {
 			doubts = append(doubts, doubt{says: o.Name + " is tried before this one, and which packets it decides about can't be told from its filter"})
 		}
 	}
-	return append(doubts, tooMany(k.Path, earlier)...)
+	return append(doubts, tooMany(k.Path)...)
 }
 
 // tooMany are the earlier sessions of which it can't be told what they decide, as rules are too many.
-func tooMany(p *Path, earlier []Other) (doubts []doubt) {
-	if p.Filter == nil || len(earlier) == 0 {
+func tooMany(p *Path) (doubts []doubt) {
+	if p.Filter == nil || len(p.Others) == 0 {
 		return nil
 	}
 	own, known := accepted(p.Filter.Rules)
@@ -144,7 +141,7 @@ func tooMany(p *Path, earlier []Other) (doubts []doubt) {
 	}
 	var named []string
 	for _, source := range p.Sources {
-		if name := lossOf(source, own, earlier).unknown; name != "" && !slices.Contains(named, name) {
+		if name := lossOf(source, own, p.earlierAt(source.ID)).unknown; name != "" && !slices.Contains(named, name) {
 			named = append(named, name)
 			doubts = append(doubts, doubt{says: name + " is tried before this one, and its filter and this one's have too many rules to tell which packets it decides about"})
 		}
@@ -197,16 +194,16 @@ func (p *Path) lost(l loss, of string) v1alpha1.Finding {
 	}
 	var by []string
 	for _, t := range l.takers {
-		by = append(by, p.says(t))
+		by = append(by, p.says(t, p.priorityAt(l.source.ID)))
 	}
 	f.Message = fmt.Sprintf("%s of the packets of %s that the filter accepts are decided before it: %s; each packet is copied once at most",
 		what, of, fewBy(by, "; "))
-	f.Remedy = p.goBefore(l.takers)
+	f.Remedy = p.goBefore(l.takers, p.priorityAt(l.source.ID))
 	return f
 }
 
 // says what a rule of another session does.
-func (p *Path) says(t taker) string {
+func (p *Path) says(t taker, priority int) string {
 	verb := "rejects"
 	if t.rule.Accept {
 		verb = "copies"
@@ -214,11 +211,12 @@ func (p *Path) says(t taker) string {
 	if p.Private {
 		return t.session.Name + ", which is tried before this one, " + verb + " them"
 	}
-	return fmt.Sprintf("%s (priority %d, this one's is %d) %s %s, by its %s", t.session.Name, t.session.Priority, p.Session.Priority, verb, matches(t.rule), ruleName(t.rule))
+	return fmt.Sprintf("%s (priority %d, this one's is %d) %s %s, by its %s", t.session.Name, t.session.Priority, priority, verb, matches(t.rule), ruleName(t.rule))
 }
 
-// goBefore is how the packets come to the session.
-func (p *Path) goBefore(takers []taker) string {
+// goBefore is how the packets come to the session, whose priority is given. Of several that stand for the object, the spec
+// names the first one's alone.
+func (p *Path) goBefore(takers []taker, priority int) string {
 	first := takers[0].session
 	for _, t := range takers {
 		if t.session.Priority < first.Priority {
@@ -229,7 +227,9 @@ func (p *Path) goBefore(takers []taker) string {
 	case p.Private:
 		return "lower spec.priority, or mirror something else"
 	case first.Priority <= 1:
-		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, p.Session.Priority)
+		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, priority)
+	case priority != p.Session.Priority:
+		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d", first.Name, priority)
 	default:
 		return fmt.Sprintf("set spec.priority below %d, so that it gets the packets that both are to copy, or narrow the filter of %s", first.Priority, first.Name)
 	}

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -17,6 +18,9 @@ type Path struct {
 	// the cloud does not list that.
 	Session cloud.Session
 	Filter  *cloud.Filter
+	// Parts are the sessions that stand for the object where these are several: Session is then the first, with the sources
+	// of all.
+	Parts []cloud.Session
 	// Idle is whether the operator keeps the session switched off, as none of the spec's sources is there.
 	Idle bool
 	// Target and Sources are the interfaces that the session names, without those in Gone. These and
@@ -60,6 +64,23 @@ type Path struct {
 	Interfaces Answer[*cloud.Interfaces]
 }
 
+// priorityAt is that of the session that has a source.
+func (p *Path) priorityAt(source string) int {
+	for i := range p.Parts {
+		if slices.Contains(p.Parts[i].Sources, source) {
+			return p.Parts[i].Priority
+		}
+	}
+	return p.Session.Priority
+}
+
+// Precedes reports whether another session is tried before this one at a source that both have.
+func (p *Path) Precedes(o Other) bool {
+	return o.Enabled && slices.ContainsFunc(o.Sources, func(id string) bool {
+		return slices.Contains(p.Session.Sources, id) && o.Priority < p.priorityAt(id)
+	})
+}
+
 // Server returns one of the servers, as far as they were read.
 func (p *Path) Server(id string) (cloud.Server, bool) {
 	for i := range p.Servers.Value {
@@ -72,6 +93,8 @@ func (p *Path) Server(id string) (cloud.Server, bool) {
 
 // Wanted is what the specs ask of the cloud.
 type Wanted struct {
+	// Parts is how many sessions in the cloud are to stand for the object, 0 while that is not known.
+	Parts int
 	// Session is nil while something that it refers to can't be resolved.
 	Session *plan.WantedSession
 	// Filter is that of the MirrorFilter that spec.filterRef names, nil where there is none, or what

@@ -42,6 +42,9 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	if len(p.Session.Sources) == 0 {
 		return nil
 	}
+	if parts := r.each(); len(parts) > 1 {
+		p.Parts = parts
+	}
 	p.Session.Sources = sorted(p.Session.Sources) // the cloud may list them in another order each time
 	sessions := ask(ctx, r, diagnosis.Answer[inventory.Sessions]{}, r.Inventory.Sessions)
 	filters := ask(ctx, r, diagnosis.Answer[*inventory.Listed[cloud.Filter]]{}, r.Inventory.Filters)
@@ -337,7 +340,7 @@ func contents[T any](ctx context.Context, c cloud.Client, since time.Time, priva
 // one; and all while the cloud does not have this one, as they may keep it out.
 func (r *pathReader) others(p *diagnosis.Path, sessions inventory.Sessions, filters *inventory.Listed[cloud.Filter]) (others []diagnosis.Other) {
 	target := sessions.WithVNI(p.Session.TargetID, p.Session.VNI)
-	if p.Session.ID == "" {
+	if p.Session.ID == "" || len(r.parts.have) < r.changes.wanted { // who has the places that it needs
 		target = sessions.To(p.Session.TargetID)
 	}
 	sharing := slices.Concat(target, sessions.From(p.Session.TargetID))

@@ -12,7 +12,7 @@ import (
 // in line, so what differs then could not be. A MirrorFilter is put back by itself, which its own
 // reconcile tells; only one that is suspended stays as somebody has changed it.
 func (r *pathReader) wanted(p *diagnosis.Path) diagnosis.Wanted {
-	wanted := diagnosis.Wanted{Session: r.changes.all}
+	wanted := diagnosis.Wanted{Session: r.changes.all, Parts: r.changes.wanted}
 	f := r.filter
 	if f == nil || !f.Spec.Suspend || f.Status.ID == "" || f.Status.ID != p.Session.FilterID {
 		return wanted

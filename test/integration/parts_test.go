@@ -237,3 +237,38 @@ func TestAPriorityThatAnotherPartHasIsLeftForTheFirst(t *testing.T) {
 	harness.Ready(w, session)
 	harness.Same(t, "the priority of the first", 3, int(session.Status.Sessions[0].Priority))
 }
+
+func TestWhereTheTargetHasNoPlaceForAllPartsItIsSaidWhoHasThem(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	servers(w, 30)
+	w.Edit(func(world *state.World) {
+		theirs := state.Filter{ID: interfaceID(9, 0), ProjectID: scenario.WalkthroughProject, Name: "theirs"}
+		world.Filters[theirs.ID] = theirs
+		for n := range 9 {
+			s := state.Session{
+				ID: interfaceID(8, n), ProjectID: theirs.ProjectID, Name: fmt.Sprint("theirs-", n), FilterID: theirs.ID, Sources: numbered(20+n, 21+n),
+				TargetID: scenario.WalkthroughTarget, TargetType: state.TargetENI, VNI: 500 + n, PacketLength: 96, Priority: 20000 + n, Enabled: true, Type: "eni",
+			}
+			world.Sessions[s.ID] = s
+		}
+	})
+	w.Start()
+	filter := w.Filter("many")
+	w.Create(filter)
+	harness.Ready(w, filter)
+	session := w.Session("many", "many", func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(0, 12)...) })
+	w.Create(session)
+	harness.Because(w, session, v1alpha1.ReasonQuotaExceeded)
+	harness.Until(w, session, "a finding says who has the places", func(s *v1alpha1.MirrorSession) bool {
+		return slices.ContainsFunc(s.Status.Findings, func(f v1alpha1.Finding) bool {
+			return f.Reason == v1alpha1.ReasonQuotaExceeded &&
+				strings.Contains(f.Message, "the sources need 2 sessions to 192.168.0.164, and the cloud takes 10 with those that are there: ") && strings.Contains(f.Message, "theirs-0")
+		})
+	})
+	harness.Same(t, "how many sources are mirrored meanwhile", 10, len(session.Status.Sources))
+
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(1, 11)...) })
+	harness.Ready(w, session)
+	harness.Same(t, "the sources", numbered(1, 11), slices.Sorted(slices.Values(session.Status.Sessions[0].Sources)))
+}

@@ -59,9 +59,8 @@ type rival struct {
 func rivals(p *diagnosis.Path) map[string]rival {
 	out := map[string]rival{}
 	for _, o := range p.Others {
-		shares := slices.ContainsFunc(o.Sources, func(id string) bool { return slices.Contains(p.Session.Sources, id) })
 		r := rival{
-			Other: o, first: o.Enabled && shares && o.Priority < p.Session.Priority,
+			Other: o, first: p.Precedes(o),
 			twin: o.Enabled && o.TargetID == p.Session.TargetID && o.VNI == p.Session.VNI,
 		}
 		if r.first || r.twin {
