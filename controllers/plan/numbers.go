@@ -212,19 +212,8 @@ func prefer(number *int, better *int32) {
 func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error) {
 	n, _ = in.KeptNumbers()
 	claims := newClaims(&in)
-	if holder, taken := priorityHolder(in.InCloud, n.Priority, in.ownID()); taken {
-		switch n.OfSibling = in.sibling(holder); {
-		case n.OfSibling && in.Own != nil:
-			n.Priority = in.Own.Priority
-			return n, nil, nil
-		case in.named() != nil && !n.OfSibling:
-			n.Holder, n.HolderWants = &holder, claims.wantedBy(holder)
-			if !PriorityCycle(in.InCloud, claims.waiting(in.ownID(), n.Priority), in.ownID()) {
-				n.Priority = 0
-				return n, nil, nil
-			}
-		}
-		n.Priority = none
+	if holder, taken := priorityHolder(in.InCloud, n.Priority, in.ownID()); taken && in.waits(&n, claims, holder) {
+		return n, nil, nil
 	}
 	needsPriority := n.Priority == none
 	needsVNI := in.Leads == nil && in.Session.Spec.VNI == nil && (n.VNI == none || in.yields(n) || in.comes() && claims.vniTaken(n.VNI))
@@ -245,6 +234,24 @@ func ChooseNumbers(in NumbersInput) (n Numbers, reserve []Reservation, err error
 		own.VNI = n.VNI
 	}
 	return n, append(reserve, own), nil
+}
+
+// waits decides what becomes of a priority that another session has, and reports whether that is to be waited for; else
+// another one is allocated.
+func (in *NumbersInput) waits(n *Numbers, c *claims, holder cloud.Session) bool {
+	switch n.OfSibling = in.sibling(holder); {
+	case n.OfSibling && in.Own != nil:
+		n.Priority = in.Own.Priority
+		return true
+	case in.named() != nil && !n.OfSibling:
+		n.Holder, n.HolderWants = &holder, c.wantedBy(holder)
+		if !PriorityCycle(in.InCloud, c.waiting(in.ownID(), n.Priority), in.ownID()) {
+			n.Priority = 0
+			return true
+		}
+	}
+	n.Priority = none
+	return false
 }
 
 // reserveOlder takes numbers for the sessions that go first.
