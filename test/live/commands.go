@@ -116,9 +116,9 @@ func (p program) against(ctx context.Context, s *settings, selected []cases.Case
 func (p program) side(s *settings, vars cases.Vars, book *ledger.File, log io.Writer) *play.Side {
 	client := account.New(account.Config{
 		VPC: s.endpoint, IAM: s.iam, Project: s.project, Keys: s.keys, Guard: guard(vars, book), PerSecond: s.perSecond, MaxCalls: s.maxCalls,
-		Journal: &account.Journal{Out: log, Side: "cloud", Scrub: account.NewScrubber(s.keys.SecretKey, s.keys.AccessKey, s.keys.Token)},
+		Journal: &account.Journal{Out: log, Side: "cloud"}, Scrub: account.NewScrubber(s.keys.SecretKey, s.keys.AccessKey, s.keys.Token),
 	})
-	return &play.Side{Name: "cloud", Client: client, Ledger: book, Vars: vars}
+	return &play.Side{Name: "cloud", Client: client, Ledger: book, Vars: vars, Patience: s.patience}
 }
 
 func setPriorities(vars cases.Vars, priorities []int) {

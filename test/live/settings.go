@@ -36,7 +36,7 @@ type settings struct {
 	perSecond                      float64
 	maxCalls                       int
 	maxTime                        time.Duration
-	lag                            time.Duration
+	lag, patience                  time.Duration
 	out, only, switches            string
 	ledgers, mark                  string
 	keys                           sign.Credentials
@@ -53,6 +53,7 @@ func (s *settings) account(flags *flag.FlagSet, getenv func(string) string) {
 	flags.StringVar(&s.iam, "iam-endpoint", getenv(envIAMEndpoint), "`origin` of IAM; default https://iam.REGION.myhuaweicloud.com ("+envIAMEndpoint+")")
 	flags.StringVar(&s.confirm, "confirm", "", "the project's `ID` once more: yes, this project may be written to")
 	flags.Float64Var(&s.perSecond, "per-second", 4, "pace of the requests to the account, a `number`")
+	flags.DurationVar(&s.patience, "patience", 10*time.Second, "how long is waited until a read shows a change")
 	flags.DurationVar(&s.lag, "lag", 35*time.Second, "how long a create without an answer may still take effect: so much later the account is searched again")
 }
 
@@ -97,8 +98,6 @@ func (s *settings) check() error {
 		return fmt.Errorf("--region=%q is no region: name one such as cn-north-4", s.region)
 	case !projectID.MatchString(s.project):
 		return fmt.Errorf("--project=%q is no project ID: give its 32 hex digits", s.project)
-	case s.perSecond <= 0 || s.perSecond > 50:
-		return fmt.Errorf("--per-second=%g: name a number above 0 and up to 50", s.perSecond)
 	}
 	if s.endpoint == "" {
 		s.endpoint = "https://vpc." + s.region + ".myhuaweicloud.com"
@@ -112,8 +111,14 @@ func (s *settings) check() error {
 			return fmt.Errorf("%s=%s: %w", name, *origin, err)
 		}
 	}
+	if simulated := strings.HasPrefix(s.endpoint, "http:"); s.perSecond <= 0 || s.perSecond > mostPerSecond && !simulated {
+		return fmt.Errorf("--per-second=%g: name a number above 0 and up to %d", s.perSecond, mostPerSecond)
+	}
 	return nil
 }
+
+// mostPerSecond bounds the pace at which a real account is asked.
+const mostPerSecond = 20
 
 // checkOrigin refuses what would send a token in the clear.
 func checkOrigin(text string) error {

@@ -32,16 +32,8 @@ func candidates() []string {
 		withoutSwitch+"KeystoneListProjects", withoutSwitch+"KeystoneListAuthProjects", withoutSwitch+"*PortV1", withoutSwitch+"*PortsV1")
 }
 
-// simulator is one in this process, and the side that asks it.
-type simulator struct {
-	*play.Side
-	cloud *sim.Sim
-}
-
-// startSimulator starts one with these switches on. The values of a run, the mark and the priorities, are those of base.
-func startSimulator(ctx context.Context, name string, switches []string, base cases.Vars, journal *account.Journal) (*simulator, error) {
-	var options []sim.Option
-	var faults []fault.Fault
+// read turns switches into what the simulator knows.
+func read(switches []string) (options []sim.Option, faults []fault.Fault, err error) {
 	var quirks state.Quirks
 	for _, s := range switches {
 		if operation, is := strings.CutPrefix(s, withoutSwitch); is {
@@ -51,21 +43,41 @@ func startSimulator(ctx context.Context, name string, switches []string, base ca
 		if lag, is := strings.CutPrefix(s, lagSwitch); is {
 			d, err := time.ParseDuration(lag)
 			if err != nil || d <= 0 {
-				return nil, fmt.Errorf("the switch %q: name a duration, such as lag:1s", s)
+				return nil, nil, fmt.Errorf("the switch %q: name a duration, such as lag:1s", s)
 			}
 			faults = append(faults, fault.Fault{Kind: fault.Stale, Method: http.MethodGet, For: fault.Duration(d)})
 			continue
 		}
 		if err := quirks.Set(s); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	cloud, err := sim.Start(ctx, scenario.Walkthrough(), append(options, sim.WithQuirks(quirks))...)
+	return append(options, sim.WithQuirks(quirks)), faults, nil
+}
+
+// simulator is one in this process, and the side that asks it.
+type simulator struct {
+	*play.Side
+	cloud *sim.Sim
+	end   context.CancelFunc
+}
+
+// startSimulator starts one with these switches on. The values of a run, the mark and the priorities, are those of base.
+func startSimulator(ctx context.Context, name string, switches []string, base cases.Vars, journal *account.Journal) (*simulator, error) {
+	options, faults, err := read(switches)
 	if err != nil {
+		return nil, err
+	}
+	// It ends when it is closed: what an interrupted run made there is cleaned up like all else.
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	cloud, err := sim.Start(ctx, scenario.Walkthrough(), options...)
+	if err != nil {
+		end()
 		return nil, err
 	}
 	for _, f := range faults {
 		if _, err := cloud.Faults.Add(f); err != nil {
+			end()
 			return nil, fmt.Errorf("switch a fault of the simulator on: %w", err)
 		}
 	}
@@ -74,20 +86,18 @@ func startSimulator(ctx context.Context, name string, switches []string, base ca
 		vars[key] = base[key]
 	}
 	book := ledger.Memory(ledger.Run{Mark: vars["mark"], Endpoint: cloud.URL, Region: vars["region"], Project: vars["project"]})
-	if journal != nil {
-		journal.Scrub = account.NewScrubber(scenario.WalkthroughSecretKey, scenario.WalkthroughAccessKey)
-	}
 	client := account.New(account.Config{
 		VPC: cloud.URL, IAM: cloud.URL, Project: vars["project"], Journal: journal, Guard: guard(vars, book),
-		Keys: sign.Credentials{AccessKey: scenario.WalkthroughAccessKey, SecretKey: scenario.WalkthroughSecretKey},
+		Keys:  sign.Credentials{AccessKey: scenario.WalkthroughAccessKey, SecretKey: scenario.WalkthroughSecretKey},
+		Scrub: account.NewScrubber(scenario.WalkthroughSecretKey, scenario.WalkthroughAccessKey),
 	})
 	side := &play.Side{Name: name, Client: client, Ledger: book, Vars: vars, Interval: 20 * time.Millisecond}
-	return &simulator{Side: side, cloud: cloud}, nil
+	return &simulator{Side: side, cloud: cloud, end: end}, nil
 }
 
 func (s *simulator) close() {
 	s.Client.Close()
-	_ = s.cloud.Close() // it ends with the process at the latest
+	s.end()
 }
 
 // priorityVars are the variables that hold priorities.

@@ -1,7 +1,7 @@
 // Package account sends signed requests to a cloud, raw: what comes back is the bytes of the answer. Each request passes the
 // guard of writes, the pace, the budget of calls and the journal.
 //
-// It may import test/cloudsim.
+// It may import test/cloudsim and test/live/compare.
 package account
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -48,6 +49,8 @@ type Config struct {
 	Timeout time.Duration
 	// Patience is how long one request may wait for a gateway that throttles; 0 means 2 minutes.
 	Patience time.Duration
+	// Scrub blots secrets out of whatever the cloud answers, and out of the journal.
+	Scrub Scrubber
 	// Journal gets a line for each request; nil for none.
 	Journal *Journal
 }
@@ -139,13 +142,13 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		if c.MaxCalls > 0 && c.calls >= c.MaxCalls {
 			return Answer{}, ErrBudget
 		}
-		if err := c.pace.Wait(ctx); err != nil {
+		if err := Pause(ctx, c.pace.Reserve().Delay()); err != nil {
 			return Answer{}, fmt.Errorf("wait for the turn of %s %s: %w", r.Method, r.Path, err)
 		}
 		c.calls++
 		answer := c.send(ctx, r)
 		answer.Throttled = throttled
-		c.Journal.add(r, answer)
+		c.Journal.add(c.Scrub, r, answer)
 		if answer.Status != http.StatusTooManyRequests {
 			return answer, nil
 		}
@@ -160,13 +163,16 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 }
 
-// Pause waits; the error is the context's, when that ended meanwhile.
+// Pause waits; the error is the cause of the context's end, when that ended before.
 func Pause(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-timer.C:
 		return nil
 	}
@@ -183,17 +189,32 @@ func (c *Client) send(ctx context.Context, r Request) (answer Answer) {
 	defer func() { answer.Took = time.Since(began) }()
 	response, err := c.http.Do(request)
 	if err != nil {
-		return Answer{Err: fmt.Errorf("send the request: %w", err)}
+		return Answer{Err: fmt.Errorf("send the request: %w", innermost(err))}
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return Answer{Err: fmt.Errorf("read the answer: %w", err)}
+		return Answer{Err: fmt.Errorf("read the answer: %w", innermost(err))}
 	case len(body) > maxBody:
 		return Answer{Err: fmt.Errorf("the answer has more than %d bytes", maxBody)}
 	}
-	return Answer{Status: response.StatusCode, Header: response.Header, Body: body}
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: []byte(c.Scrub.Text(string(body)))}
+}
+
+// innermost is what went wrong without addresses and ports, which are others each time.
+func innermost(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return context.DeadlineExceeded
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 func (c *Client) signed(ctx context.Context, r Request) (*http.Request, error) {

@@ -36,48 +36,68 @@ func (g Guard) Permit(r Request) error {
 	if r.Method == http.MethodGet {
 		return nil
 	}
-	refuse := func(why string) error {
+	why := g.refusal(r)
+	if why == "" {
+		why = g.references(r.Body)
+	}
+	if why != "" {
 		return fmt.Errorf("%s %s is not sent: %s", r.Method, r.Path, why)
 	}
+	return nil
+}
+
+// refusal judges method and path, and the mark of a create.
+func (g Guard) refusal(r Request) string {
 	parts := strings.Split(strings.Trim(r.Path, "/"), "/")
 	if r.Service != VPC || len(parts) < 4 || parts[0] != "v3" || parts[2] != "vpc" || !slices.Contains([]string{filters, rules, sessions}, parts[3]) {
-		return refuse("only mirror filters, rules and sessions are ever written")
+		return "only mirror filters, rules and sessions are ever written"
 	}
 	kind, rest := parts[3], parts[4:]
 	switch {
-	case r.Method == http.MethodPost && len(rest) == 0:
-		if !marked(r.Body, g.Mark) && (kind != rules || !g.ofOwnFilter(r.Body)) {
-			return refuse("neither its name nor its description has the run's mark")
-		}
-	case r.Method == http.MethodPost && kind == filters && len(rest) == 3 && rest[1] == rules && rest[2] == "batch-create":
-	case (r.Method == http.MethodPut || r.Method == http.MethodDelete) && (len(rest) == 1 || len(rest) == 2):
-	default:
-		return refuse("no case needs such a call")
+	case !known(r.Method, kind, rest):
+		return "no case needs such a call"
+	case len(rest) > 0 && !g.own(rest[0]):
+		return "this run did not make the object"
+	case len(rest) == 0 && !marked(r.Body, g.Mark) && (kind != rules || !g.ofOwnFilter(r.Body)):
+		return "neither its name nor its description has the run's mark"
 	}
-	if len(rest) > 0 && !g.own(rest[0]) {
-		return refuse("this run did not make the object")
-	}
-	return g.permitReferences(r, refuse)
+	return ""
 }
 
-// permitReferences looks at the IDs in a body. A value that is not an ID can name nothing.
-func (g Guard) permitReferences(r Request, refuse func(string) error) error {
-	for _, fields := range wrapped(r.Body) {
+// known reports whether a write of the kind, with so much behind it in the path, is one of those that cases have.
+func known(method, kind string, rest []string) bool {
+	switch method {
+	case http.MethodPost:
+		return len(rest) == 0 || kind == filters && len(rest) == 3 && rest[1] == rules && rest[2] == "batch-create"
+	case http.MethodPut:
+		return len(rest) == 1 || kind == sessions && len(rest) == 2 && (rest[1] == "add-sources" || rest[1] == "remove-sources")
+	case http.MethodDelete:
+		return len(rest) == 1
+	}
+	return false
+}
+
+// references looks at the IDs in a body. A value that is not an ID can name nothing.
+func (g Guard) references(body []byte) string {
+	for _, fields := range wrapped(body) {
 		if id, is := fields["traffic_mirror_filter_id"].(string); is && id != "" && !g.own(id) {
-			return refuse("it names a filter that this run did not make")
+			return "it names a filter that this run did not make"
 		}
 		ports := []any{fields["traffic_mirror_target_id"]}
 		if sources, is := fields["traffic_mirror_sources"].([]any); is {
 			ports = append(ports, sources...)
 		}
 		for _, port := range ports {
-			id, is := port.(string)
-			if is && id != "" && !slices.Contains(g.Ports, id) && !strings.HasPrefix(id, madeUp) && strings.Contains(id, "-") {
-				return refuse("it names a port that was not given for this run")
+			if id, is := port.(string); is && !g.permitsPort(id) {
+				return "it names a port that was not given for this run"
 			}
 		}
 	}
-	return nil
+	return ""
+}
+
+func (g Guard) permitsPort(id string) bool {
+	return id == "" || slices.Contains(g.Ports, id) || strings.HasPrefix(id, madeUp)
 }
 
 func (g Guard) own(id string) bool { return strings.HasPrefix(id, madeUp) || g.Owns(id) }

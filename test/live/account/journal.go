@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"vpcmirror.io/operator/test/live/compare"
 )
 
 // Journal writes one line of JSON for each request: when, which call, status, code, message and time. Bodies and headers
@@ -17,8 +19,6 @@ type Journal struct {
 	Out io.Writer
 	// Side is the name of the account in each line.
 	Side string
-	// Scrub blots secrets out.
-	Scrub Scrubber
 
 	mu sync.Mutex
 }
@@ -40,23 +40,23 @@ type entry struct {
 	Error        string    `json:"error,omitempty"`
 }
 
-func (j *Journal) add(r Request, a Answer) {
+func (j *Journal) add(scrub Scrubber, r Request, a Answer) {
 	if j == nil || j.Out == nil {
 		return
 	}
 	line := entry{
-		Time: time.Now().UTC(), Side: j.Side, Case: r.Case, Step: r.Step, Method: r.Method, Path: j.Scrub.Text(r.Path),
-		Query: j.Scrub.Text(r.Query.Encode()), Status: a.Status, Milliseconds: float64(a.Took.Microseconds()) / 1000,
+		Time: time.Now().UTC(), Side: j.Side, Case: r.Case, Step: r.Step, Method: r.Method, Path: scrub.Text(r.Path),
+		Query: scrub.Text(r.Query.Encode()), Status: a.Status, Milliseconds: float64(a.Took.Microseconds()) / 1000,
 	}
 	if a.Header != nil {
 		line.RequestID = a.Header.Get("X-Request-Id")
 	}
 	if a.Status >= 400 {
-		code, message := ErrorOf(a.Body)
-		line.Code, line.Message = j.Scrub.Text(code), j.Scrub.Text(message)
+		code, message := compare.ErrorOf(a.Body)
+		line.Code, line.Message = scrub.Text(code), scrub.Text(message)
 	}
 	if a.Err != nil {
-		line.Error = j.Scrub.Text(a.Err.Error())
+		line.Error = scrub.Text(a.Err.Error())
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -65,41 +65,6 @@ func (j *Journal) add(r Request, a Answer) {
 		return // it holds nothing that can't be encoded
 	}
 	_, _ = j.Out.Write(append(data, '\n')) // a journal that can't be written must not stop the cleaning up
-}
-
-// ErrorOf finds code and message in the body of an error: the pair of the gateway, that of older calls, or the words of
-// OpenStack, which have a type instead of a code. A body that is none of these is the message.
-func ErrorOf(body []byte) (code, message string) {
-	var fields map[string]any
-	if json.Unmarshal(body, &fields) != nil {
-		return "", clip(string(body))
-	}
-	for _, pair := range [][2]string{{"error_code", "error_msg"}, {"code", "message"}} {
-		if code, is := fields[pair[0]].(string); is {
-			message, _ := fields[pair[1]].(string)
-			return code, clip(message)
-		}
-	}
-	for _, inner := range fields {
-		if object, is := inner.(map[string]any); is {
-			kind, _ := object["type"].(string)
-			if c, has := object["code"].(string); has {
-				kind = c
-			}
-			message, _ := object["message"].(string)
-			return kind, clip(message)
-		}
-	}
-	return "", clip(string(body))
-}
-
-// clip bounds a text of the cloud's.
-func clip(text string) string {
-	const most = 500
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "..."
-	}
-	return text
 }
 
 // Scrubber blots texts out.

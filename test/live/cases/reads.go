@@ -11,7 +11,7 @@ import (
 // for it.
 func All() []Case {
 	var first, out []Case
-	for _, part := range [][]Case{account(), missing(), lists(), filterCases(), ruleCases(), sessionCases(), sourceCases()} {
+	for _, part := range [][]Case{account(), missing(), lists(), selections(), filterCases(), ruleCases(), sessionCases(), sourceCases()} {
 		for _, c := range part {
 			if slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Until != "" }) {
 				first = append(first, c)
@@ -157,6 +157,12 @@ func lists() []Case {
 				ask(filters, "list filters after what is no ID", map[string]string{"marker": "nothing", "limit": "1"}),
 			},
 		},
+	}
+}
+
+// selections asks how the keys of a list's query select, and what a create says of a body that is not as it should be.
+func selections() []Case {
+	return []Case{
 		{
 			Name: "list-by-name", Asks: "Does name= select by the whole name, by its beginning, or by a part, and with regard to case?",
 			Steps: []Step{

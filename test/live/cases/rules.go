@@ -8,9 +8,11 @@ type variant struct {
 	fields     Fields
 }
 
+// after puts a filter before the steps.
+func after(steps ...Step) []Step { return append([]Step{filter("filter", nil)}, steps...) }
+
 // ruleCases ask for rules. No session uses their filters.
 func ruleCases() []Case {
-	after := func(steps ...Step) []Step { return append([]Step{filter("filter", nil)}, steps...) }
 	out := []Case{
 		{
 			Name: "rule-plain", Asks: "What do create, show, update and delete of a rule answer, and how does its filter show it?",
@@ -43,6 +45,24 @@ func ruleCases() []Case {
 			Name: "rule-empty-fields", Asks: "May a create have empty CIDRs and ports, and what comes back?",
 			Steps: after(rule("rule", Fields{"source_cidr_block": "", "destination_cidr_block": "", "source_port_range": "", "destination_port_range": ""})),
 		},
+		eleven(),
+		batch(),
+	}
+	out = append(out, ruleUpdates()...)
+	for _, v := range ruleVariants() {
+		out = append(out, Case{Name: "rule-" + v.name, Asks: v.asks, Steps: after(rule("rule", v.fields))})
+	}
+	for _, field := range []string{"traffic_mirror_filter_id", "direction", "protocol", "ethertype", "action", "priority"} {
+		out = append(out, Case{
+			Name: "rule-without-" + field, Asks: "What does a rule say without " + field + "?", Steps: after(rule("rule", Fields{field: Without})),
+		})
+	}
+	return out
+}
+
+// ruleUpdates ask what an update does.
+func ruleUpdates() []Case {
+	return []Case{
 		{
 			Name: "rule-empty-clears", Asks: "Does an update with \"\" clear a CIDR and a port range, and one with null?",
 			Steps: after(
@@ -65,18 +85,7 @@ func ruleCases() []Case {
 			Name: "rule-of-deleted-filter", Asks: "Does deleting a filter delete its rules?",
 			Steps: after(rule("rule", nil), filters.remove("filter"), rules.show("rule")),
 		},
-		eleven(),
-		batch(),
 	}
-	for _, v := range ruleVariants() {
-		out = append(out, Case{Name: "rule-" + v.name, Asks: v.asks, Steps: after(rule("rule", v.fields))})
-	}
-	for _, field := range []string{"traffic_mirror_filter_id", "direction", "protocol", "ethertype", "action", "priority"} {
-		out = append(out, Case{
-			Name: "rule-without-" + field, Asks: "What does a rule say without " + field + "?", Steps: after(rule("rule", Fields{field: Without})),
-		})
-	}
-	return out
 }
 
 // eleven makes one rule more than the documented limit, and one of the other direction.

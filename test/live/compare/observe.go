@@ -108,8 +108,9 @@ func Observe(a Answer, view View, names Names) Observation {
 		return o
 	}
 	if a.Status >= http.StatusBadRequest {
-		o.Fields, o.Code, o.Message = failure(body, names)
-		return o
+		view = Shape // what an error says is code and message
+		o.Code, o.Message = ErrorOf(a.Body)
+		o.Message = names.Text(o.Message)
 	}
 	out := leaves{names: names, into: map[string]string{}}
 	switch view {
@@ -136,30 +137,6 @@ func headers(h http.Header) map[string]string {
 		}
 	}
 	return out
-}
-
-// failure reads the body of an error: its keys, and what stands for code and message.
-func failure(body any, names Names) (keys map[string]string, code, message string) {
-	out := leaves{names: names, into: map[string]string{}}
-	out.shape("", body)
-	fields, _ := body.(map[string]any)
-	for _, value := range fields {
-		if inner, is := value.(map[string]any); is {
-			fields = inner // OpenStack's {"NeutronError": {...}}
-			break
-		}
-	}
-	for _, key := range []string{"error_code", "code", "type"} {
-		if text, is := fields[key].(string); is && code == "" {
-			code = text
-		}
-	}
-	for _, key := range []string{"error_msg", "message"} {
-		if text, is := fields[key].(string); is && message == "" {
-			message = names.Text(text)
-		}
-	}
-	return out.into, code, message
 }
 
 // leaves collects the leaves of a body.

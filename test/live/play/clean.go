@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/test/live/account"
+	"vpcmirror.io/operator/test/live/compare"
 	"vpcmirror.io/operator/test/live/ledger"
 )
 
@@ -37,7 +38,7 @@ func (s *Side) delete(ctx context.Context, kind ledger.Kind, id, name string) er
 	case err != nil:
 		return fmt.Errorf("delete %s %s: %w", kind, id, err)
 	case !gone(answer):
-		code, message := account.ErrorOf(answer.Body)
+		code, message := compare.ErrorOf(answer.Body)
 		return fmt.Errorf("delete %s %s: status %d %s %s %s", kind, id, answer.Status, code, message, failureOf(answer))
 	}
 	return nil
@@ -164,7 +165,7 @@ func (s *Side) list(ctx context.Context, kind ledger.Kind) ([]object, error) {
 			return nil, fmt.Errorf("list %s: %w", kind, err)
 		}
 		if answer.Status != http.StatusOK {
-			code, message := account.ErrorOf(answer.Body)
+			code, message := compare.ErrorOf(answer.Body)
 			return nil, fmt.Errorf("list %s: status %d %s %s %s", kind, answer.Status, code, message, failureOf(answer))
 		}
 		objects, next, err := page(answer.Body)

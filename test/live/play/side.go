@@ -69,7 +69,8 @@ func (s *Side) Play(ctx context.Context, c cases.Case) (Result, error) {
 	vars := maps.Clone(s.Vars)
 	var failed error
 	for _, step := range c.Steps {
-		if failed = ctx.Err(); failed != nil {
+		if ctx.Err() != nil {
+			failed = fmt.Errorf("interrupted: %w", context.Cause(ctx))
 			break
 		}
 		var answered compare.Step
@@ -89,6 +90,10 @@ func (s *Side) Play(ctx context.Context, c cases.Case) (Result, error) {
 func (s *Side) step(ctx context.Context, c cases.Case, step cases.Step, vars cases.Vars) (compare.Step, error) {
 	out := compare.Step{Name: step.Name}
 	request, err := s.request(c, step, vars)
+	text := ""
+	if err == nil {
+		text, err = vars.Text(step.Text)
+	}
 	var unknown *cases.UnknownError
 	if errors.As(err, &unknown) {
 		out.Skipped = "not asked: " + unknown.Error()
@@ -109,10 +114,7 @@ func (s *Side) step(ctx context.Context, c cases.Case, step cases.Step, vars cas
 		if step.Until == "" {
 			break
 		}
-		if looks, err = s.looked(answer, step, vars, n, time.Since(began)); err != nil {
-			return out, err
-		}
-		if looks != "" {
+		if looks = s.looked(answer, step.Until, text, n, time.Since(began)); looks != "" {
 			s.waited(step.Name, time.Since(began), looks)
 			break
 		}
@@ -161,23 +163,19 @@ func (s *Side) request(c cases.Case, step cases.Step, vars cases.Vars) (account.
 }
 
 // looked says whether what a step waits for is there: at once, later, or never; empty where it should look again.
-func (s *Side) looked(answer account.Answer, step cases.Step, vars cases.Vars, n int, waited time.Duration) (string, error) {
-	text, err := vars.Text(step.Text)
-	if err != nil {
-		return "", err
-	}
+func (s *Side) looked(answer account.Answer, until cases.Until, text string, n int, waited time.Duration) string {
 	shown := answer.Status == http.StatusOK && bytes.Contains(answer.Body, []byte(text))
 	gone := answer.Status == http.StatusNotFound || answer.Status == http.StatusOK && !shown
 	switch {
-	case step.Until == cases.Shown && shown, step.Until == cases.Gone && gone:
+	case until == cases.Shown && shown, until == cases.Gone && gone:
 		if n == 1 {
-			return "at once", nil
+			return "at once"
 		}
-		return "later", nil
+		return "later"
 	case waited >= s.patience():
-		return "never", nil
+		return "never"
 	}
-	return "", nil
+	return ""
 }
 
 func (s *Side) patience() time.Duration {
@@ -339,7 +337,7 @@ type object struct {
 // such call.
 func gone(a account.Answer) bool {
 	if a.Status == http.StatusNotFound {
-		code, _ := account.ErrorOf(a.Body)
+		code, _ := compare.ErrorOf(a.Body)
 		return !strings.HasPrefix(code, "APIGW.") && !strings.HasPrefix(code, "APIG.")
 	}
 	return a.Status >= 200 && a.Status < 300

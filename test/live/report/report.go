@@ -101,7 +101,7 @@ func (w *writer) table(rows []string) {
 // Bounds of a cell, in characters.
 const (
 	maxName  = 78
-	maxValue = 46
+	maxValue = 60
 )
 
 func (r *Report) differences(w *writer) {
