@@ -118,7 +118,7 @@ func (r *Report) differences(w *writer) {
 	if len(words) > 0 {
 		w.printf("Messages with other words, which decide nothing:\n")
 		for _, d := range words {
-			w.printf("  %s (%d cases)\n    %-10s %s\n    %-10s %s\n", d.Name(), len(d.Cases), r.Left.Name, d.Left, r.Right.Name, d.Right)
+			w.printf("  %s (%s)\n    %-10s %s\n    %-10s %s\n", d.Name(), plural(len(d.Cases), "case"), r.Left.Name, d.Left, r.Right.Name, d.Right)
 		}
 		w.printf("\n")
 	}
@@ -154,7 +154,7 @@ func (r *Report) skipped(w *writer) {
 		why[c.Skipped] = append(why[c.Skipped], c.Name)
 	}
 	for _, reason := range order {
-		w.printf("%d cases, %s: %s\n", len(why[reason]), reason, strings.Join(why[reason], ", "))
+		w.printf("%s, %s: %s\n", plural(len(why[reason]), "case"), reason, strings.Join(why[reason], ", "))
 	}
 	if len(order) > 0 {
 		w.printf("\n")
@@ -183,6 +183,13 @@ func (r *Report) latencies(w *writer) {
 	}
 }
 
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 func round(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
 
 func (r *Report) summary(w *writer) {
@@ -202,10 +209,10 @@ func (r *Report) summary(w *writer) {
 		}
 	}
 	deciding := compare.Deciding(r.Differences)
-	w.printf("%d cases asked of %s and %s, %d not asked; %d answered differently: %d differences, %d of them known, %d new; %d of words alone.\n",
-		asked, r.Left.Name, r.Right.Name, len(r.Cases)-asked, differ, deciding, known, deciding-known, len(r.Differences)-deciding)
+	w.printf("%s asked of %s and %s, %d not asked; %d answered differently: %s, %d of them known, %d new; %d of words alone.\n",
+		plural(asked, "case"), r.Left.Name, r.Right.Name, len(r.Cases)-asked, differ, plural(deciding, "difference"), known, deciding-known, len(r.Differences)-deciding)
 	for _, s := range []Side{r.Left, r.Right} {
-		w.printf("%s: %d calls, %d of them throttled.\n", s.Name, s.Calls, s.Throttled)
+		w.printf("%s: %s, %d of them throttled.\n", s.Name, plural(s.Calls, "call"), s.Throttled)
 	}
 	if r.Stopped != "" {
 		w.printf("STOPPED before the end: %s\n", r.Stopped)
