@@ -56,6 +56,7 @@ var unseen = map[string]string{
 
 // Each quirk stands for an open question about the cloud: the suite has to find it, and to say which it is.
 func TestEachQuirkIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	for _, name := range state.QuirkNames() {
 		if _, is := unseen[name]; is {
 			continue
@@ -70,6 +71,7 @@ func TestEachQuirkIsFoundAndNamed(t *testing.T) {
 }
 
 func TestARegionWithoutACallIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"without:ListPorts", "without:ShowQuota", "without:KeystoneListProjects"} {
 		t.Run(name, func(t *testing.T) { found(t, name) })
 	}
@@ -101,6 +103,7 @@ func TestSeveralSwitchesAreToldApart(t *testing.T) {
 
 // Where reads lag behind, the cases about that differ and no others: these wait for it.
 func TestReadsThatLagBehindAreFoundInTheirOwnCasesAlone(t *testing.T) {
+	t.Parallel()
 	selected, err := (&settings{only: "filter-visible,filter-plain"}).selected()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(child) != "" {
 		main()
 		return
+	}
+	// A run takes a third of a second, and -rapid.checks on the command line is read after this.
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -218,6 +223,7 @@ func TestNothingIsLeftWhereABoundEndsARun(t *testing.T) {
 }
 
 func TestACreateWhoseAnswerWasLostIsCleanedUp(t *testing.T) {
+	t.Parallel()
 	a := newAccount(t)
 	for _, operation := range []string{"CreateTrafficMirrorFilter", "CreateTrafficMirrorSession"} {
 		if _, err := a.Faults.Add(fault.ResetAfterEffect(operation, 1)); err != nil {
@@ -233,6 +239,7 @@ func TestACreateWhoseAnswerWasLostIsCleanedUp(t *testing.T) {
 
 // An effect that comes after its answer was lost is waited for.
 func TestACreateThatTakesEffectLateIsCleanedUp(t *testing.T) {
+	t.Parallel()
 	a := newAccount(t)
 	if _, err := a.Faults.Add(fault.Late(fault.Reset, "CreateTrafficMirrorFilter", 1, 400*time.Millisecond)); err != nil {
 		t.Fatal(err)
@@ -245,6 +252,7 @@ func TestACreateThatTakesEffectLateIsCleanedUp(t *testing.T) {
 }
 
 func TestWhatCannotBeDeletedIsNamedAndCleanedLater(t *testing.T) {
+	t.Parallel()
 	a := newAccount(t)
 	refused, err := a.Faults.Add(fault.Forbidden("DeleteTrafficMirrorFilter"))
 	if err != nil {
@@ -325,6 +333,7 @@ func (a realAccount) stuck(t *testing.T, answerAfter time.Duration) *exec.Cmd {
 }
 
 func TestNothingIsLeftWhenASignalComesInTheMiddle(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			a := newAccount(t)
