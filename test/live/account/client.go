@@ -143,7 +143,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 			return Answer{}, ErrBudget
 		}
 		if err := Pause(ctx, c.pace.Reserve().Delay()); err != nil {
-			return Answer{}, fmt.Errorf("wait for the turn of %s %s: %w", r.Method, r.Path, err)
+			return Answer{}, fmt.Errorf("wait for the next call's turn: %w", err)
 		}
 		c.calls++
 		answer := c.send(ctx, r)

@@ -17,7 +17,8 @@ import (
 	"vpcmirror.io/operator/test/live/play"
 )
 
-// Report is a run. Nothing in it names an account, an ID or an address: values have placeholders.
+// Report is a run. Values have placeholders, so that it names no account, ID or address; what Stopped and Remains say of an
+// error may.
 type Report struct {
 	Began time.Time     `json:"began"`
 	Took  time.Duration `json:"took_ns"`
