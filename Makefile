@@ -117,6 +117,16 @@ bench: assets build $(BIN)/bench ## Measure against tcpdump and against the goal
 bench-quick: assets build $(BIN)/bench ## The same in short rounds, less than three minutes, failing only where a count is wrong (root)
 	@$(STEP) "Measuring for a short time" $(BIN)/bench --quick $(BENCH_FLAGS)
 
+##@ On a real account
+
+# What live does (run, rehearse, clean, cases), and its flags, such as LIVE_FLAGS="--sources=ID,ID --target=ID --confirm=PROJECT".
+LIVE ?= run
+LIVE_FLAGS ?=
+
+.PHONY: live
+live: $(BIN)/live-program ## Ask a real account and the simulated cloud the same and print how they differ (opt-in; test/live/README.md)
+	@$(BIN)/live-program $(LIVE) $(LIVE_FLAGS)
+
 ##@ On a real cluster
 
 .PHONY: images
@@ -194,8 +204,8 @@ vulncheck: $(TOOLS)/govulncheck $(BIN)/vulncheck ## Look the programs and what t
 	@$(STEP) "Looking for known vulnerabilities" $(BIN)/vulncheck $(TOOLS)/govulncheck ./cmd/...
 
 .PHONY: clean
-clean: ## Remove what was built, but not bin/kube and bin/kube-oldest (rm -r bin for these too)
-	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube ! -name kube-oldest -exec rm -r {} +
+clean: ## Remove what was built, but not bin/kube, bin/kube-oldest and the ledgers in bin/live (rm -r bin for these too)
+	@$(STEP) "Removing what was built" find $(BIN) -mindepth 1 -maxdepth 1 ! -name kube ! -name kube-oldest ! -name live -exec rm -r {} +
 
 # The version that --version prints.
 LDFLAGS = -s -w -X main.version=$(VERSION)
@@ -239,6 +249,10 @@ $(TOOLS)/govulncheck: hack/tools/release/go.mod hack/tools/release/go.sum
 .PHONY: $(BIN)/lab-program
 $(BIN)/lab-program:
 	@go build -o $@ ./test/e2e/cmd/lab
+
+.PHONY: $(BIN)/live-program
+$(BIN)/live-program:
+	@go build -o $@ ./test/live
 
 .PHONY: $(BIN)/bench
 $(BIN)/bench:

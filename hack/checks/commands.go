@@ -29,6 +29,7 @@ var programs = []program{
 	{names: []string{"demo-play"}, folder: "test/demo"},
 	{names: []string{"lab", "lab-program"}, folder: "test/e2e/cmd/lab"},
 	{names: []string{"bench"}, folder: "test/bench"},
+	{names: []string{"live", "live-program"}, folder: "test/live"},
 }
 
 // ofKubectl are flags of kubectl that its plugin has from a library.

@@ -78,9 +78,9 @@ type Quirks struct {
 	BytesCount bool
 }
 
-// Set switches one quirk on by the name that the command line uses.
-func (q *Quirks) Set(name string) error {
-	quirks := map[string]*bool{
+// byName are the quirks by the names that the command line uses.
+func (q *Quirks) byName() map[string]*bool {
+	return map[string]*bool{
 		"enabled-by-default":            &q.EnabledByDefault,
 		"blank-target-with-last-source": &q.BlankTargetWithLastSource,
 		"refuse-last-source":            &q.RefuseLastSource,
@@ -98,9 +98,16 @@ func (q *Quirks) Set(name string) error {
 		"rules-without-enabled":         &q.RulesWithoutEnabled,
 		"dead-ports-leave-sessions":     &q.DeadPortsLeaveSessions,
 	}
-	on, ok := quirks[name]
+}
+
+// QuirkNames lists the names of all quirks.
+func QuirkNames() []string { return slices.Sorted(maps.Keys((&Quirks{}).byName())) }
+
+// Set switches one quirk on by the name that the command line uses.
+func (q *Quirks) Set(name string) error {
+	on, ok := q.byName()[name]
 	if !ok {
-		return fmt.Errorf("there is no quirk %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(quirks)), ", "))
+		return fmt.Errorf("there is no quirk %q; there are %s", name, strings.Join(QuirkNames(), ", "))
 	}
 	*on = true
 	return nil
