@@ -70,7 +70,7 @@ func readIssued(body []byte, date string, now time.Time) (cloud.Keys, error) {
 	}
 	k.Expires = ends
 	if sent, err := http.ParseTime(date); err == nil {
-		k.Expires = now.Add(ends.Sub(sent))
+		k.Expires = now.Add(ends.Sub(sent) - time.Second) // the header leaves parts of a second out
 	}
 	return k, nil
 }
