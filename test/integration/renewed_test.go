@@ -44,7 +44,7 @@ func rename(w *harness.World, session *v1alpha1.MirrorSession, description strin
 func noErrors(t *testing.T, m *harness.Manager) {
 	t.Helper()
 	for _, line := range m.Log.Lines(t) {
-		if line.Level == "ERROR" {
+		if line["level"] == "ERROR" {
 			t.Errorf("logged: %+v", line)
 		}
 	}
@@ -100,8 +100,8 @@ func keeping(w *harness.World, lifetime time.Duration) credentials.Own {
 	}
 }
 
-// used are the access keys that signed calls of an operation.
-func used(w *harness.World, operation string) map[string]bool {
+// signers are the access keys that signed calls of an operation.
+func signers(w *harness.World, operation string) map[string]bool {
 	keys := map[string]bool{}
 	for _, e := range w.Cloud.Journal.Since(0) {
 		if e.Operation == operation && e.Status < 300 {
@@ -124,7 +124,7 @@ func TestAManagerWithTemporaryKeysOutlivesTheirEndTwice(t *testing.T) {
 		rename(w, session, strings.Repeat("x", 1+n%100))
 		harness.Same(t, "refused calls", 0, refusedCalls(w))
 	}
-	if n := len(used(w, "UpdateTrafficMirrorSession")); n < 3 {
+	if n := len(signers(w, "UpdateTrafficMirrorSession")); n < 3 {
 		t.Errorf("%d keys were used for updates, want at least 3", n)
 	}
 	noErrors(t, m)
@@ -168,7 +168,7 @@ func TestASecretCanNameAnAgencyWhoseKeysSignInPlaceOfItsOwn(t *testing.T) {
 	})
 	m := w.Start()
 	w.Pair("assumed")
-	if keys := used(w, "CreateTrafficMirrorSession"); keys[scenario.WalkthroughAccessKey] || len(keys) != 1 {
+	if keys := signers(w, "CreateTrafficMirrorSession"); keys[scenario.WalkthroughAccessKey] || len(keys) != 1 {
 		t.Errorf("the session was created with %v", keys)
 	}
 	noErrors(t, m)
