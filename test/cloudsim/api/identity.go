@@ -57,7 +57,9 @@ func podIdentity(c *call) response {
 }
 
 // subjects are the tokens of the identity service: the access key stands in them, behind what nobody guesses.
-func (s *Server) subjectOf(accessKey string) string { return s.secret + "." + url.PathEscape(accessKey) }
+func (s *Server) subjectOf(accessKey string) string {
+	return s.secret + "." + url.PathEscape(accessKey)
+}
 
 func tokenForIDToken(c *call) response {
 	request := decodeFields(c.body)
