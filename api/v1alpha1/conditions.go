@@ -91,6 +91,13 @@ const (
 	// Remedy: create the Secret with accessKey and secretKey, or correct
 	// spec.credentialsRef.
 	ReasonCredentialsNotFound = "CredentialsNotFound"
+	// ReasonCredentialsUnavailable: who issues temporary keys (the server's metadata service, the
+	// node's agent for pod identities, the identity service) gives none, and those before have
+	// ended; the message says why. It is asked again after a second, then ever later up to a
+	// minute.
+	// Remedy: mend what the message names: the agency's binding, its trust in the account, or the
+	// way to the service.
+	ReasonCredentialsUnavailable = "CredentialsUnavailable"
 	// ReasonInvalidCredentials: the content of the Secret can't be used; the message names the
 	// key, and of a character that is not seen its code point and place.
 	// Remedy: correct the key that the message names; that is seen within a minute.

@@ -35,16 +35,25 @@ type options struct {
 	callDeadline                              time.Duration
 	tenants                                   tenants
 	way                                       way
+	own                                       own
 	traces                                    traces
 }
 
 const about = "manager makes traffic mirroring in Huawei Cloud match the MirrorFilters and MirrorSessions of a cluster."
 
 const environmentHelp = `
-The operator's own credentials, for objects that name no Secret, come from the environment. They serve the
-namespaces that --own-credentials-namespaces selects:
-  HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK, HUAWEICLOUD_SDK_SECURITY_TOKEN, HUAWEICLOUD_SDK_PROJECT_ID,
-  VPCMIRROR_REGION, VPCMIRROR_ENDPOINT, VPCMIRROR_IAM_ENDPOINT
+The operator's own credentials, for objects that name no Secret, come from where --own-credentials says. They serve
+the namespaces that --own-credentials-namespaces selects. With environment:
+  HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK, HUAWEICLOUD_SDK_SECURITY_TOKEN
+With all but file:
+  HUAWEICLOUD_SDK_PROJECT_ID, VPCMIRROR_REGION, VPCMIRROR_ENDPOINT, VPCMIRROR_IAM_ENDPOINT,
+  VPCMIRROR_AGENCY_NAME, VPCMIRROR_AGENCY_DOMAIN (an agency that is assumed with the keys, and its account)
+With podIdentity, as the cluster sets them:
+  HC_CONTAINER_CREDENTIALS_FULL_URI, HC_CONTAINER_AUTHORIZATION_TOKEN_FILE
+With workloadIdentity:
+  HUAWEICLOUD_SDK_IDP_ID, HUAWEICLOUD_SDK_ID_TOKEN_FILE
+With metadata, where the service is not at its usual address:
+  VPCMIRROR_METADATA_ENDPOINT
 `
 
 // command is the manager as a command line; run gets what the flags say.
@@ -68,6 +77,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	cloud.DurationVar(&o.callDeadline, "cloud-call-deadline", huawei.MaxDeadline, "the longest that one call may take; at most 4s, below the margin of the leader lease")
 
 	o.way.add(cloud)
+	o.own.add(cloud)
 	o.tenants.add(cloud)
 
 	o.metrics.Add(serving, ":8080")
@@ -100,7 +110,7 @@ func (o *options) check() error {
 	case o.callDeadline <= 0 || o.callDeadline > huawei.MaxDeadline:
 		return fmt.Errorf("--cloud-call-deadline=%s: choose more than 0 and at most %s", o.callDeadline, huawei.MaxDeadline)
 	}
-	return cmp.Or(o.way.check(), o.tenants.check(), o.metrics.Check(), o.checkSessionMetrics(), o.traces.check())
+	return cmp.Or(o.way.check(), o.own.check(), o.tenants.check(), o.metrics.Check(), o.checkSessionMetrics(), o.traces.check())
 }
 
 func (o *options) checkSessionMetrics() error {

@@ -30,7 +30,6 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/cmd/internal/startup"
-	"vpcmirror.io/operator/controllers/cloud"
 	"vpcmirror.io/operator/controllers/cloud/huawei"
 	"vpcmirror.io/operator/controllers/credentials"
 	"vpcmirror.io/operator/controllers/inventory"
@@ -52,10 +51,6 @@ func main() { os.Exit(command(run).Main(os.Args[1:], os.Stdout, os.Stderr)) }
 const reconcileTimeout = 2 * time.Minute
 
 func run(ctx context.Context, o options) error {
-	own, err := credentials.FromEnvironment(os.Getenv)
-	if err != nil {
-		return fmt.Errorf("read the operator's own credentials: %w", err)
-	}
 	rest, err := startup.APIServer(o.kubeconfig, "vpcmirror-manager")
 	if err != nil {
 		return err
@@ -91,7 +86,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer ended()
-	if err := addControllers(ctx, mgr, o, own, leads.fence, tracer); err != nil {
+	if err := addControllers(ctx, mgr, o, leads.fence, tracer); err != nil {
 		return err
 	}
 	if err := addProbes(mgr); err != nil {
@@ -106,7 +101,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-func addControllers(ctx context.Context, mgr manager.Manager, o options, own cloud.Credentials, fence func() error, tracer *tracing.Tracing) error {
+func addControllers(ctx context.Context, mgr manager.Manager, o options, fence func() error, tracer *tracing.Tracing) error {
 	cluster, err := clusterID(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return err
@@ -124,7 +119,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		return err
 	}
 	factory := huawei.NewFactory(adapter)
-	rules, err := o.tenants.rules(mgr.GetAPIReader())
+	clients, secrets, rules, err := o.clients(mgr, factory)
 	if err != nil {
 		return err
 	}
@@ -132,11 +127,10 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 	if err != nil {
 		return err
 	}
-	secrets := credentials.NewSecrets(mgr.GetAPIReader(), time.Now)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    mgr.GetClient(),
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(secrets, factory.New, own, rules),
+		Clients:   clients,
 		Secrets:   secrets,
 		Inventory: inventory.New(time.Now),
 		Liveness:  alive,
@@ -160,6 +154,28 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, own clo
 		return fmt.Errorf("set up the session controller: %w", err)
 	}
 	return nil
+}
+
+// clients is what gives each object its client of the cloud, the Secrets that it shares, and what is allowed.
+func (o options) clients(mgr manager.Manager, factory *huawei.Factory) (*credentials.Provider, *credentials.Secrets, credentials.Rules, error) {
+	rules, err := o.tenants.rules(mgr.GetAPIReader())
+	if err != nil {
+		return nil, nil, rules, err
+	}
+	renewals, err := credentials.NewRenewals(mgr.GetLogger(), metrics.Registry)
+	if err != nil {
+		return nil, nil, rules, fmt.Errorf("register the metrics of the operator's own credentials: %w", err)
+	}
+	own, keeper, err := o.own.source(os.Getenv, factory, renewals)
+	if err != nil {
+		return nil, nil, rules, err
+	}
+	if err := keep(mgr, keeper); err != nil {
+		return nil, nil, rules, err
+	}
+	secrets := credentials.NewSecrets(mgr.GetAPIReader(), time.Now)
+	agencies := credentials.Assuming{Assume: factory.Assume, Renewals: renewals}
+	return credentials.NewProvider(secrets, factory.New, own, rules, agencies), secrets, rules, nil
 }
 
 // addAccounts watches what concerns an account and no object: what is left over in it, what it may have, and

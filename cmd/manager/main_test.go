@@ -41,7 +41,7 @@ func TestTheFlags(t *testing.T) {
 	inPod := options{
 		metrics: startup.Metrics{Address: ":8080"}, sessionMetrics: "auto", health: ":8081", debug: startup.Debug{Address: "0"}, namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
-		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second,
+		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second, own: own{from: "environment"},
 	}
 	for name, c := range map[string]struct {
 		args   []string
@@ -55,7 +55,7 @@ func TestTheFlags(t *testing.T) {
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
 			"--otlp-endpoint=http://collector:4318",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
-			"--own-credentials-namespaces=team in (a,b),!guest",
+			"--own-credentials-namespaces=team in (a,b),!guest", "--own-credentials=file", "--own-credentials-dir=d",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: startup.Metrics{Address: ":1", Secure: true}, sessionMetrics: "troubled", health: ":2", debug: startup.Debug{Address: "127.0.0.1:6060"}, leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,
@@ -64,6 +64,7 @@ func TestTheFlags(t *testing.T) {
 				tenants: tenants{allowedEndpoints: []string{"https://a.example", "http://b.example:8600", "https://c.example"}, ownNamespaces: "team in (a,b),!guest"},
 				traces:  traces{endpoint: "http://collector:4318"},
 				way:     way{proxy: "http://proxy.example:3128", caBundle: "f"},
+				own:     own{from: "file", directory: "d"},
 			}
 		}},
 		"can say that no verifier holds a lease": {[]string{"--verifier-namespace="}, func(o *options) { o.verifierNamespace = "" }},
@@ -77,7 +78,7 @@ func TestTheFlags(t *testing.T) {
 			if diff := cmp.Diff(outcome{}, seen); diff != "" {
 				t.Errorf("what is seen (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{}, traces{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}, tenants{}, way{}, own{}, traces{})); diff != "" {
 				t.Errorf("the options (-want +got):\n%s", diff)
 			}
 		})
@@ -105,7 +106,10 @@ func TestAMistakeInAFlagIsOneSentence(t *testing.T) {
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query",
 		"--own-credentials-namespaces=a,": `--own-credentials-namespaces: "a," is no label selector like team=network: ` +
 			`found '', expected: identifier after ','`,
-		"--log-level=loud": `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`,
+		"--own-credentials=vault": `--own-credentials="vault": choose one of environment, file, metadata, podIdentity, workloadIdentity`,
+		"--own-credentials=file":  "--own-credentials=file needs --own-credentials-dir: name the directory of the files",
+		"--own-credentials-dir=d": "--own-credentials-dir is for --own-credentials=file, and it is environment: give one of both",
+		"--log-level=loud":        `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			got := play(func(context.Context, options) error { t.Error("it works"); return nil }, strings.Fields(args)...)

@@ -13,6 +13,10 @@ type Credentials struct {
 	SecretKey string
 	// SecurityToken comes with temporary keys; empty for permanent ones.
 	SecurityToken string
+	// Issued gives the keys in place of the three above, which are empty then; nil for keys that stay.
+	Issued KeySource
+	// Agency is assumed with the keys, and its keys sign in their place; the zero value for none.
+	Agency Agency
 	// Region, such as cn-north-4.
 	Region string
 	// ProjectID has 32 hexadecimal digits; empty lets the adapter look it up.
@@ -50,8 +54,12 @@ func hide(secret string) string {
 
 // String shows the credentials without their secrets.
 func (c Credentials) String() string {
-	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s region:%s projectID:%s endpoint:%s iamEndpoint:%s ecsEndpoint:%s}",
-		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint)
+	issued := ""
+	if c.Issued != nil {
+		issued = " issued:true"
+	}
+	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s%s region:%s projectID:%s endpoint:%s iamEndpoint:%s ecsEndpoint:%s}",
+		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), issued, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint)
 }
 
 // GoString is String, so that %#v shows no secret either.

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"sync"
 
 	"vpcmirror.io/operator/controllers/cloud"
@@ -21,10 +22,13 @@ type fingerprintSum [sha256.Size]byte
 func fingerprint(c cloud.Credentials) fingerprintSum {
 	h := sha256.New()
 	for _, field := range []string{
-		c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.CABundle,
+		c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.CABundle, c.Agency.Name, c.Agency.Domain,
 	} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(field))))
 		h.Write([]byte(field))
+	}
+	if c.Issued != nil { // a client holds on to it, so that no other has its address as long as the client is kept
+		fmt.Fprintf(h, "%p", c.Issued)
 	}
 	if c.Shared { // its errors say less
 		h.Write([]byte{1})

@@ -17,6 +17,8 @@ const (
 	EnvRegion        = "VPCMIRROR_REGION"
 	EnvEndpoint      = "VPCMIRROR_ENDPOINT"
 	EnvIAMEndpoint   = "VPCMIRROR_IAM_ENDPOINT"
+	EnvAgencyName    = "VPCMIRROR_AGENCY_NAME"
+	EnvAgencyDomain  = "VPCMIRROR_AGENCY_DOMAIN"
 )
 
 // FromEnvironment reads the operator's own credentials; getenv is os.Getenv or a
@@ -32,8 +34,9 @@ func FromEnvironment(getenv func(string) string) (cloud.Credentials, error) {
 		ProjectID:     get(EnvProjectID),
 		Endpoint:      get(EnvEndpoint),
 		IAMEndpoint:   get(EnvIAMEndpoint),
+		Agency:        cloud.Agency{Name: get(EnvAgencyName), Domain: get(EnvAgencyDomain)},
 	}
-	for _, name := range []string{EnvAccessKey, EnvSecretKey, EnvSecurityToken, EnvProjectID, EnvRegion, EnvEndpoint, EnvIAMEndpoint} {
+	for _, name := range []string{EnvAccessKey, EnvSecretKey, EnvSecurityToken, EnvProjectID, EnvRegion, EnvEndpoint, EnvIAMEndpoint, EnvAgencyName, EnvAgencyDomain} {
 		if found := stranger(getenv(name)); found != "" {
 			return cloud.Credentials{}, fmt.Errorf("%s has %s, where only letters, digits and signs of ASCII can be: set it without that", name, found)
 		}
@@ -41,5 +44,5 @@ func FromEnvironment(getenv func(string) string) (cloud.Credentials, error) {
 	if (c.AccessKey == "") != (c.SecretKey == "") {
 		return cloud.Credentials{}, fmt.Errorf("set both %s and %s, or neither to have every object name a Secret", EnvAccessKey, EnvSecretKey)
 	}
-	return c, nil
+	return c, checkAgency(c.Agency, EnvAgencyName, EnvAgencyDomain, "the environment")
 }

@@ -13,6 +13,8 @@ const (
 	EndpointNotAllowed Reason = "EndpointNotAllowed"
 	// NotAllowed: the operator's own credentials don't serve the object's namespace.
 	NotAllowed Reason = "NotAllowed"
+	// Unavailable: who issues temporary keys gives none at the moment; it is asked again.
+	Unavailable Reason = "Unavailable"
 )
 
 // Error is a mistake in an object's credentials. Other errors of this package are

@@ -92,7 +92,7 @@ func TestWhateverASecretHoldsNoMessageHasTheKey(t *testing.T) {
 			status: rapid.SampledFrom([]int{200, 301, 400, 401, 403, 404, 407, 409, 429, 500}).Draw(t, "status"), says: says,
 		}})
 		rules := credentials.Rules{Endpoints: credentials.Endpoints{Allowed: []string{"https://vpc.example", strings.TrimSpace(string(data["endpoint"]))}}}
-		provider := credentials.NewProvider(credentials.NewSecrets(oneSecret{data: data}, time.Now), factory.New, cloud.Credentials{}, rules)
+		provider := credentials.NewProvider(credentials.NewSecrets(oneSecret{data: data}, time.Now), factory.New, credentials.Fixed(cloud.Credentials{}), rules, credentials.Assuming{})
 		c, err := provider.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{CredentialsRef: &v1alpha1.SecretReference{Name: "cloud"}}, time.Now(), func(string) error { return nil })
 		if err == nil {
 			_, err = c.ListFilters(t.Context())

@@ -98,7 +98,7 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 				t.Fatal(err)
 			}
 			maker := &recorder{}
-			p := NewProvider(NewSecrets(&secretReader{}, time.Now), maker.make, own, Rules{Namespaces: NewNamespaces(namespaces, selector, time.Now)})
+			p := NewProvider(NewSecrets(&secretReader{}, time.Now), maker.make, Fixed(own), Rules{Namespaces: NewNamespaces(namespaces, selector, time.Now)}, Assuming{})
 			spec := named("x")
 			spec.CredentialsRef = nil
 			_, err = p.ClientFor(t.Context(), c.namespace, spec, time.Now(), anyone)
@@ -116,7 +116,7 @@ func TestTheOperatorsOwnCredentialsServeOnlyNamespacesThatAreSelected(t *testing
 	t.Run("none when nobody has said which", func(t *testing.T) {
 		spec := named("x")
 		spec.CredentialsRef = nil
-		_, err := NewProvider(NewSecrets(&secretReader{}, time.Now), (&recorder{}).make, own, Rules{}).ClientFor(t.Context(), "team-a", spec, time.Now(), anyone)
+		_, err := NewProvider(NewSecrets(&secretReader{}, time.Now), (&recorder{}).make, Fixed(own), Rules{}, Assuming{}).ClientFor(t.Context(), "team-a", spec, time.Now(), anyone)
 		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != NotAllowed {
 			t.Errorf("got %v", err)
 		}

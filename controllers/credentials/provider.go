@@ -25,10 +25,13 @@ const (
 	KeyEndpoint      = "endpoint"
 	KeyIAMEndpoint   = "iamEndpoint"
 	KeyCABundle      = "caBundle"
+	// KeyAgencyName and KeyAgencyDomain name the agency that is assumed with the keys, and the account it is in.
+	KeyAgencyName   = "agencyName"
+	KeyAgencyDomain = "agencyDomain"
 )
 
 // oneLine are the keys whose values are one word of visible ASCII each.
-var oneLine = []string{KeyAccessKey, KeySecretKey, KeySecurityToken, KeyRegion, KeyProjectID, KeyEndpoint, KeyIAMEndpoint}
+var oneLine = []string{KeyAccessKey, KeySecretKey, KeySecurityToken, KeyRegion, KeyProjectID, KeyEndpoint, KeyIAMEndpoint, KeyAgencyName, KeyAgencyDomain}
 
 // keys are all of them.
 var keys = append(slices.Clone(oneLine), KeyCABundle)
@@ -37,9 +40,10 @@ var keys = append(slices.Clone(oneLine), KeyCABundle)
 type Provider struct {
 	secrets  *Secrets
 	factory  cloud.Factory
-	operator cloud.Credentials
+	own      Own
 	rules    Rules
 	clients  *clients
+	agencies *agencies
 }
 
 // Rules are what the administrator allows.
@@ -51,11 +55,24 @@ type Rules struct {
 	Namespaces *Namespaces
 }
 
-// NewProvider makes a provider. operator are the operator's own credentials; without keys,
-// every object must name a Secret.
-func NewProvider(secrets *Secrets, factory cloud.Factory, operator cloud.Credentials, rules Rules) *Provider {
+// Assuming says how agencies are assumed.
+type Assuming struct {
+	// Assume gets the keys of one; nil where none are assumed.
+	Assume Assume
+	// Renewals hears of those that the operator's own credentials assume; nil for nobody.
+	Renewals *Renewals
+}
+
+// AgencyIssuer is the issuer of the keys of agencies, in metrics.
+const AgencyIssuer = "agency"
+
+// NewProvider makes a provider. own are the operator's own credentials; without keys, every object must name a Secret.
+// agency says how agencies are assumed.
+func NewProvider(secrets *Secrets, factory cloud.Factory, own Own, rules Rules, agency Assuming) *Provider {
 	rules.Endpoints = rules.Endpoints.remembering()
-	return &Provider{secrets: secrets, factory: factory, operator: operator, rules: rules, clients: newClients(maxClients)}
+	return &Provider{
+		secrets: secrets, factory: factory, own: own, rules: rules, clients: newClients(maxClients), agencies: newAgencies(agency.Assume, agency.Renewals.Of(AgencyIssuer)),
+	}
 }
 
 // ClientFor gives the client for an object in namespace with this spec, by what reads of its
@@ -66,21 +83,14 @@ func NewProvider(secrets *Secrets, factory cloud.Factory, operator cloud.Credent
 func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time,
 	admit func(server string) error,
 ) (cloud.Client, error) {
-	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef, notBefore)
+	c, origin, err := p.resolve(ctx, namespace, spec, notBefore)
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
-		return nil, err
-	}
-	if err := fill(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
-		return nil, err
-	}
-	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
-		return nil, err
-	}
-	p.rules.Endpoints.findECS(&c)
 	if err := admit(p.rules.Endpoints.servers(c)); err != nil {
+		return nil, err
+	}
+	if c, err = p.agencies.assumed(ctx, c, origin); err != nil {
 		return nil, err
 	}
 	key := fingerprint(c)
@@ -94,12 +104,47 @@ func (p *Provider) ClientFor(ctx context.Context, namespace string, spec *v1alph
 	return p.clients.put(key, made), nil
 }
 
+// Renewed reports whether the operator's own credentials are others by now than those of a client that it gave for an
+// object without a Secret: what the cloud refuses to that client says nothing about the object then.
+func (p *Provider) Renewed(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, used cloud.Client) bool {
+	if spec.CredentialsRef != nil || used == nil {
+		return false
+	}
+	c, origin, err := p.resolve(ctx, namespace, spec, notBefore)
+	if err != nil {
+		return false // the next look says why
+	}
+	if c, err = p.agencies.assumed(ctx, c, origin); err != nil {
+		return false
+	}
+	return p.clients.get(fingerprint(c)) != used
+}
+
+// resolve gives the credentials of an object in full, and where they come from, in words.
+func (p *Provider) resolve(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time) (cloud.Credentials, string, error) {
+	c, origin, err := p.find(ctx, namespace, spec.CredentialsRef, notBefore)
+	if err != nil {
+		return c, origin, err
+	}
+	if err := fill(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
+		return c, origin, err
+	}
+	if err := fill(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
+		return c, origin, err
+	}
+	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
+		return c, origin, err
+	}
+	p.rules.Endpoints.findECS(&c)
+	return c, origin, nil
+}
+
 // find gives the credentials and where they come from, in words.
 func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.SecretReference, notBefore time.Time) (cloud.Credentials, string, error) {
 	if ref != nil {
 		return p.read(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, notBefore)
 	}
-	if p.operator.AccessKey == "" {
+	if fixed, ok := p.own.(Fixed); p.own == nil || ok && fixed.AccessKey == "" {
 		return cloud.Credentials{}, "", &Error{Reason: NotFound, Message: fmt.Sprintf(
 			"spec.credentialsRef names no Secret and the operator has no credentials of its own: "+
 				"name a Secret in namespace %s, or start the operator with %s and %s", namespace, EnvAccessKey, EnvSecretKey)}
@@ -113,7 +158,10 @@ func (p *Provider) find(ctx context.Context, namespace string, ref *v1alpha1.Sec
 			"spec.credentialsRef names no Secret, and the operator's own credentials don't serve the namespace %s: "+
 				"name a Secret, or have the administrator select the namespace by a label (--own-credentials-namespaces, chart: credentials.namespaces)", namespace)}
 	}
-	own := p.operator
+	own, err := p.own.Current(ctx)
+	if err != nil {
+		return cloud.Credentials{}, "", err
+	}
 	own.Shared = true
 	return own, "the operator's own credentials", nil
 }
@@ -128,21 +176,27 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName, notBefor
 	if err != nil {
 		return cloud.Credentials{}, "", fmt.Errorf("reading %s: %w", origin, err)
 	}
+	c, err := parse(secret.Data, origin)
+	return c, origin, err
+}
+
+// parse reads the keys of a Secret, or of files that are named like them.
+func parse(data map[string][]byte, origin string) (cloud.Credentials, error) {
 	// Tools that write files often add a line break, which no value here may have.
-	get := func(key string) string { return strings.TrimSpace(string(secret.Data[key])) }
+	get := func(key string) string { return strings.TrimSpace(string(data[key])) }
 	for _, key := range []string{KeyAccessKey, KeySecretKey} {
 		if get(key) == "" {
-			return cloud.Credentials{}, "", &Error{Reason: NotFound, Message: fmt.Sprintf(
+			return cloud.Credentials{}, &Error{Reason: NotFound, Message: fmt.Sprintf(
 				"%s has no key %s, or it is empty: add it", origin, key)}
 		}
 	}
 	for _, key := range oneLine {
-		if found := stranger(string(secret.Data[key])); found != "" {
-			return cloud.Credentials{}, "", &Error{Reason: Invalid, Message: fmt.Sprintf(
+		if found := stranger(string(data[key])); found != "" {
+			return cloud.Credentials{}, &Error{Reason: Invalid, Message: fmt.Sprintf(
 				"%s of %s has %s, where only letters, digits and signs of ASCII can be: store the value without it", key, origin, found)}
 		}
 	}
-	return cloud.Credentials{
+	c := cloud.Credentials{
 		AccessKey:     get(KeyAccessKey),
 		SecretKey:     get(KeySecretKey),
 		SecurityToken: get(KeySecurityToken),
@@ -151,7 +205,9 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName, notBefor
 		Endpoint:      get(KeyEndpoint),
 		IAMEndpoint:   get(KeyIAMEndpoint),
 		CABundle:      get(KeyCABundle),
-	}, origin, nil
+		Agency:        cloud.Agency{Name: get(KeyAgencyName), Domain: get(KeyAgencyDomain)},
+	}
+	return c, checkAgency(c.Agency, KeyAgencyName, KeyAgencyDomain, origin)
 }
 
 // fill lets the spec fill what the credentials leave open. It may not contradict them:
@@ -218,6 +274,9 @@ func explain(err error, origin string) error {
 	e, ok := errors.AsType[*cloud.Error](err)
 	if ok && e.Class == cloud.ClassInvalid && e.HTTPStatus == 0 {
 		return &Error{Reason: Invalid, Message: origin + ": " + e.Message, Cause: err}
+	}
+	if e, ok := errors.AsType[*Error](err); ok { // of temporary keys
+		return e
 	}
 	return fmt.Errorf("connecting with %s: %w", origin, err)
 }

@@ -133,7 +133,7 @@ func TestCredentialsComeFrom(t *testing.T) {
 			func(c *cloud.Credentials) { *c = operator; c.ProjectID = project }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, time.Now), (&recorder{}).make, operator, tests)
+			p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"team-a/cloud": tc.data}}, time.Now), (&recorder{}).make, Fixed(operator), tests, Assuming{})
 			spec, want := named("cloud"), fromSecret
 			tc.spec(spec)
 			tc.want(&want)
@@ -204,7 +204,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 			if tc.data != nil {
 				reader.data["team-a/cloud"] = tc.data
 			}
-			p := NewProvider(NewSecrets(reader, time.Now), (&recorder{err: tc.factory}).make, cloud.Credentials{}, tests)
+			p := NewProvider(NewSecrets(reader, time.Now), (&recorder{err: tc.factory}).make, Fixed(cloud.Credentials{}), tests, Assuming{})
 			spec := named("cloud")
 			if tc.spec != nil {
 				tc.spec(spec)
@@ -229,7 +229,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	t.Run("an API server that does not answer", func(t *testing.T) {
 		away := errors.New("connection refused")
-		p := NewProvider(NewSecrets(&secretReader{err: away}, time.Now), (&recorder{}).make, cloud.Credentials{}, tests)
+		p := NewProvider(NewSecrets(&secretReader{err: away}, time.Now), (&recorder{}).make, Fixed(cloud.Credentials{}), tests, Assuming{})
 		_, err := p.ClientFor(t.Context(), "team-a", named("cloud"), time.Now(), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || !errors.Is(err, away) {
 			t.Errorf("got %v, want the API server's error", err)
@@ -237,7 +237,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 	})
 	t.Run("a cloud that refuses the signature keeps its class", func(t *testing.T) {
 		refused := &cloud.Error{Class: cloud.ClassAuthentication, HTTPStatus: 401, Op: "KeystoneListAuthProjects", Message: "no"}
-		p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"a/b": full()}}, time.Now), (&recorder{err: refused}).make, cloud.Credentials{}, tests)
+		p := NewProvider(NewSecrets(&secretReader{data: map[string]map[string]string{"a/b": full()}}, time.Now), (&recorder{err: refused}).make, Fixed(cloud.Credentials{}), tests, Assuming{})
 		_, err := p.ClientFor(t.Context(), "a", named("b"), time.Now(), anyone)
 		if _, mistake := errors.AsType[*Error](err); mistake || cloud.ClassOf(err) != cloud.ClassAuthentication {
 			t.Errorf("got %v, want Authentication", err)
@@ -248,7 +248,7 @@ func TestAFaultThatMayPassIsNoMistake(t *testing.T) {
 func TestClientsAreKeptByTheirContent(t *testing.T) {
 	reader := &secretReader{data: map[string]map[string]string{"a/one": full(), "b/two": full()}}
 	maker := &recorder{}
-	p := NewProvider(NewSecrets(reader, time.Now), maker.make, cloud.Credentials{}, tests)
+	p := NewProvider(NewSecrets(reader, time.Now), maker.make, Fixed(cloud.Credentials{}), tests, Assuming{})
 	get := func(namespace, name string) cloud.Client {
 		t.Helper()
 		c, err := p.ClientFor(t.Context(), namespace, named(name), time.Now(), anyone)
@@ -282,7 +282,7 @@ func TestClientsAreKeptByTheirContent(t *testing.T) {
 	t.Run("the operator's own keys give a client of its own, though a Secret has the same", func(t *testing.T) {
 		reader.data["a/one"] = full()
 		mine := get("a", "one").(*recorded)
-		shared := NewProvider(NewSecrets(reader, time.Now), maker.make, mine.from, tests)
+		shared := NewProvider(NewSecrets(reader, time.Now), maker.make, Fixed(mine.from), tests, Assuming{})
 		shared.clients = p.clients
 		c, err := shared.ClientFor(t.Context(), "team-a", &v1alpha1.CloudSpec{}, time.Now(), anyone)
 		if err != nil || c == cloud.Client(mine) || !c.(*recorded).from.Shared || mine.from.Shared {

@@ -25,6 +25,10 @@ func (s *secrets) ClientFor(context.Context, string, *v1alpha1.CloudSpec, time.T
 	return s.client, s.err
 }
 
+func (*secrets) Renewed(context.Context, string, *v1alpha1.CloudSpec, time.Time, cloud.Client) bool {
+	return false
+}
+
 // accountOnly is a client that only has an account.
 type accountOnly struct {
 	cloud.Client

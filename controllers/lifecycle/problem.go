@@ -142,7 +142,7 @@ func Stuck(err error) error {
 	case p == nil, p.Reason == v1alpha1.ReasonForbidden: // that is not about the cloud
 		return err
 	case p.Stalled:
-	case p.Reason == v1alpha1.ReasonCredentialsNotFound:
+	case p.Reason == v1alpha1.ReasonCredentialsNotFound, p.Reason == v1alpha1.ReasonCredentialsUnavailable:
 	case p.Reason == v1alpha1.ReasonConflict: // a session of somebody else uses the filter
 	case p.Reason == v1alpha1.ReasonCloudUnavailable: // it may be gone for good
 	default:
@@ -158,13 +158,15 @@ func credentialsMissing(err error) bool {
 	return ok && e.Reason == credentials.NotFound
 }
 
-// fromCredentials waits for a Secret that is missing, because it may come, and stalls
-// on one that can't be used.
+// fromCredentials waits for a Secret that is missing, because it may come, and for temporary keys, and
+// stalls on what can't be used.
 func fromCredentials(err error, e *credentials.Error) *Problem {
 	p := &Problem{Message: e.Message, Within: mendProbe, Stalled: true, Cause: err}
 	switch e.Reason {
 	case credentials.NotFound:
 		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsNotFound, false
+	case credentials.Unavailable:
+		p.Reason, p.Stalled = v1alpha1.ReasonCredentialsUnavailable, false
 	case credentials.EndpointNotAllowed:
 		p.Reason = v1alpha1.ReasonEndpointNotAllowed
 	case credentials.NotAllowed:

@@ -234,7 +234,7 @@ func (s *Scope) outOfReach(err error) bool {
 	switch {
 	case p == nil, p.Reason == v1alpha1.ReasonForbidden:
 		return false
-	case p.Stalled, p.Reason == v1alpha1.ReasonCredentialsNotFound:
+	case p.Stalled, p.Reason == v1alpha1.ReasonCredentialsNotFound, p.Reason == v1alpha1.ReasonCredentialsUnavailable:
 		return true
 	default:
 		return p.Reason == v1alpha1.ReasonCloudUnavailable && s.Clock().Sub(s.Object.GetDeletionTimestamp().Time) > awayFor

@@ -100,8 +100,11 @@ func (s *Scope) noteSecret(ctx context.Context, notBefore time.Time) {
 func (s *Scope) rekeyed(ctx context.Context, refused error) bool {
 	class := cloud.ClassOf(refused)
 	_, mistake := errors.AsType[*credentials.Error](refused)
-	if secretOf(s.Object) == "" || !mistake && class != cloud.ClassAuthentication && class != cloud.ClassPermission {
+	if !mistake && class != cloud.ClassAuthentication && class != cloud.ClassPermission {
 		return false
+	}
+	if secretOf(s.Object) == "" {
+		return !mistake && s.Cloud != nil && s.Clients.Renewed(ctx, s.Object.GetNamespace(), s.Object.Cloud(), s.Clock(), s.Cloud)
 	}
 	name := types.NamespacedName{Namespace: s.Object.GetNamespace(), Name: secretOf(s.Object)}
 	if s.secret == nil {

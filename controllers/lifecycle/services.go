@@ -27,6 +27,9 @@ import (
 // the servers that it would ask.
 type ClientSource interface {
 	ClientFor(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, admit func(server string) error) (cloud.Client, error)
+	// Renewed reports whether the operator's own credentials are others by now than those of a client that
+	// it gave for an object without a Secret.
+	Renewed(ctx context.Context, namespace string, spec *v1alpha1.CloudSpec, notBefore time.Time, used cloud.Client) bool
 }
 
 // Options are what Services are made of. All but Secrets, Liveness, Tracing and Timing are needed.

@@ -291,6 +291,10 @@ func (c *steadyCloud) ClientFor(context.Context, string, *v1alpha1.CloudSpec, ti
 	return c, nil
 }
 
+func (*steadyCloud) Renewed(context.Context, string, *v1alpha1.CloudSpec, time.Time, cloud.Client) bool {
+	return false
+}
+
 func (*steadyCloud) Account() cloud.Account {
 	return cloud.Account{Region: "r", ProjectID: "p", Endpoint: "https://a"}
 }

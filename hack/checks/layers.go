@@ -55,7 +55,7 @@ var layers = []layer{
 		name: "controllers/fence", does: "whether this process surely leads: by the renewals of its lease, asked right before each write to the cloud",
 	},
 	{
-		name: "controllers/credentials", does: "Secret or environment to cloud client, cached by a hash of the whole content; which endpoint and which namespace may be served",
+		name: "controllers/credentials", does: "Secret, files, environment or issuer of temporary keys to cloud client, cached by a hash of the whole content; keys renewed in time; which endpoint and which namespace may be served",
 		may: []string{"api", "controllers/cloud"}, tests: []string{"controllers/cloud/huawei", "test/..."},
 	},
 	{

@@ -38,6 +38,7 @@ var metricLabels = []label{
 	{"filter", "name of a MirrorFilter", "filters of the cluster"},
 	{"goversion", "version of Go that built the program", "one for each program"},
 	{"interface", "network interface of a node", "interfaces with the address of a target"},
+	{"issuer", "what issues temporary keys of the operator's own credentials: `agency`, `metadata`, `podIdentity` or `workloadIdentity`", "4"},
 	{"kind", "`MirrorFilter` and `MirrorSession`, or `filter` and `session` in the cloud", "2"},
 	{"namespace", "namespace of the object", "namespaces with objects of ours"},
 	{"node", "name of the target's node, empty where it is none of this cluster", "one for each session"},

@@ -12,6 +12,14 @@ else would go wrong with such values. */}}
 {{- range . }}{{ $new = append $new (printf "{name: %v}" .) }}{{ end -}}
 {{- fail (printf "image.pullSecrets has become imagePullSecrets, at the top of the values: write imagePullSecrets: [%s]" (join ", " $new)) -}}
 {{- end -}}
+{{- with $values.credentials -}}
+{{- if and (eq .source "file") (not .existingSecret) -}}
+{{- fail "credentials.source: file reads the files of a Secret: name it in credentials.existingSecret" -}}
+{{- end -}}
+{{- if and .existingSecret (not (has .source (list "environment" "file"))) -}}
+{{- fail (printf "credentials.source: %s gets keys by itself: leave credentials.existingSecret out, or write source: file" .source) -}}
+{{- end -}}
+{{- end -}}
 {{- with $values.monitoring -}}
 {{- if and .certSecret (not .secure) -}}
 {{- fail "monitoring.certSecret is for monitoring.secure: set that to true too, or leave the Secret out" -}}

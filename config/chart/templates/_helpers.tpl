@@ -108,6 +108,8 @@ the key may be missing. */}}
 {{ include "vpcmirror.fromSecret" (list "VPCMIRROR_REGION" . "region" true) }}
 {{ include "vpcmirror.fromSecret" (list "VPCMIRROR_ENDPOINT" . "endpoint" true) }}
 {{ include "vpcmirror.fromSecret" (list "VPCMIRROR_IAM_ENDPOINT" . "iamEndpoint" true) }}
+{{ include "vpcmirror.fromSecret" (list "VPCMIRROR_AGENCY_NAME" . "agencyName" true) }}
+{{ include "vpcmirror.fromSecret" (list "VPCMIRROR_AGENCY_DOMAIN" . "agencyDomain" true) }}
 {{- end }}
 
 {{/* Peers of an egress rule from a list of networks. */}}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core"
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/config"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/impl"
 
@@ -121,24 +120,21 @@ type exchange struct {
 	answer *call
 }
 
-// caller sends calls to one endpoint with one set of keys. It holds the keys only
-// behind a pointer, so that printing it shows none.
+// caller sends calls to one endpoint for one account. Each call is signed, and its texts are scrubbed, by one set of
+// keys that does not change under it. It holds the keys only behind a pointer, so that printing it shows none.
 type caller struct {
 	factory   *Factory
 	transport http.RoundTripper
 	account   cloud.Account // whose limiter is used
 	endpoint  string
 	service   string // whose the endpoint is, in a word
-	keys      *basic.Credentials
-	secrets   *secretsBox
+	keyring   *keyring
+	*signer        // the keys of this call; of a caller that makes none, the last ones
 	shared    bool // see cloud.Credentials
 	// proven is true once the cloud has answered a call with success. Callers with the same keys
 	// share it.
 	proven *atomic.Bool
 }
-
-// secretsBox keeps the scrubber behind a pointer, for the same reason.
-type secretsBox struct{ secrets }
 
 // do makes one call: it waits for the limiter, gives send a client that is bound to
 // ctx and to the deadline, and turns whatever goes wrong into a *cloud.Error. send
@@ -164,6 +160,10 @@ func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, se
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.deadline)
 	defer cancel()
+	if c, err = c.signing(ctx); err != nil {
+		f.metrics.notSent(c.measuredAs(), op)
+		return &cloud.Error{Class: cloud.ClassAuthentication, Op: op, Unsent: true, Message: "not sent: " + err.Error(), Cause: err}
+	}
 	started := time.Now()
 	hold := &holding{room: f.answers, endpoint: c.endpoint, free: smallAnswer}
 	defer hold.end() // when the answer is our types
@@ -183,6 +183,7 @@ func (c *caller) attempt(ctx context.Context, patience time.Duration, k kind, se
 		f.limiters.charge(limited{account: c.account}, started) // it was one of the account's, too
 	}
 	c.noteThrottling(err)
+	c.noteRefusal(err)
 	f.metrics.observe(c.measuredAs(), op, err, time.Since(started))
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vpcmirror.io/operator/controllers/cloud"
@@ -133,8 +132,10 @@ func (f *Factory) New(ctx context.Context, c cloud.Credentials) (cloud.Client, e
 }
 
 func (f *Factory) make(ctx context.Context, c cloud.Credentials) (*client, error) {
-	if err := checkKeys(c); err != nil {
-		return nil, err
+	if c.Issued == nil {
+		if err := checkKeys(c); err != nil {
+			return nil, err
+		}
 	}
 	if !regionPattern.MatchString(c.Region) {
 		// What is no region is not repeated: a secret may have come into the wrong field.
@@ -166,10 +167,9 @@ func (f *Factory) make(ctx context.Context, c cloud.Credentials) (*client, error
 }
 
 func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint, service string) (*caller, error) {
-	keys, err := basic.NewCredentialsBuilder().WithAk(c.AccessKey).WithSk(c.SecretKey).
-		WithSecurityToken(c.SecurityToken).WithProjectId(account.ProjectID).SafeBuild()
+	ring, err := newKeyring(c, account.ProjectID)
 	if err != nil {
-		return nil, invalid(configure, "the SDK refuses the keys") // its own text is not passed on
+		return nil, err
 	}
 	transport, err := f.transports.trusting(c.CABundle)
 	if err != nil {
@@ -181,8 +181,8 @@ func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint
 		account:   account,
 		endpoint:  endpoint,
 		service:   service,
-		keys:      keys,
-		secrets:   &secretsBox{newSecrets(c.AccessKey, c.SecretKey, c.SecurityToken)},
+		keyring:   ring,
+		signer:    ring.last(),
 		shared:    c.Shared,
 		proven:    new(atomic.Bool),
 	}, nil

@@ -238,6 +238,7 @@ type World struct {
 	AddressGroups map[string]AddressGroup
 	Firewalls     map[string]Firewall
 	Quotas        Quotas
+	Identity      Identity
 	// Quirks are those that the network obeys too.
 	Quirks Quirks
 	// Propagation is how long the network takes to do as the state says.
@@ -306,6 +307,7 @@ func (w *World) clone() *World {
 	c.GroupRules = maps.Clone(w.GroupRules)
 	c.AddressGroups = maps.Clone(w.AddressGroups)
 	c.Firewalls = maps.Clone(w.Firewalls)
+	c.Identity = w.Identity.clone()
 	c.index = nil
 	return &c
 }

@@ -57,7 +57,7 @@ type settings struct {
 	tracing *tracing.Tracing
 	// removeOrphans deletes what is left over in the cloud.
 	removeOrphans bool
-	own           cloud.Credentials
+	own           credentials.Own
 	// selector is that of the namespaces that own serves.
 	selector labels.Selector
 	interval time.Duration // of the look at the namespaces
@@ -106,6 +106,11 @@ func WithEndpoints(origins ...string) Setting {
 // WithOwnCredentials gives the operator credentials of its own, which serve the namespaces
 // that the selector selects. These are looked at again and again after interval.
 func WithOwnCredentials(own cloud.Credentials, selector labels.Set, interval time.Duration) Setting {
+	return WithOwn(credentials.Fixed(own), selector, interval)
+}
+
+// WithOwn is WithOwnCredentials for such as change.
+func WithOwn(own credentials.Own, selector labels.Set, interval time.Duration) Setting {
 	return func(s *settings) { s.own, s.selector, s.interval = own, labels.SelectorFromSet(selector), interval }
 }
 
@@ -209,10 +214,11 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	}
 	s.rules.Namespaces = credentials.NewNamespaces(mgr.GetAPIReader(), s.selector, w.Clock.Now)
 	secrets := credentials.NewSecrets(mgr.GetAPIReader(), w.Clock.Now)
+	factory := huawei.NewFactory(s.cloud)
 	services := lifecycle.New(lifecycle.Options{
 		Client:    writer,
 		Reader:    mgr.GetAPIReader(),
-		Clients:   credentials.NewProvider(secrets, huawei.NewFactory(s.cloud).New, s.own, s.rules),
+		Clients:   credentials.NewProvider(secrets, factory.New, s.own, s.rules, credentials.Assuming{Assume: factory.Assume}),
 		Secrets:   secrets,
 		Inventory: inventory.New(w.Clock.Now),
 		Liveness:  m.Liveness,
