@@ -106,7 +106,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`, `tail`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
