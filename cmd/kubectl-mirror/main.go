@@ -1,9 +1,10 @@
 // Command kubectl-mirror is a plugin of kubectl: "kubectl mirror why" says of each MirrorSession
-// whether its copies arrive at the target, and if not, why.
+// whether its copies arrive at the target, and if not, why; "kubectl mirror tail" and "kubectl
+// mirror capture" show the copies.
 //
-// It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer
-// says is what the manager and the verifiers wrote into the status before anybody asked. It may
-// import api and cmd/kubectl-mirror/why.
+// It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer of why
+// says is what the manager and the verifiers wrote into the status before anybody asked, and packets
+// are shown by the verifier, in its pod. It may import api.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"vpcmirror.io/operator/cmd/kubectl-mirror/packets"
 	"vpcmirror.io/operator/cmd/kubectl-mirror/why"
 )
 
@@ -64,13 +66,15 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	config := genericclioptions.NewConfigFlags(true)
 	config.CacheDir = nil // nothing is kept
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newWhy(ctx, streams, config, &verdict))
+	root.AddCommand(newWhy(ctx, streams, config, &verdict), newTail(ctx, streams, config), newCapture(ctx, streams, config))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	command, err := root.ExecuteC()
 	if err == nil {
 		return verdict.ExitCode()
 	}
-	complain(streams.ErrOut, command.CommandPath(), err)
+	if !errors.Is(err, packets.ErrTold) {
+		complain(streams.ErrOut, command.CommandPath(), err)
+	}
 	return why.Undecided.ExitCode()
 }
 
@@ -82,7 +86,7 @@ func (m misuse) Unwrap() error { return m.error }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("unknown command %q: use why", args[0])}
+		return misuse{fmt.Errorf("unknown command %q: use why, tail or capture", args[0])}
 	}
 	return nil
 }
