@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	exec "k8s.io/client-go/util/exec"
@@ -32,7 +32,8 @@ type Streams struct{ Out, Notes io.Writer }
 // Run runs a command in the verifier's container of a pod until it or ctx ends; then it is told to end too,
 // and what it says last is waited for. An error is one sentence, or ErrTold.
 func Run(ctx context.Context, config *rest.Config, pod *corev1.Pod, command []string, to Streams) error {
-	executor, err := newExecutor(config, pod, command)
+	var refused atomic.Bool
+	executor, err := newExecutor(config, pod, command, &refused)
 	if err != nil {
 		return fmt.Errorf("prepare the call of pods/exec: %w", err)
 	}
@@ -44,7 +45,7 @@ func Run(ctx context.Context, config *rest.Config, pod *corev1.Pod, command []st
 		keepAlive(ctx, beat)
 	}()
 	err = executor.StreamWithContext(cut, remotecommand.StreamOptions{Stdin: stdin, Stdout: to.Out, Stderr: to.Notes})
-	_ = stdin.CloseWithError(io.ErrClosedPipe) // the heart stops beating
+	_ = beat.Close() // which never fails
 	switch {
 	case ctx.Err() != nil && cut.Err() != nil:
 		return nil // it did not answer, and ends by itself without its lifeline
@@ -54,7 +55,11 @@ func Run(ctx context.Context, config *rest.Config, pod *corev1.Pod, command []st
 	if _, told := errors.AsType[exec.CodeExitError](err); told {
 		return ErrTold
 	}
-	return explained(err, pod)
+	if refused.Load() {
+		return fmt.Errorf("you may not look at these packets: that needs the verb create on pods/exec in namespace %s, which the Role %s there gives, and the right to get the MirrorSession: %w",
+			pod.Namespace, Role, err)
+	}
+	return fmt.Errorf("run verifier tail in the pod %s/%s: %w", pod.Namespace, pod.Name, err)
 }
 
 // keepAlive lets the process in the pod know that somebody is there, until nobody is.
@@ -75,9 +80,11 @@ func keepAlive(ctx context.Context, beat *io.PipeWriter) {
 }
 
 // newExecutor speaks WebSocket, or SPDY where something on the way does not let that pass, as kubectl does.
-func newExecutor(config *rest.Config, pod *corev1.Pod, command []string) (remotecommand.Executor, error) {
+// refused is set where the API server says that somebody may not do it: the executors make a text of that.
+func newExecutor(config *rest.Config, pod *corev1.Pod, command []string, refused *atomic.Bool) (remotecommand.Executor, error) {
 	config = rest.CopyConfig(config)
 	config.Timeout = 0 // a stream takes as long as it does
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, refused} })
 	target, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, err
@@ -102,14 +109,17 @@ func newExecutor(config *rest.Config, pod *corev1.Pod, command []string) (remote
 // Role is what gives the right to look at packets.
 const Role = "vpcmirror-tail"
 
-// explained says what to do about an error.
-func explained(err error, pod *corev1.Pod) error {
-	switch {
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), `"pods/exec"`):
-		return fmt.Errorf("you may not look at packets: that needs the verb create on pods/exec in namespace %s, which the Role %s there gives (%w)", pod.Namespace, Role, err)
-	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not look at these packets: %w", err)
-	default:
-		return fmt.Errorf("run verifier tail in the pod %s/%s: %w", pod.Namespace, pod.Name, err)
+// observer notes that a request was refused for want of a right.
+type observer struct {
+	http.RoundTripper
+	refused *atomic.Bool
+}
+
+// RoundTrip does what is behind it.
+func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := o.RoundTripper.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusForbidden {
+		o.refused.Store(true)
 	}
+	return response, err
 }
