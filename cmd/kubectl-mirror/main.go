@@ -4,7 +4,8 @@
 //
 // It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer of why
 // says is what the manager and the verifiers wrote into the status before anybody asked, and packets
-// are shown by the verifier, in its pod. It may import api.
+// are shown by the verifier, in its pod. It may import api, cmd/kubectl-mirror/packets and
+// cmd/kubectl-mirror/why.
 package main
 
 import (

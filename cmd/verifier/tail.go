@@ -128,7 +128,9 @@ func (o *tailFlags) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Find = func(ctx context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error) { return reader.find(ctx, o.Session) }
+	o.Find = func(ctx context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error) {
+		return reader.find(ctx, o.Session)
+	}
 	o.Interfaces, o.Clock, o.Memory = agent.LocalInterfaces, time.Now, memory.NewReader(time.Now).Read
 	o.Open = func(local agent.Interface, port uint16, n capture.Narrow) (*capture.Ring, error) {
 		return capture.OpenRing(local.Index, port, tail.RingOptions(n))
