@@ -1,9 +1,11 @@
 // Command kubectl-mirror is a plugin of kubectl: "kubectl mirror why" says of each MirrorSession
-// whether its copies arrive at the target, and if not, why.
+// whether its copies arrive at the target, and if not, why; "kubectl mirror tail" and "kubectl
+// mirror capture" show the copies.
 //
-// It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer
-// says is what the manager and the verifiers wrote into the status before anybody asked. It may
-// import api and cmd/kubectl-mirror/why.
+// It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer of why
+// says is what the manager and the verifiers wrote into the status before anybody asked, and packets
+// are shown by the verifier, in its pod. It may import api, cmd/kubectl-mirror/packets and
+// cmd/kubectl-mirror/why.
 package main
 
 import (
@@ -19,8 +21,10 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"vpcmirror.io/operator/cmd/kubectl-mirror/packets"
 	"vpcmirror.io/operator/cmd/kubectl-mirror/why"
 )
 
@@ -29,6 +33,7 @@ var version = "unknown"
 
 func main() {
 	log.SetLogger(logr.Discard()) // of libraries: what concerns a person is an error
+	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	stop()
@@ -64,13 +69,15 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	config := genericclioptions.NewConfigFlags(true)
 	config.CacheDir = nil // nothing is kept
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newWhy(ctx, streams, config, &verdict))
+	root.AddCommand(newWhy(ctx, streams, config, &verdict), newTail(ctx, streams, config), newCapture(ctx, streams, config))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	command, err := root.ExecuteC()
 	if err == nil {
 		return verdict.ExitCode()
 	}
-	complain(streams.ErrOut, command.CommandPath(), err)
+	if !errors.Is(err, packets.ErrTold) {
+		complain(streams.ErrOut, command.CommandPath(), err)
+	}
 	return why.Undecided.ExitCode()
 }
 
@@ -82,7 +89,7 @@ func (m misuse) Unwrap() error { return m.error }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("unknown command %q: use why", args[0])}
+		return misuse{fmt.Errorf("unknown command %q: use why, tail or capture", args[0])}
 	}
 	return nil
 }

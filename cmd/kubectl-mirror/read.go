@@ -9,11 +9,13 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,6 +28,7 @@ type reader struct {
 	// namespace of the sessions, empty for all.
 	namespace string
 	clock     *clock
+	config    *rest.Config
 }
 
 // callDeadline bounds each call to the API server, unless --request-timeout does.
@@ -53,7 +56,7 @@ func connect(flags *genericclioptions.ConfigFlags) (*reader, error) {
 	clock := &clock{}
 	config.Wrap(clock.watch)
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, coordinationv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, coordinationv1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("register the kinds: %w", err)
 		}
@@ -62,7 +65,7 @@ func connect(flags *genericclioptions.ConfigFlags) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the calls to the API server: %w", err)
 	}
-	return &reader{c, namespace, clock}, nil
+	return &reader{c, namespace, clock, config}, nil
 }
 
 // clock is the API server's, by the head of its answers: the clock of the machine of whoever

@@ -1,6 +1,7 @@
 // Command verifier proves that mirrored packets arrive. "verifier run" counts the
 // copies on the host that owns a mirror target and reports them in the status of the
-// MirrorSessions; "verifier read" counts the copies in capture files.
+// MirrorSessions; "verifier read" counts the copies in capture files; "verifier tail" shows
+// those of one session as they arrive.
 //
 // It only wires: what is captured, decided and reported is in controllers/verifier. It
 // holds no credentials of the cloud. It may import api, cmd/internal and controllers/verifier.
@@ -24,9 +25,10 @@ const help = `verifier proves that mirrored packets arrive.
 Usage:
   verifier run [flags]           count the copies that reach this host, and report them
   verifier read FILE... [flags]  count the copies in pcap and pcapng files and streams
+  verifier tail SESSION [flags]  show the copies of one session as they reach this host
   verifier version               print the version
 
-"verifier run --help" and "verifier read --help" list the flags.
+"verifier run --help", "verifier read --help" and "verifier tail --help" list the flags.
 `
 
 // version is set by the linker.
@@ -37,7 +39,7 @@ func main() { os.Exit(program(os.Args[1:], os.Stdout, os.Stderr)) }
 // program runs the command that the arguments name and returns the exit code.
 func program(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		return startup.Usage("verifier", errors.New("name a command: run, read or version"), stderr)
+		return startup.Usage("verifier", errors.New("name a command: run, read, tail or version"), stderr)
 	}
 	name, args := args[0], args[1:]
 	switch name {
@@ -45,6 +47,8 @@ func program(args []string, stdout, stderr io.Writer) int {
 		return command(run).Main(args, stdout, stderr)
 	case "read":
 		return read.Main(read.Terminal{In: os.Stdin, Out: stdout, Err: stderr, Interrupt: interrupts()}, args)
+	case "tail":
+		return tailMain(args, os.Stdin, stdout, stderr)
 	case "version", "--version", "help", "--help", "-h":
 		if len(args) > 0 {
 			return startup.Usage("verifier", fmt.Errorf("unknown argument %q behind %s", args[0], name), stderr)
@@ -56,7 +60,7 @@ func program(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	return startup.Usage("verifier", fmt.Errorf("unknown command %q: use run, read or version", name), stderr)
+	return startup.Usage("verifier", fmt.Errorf("unknown command %q: use run, read, tail or version", name), stderr)
 }
 
 // interrupts are the signals by which a person ends what runs.

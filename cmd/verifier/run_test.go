@@ -104,9 +104,9 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		program  string
 		sentence string
 	}{
-		"no command":                        {nil, "verifier", "name a command: run, read or version"},
-		"an unknown command":                {[]string{"sniff"}, "verifier", `unknown command "sniff": use run, read or version`},
-		"a flag in place of a command":      {[]string{"--port=1"}, "verifier", `unknown command "--port=1": use run, read or version`},
+		"no command":                        {nil, "verifier", "name a command: run, read, tail or version"},
+		"an unknown command":                {[]string{"sniff"}, "verifier", `unknown command "sniff": use run, read, tail or version`},
+		"a flag in place of a command":      {[]string{"--port=1"}, "verifier", `unknown command "--port=1": use run, read, tail or version`},
 		"an argument behind --help":         {[]string{"--help", "run"}, "verifier", `unknown argument "run" behind --help`},
 		"an argument behind version":        {[]string{"version", "1"}, "verifier", `unknown argument "1" behind version`},
 		"an argument of run":                {[]string{"run", "eth0"}, run, `unknown argument "eth0": verifier run takes flags only`},

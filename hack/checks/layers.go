@@ -106,7 +106,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`, `tail`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{
@@ -126,7 +126,8 @@ var layers = []layer{
 		may: []string{"api", "cmd/internal", "controllers/verifier"}, tests: []string{"test/..."},
 	},
 	{
-		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; it holds no credentials of the cloud",
+		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; `tail` and `capture`: " +
+			"its copies, as the verifier in its pod shows them; it holds no credentials of the cloud",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{

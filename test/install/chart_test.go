@@ -56,6 +56,7 @@ func TestChart(t *testing.T) {
 				"DaemonSet vpcmirror-system/vpcmirror-verifier", "PodMonitor vpcmirror-system/vpcmirror-verifier",
 				"ValidatingAdmissionPolicy vpcmirror-verifier", "ValidatingAdmissionPolicyBinding vpcmirror-verifier",
 				"ValidatingAdmissionPolicy vpcmirror-verifier-lease", "ValidatingAdmissionPolicyBinding vpcmirror-verifier-lease",
+				"Role vpcmirror-system/vpcmirror-tail", "ValidatingAdmissionPolicy vpcmirror-tail", "ValidatingAdmissionPolicyBinding vpcmirror-tail",
 			},
 		} {
 			want := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(gone, name) })

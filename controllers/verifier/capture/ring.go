@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,6 +35,8 @@ type RingOptions struct {
 	// block wakes the process. A full one is handed over at once: a burst needs room in
 	// the ring, and no short timeout.
 	BlockTimeout time.Duration
+	// Narrow is what to capture of all that comes to the port; nil for what counting needs.
+	Narrow *Narrow
 }
 
 func (o *RingOptions) setDefaults() error {
@@ -51,6 +54,19 @@ func (o *RingOptions) setDefaults() error {
 			o.Blocks, o.BlockSize, o.BlockTimeout)
 	}
 	return nil
+}
+
+// program is the filter of an interface, which may have no link layer.
+func (o *RingOptions) program(port uint16, bare bool) []bpf.Instruction {
+	switch n := o.Narrow; {
+	case n != nil && bare:
+		return BareNarrowFilter(port, *n)
+	case n != nil:
+		return NarrowFilter(port, *n)
+	case bare:
+		return BareFilter(port)
+	}
+	return Filter(port)
 }
 
 // Ring is a TPACKET_V3 ring on one interface: the kernel writes frames into
@@ -138,11 +154,7 @@ func (r *Ring) open(ifindex int, port uint16) error {
 	if r.bare, err = isBare(r.fd, ifindex); err != nil {
 		return err
 	}
-	program := Filter(port)
-	if r.bare {
-		program = BareFilter(port)
-	}
-	if err := setFilter(r.fd, program); err != nil {
+	if err := setFilter(r.fd, r.options.program(port, r.bare)); err != nil {
 		return err
 	}
 	for _, option := range []struct {

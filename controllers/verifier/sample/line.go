@@ -33,14 +33,18 @@ func Line(frame []byte, length int, port uint16) string {
 	if class := vxlan.Walk(frame, length, port, &outer); class != vxlan.Stream {
 		return fmt.Sprintf("%s, length %d: %s", ethernet(frame), length, class)
 	}
-	inner := frame[outer.InnerOffset:outer.InnerEnd]
-	return fmt.Sprintf("%s, length %d: %s.%d > %s.%d: VXLAN, flags [I] (0x%02x), vni %d: %s",
-		ethernet(frame), length, outer.Key.Source(), outer.SourcePort, outer.Destination(frame), port, outer.Flags, outer.Key.VNI(),
-		describe(inner, outer.InnerLength))
+	return Outer(frame, &outer, length, port) + Inner(frame[outer.InnerOffset:outer.InnerEnd], outer.InnerLength)
 }
 
-// describe renders an inner frame that was length bytes long on the wire of the copy.
-func describe(frame []byte, length int) string {
+// Outer renders the outer headers of a copy, as they were walked, as the beginning of a line. frame needs
+// to hold them alone; length is what it had on the wire.
+func Outer(frame []byte, outer *vxlan.Outer, length int, port uint16) string {
+	return fmt.Sprintf("%s, length %d: %s.%d > %s.%d: VXLAN, flags [I] (0x%02x), vni %d: ",
+		ethernet(frame), length, outer.Key.Source(), outer.SourcePort, outer.Destination(frame), port, outer.Flags, outer.Key.VNI())
+}
+
+// Inner renders an inner frame that was length bytes long on the wire of the copy.
+func Inner(frame []byte, length int) string {
 	var walked vxlan.Inner
 	vxlan.WalkInner(frame, &walked)
 	text := fmt.Sprintf("%s, length %d", ethernet(frame), length)
