@@ -63,10 +63,14 @@ const (
 	// ReasonFilterNotReady: the session's filter is not in the cloud (yet).
 	// Remedy: look at the conditions of the MirrorFilter; the session goes on by itself.
 	ReasonFilterNotReady = "FilterNotReady"
-	// ReasonNoSources: the session names no source, or its nodeSelectors select no node, so none
-	// is made in the cloud; one that exists there is switched off, and keeps its ID and numbers.
-	// Remedy: name at least one elastic network interface in spec.sources, or label a node.
+	// ReasonNoSources: the session names no source, so none is made in the cloud; one that
+	// exists there is switched off, and keeps its ID and numbers.
+	// Remedy: name at least one elastic network interface in spec.sources.
 	ReasonNoSources = "NoSources"
+	// ReasonNoNodeSelected: the nodeSelectors of spec.sources select no node, or none but the
+	// target, and no other source is named. Until a node joins it is as with NoSources.
+	// Remedy: correct the nodeSelector, or give a node its labels.
+	ReasonNoNodeSelected = "NoNodeSelected"
 	// ReasonTooManySources: the nodeSelectors of spec.sources select more nodes than a session
 	// can copy from. Those that fit are mirrored: the ones that were before, and then the
 	// oldest; the message names some that are left out.

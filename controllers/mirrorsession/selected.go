@@ -205,7 +205,7 @@ func isOrAre(nodes int) string {
 
 // nothingSelected is said where there is no source at all.
 func nothingSelected(by []*nodeSelector) *lifecycle.Problem {
-	return lifecycle.Wait(v1alpha1.ReasonNoSources,
+	return lifecycle.Wait(v1alpha1.ReasonNoNodeSelected,
 		"%s: there is nothing to copy from. Correct the selector, or wait until a node has these labels", selections(by))
 }
 
