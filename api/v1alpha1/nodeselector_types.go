@@ -12,8 +12,8 @@ type NodeSelector struct {
 	// matchLabels are labels that a node must have, with these values; at most 8.
 	// +kubebuilder:validation:MaxProperties=12
 	// +kubebuilder:validation:XValidation:rule="self.size() <= 8",message="matchLabels has more than 8 labels: a few select the same nodes, so keep those",messageExpression="'matchLabels has %d labels and takes 8: a few select the same nodes, so keep those'.format([self.size()])"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$'))",message="matchLabels has a key that no label can have: write it as kubectl get nodes --show-labels does",messageExpression="'matchLabels has the key \"' + self.filter(k, !k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$'))[0] + '\", which no label can have: write it as kubectl get nodes --show-labels does'"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))",message="matchLabels has a value that no label can have: write it as kubectl get nodes --show-labels does",messageExpression="'matchLabels has the value \"' + self[self.filter(k, !self[k].matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))[0]] + '\", which no label can have: write it as kubectl get nodes --show-labels does'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$'))",message="matchLabels has a key that no label can have: write it as kubectl describe node shows it",messageExpression="'matchLabels has the key \"' + self.filter(k, !k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$'))[0] + '\", which no label can have: write it as kubectl describe node shows it'"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))",message="matchLabels has a value that no label can have: write it as kubectl describe node shows it",messageExpression="'matchLabels has the value \"' + self[self.filter(k, !self[k].matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))[0]] + '\", which no label can have: write it as kubectl describe node shows it'"
 	// +optional
 	MatchLabels map[string]NodeLabelValue `json:"matchLabels,omitempty"`
 
@@ -34,7 +34,7 @@ type NodeLabelValue string
 // +kubebuilder:validation:XValidation:rule="!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || self.values.size() == 0",message="Exists and DoesNotExist take no values: leave values out, or write In or NotIn",messageExpression="'operator ' + self.operator + ' takes no values: leave values out, or write In or NotIn'"
 type NodeRequirement struct {
 	// key of the label.
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$')",message="no label has such a key: write it as kubectl get nodes --show-labels does",messageExpression="'key is \"' + self + '\", which no label can have: write it as kubectl get nodes --show-labels does'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?$')",message="no label has such a key: write it as kubectl describe node shows it",messageExpression="'key is \"' + self + '\", which no label can have: write it as kubectl describe node shows it'"
 	// +kubebuilder:validation:MaxLength=400
 	// +required
 	Key string `json:"key"`
@@ -50,7 +50,7 @@ type NodeRequirement struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.size() <= 12",message="values has more than 12 values: give the nodes that are meant a label of their own",messageExpression="'values has %d values and takes 12: give the nodes that are meant a label of their own'.format([self.size()])"
-	// +kubebuilder:validation:XValidation:rule="self.all(v, v.matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))",message="no label has such a value: write it as kubectl get nodes --show-labels does",messageExpression="'values has \"' + self.filter(v, !v.matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))[0] + '\", which no label can have: write it as kubectl get nodes --show-labels does'"
+	// +kubebuilder:validation:XValidation:rule="self.all(v, v.matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))",message="no label has such a value: write it as kubectl describe node shows it",messageExpression="'values has \"' + self.filter(v, !v.matches('^([^\\\\W_]([\\\\w.-]{0,61}[^\\\\W_])?)?$'))[0] + '\", which no label can have: write it as kubectl describe node shows it'"
 	// +optional
 	Values []NodeLabelValue `json:"values,omitempty"`
 }

@@ -169,12 +169,12 @@ var sessionRows = []row{
 	},
 	{
 		"with a label's key with a blank", from("{nodeSelector: {matchLabels: {pool: web, 'my pool': web}}}"),
-		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the key "my pool", which no label can have: write it as kubectl get nodes --show-labels does`,
+		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the key "my pool", which no label can have: write it as kubectl describe node shows it`,
 		from("{nodeSelector: {matchLabels: {pool: web, my-pool: web}}}"),
 	},
 	{
 		"with a label's value with a blank", from("{nodeSelector: {matchLabels: {pool: web, node.kubernetes.io/pool: 'a b'}}}"),
-		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the value "a b", which no label can have: write it as kubectl get nodes --show-labels does`,
+		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the value "a b", which no label can have: write it as kubectl describe node shows it`,
 		from("{nodeSelector: {matchLabels: {pool: web, node.kubernetes.io/pool: a-b}}}"),
 	},
 	{
@@ -204,12 +204,12 @@ var sessionRows = []row{
 	},
 	{
 		"with a requirement with a key that is none", from("{nodeSelector: {matchExpressions: [{key: '-pool', operator: Exists}]}}"),
-		`spec.sources[0].nodeSelector.matchExpressions[0].key: key is "-pool", which no label can have: write it as kubectl get nodes --show-labels does`,
+		`spec.sources[0].nodeSelector.matchExpressions[0].key: key is "-pool", which no label can have: write it as kubectl describe node shows it`,
 		from("{nodeSelector: {matchExpressions: [{key: pool, operator: Exists}]}}"),
 	},
 	{
 		"with a requirement with a value that is none", from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [web, '" + strings.Repeat("a", 64) + "']}]}}"),
-		`spec.sources[0].nodeSelector.matchExpressions[0].values: values has "` + strings.Repeat("a", 64) + `", which no label can have: write it as kubectl get nodes --show-labels does`,
+		`spec.sources[0].nodeSelector.matchExpressions[0].values: values has "` + strings.Repeat("a", 64) + `", which no label can have: write it as kubectl describe node shows it`,
 		from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [web, " + strings.Repeat("a", 63) + "]}]}}"),
 	},
 	{
