@@ -18,9 +18,9 @@ import (
 	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
-// maxSources is how many interfaces a session copies from, whatever its sources select: as many as
-// the cloud takes in one of its own.
-const maxSources = 10
+// maxSources is how many interfaces a session copies from, whatever its sources select: ten sessions of
+// ten are what the cloud takes at one target.
+const maxSources = 100
 
 // namedOnes is how many nodes a message names of those that have something in common.
 const namedOnes = 3

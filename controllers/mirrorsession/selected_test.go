@@ -162,18 +162,18 @@ func TestOfManyProblemsOfNodesAFewAreSaidAndTheRestCounted(t *testing.T) {
 
 func TestWhatIsLeftOutIsNamedAndCounted(t *testing.T) {
 	by := selecting("pool=web", "pool=db")
-	by[0].selects, by[1].selects = 13, 1
+	by[0].selects, by[1].selects = 103, 1
 	var left []selectedNode
 	for i := range 5 {
 		n := aged(fmt.Sprint("n", i), i, "")
 		left = append(left, selectedNode{&n, by[0]})
 	}
 	same(t, "of many", lifecycle.Stall(v1alpha1.ReasonTooManySources,
-		"spec.sources[0].nodeSelector selects 13 nodes, spec.sources[1].nodeSelector selects 1 node, but a session copies from at most 10 interfaces: "+
+		"spec.sources[0].nodeSelector selects 103 nodes, spec.sources[1].nodeSelector selects 1 node, but a session copies from at most 100 interfaces: "+
 			"5 nodes are left out, the youngest (n0, n1, n2, 2 more). Narrow the selection, and mirror the others by another MirrorSession"), tooMany(by, left))
 	by[1].selects, by[1].onTarget = 0, ""
 	by[0].onTarget = "n9"
-	same(t, "what selectors select", "spec.sources[0].nodeSelector (pool=web) selects 13 nodes, of which n9 is left out, being the target; "+
+	same(t, "what selectors select", "spec.sources[0].nodeSelector (pool=web) selects 103 nodes, of which n9 is left out, being the target; "+
 		"spec.sources[1].nodeSelector (pool=db) selects no node", selections(by))
 }
 
