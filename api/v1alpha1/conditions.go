@@ -67,15 +67,26 @@ const (
 	// exists there is switched off, and keeps its ID and numbers.
 	// Remedy: name at least one elastic network interface in spec.sources.
 	ReasonNoSources = "NoSources"
+	// ReasonNoNodeSelected: the nodeSelectors of spec.sources select no node, or none but the
+	// target, and no other source is named. Until a node joins it is as with NoSources.
+	// Remedy: correct the nodeSelector, or give a node its labels.
+	ReasonNoNodeSelected = "NoNodeSelected"
+	// ReasonTooManySources: the nodeSelectors of spec.sources select more nodes than a session
+	// can copy from. Those that fit are mirrored: the ones that were before, and then the
+	// oldest; the message names some that are left out.
+	// Remedy: narrow the selection, and mirror the other nodes by another MirrorSession.
+	ReasonTooManySources = "TooManySources"
 	// ReasonInterfaceNotFound: a source or the target is not in the cloud; the message
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
-	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, or a node's
-	// InternalIPs to several servers; the message names the interfaces.
+	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, a node's
+	// InternalIPs to several servers, or its server has several interfaces of which none is
+	// the primary one; the message names the interfaces.
 	// Remedy: set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName.
 	ReasonAmbiguousAddress = "AmbiguousAddress"
-	// ReasonNodeNotFound: a node that the spec names does not exist, or has no InternalIP.
+	// ReasonNodeNotFound: a node that the spec names does not exist, or one that it names or
+	// selects has neither a providerID of this cloud nor an InternalIP.
 	// Remedy: correct nodeName, or wait until the node has joined.
 	ReasonNodeNotFound = "NodeNotFound"
 	// ReasonSourceIsTarget: an interface is named as source and as target.

@@ -28,11 +28,18 @@ type InterfaceAddress struct {
 	VPCID string `json:"vpcID,omitempty"`
 }
 
-// SourceSelector names an elastic network interface that is mirrored.
-// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName)",message="set one of interfaceID, address and nodeName",messageExpression="'the source names no interface: set one of interfaceID, address and nodeName'"
-// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() <= 1",message="keep one of interfaceID, address and nodeName",messageExpression="'the source has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? 'nodeName' : \"\") + ': keep one of interfaceID, address and nodeName'"
+// SourceSelector names an elastic network interface that is mirrored, or those of several nodes.
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName) || has(self.nodeSelector)",message="set one of interfaceID, address, nodeName and nodeSelector",messageExpression="'the source names no interface: set one of interfaceID, address, nodeName and nodeSelector'"
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName), has(self.nodeSelector)].filter(set, set).size() <= 1",message="keep one of interfaceID, address, nodeName and nodeSelector",messageExpression="'the source has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) || has(self.nodeSelector) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? (has(self.nodeSelector) ? 'nodeName and ' : 'nodeName') : \"\") + (has(self.nodeSelector) ? 'nodeSelector' : \"\") + ': keep one of interfaceID, address, nodeName and nodeSelector'"
 type SourceSelector struct {
 	InterfaceSelector `json:",inline"`
+
+	// nodeSelector selects nodes of this cluster by their labels: the primary interface of
+	// each is a source while the node has these labels, whether it is Ready or not. The
+	// session's own target is left out. Where more are selected than fit, those that are
+	// mirrored stay, and of the others the oldest come first.
+	// +optional
+	NodeSelector *NodeSelector `json:"nodeSelector,omitempty"`
 }
 
 // TargetSelector names what receives the copies.
@@ -55,8 +62,8 @@ type InterfaceSelector struct {
 	// +optional
 	Address *InterfaceAddress `json:"address,omitempty"`
 
-	// nodeName finds the interface of a node of this cluster, by any of the node's
-	// InternalIPs, of either family.
+	// nodeName finds the primary interface of a node of this cluster: by the server that
+	// the node's spec.providerID names, else by any of its InternalIPs, of either family.
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a node's name has lower-case letters, digits, - and .",messageExpression="'nodeName is \"' + self + '\": write the name of a node as kubectl get nodes shows it, lower-case letters, digits, - and .'"
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
@@ -88,7 +95,7 @@ type MirrorSessionSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:XValidation:rule="self.size() <= 100",message="a target takes at most 100 sources, ten sessions of ten: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target'.format([self.size()])"
-	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : ['address', s.address.ip])[0])"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : has(s.nodeSelector) ? ['one', 'nodeSelector'] : ['address', s.address.ip])[0])"
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`
 

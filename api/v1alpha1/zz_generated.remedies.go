@@ -11,6 +11,8 @@ var remedies = map[string]string{
 	ReasonFilterNotFound:         "create the MirrorFilter in the session's namespace, or correct spec.filterRef; the session then goes on by itself",
 	ReasonFilterNotReady:         "look at the conditions of the MirrorFilter; the session goes on by itself",
 	ReasonNoSources:              "name at least one elastic network interface in spec.sources",
+	ReasonNoNodeSelected:         "correct the nodeSelector, or give a node its labels",
+	ReasonTooManySources:         "narrow the selection, and mirror the other nodes by another MirrorSession",
 	ReasonInterfaceNotFound:      "correct the field, or wait until the server is there",
 	ReasonAmbiguousAddress:       "set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName",
 	ReasonNodeNotFound:           "correct nodeName, or wait until the node has joined",

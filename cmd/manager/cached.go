@@ -12,8 +12,8 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// cached is what the cache holds: our kinds without what nobody here reads, of nodes only names and
-// addresses, and of leases only the verifiers', and of these only when they were renewed.
+// cached is what the cache holds: our kinds without what nobody here reads, of nodes only names,
+// addresses, labels and which server each is, and of leases only the verifiers', and of these only when they were renewed.
 func cached(verifierNamespace string) cache.Options {
 	leases := cache.ByObject{
 		Label:     labels.SelectorFromSet(labels.Set{"app.kubernetes.io/component": "verifier"}),
@@ -62,9 +62,22 @@ func slimNode(o any) (any, error) {
 		return o, nil
 	}
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
-		Status:     corev1.NodeStatus{Addresses: node.Status.Addresses},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion,
+			CreationTimestamp: node.CreationTimestamp, Labels: sharedLabels(node),
+		},
+		Spec:   corev1.NodeSpec{ProviderID: node.Spec.ProviderID},
+		Status: corev1.NodeStatus{Addresses: node.Status.Addresses},
 	}, nil
+}
+
+// sharedLabels are the labels of a node, whose keys and nearly all values other nodes have too.
+func sharedLabels(node *corev1.Node) map[string]string {
+	out := make(map[string]string, len(node.Labels))
+	for key, value := range node.Labels {
+		out[sharedTexts.one(key, string(node.UID))] = sharedTexts.one(value, string(node.UID))
+	}
+	return out
 }
 
 // slimLease leaves out what somebody could fill a lease with: there is one for each node.

@@ -142,14 +142,19 @@ func TestWithoutAClusterTheManagerNamesFlagAndVariable(t *testing.T) {
 
 func TestTheCacheKeepsOfANodeWhatTheReconcilersRead(t *testing.T) {
 	addresses := []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.168.0.164"}, {Type: corev1.NodeHostName, Address: "n"}}
+	made := metav1.NewTime(time.Now())
 	full := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"a": "b"}, CreationTimestamp: metav1.NewTime(time.Now())},
-		Spec:       corev1.NodeSpec{PodCIDR: "10.0.0.0/24"},
-		Status:     corev1.NodeStatus{Addresses: addresses, Images: []corev1.ContainerImage{{SizeBytes: 1}}},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"a": "b"}, CreationTimestamp: made,
+			Annotations: map[string]string{"c": "d"}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+		},
+		Spec:   corev1.NodeSpec{PodCIDR: "10.0.0.0/24", ProviderID: "huaweicloud://s"},
+		Status: corev1.NodeStatus{Addresses: addresses, Images: []corev1.ContainerImage{{SizeBytes: 1}}},
 	}
 	got, err := slimNode(full)
 	want := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "u", ResourceVersion: "7"},
+		ObjectMeta: metav1.ObjectMeta{Name: "n", UID: "u", ResourceVersion: "7", Labels: map[string]string{"a": "b"}, CreationTimestamp: made},
+		Spec:       corev1.NodeSpec{ProviderID: "huaweicloud://s"},
 		Status:     corev1.NodeStatus{Addresses: addresses},
 	}
 	if diff := cmp.Diff(any(want), got); diff != "" || err != nil {

@@ -155,6 +155,9 @@ type Interface struct {
 	SecurityGroups []string
 	// DeviceID is the server's ID; empty when the interface is attached to nothing.
 	DeviceID string
+	// Primary is true when the cloud says that this is the primary one of its server's interfaces;
+	// where it does not say, none of them is.
+	Primary bool
 	// SubnetID is empty where the region's API does not return it.
 	SubnetID string
 	// Status is in the cloud's words: ACTIVE, DOWN, BUILD; empty where it does not say.
@@ -250,6 +253,9 @@ type Client interface {
 	// FindInterfaces returns the interfaces that have the address; several when
 	// several VPCs use it; none without an error when surely none has it.
 	FindInterfaces(ctx context.Context, address netip.Addr) ([]Interface, error)
+	// FindServerInterfaces returns the interfaces that are attached to a server; none without an
+	// error when surely none is, as when there is no such server.
+	FindServerInterfaces(ctx context.Context, serverID string) ([]Interface, error)
 
 	// GetQuota returns the account's limits for traffic mirroring.
 	GetQuota(ctx context.Context) (Quota, error)

@@ -30,7 +30,7 @@ func notReady(k *Known) []v1alpha1.Finding {
 		f.Severity = v1alpha1.SeverityError
 	}
 	switch ready.Reason {
-	case v1alpha1.ReasonSuspended, v1alpha1.ReasonNoSources, v1alpha1.ReasonSourceIsTarget:
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonNoSources, v1alpha1.ReasonNoNodeSelected, v1alpha1.ReasonTooManySources, v1alpha1.ReasonSourceIsTarget:
 		f.DecidedBy = v1alpha1.DecidedBySpec
 	}
 	return []v1alpha1.Finding{k.refusedBy(f)}

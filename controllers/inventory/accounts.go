@@ -114,7 +114,7 @@ func (a *account) droppable(now time.Time) (all []droppable) {
 	for _, k := range a.network.diagnosed() {
 		add(0, k.size, k.drop)
 	}
-	for _, k := range []keeper{a.network.interfaces, a.interfaces, a.addresses, a.quota} {
+	for _, k := range []keeper{a.network.interfaces, a.interfaces, a.addresses, a.servers, a.quota} {
 		add(1, k.size, k.drop)
 	}
 	add(2, a.filters.size, func() { a.filters.drop(now) })
@@ -124,7 +124,7 @@ func (a *account) droppable(now time.Time) (all []droppable) {
 
 // size is about what the account holds of memory.
 func (a *account) size() int64 {
-	size := a.filters.size() + a.sessions.size() + a.interfaces.size() + a.addresses.size() + a.quota.size()
+	size := a.filters.size() + a.sessions.size() + a.interfaces.size() + a.addresses.size() + a.servers.size() + a.quota.size()
 	for _, k := range a.network.all() {
 		size += k.size()
 	}
@@ -135,6 +135,7 @@ func (a *account) size() int64 {
 func (a *account) drop(now time.Time) (empty bool) {
 	a.interfaces.drop()
 	a.addresses.drop()
+	a.servers.drop()
 	a.quota.drop()
 	for _, k := range a.network.all() {
 		k.drop()

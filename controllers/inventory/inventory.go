@@ -43,6 +43,7 @@ type account struct {
 	sessions   *listCache[cloud.Session]
 	interfaces *memo[string, cloud.Interface]
 	addresses  *memo[netip.Addr, []cloud.Interface]
+	servers    *memo[serverID, []cloud.Interface]
 	quota      *memo[struct{}, cloud.Quota]
 	network    network
 	resolving  resolving
@@ -93,6 +94,7 @@ func (i *Inventory) locked(a cloud.Account) *account {
 			sessions:   newListCache(i.clock, func(s cloud.Session) string { return s.ID }, keysOfSession, cloud.Session.Size),
 			interfaces: newMemo[string, cloud.Interface](i.clock),
 			addresses:  newMemo[netip.Addr, []cloud.Interface](i.clock),
+			servers:    newMemo[serverID, []cloud.Interface](i.clock),
 			quota:      newMemo[struct{}, cloud.Quota](i.clock),
 			network:    newNetwork(i.clock),
 		}
@@ -199,19 +201,36 @@ func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, no
 // as Interface does; that there are none or several a list says only where it agrees with what was
 // read of the address by itself before.
 func (i *Inventory) InterfacesAt(ctx context.Context, c cloud.Client, address netip.Addr, notBefore time.Time) ([]cloud.Interface, error) {
+	return several(ctx, i, c, i.account(c.Account()).addresses, address, notBefore, interfaceList.at, c.FindInterfaces)
+}
+
+// InterfacesOf returns the interfaces that are attached to a server, as read at or after notBefore. It
+// reads as InterfacesAt does; one that is the server's primary a list is believed at once.
+func (i *Inventory) InterfacesOf(ctx context.Context, c cloud.Client, server string, notBefore time.Time) ([]cloud.Interface, error) {
+	return several(ctx, i, c, i.account(c.Account()).servers, serverID(server), notBefore, interfaceList.of,
+		func(ctx context.Context, server serverID) ([]cloud.Interface, error) {
+			return c.FindServerInterfaces(ctx, string(server))
+		})
+}
+
+// several returns the interfaces that have something: from a list where that proves it, else read by
+// themselves. proven is what a list says beside what was read by itself before, where that is known.
+func several[K comparable](ctx context.Context, i *Inventory, c cloud.Client, singles *memo[K, []cloud.Interface], key K, notBefore time.Time,
+	proven func(list interfaceList, of K, before []cloud.Interface, known bool) ([]cloud.Interface, bool),
+	read func(context.Context, K) ([]cloud.Interface, error),
+) ([]cloud.Interface, error) {
 	defer i.trim()
-	singles := i.account(c.Account()).addresses
-	before, began := singles.last(c, address)
-	list := i.listFor(ctx, c, address, began, notBefore)
+	before, began := singles.last(c, key)
+	list := i.listFor(ctx, c, key, began, notBefore)
 	if !list.began.IsZero() {
-		if found, ok := list.at(address, before, !began.IsZero()); ok {
+		if found, ok := proven(list.interfaceList, key, before, !began.IsZero()); ok {
 			if !sameIDs(found, before) {
-				singles.forget(address) // it is no second witness any more of what it showed
+				singles.forget(key) // it is no second witness any more of what it showed
 			}
 			return found, nil
 		}
 	}
-	return singles.get(ctx, c, address, list.atLeast(notBefore), c.FindInterfaces)
+	return singles.get(ctx, c, key, list.atLeast(notBefore), read)
 }
 
 // objectsOfPage are about how many objects a page of a list has: of sessions, of filters, and of servers.

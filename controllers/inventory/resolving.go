@@ -1,9 +1,11 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,24 +36,40 @@ const (
 type interfaceList struct {
 	all       *cloud.Interfaces
 	byAddress map[netip.Addr][]string // IDs
+	attached  []attachment            // by server, and then by interface
 	// odd is true where an interface was not understood, which may have any address.
 	odd bool
+}
+
+// serverID is the ID of a server.
+type serverID string
+
+// attachment is an interface of a server. In one slice they need half the memory of a map.
+type attachment struct{ server, id string }
+
+func (a attachment) compare(b attachment) int {
+	return cmp.Or(strings.Compare(a.server, b.server), strings.Compare(a.id, b.id))
 }
 
 func newInterfaceList(all []cloud.Interface) interfaceList {
 	made := interfaceList{all: cloud.InterfacesOf(all), byAddress: make(map[netip.Addr][]string, len(all))}
 	for _, one := range all {
+		if one.DeviceID != "" {
+			made.attached = append(made.attached, attachment{one.DeviceID, one.ID})
+		}
 		made.odd = made.odd || one.Unreadable != ""
 		for _, address := range one.Addresses {
 			made.byAddress[address] = append(made.byAddress[address], one.ID)
 		}
 	}
+	slices.SortFunc(made.attached, attachment.compare)
+	made.attached = slices.Clip(made.attached)
 	return made
 }
 
 // size is about what the list holds of memory.
 func (l interfaceList) size() int64 {
-	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All()))
+	return sizeOfMap(l.all.All()) + 100*int64(len(l.byAddress)) + 60*int64(len(l.all.All())) + 32*int64(len(l.attached))
 }
 
 // one gives an interface that the list surely shows.
@@ -69,6 +87,32 @@ func (l interfaceList) at(address netip.Addr, before []cloud.Interface, known bo
 	if !agrees && (l.odd || len(ids) != 1) {
 		return nil, false
 	}
+	return l.those(ids)
+}
+
+// of gives the interfaces of a server, where the list proves that, or agrees with what was read of the
+// server by itself before. One that is its primary is proof, as who asks looks for that.
+func (l interfaceList) of(server serverID, before []cloud.Interface, known bool) ([]cloud.Interface, bool) {
+	first, _ := slices.BinarySearchFunc(l.attached, attachment{server: string(server)}, attachment.compare)
+	var ids []string
+	primary := 0
+	for _, a := range l.attached[first:] {
+		if a.server != string(server) {
+			break
+		}
+		ids = append(ids, a.id)
+		if one, _ := l.all.ByID(a.id); one.Primary {
+			primary++
+		}
+	}
+	if agrees := known && isOf(before, ids); !agrees && primary != 1 {
+		return nil, false
+	}
+	return l.those(ids)
+}
+
+// those gives the interfaces with the IDs; false where one of them was not understood.
+func (l interfaceList) those(ids []string) ([]cloud.Interface, bool) {
 	found := make([]cloud.Interface, 0, len(ids))
 	for _, id := range ids {
 		one, ok := l.one(id)
@@ -124,7 +168,7 @@ type absence struct {
 	err   error
 }
 
-// many notes that an interface is asked for, by its ID or its address, and reports whether there
+// many notes that an interface is asked for, by its ID, its address or its server, and reports whether there
 // are many, or will be: every interface that a session names is asked for.
 func (r *resolving) many(key any, now time.Time) bool {
 	r.mu.Lock()

@@ -86,6 +86,11 @@ func (r *reader) FindInterfaces(ctx context.Context, address netip.Addr) ([]clou
 	return found, r.call(ctx, "FindInterfaces")
 }
 
+func (r *reader) FindServerInterfaces(ctx context.Context, server string) ([]cloud.Interface, error) {
+	found := slices.DeleteFunc(slices.Clone(r.interfaces), func(i cloud.Interface) bool { return i.DeviceID != server })
+	return found, r.call(ctx, "FindServerInterfaces")
+}
+
 func (r *reader) GetQuota(ctx context.Context) (cloud.Quota, error) {
 	return cloud.Quota{Sessions: 7}, r.call(ctx, "GetQuota")
 }

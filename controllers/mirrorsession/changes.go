@@ -275,6 +275,10 @@ func secretText(ref *v1alpha1.SecretReference) string {
 func selectorTexts(sources []v1alpha1.SourceSelector) []string {
 	var out []string
 	for _, s := range sources {
+		if s.NodeSelector != nil {
+			out = append(out, "the nodes with "+s.NodeSelector.String())
+			continue
+		}
 		out = append(out, selectorText(s.InterfaceSelector))
 	}
 	slices.Sort(out)

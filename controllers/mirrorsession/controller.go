@@ -58,6 +58,8 @@ type scope struct {
 	// sourceNodes are, by interface, the nodes that the spec names: the status keeps them, so
 	// that the next reconcile knows what a source stood for whose node is gone.
 	sourceNodes map[string]string
+	// selectors are the nodeSelectors of the spec.
+	selectors []*nodeSelector
 	// lostSources are the selectors of the spec's sources that stand for nothing in the cloud.
 	lostSources []v1alpha1.InterfaceSelector
 	// noSource is true when no source of the spec stands for anything in the cloud.
@@ -247,6 +249,9 @@ func (s *scope) Synced() string {
 		}
 		if shared := s.sharesVNI(); shared != "" {
 			message += ", which " + shared
+		}
+		if len(s.selectors) > 0 {
+			message += "; " + selections(s.selectors)
 		}
 		return message
 	default:

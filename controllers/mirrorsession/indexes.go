@@ -19,8 +19,10 @@ const (
 	nodesByInternalIP = "vpcmirror.io/internalIP"
 	sessionsByNode    = "vpcmirror.io/node"
 	sessionsByAddress = "vpcmirror.io/address"
-	sessionsByFilter  = lifecycle.SessionsByFilter
-	sessionsByWait    = "vpcmirror.io/wait"
+	// sessionsBySelector finds those whose nodeSelectors may match a node, see termsOf.
+	sessionsBySelector = "vpcmirror.io/nodeSelector"
+	sessionsByFilter   = lifecycle.SessionsByFilter
+	sessionsByWait     = "vpcmirror.io/wait"
 )
 
 // forRoom is what a session waits for that wants a number or a place which others have.
@@ -36,6 +38,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&corev1.Node{}, nodesByInternalIP, func(o client.Object) []string { return indexed(o, internalIPTexts) }},
 		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressTexts) }},
+		{&v1alpha1.MirrorSession{}, sessionsBySelector, func(o client.Object) []string { return indexed(o, selectorTerms) }},
 		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByWait, func(o client.Object) []string { return indexed(o, waitsOf) }},
 		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, priorityTexts) }},

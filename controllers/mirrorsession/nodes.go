@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,40 +35,127 @@ func internalIPs(n *corev1.Node) []netip.Addr {
 	return out
 }
 
-// interfaceOfNode finds the interface that has an InternalIP of a node.
-func (s *scope) interfaceOfNode(ctx context.Context, field, name string, since time.Time) (cloud.Interface, error) {
-	var node corev1.Node
-	err := s.Client.Get(ctx, client.ObjectKey{Name: name}, &node)
-	if apierrors.IsNotFound(err) {
+// serverIDs are the forms of a node's spec.providerID that name a server of this cloud: the ID alone, as
+// nodes of CCE have it, and as kubernetes-sigs/cloud-provider-huaweicloud reads and writes it.
+var serverIDs = regexp.MustCompile(`^(?:huaweicloud:///?)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
+
+// serverOf is the server that a node says it is, empty where it says none of this cloud.
+func serverOf(n *corev1.Node) string {
+	if found := serverIDs.FindStringSubmatch(n.Spec.ProviderID); found != nil {
+		return strings.ToLower(found[1])
+	}
+	return ""
+}
+
+// nodeOf is the source that a selected node is.
+func nodeOf(n selectedNode) named {
+	return named{field: n.by.field, InterfaceSelector: v1alpha1.InterfaceSelector{NodeName: n.Name}, node: n.Node}
+}
+
+// says begins a sentence about the node that is named, or selected.
+func (n named) says() string {
+	if n.node != nil {
+		return fmt.Sprintf("%s selects the node %q", n.field, n.NodeName)
+	}
+	return fmt.Sprintf("%s.nodeName names %q", n.field, n.NodeName)
+}
+
+// instead is what can be done about a node for which no interface is found.
+func (n named) instead() string {
+	if n.node != nil {
+		return "take the node out of the selection"
+	}
+	return "name the interface by its ID"
+}
+
+// choose is what can be done where several interfaces may be the node's.
+func (n named) choose(server string, ips []netip.Addr) string {
+	switch {
+	case n.node != nil:
+		return "Take the node out of the selection, and name the interface that is meant by a source of its own"
+	case server == "" && len(ips) == 1: // a node's name can't say which VPC is meant
+		return fmt.Sprintf("Put %s.address with that ip and the vpcID that is meant in place of nodeName", n.field)
+	}
+	return fmt.Sprintf("Put %s.interfaceID with the one that is meant in place of nodeName", n.field)
+}
+
+// interfaceOfNode finds the interface of a node: the primary one of the server that it says it is, else that
+// which has an InternalIP of it, where that is of no other server.
+func (s *scope) interfaceOfNode(ctx context.Context, of named, since time.Time) (cloud.Interface, error) {
+	node := of.node
+	if node == nil {
+		node = &corev1.Node{}
+		err := s.Client.Get(ctx, client.ObjectKey{Name: of.NodeName}, node)
+		if apierrors.IsNotFound(err) {
+			return cloud.Interface{}, lifecycle.Wait(v1alpha1.ReasonNodeNotFound,
+				"%s, but the cluster has no such node: correct the name, or wait until the node is there", of.says())
+		}
+		if err != nil {
+			return cloud.Interface{}, fmt.Errorf("read the node %q of %s: %w", of.NodeName, of.field, err)
+		}
+	}
+	server, ips := serverOf(node), internalIPs(node)
+	if server == "" && len(ips) == 0 {
 		return cloud.Interface{}, lifecycle.Wait(v1alpha1.ReasonNodeNotFound,
-			"%s.nodeName names %q, but the cluster has no such node: correct the name, or wait until the node is there", field, name)
+			"%s, but that node has no InternalIP: wait until its kubelet has told one, or %s", of.says(), of.instead())
 	}
-	if err != nil {
-		return cloud.Interface{}, fmt.Errorf("read the node %q of %s: %w", name, field, err)
-	}
-	ips := internalIPs(&node)
-	if len(ips) == 0 {
-		return cloud.Interface{}, lifecycle.Wait(v1alpha1.ReasonNodeNotFound,
-			"%s.nodeName names %q, but that node has no InternalIP: wait until its kubelet has told one, or name the interface by its ID", field, name)
-	}
-	all, err := s.interfacesWithAny(ctx, field, ips, since)
+	all, err := s.interfacesOfServer(ctx, of, server, since)
 	if err != nil {
 		return cloud.Interface{}, err
 	}
-	if one := interfaceWith(ips, all); one != nil {
+	if len(all) == 0 {
+		if all, err = s.interfacesWithAny(ctx, of.field, ips, since); err != nil {
+			return cloud.Interface{}, err
+		}
+		all = slices.DeleteFunc(all, func(i cloud.Interface) bool { return server != "" && i.DeviceID != "" && i.DeviceID != server })
+	}
+	if one := primaryOf(server, ips, all); one != nil {
 		return *one, nil
 	}
 	if len(all) == 0 {
-		return cloud.Interface{}, absent(nil, "%s.nodeName names %q, but no elastic network interface of %s has its %s: name the interface by its ID, or wait until it is there",
-			field, name, s.accountName(), ipsText(ips))
-	}
-	remedy := fmt.Sprintf("Put %s.interfaceID with the one that is meant in place of nodeName", field)
-	if len(ips) == 1 {
-		// A node's name can't say which VPC is meant.
-		remedy = fmt.Sprintf("Put %s.address with that ip and the vpcID that is meant in place of nodeName", field)
+		return cloud.Interface{}, absent(nil, "%s, but no elastic network interface of %s has its %s: %s, or wait until it is there",
+			of.says(), s.accountName(), knownBy(server, ips), of.instead())
 	}
 	return cloud.Interface{}, lifecycle.Stall(v1alpha1.ReasonAmbiguousAddress,
-		"%s.nodeName names %q, but several interfaces have its %s%s. %s", field, name, ipsText(ips), s.candidates(all), remedy)
+		"%s, but several interfaces have its %s%s. %s", of.says(), knownBy(server, ips), s.candidates(all), of.choose(server, ips))
+}
+
+// interfacesOfServer are the interfaces of a server, none for none.
+func (s *scope) interfacesOfServer(ctx context.Context, of named, server string, since time.Time) ([]cloud.Interface, error) {
+	if server == "" {
+		return nil, nil
+	}
+	all, err := s.Inventory.InterfacesOf(ctx, s.Cloud, server, since)
+	if err != nil {
+		return nil, fmt.Errorf("find the interfaces of the server %s of the node %q of %s: %w", server, of.NodeName, of.field, err)
+	}
+	return all, nil
+}
+
+// primaryOf is the primary interface of a server, of those that it has: that which the cloud says is, or the
+// only one. Where neither is so, or the server is not known, the node's InternalIPs decide.
+func primaryOf(server string, ips []netip.Addr, all []cloud.Interface) *cloud.Interface {
+	if server != "" {
+		is := func(i cloud.Interface) bool { return i.Primary }
+		if first := slices.IndexFunc(all, is); first >= 0 && !slices.ContainsFunc(all[first+1:], is) {
+			return &all[first]
+		}
+		if len(all) == 1 {
+			return &all[0]
+		}
+	}
+	return interfaceWith(ips, all)
+}
+
+// knownBy is what a node is found by.
+func knownBy(server string, ips []netip.Addr) string {
+	switch {
+	case server == "":
+		return ipsText(ips)
+	case len(ips) == 0:
+		return "server " + server
+	}
+	return "server " + server + " or its " + ipsText(ips)
 }
 
 // ipsText reads like: InternalIPs 192.168.0.164, 2001:db8::164.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -46,7 +47,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 	if have == nil { // it may have waited for long, and an address be another server's by now
 		since = later(since, s.Clock().Add(-numbersAge))
 	}
-	if s.target, err = s.interfaceOf(ctx, "spec.target", s.session.Spec.Target.InterfaceSelector, since); err != nil {
+	if s.target, err = s.interfaceOf(ctx, named{field: "spec.target", InterfaceSelector: s.session.Spec.Target.InterfaceSelector}, since); err != nil {
 		if err := note(err); err != nil {
 			return nil, err
 		}
@@ -77,37 +78,58 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 	return unresolved, s.describe(ctx, have)
 }
 
-// resolveSources finds the interfaces of spec.sources, and what is missing.
+// resolveSources finds the interfaces of spec.sources, and what is missing: first those that it names,
+// then those of the nodes that it selects.
 func (s *scope) resolveSources(ctx context.Context, since time.Time) (missing []*lifecycle.Problem, err error) {
 	s.sourceFields, s.sourceNodes = make(map[string]string), make(map[string]string)
 	for i, source := range s.session.Spec.Sources {
+		if source.NodeSelector != nil {
+			continue
+		}
 		field := fmt.Sprintf("spec.sources[%d]", i)
-		found, err := s.interfaceOf(ctx, field, source.InterfaceSelector, since)
+		found, problem, err := s.interfaceOrKept(ctx, named{field: field, InterfaceSelector: source.InterfaceSelector}, since)
 		if err != nil {
-			p := lifecycle.Diagnose(err)
-			if p == nil {
-				return nil, err
-			}
-			missing = append(missing, p)
-			kept, err := s.keptSource(ctx, source.InterfaceSelector, since)
-			if err != nil {
-				return nil, err
-			}
-			if kept == nil {
-				s.lostSources = append(s.lostSources, source.InterfaceSelector)
-				continue
-			}
-			found = *kept
+			return nil, err
+		}
+		if problem != nil {
+			missing = append(missing, problem)
+		}
+		if found == nil {
+			continue
 		}
 		if source.NodeName != "" {
 			s.sourceNodes[found.ID] = source.NodeName
 		}
-		if s.sourceFields[found.ID] == "" {
-			s.sourceFields[found.ID] = field
-			s.sources = append(s.sources, found)
-		}
+		s.addSource(field, *found)
 	}
-	return missing, nil
+	selected, err := s.resolveSelected(ctx, since)
+	return append(missing, selected...), err
+}
+
+// interfaceOrKept finds the interface of a source. Where it can't be found the problem says why, and it is
+// the one that the source had, nil where it had none or that is surely gone.
+func (s *scope) interfaceOrKept(ctx context.Context, source named, since time.Time) (*cloud.Interface, *lifecycle.Problem, error) {
+	found, err := s.interfaceOf(ctx, source, since)
+	if err == nil {
+		return &found, nil, nil
+	}
+	problem := lifecycle.Diagnose(err)
+	if problem == nil {
+		return nil, nil, err
+	}
+	kept, err := s.keptSource(ctx, source.InterfaceSelector, since)
+	if kept == nil && err == nil {
+		s.lostSources = append(s.lostSources, source.InterfaceSelector)
+	}
+	return kept, problem, err
+}
+
+// addSource adds a source that a field of the spec names, unless it is there already.
+func (s *scope) addSource(field string, found cloud.Interface) {
+	if s.sourceFields[found.ID] == "" {
+		s.sourceFields[found.ID] = field
+		s.sources = append(s.sources, found)
+	}
 }
 
 // roleConflict is an interface that is a source and the target, nil for none.
@@ -277,30 +299,38 @@ func (s *scope) show() {
 	}
 }
 
+// named is an interface that the spec names by a field, or a node that a field selects.
+type named struct {
+	field string
+	v1alpha1.InterfaceSelector
+	// node is the one that is selected, nil for what is named.
+	node *corev1.Node
+}
+
 // interfaceOf finds what a field of the spec names, and notes it as seen.
-func (s *scope) interfaceOf(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
-	found, err := s.findInterface(ctx, field, selector, since)
+func (s *scope) interfaceOf(ctx context.Context, of named, since time.Time) (cloud.Interface, error) {
+	found, err := s.findInterface(ctx, of, since)
 	if err == nil {
 		s.seen[found.ID] = found
 	}
 	return found, err
 }
 
-func (s *scope) findInterface(ctx context.Context, field string, selector v1alpha1.InterfaceSelector, since time.Time) (cloud.Interface, error) {
+func (s *scope) findInterface(ctx context.Context, of named, since time.Time) (cloud.Interface, error) {
 	switch {
-	case selector.Address != nil:
-		return s.interfaceAt(ctx, field, *selector.Address, since)
-	case selector.NodeName != "":
-		return s.interfaceOfNode(ctx, field, selector.NodeName, since)
+	case of.Address != nil:
+		return s.interfaceAt(ctx, of.field, *of.Address, since)
+	case of.NodeName != "":
+		return s.interfaceOfNode(ctx, of, since)
 	}
-	found, err := s.Inventory.Interface(ctx, s.Cloud, selector.InterfaceID, since)
+	found, err := s.Inventory.Interface(ctx, s.Cloud, of.InterfaceID, since)
 	switch {
 	case cloud.IsNotFound(err):
-		s.absent[selector.InterfaceID] = true
+		s.absent[of.InterfaceID] = true
 		return found, absent(err, "%s.interfaceID names %s, but %s has no such elastic network interface: correct the ID, or wait until the server is there",
-			field, selector.InterfaceID, s.accountName())
+			of.field, of.InterfaceID, s.accountName())
 	case err != nil:
-		return found, fmt.Errorf("read the interface %s of %s: %w", selector.InterfaceID, field, err)
+		return found, fmt.Errorf("read the interface %s of %s: %w", of.InterfaceID, of.field, err)
 	}
 	return found, nil
 }

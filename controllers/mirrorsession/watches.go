@@ -39,7 +39,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wor
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows[client.Object](&handler.EnqueueRequestForObject{}), builder.WithPredicates(verificationChanged())).
 		Watches(&v1alpha1.MirrorFilter{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOf)), builder.WithPredicates(filterMatters())).
-		Watches(&corev1.Node{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.usersOfNode)), builder.WithPredicates(nodeMatters())).
+		Watches(&corev1.Node{}, lifecycle.Follows(r.ofNodes()), builder.WithPredicates(nodeMatters())).
 		Watches(&v1alpha1.MirrorSession{}, lifecycle.Follows(handler.EnqueueRequestsFromMapFunc(r.waitingForRoom)), builder.WithPredicates(givesRoom())).
 		WatchesRawSource(r.Sessions.Source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Sessions.Share(workers), RateLimiter: lifecycle.Backoff()}).
@@ -126,28 +126,4 @@ func (r *Reconciler) sessionsThat(ctx context.Context, fit func(*v1alpha1.Mirror
 // byAge is the order of sessions by when they were made, and then by their names.
 func byAge(a, b *v1alpha1.MirrorSession) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-}
-
-// nodeMatters passes nodes that come, go or change their addresses.
-func nodeMatters() predicate.Predicate {
-	return predicate.Funcs{CreateFunc: sinceTheStart, UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok1 := e.ObjectOld.(*corev1.Node)
-		after, ok2 := e.ObjectNew.(*corev1.Node)
-		return ok1 && ok2 && !slices.Equal(internalIPs(before), internalIPs(after))
-	}}
-}
-
-// usersOfNode wakes the sessions that name a node, run over it, or have an entry of it. (A
-// node that changed its address comes as it was, and as it is.)
-func (r *Reconciler) usersOfNode(ctx context.Context, o client.Object) []reconcile.Request {
-	node, ok := o.(*corev1.Node)
-	if !ok {
-		return nil
-	}
-	requests := r.sessionsThat(ctx, every, client.MatchingFields{sessionsByNode: node.Name})
-	for _, ip := range internalIPs(node) {
-		runsOver := func(s *v1alpha1.MirrorSession) bool { return slices.Contains(addressesOf(s), ip) }
-		requests = append(requests, r.sessionsThat(ctx, runsOver, client.MatchingFields{sessionsByAddress: addressText(ip)})...)
-	}
-	return requests
 }

@@ -48,5 +48,9 @@ func inEffect(s *v1alpha1.MirrorSession) bool {
 	if ready == nil || ready.ObservedGeneration != s.Generation {
 		return false
 	}
-	return ready.Status == metav1.ConditionTrue || ready.Reason == v1alpha1.ReasonSuspended || ready.Reason == v1alpha1.ReasonNoSources
+	switch ready.Reason {
+	case v1alpha1.ReasonSuspended, v1alpha1.ReasonNoSources, v1alpha1.ReasonNoNodeSelected:
+		return true
+	}
+	return ready.Status == metav1.ConditionTrue
 }

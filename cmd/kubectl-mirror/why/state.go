@@ -101,7 +101,7 @@ func (k *knowledge) state() State {
 		return NotReady
 	case ready.Type == "", k.Session.Spec.Suspend:
 		return Unknown
-	case k.off() && (k.inLine() || ready.Reason == v1alpha1.ReasonNoSources), traffic.Reason == v1alpha1.ReasonDisabled && k.inLine():
+	case k.off() && (k.inLine() || ready.Reason == v1alpha1.ReasonNoSources || ready.Reason == v1alpha1.ReasonNoNodeSelected), traffic.Reason == v1alpha1.ReasonDisabled && k.inLine():
 		return Off
 	case k.off(), !k.Session.InCloud(), traffic.Reason == v1alpha1.ReasonNotReady:
 		return NotReady

@@ -20,7 +20,7 @@ func TestInterfacesAreFound(t *testing.T) {
 	want := cloud.Interface{
 		ID: scenario.WalkthroughSource, VPCID: scenario.WalkthroughVPC,
 		Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.230")}, MAC: "fa:16:3e:7e:d6:bc",
-		SecurityGroups: []string{scenario.WalkthroughSourceGroup}, DeviceID: "5a1f0c7e-0000-4000-8000-0000000000c1",
+		SecurityGroups: []string{scenario.WalkthroughSourceGroup}, DeviceID: "5a1f0c7e-0000-4000-8000-0000000000c1", Primary: true,
 		SubnetID: "5a1f0c7e-0000-4000-8000-000000000011", Status: "ACTIVE", OwnAddressesOnly: true, Flavor: "c7t.large.2",
 	}
 	for name, region := range map[string]struct {
@@ -48,6 +48,24 @@ func TestInterfacesAreFound(t *testing.T) {
 			}
 			if found, err := c.FindInterfaces(ctx, netip.MustParseAddr("192.168.0.23")); err != nil || len(found) != 0 {
 				t.Errorf("an address that nobody has gives %v and %v, want nothing", found, err)
+			}
+			second := want
+			second.ID, second.Addresses, second.MAC, second.Primary = "5a1f0c7e-0000-4000-8000-0000000d0231", []netip.Addr{netip.MustParseAddr("192.168.0.231")}, "fa:16:3e:7e:d6:bd", false
+			s.State.Edit(func(w *state.World) {
+				p := w.Ports[scenario.WalkthroughSource]
+				p.ID, p.Addresses, p.MAC, p.Primary = second.ID, second.Addresses, second.MAC, false
+				w.Ports[p.ID] = p
+			})
+			attached := must[[]cloud.Interface](t)(c.FindServerInterfaces(ctx, want.DeviceID))
+			slices.SortFunc(attached, func(a, b cloud.Interface) int { return strings.Compare(a.MAC, b.MAC) })
+			if diff := cmp.Diff([]cloud.Interface{want, second}, attached, equateNetip); diff != "" {
+				t.Errorf("by its server (-want +got):\n%s", diff)
+			}
+			if found, err := c.FindServerInterfaces(ctx, "5a1f0c7e-0000-4000-8000-0000000000ee"); err != nil || len(found) != 0 {
+				t.Errorf("a server that there is not gives %v and %v, want nothing", found, err)
+			}
+			if _, err := c.FindServerInterfaces(ctx, "../ports"); cloud.ClassOf(err) != cloud.ClassInvalid {
+				t.Errorf("what is no server's ID gives %v, want Invalid", err)
 			}
 			twin := "5a1f0c7e-0000-4000-8000-0000000d0230"
 			s.State.Edit(func(w *state.World) {

@@ -2,6 +2,7 @@ package huawei
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/netip"
 	"slices"
@@ -74,7 +75,7 @@ func (c *client) FindInterfaces(ctx context.Context, address netip.Addr) ([]clou
 		return nil, invalid("ListPorts", "%q is not an address of an interface", address)
 	}
 	address = address.Unmap()
-	all, err := c.interfaces(ctx, &[]string{"ip_address=" + address.String()}, wholeInterface)
+	all, err := c.interfaces(ctx, portsQuery{addresses: &[]string{"ip_address=" + address.String()}}, wholeInterface)
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +83,32 @@ func (c *client) FindInterfaces(ctx context.Context, address netip.Addr) ([]clou
 	return all, nil
 }
 
-// ListInterfaces returns every interface of the account.
-func (c *client) ListInterfaces(ctx context.Context) ([]cloud.Interface, error) {
-	return c.interfaces(ctx, nil, interfaceOf)
+// FindServerInterfaces returns the interfaces of the server, as FindInterfaces does those with an
+// address.
+func (c *client) FindServerInterfaces(ctx context.Context, serverID string) ([]cloud.Interface, error) {
+	if err := checkIDs("ListPorts", serverID); err != nil {
+		return nil, err
+	}
+	all, err := c.interfaces(ctx, portsQuery{server: &serverID}, wholeInterface)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(i cloud.Interface) bool { return i.DeviceID != serverID }), nil
 }
 
-// interfaces lists all interfaces, or those that a query selects.
-func (c *client) interfaces(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+// ListInterfaces returns every interface of the account.
+func (c *client) ListInterfaces(ctx context.Context) ([]cloud.Interface, error) {
+	return c.interfaces(ctx, portsQuery{}, interfaceOf)
+}
+
+// portsQuery selects interfaces: by addresses, or by a server. The zero value selects all.
+type portsQuery struct {
+	addresses *[]string
+	server    *string
+}
+
+// interfaces lists the interfaces that a query selects.
+func (c *client) interfaces(ctx context.Context, query portsQuery, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	all, err := withOldPorts(c,
 		func() ([]cloud.Interface, error) { return c.listPorts(ctx, query, convert) },
 		func() ([]cloud.Interface, error) { return c.listOldPorts(ctx, query, convert) })
@@ -100,6 +120,7 @@ func (c *client) interfaces(ctx context.Context, query *[]string, convert func(*
 // out although the answer is paged.
 type portsRequest struct {
 	PrivateIps *[]string `json:"private_ips,omitempty"` // the SDK looks the field up by this name
+	DeviceId   *string   `json:"device_id,omitempty"`
 	Limit      *int32    `json:"limit,omitempty"`
 	Marker     *string   `json:"marker,omitempty"`
 }
@@ -107,17 +128,17 @@ type portsRequest struct {
 func portsCall() *def.HttpRequestDef {
 	call := vpc.GenReqDefForListPorts()
 	call.RequestFields = nil
-	for name, tag := range map[string]string{"PrivateIps": "private_ips", "Limit": "limit", "Marker": "marker"} {
+	for name, tag := range map[string]string{"PrivateIps": "private_ips", "DeviceId": "device_id", "Limit": "limit", "Marker": "marker"} {
 		call.RequestFields = append(call.RequestFields, def.NewFieldDef().WithName(name).WithJsonTag(tag).WithLocationType(def.Query))
 	}
 	return call
 }
 
-func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+func (c *client) listPorts(ctx context.Context, query portsQuery, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
 	return readPages(ctx, c.caller, "ListPorts", &limit, convert,
 		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
-			answer, err := ask[portsAnswer](hc, &portsRequest{PrivateIps: query, Limit: &limit, Marker: marker}, portsCall())
+			answer, err := ask[portsAnswer](hc, &portsRequest{PrivateIps: query.addresses, DeviceId: query.server, Limit: &limit, Marker: marker}, portsCall())
 			if err != nil {
 				return nil, nil, err
 			}
@@ -126,11 +147,12 @@ func (c *client) listPorts(ctx context.Context, query *[]string, convert func(*p
 }
 
 // listOldPorts pages by the last ID, because these answers carry no marker.
-func (c *client) listOldPorts(ctx context.Context, query *[]string, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
+func (c *client) listOldPorts(ctx context.Context, query portsQuery, convert func(*port) (cloud.Interface, error)) ([]cloud.Interface, error) {
 	limit := c.factory.page(pageOfPorts)
 	return readPages(ctx, c.caller, "ListPorts", &limit, convert,
 		func(hc *exchange, marker *string) (*[]port, *model.PageInfo, error) {
-			answer, err := ask[portsAnswer](hc, &modelold.ListPortsRequest{FixedIps: query, Limit: &limit, Marker: marker}, vpcold.GenReqDefForListPorts())
+			request := &modelold.ListPortsRequest{FixedIps: query.addresses, DeviceId: query.server, Limit: &limit, Marker: marker}
+			answer, err := ask[portsAnswer](hc, request, vpcold.GenReqDefForListPorts())
 			if err != nil || answer.Objects == nil {
 				return nil, nil, err
 			}
@@ -165,6 +187,7 @@ type port struct {
 	AdminStateUp        loose   `json:"admin_state_up"`
 	PortSecurityEnabled loose   `json:"port_security_enabled"`
 	Flavor              loose   `json:"ecs_flavor"` // v3 only
+	VIFDetails          loose   `json:"binding:vif_details"`
 	// AllowedPairs are further addresses that port security lets through, as they were sent.
 	AllowedPairs loose `json:"allowed_address_pairs"`
 }
@@ -191,6 +214,7 @@ func interfaceOf(m *port) (cloud.Interface, error) {
 	i := cloud.Interface{
 		ID: string(m.ID), VPCID: string(m.VPCID), SubnetID: string(m.VirsubnetID.or(m.NetworkID)), DeviceID: string(m.DeviceID),
 		SecurityGroups: textsOf(m.SecurityGroups), Status: strings.ToUpper(string(m.Status)), Flavor: string(m.Flavor),
+		Primary:          primary(m.VIFDetails),
 		AdminDown:        !odd.switchedOn("admin_state_up", m.AdminStateUp),
 		Unsecured:        !odd.switchedOn("port_security_enabled", m.PortSecurityEnabled),
 		OwnAddressesOnly: strings.EqualFold(string(m.PortSecurityEnabled), "true") && m.AllowedPairs == "[]",
@@ -210,4 +234,13 @@ func interfaceOf(m *port) (cloud.Interface, error) {
 	}
 	i.Unreadable = odd.String()
 	return i, nil
+}
+
+// primary reads whether an interface is its server's primary one. What can't be read says nothing
+// of it: nobody loses an interface for that.
+func primary(details loose) bool {
+	var is struct {
+		Primary loose `json:"primary_interface"`
+	}
+	return json.Unmarshal([]byte(details), &is) == nil && strings.EqualFold(string(is.Primary), "true")
 }

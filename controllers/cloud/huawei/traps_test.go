@@ -342,6 +342,12 @@ func TestWhatTheCloudsOwnFiltersLetThroughIsNotTrusted(t *testing.T) {
 			t.Errorf("got %v and %v, want none", found, err)
 		}
 	})
+	t.Run("an interface of another server", func(t *testing.T) {
+		c := serve(t, fast, answer(200, `{"ports":[{"id":"`+someID+`","device_id":"`+someID+`"}]}`))
+		if found, err := c.FindServerInterfaces(t.Context(), otherID); err != nil || len(found) != 0 {
+			t.Errorf("got %v and %v, want none", found, err)
+		}
+	})
 	t.Run("a project with a longer name", func(t *testing.T) {
 		server := httptest.NewServer(answer(200, `{"projects":[{"id":"`+strings.Repeat("f", 32)+`","name":"cn-north-4_team"},
 			{"id":"`+strings.Repeat("a", 32)+`","name":"cn-north-4"}]}`))
@@ -454,5 +460,17 @@ vpcmirror_cloud_calls_total{account="unproven",op="DeleteTrafficMirrorSession",r
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("the rules of Prometheus: %v, %v", problems, err)
+	}
+}
+
+func TestAnInterfaceIsPrimaryOnlyWhereTheCloudSaysSo(t *testing.T) {
+	for details, want := range map[string]bool{
+		`{"primary_interface":true}`: true, `{"primary_interface":"true"}`: true, `{"primary_interface":false}`: false,
+		`{}`: false, `null`: false, `"primary"`: false, `[true]`: false, `{"primary_interface":{}}`: false,
+	} {
+		c := serve(t, fast, answer(200, `{"port":{"id":"`+someID+`","binding:vif_details":`+details+`}}`))
+		if i, err := c.GetInterface(t.Context(), someID); err != nil || i.Primary != want {
+			t.Errorf("with the details %s it is primary: %t, with the error %v; want %t", details, i.Primary, err, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +27,14 @@ func (w *World) NodeName(name string) string { return name + "." + w.Namespace }
 // Node makes a node that the test's manager sees, as a kubelet would, with the InternalIPs.
 func (w *World) Node(name string, ips ...string) *corev1.Node {
 	w.t.Helper()
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.NodeName(name), Labels: w.ours()}}
+	return w.NodeOn(name, "", nil, ips...)
+}
+
+// NodeOn makes such a node that says which server it is, and that has labels.
+func (w *World) NodeOn(name, providerID string, with map[string]string, ips ...string) *corev1.Node {
+	w.t.Helper()
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.NodeName(name), Labels: w.ours()}, Spec: corev1.NodeSpec{ProviderID: providerID}}
+	maps.Copy(n.Labels, with)
 	w.Create(n)
 	w.t.Cleanup(func() {
 		if err := client.IgnoreNotFound(w.Cluster.Client.Delete(w.ctx(), n)); err != nil {
@@ -35,6 +43,19 @@ func (w *World) Node(name string, ips ...string) *corev1.Node {
 	})
 	w.Readdress(n, ips...)
 	return n
+}
+
+// Label gives a node a label, or takes it away where value is empty.
+func (w *World) Label(n *corev1.Node, key, value string) {
+	w.t.Helper()
+	before := client.MergeFrom(n.DeepCopy())
+	n.Labels[key] = value
+	if value == "" {
+		delete(n.Labels, key)
+	}
+	if err := w.Cluster.Client.Patch(w.ctx(), n, before); err != nil {
+		w.t.Fatalf("labelling the node %s: %v", n.Name, err)
+	}
 }
 
 // Readdress gives a node other InternalIPs, beside a name that is no address.

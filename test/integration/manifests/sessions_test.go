@@ -32,6 +32,20 @@ func addresses(count int) string {
 	return strings.Join(all, ", ")
 }
 
+// listed are as many of something, each with its number.
+func listed(count int, format string) string {
+	all := make([]string, count)
+	for i := range all {
+		all[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(all, ", ")
+}
+
+// labelsOf are as many labels of a selector, valuesOf values, and requirements requirements.
+func labelsOf(count int) string     { return "{" + listed(count, "l%d: a") + "}" }
+func valuesOf(count int) string     { return listed(count, "v%d") }
+func requirements(count int) string { return listed(count, "{key: l%d, operator: Exists}") }
+
 var sessionRows = []row{
 	// References.
 	{
@@ -102,11 +116,11 @@ var sessionRows = []row{
 	// Sources.
 	{
 		"with a source that says nothing", from("{}"),
-		"spec.sources[0]: the source names no interface: set one of interfaceID, address and nodeName", from("{nodeName: a}"),
+		"spec.sources[0]: the source names no interface: set one of interfaceID, address, nodeName and nodeSelector", from("{nodeName: a}"),
 	},
 	{
 		"with a source that says two things", from("{nodeName: a}, {nodeName: b, interfaceID: " + portID + "}"),
-		"spec.sources[1]: the source has interfaceID and nodeName: keep one of interfaceID, address and nodeName",
+		"spec.sources[1]: the source has interfaceID and nodeName: keep one of interfaceID, address, nodeName and nodeSelector",
 		from("{nodeName: a}, {interfaceID: " + portID + "}"),
 	},
 	{
@@ -128,6 +142,85 @@ var sessionRows = []row{
 	{
 		"with a hundred and one sources", from(addresses(101)),
 		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target", from(addresses(100)),
+	},
+
+	// Nodes by their labels.
+	{
+		"with a source that says a node and labels", from("{nodeName: a, nodeSelector: {matchLabels: {pool: web}}}"),
+		"spec.sources[0]: the source has nodeName and nodeSelector: keep one of interfaceID, address, nodeName and nodeSelector",
+		from("{nodeSelector: {matchLabels: {pool: web}}}, {nodeName: a}"),
+	},
+	{
+		"with a selector twice", from("{nodeSelector: {matchLabels: {pool: web}}}, {nodeSelector: {matchLabels: {pool: web}}}"),
+		"spec.sources: one nodeSelector is named twice: remove one of the two sources",
+		from("{nodeSelector: {matchLabels: {pool: web}}}, {nodeSelector: {matchLabels: {pool: db}}}"),
+	},
+	{
+		"with a selector of every node", from("{nodeSelector: {}}"),
+		"spec.sources[0].nodeSelector: nodeSelector is empty, which would be every node of the cluster: name a label in matchLabels or matchExpressions; " +
+			"where every node is meant, write matchExpressions: [{key: kubernetes.io/hostname, operator: Exists}]",
+		from("{nodeSelector: {matchExpressions: [{key: kubernetes.io/hostname, operator: Exists}]}}"),
+	},
+	{
+		"with a selector that was left empty", from("{nodeSelector: {matchLabels: {}, matchExpressions: []}}"),
+		"spec.sources[0].nodeSelector: nodeSelector is empty, which would be every node of the cluster: name a label in matchLabels or matchExpressions; " +
+			"where every node is meant, write matchExpressions: [{key: kubernetes.io/hostname, operator: Exists}]",
+		from("{nodeSelector: {matchLabels: {pool: ''}}}"),
+	},
+	{
+		"with a label's key with a blank", from("{nodeSelector: {matchLabels: {pool: web, 'my pool': web}}}"),
+		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the key "my pool", which no label can have: write it as kubectl describe node shows it`,
+		from("{nodeSelector: {matchLabels: {pool: web, my-pool: web}}}"),
+	},
+	{
+		"with a label's value with a blank", from("{nodeSelector: {matchLabels: {pool: web, node.kubernetes.io/pool: 'a b'}}}"),
+		`spec.sources[0].nodeSelector.matchLabels: matchLabels has the value "a b", which no label can have: write it as kubectl describe node shows it`,
+		from("{nodeSelector: {matchLabels: {pool: web, node.kubernetes.io/pool: a-b}}}"),
+	},
+	{
+		"with a label's value that is a number", from("{nodeSelector: {matchLabels: {pool: 1}}}"),
+		`spec.sources[0].nodeSelector.matchLabels.pool: spec.sources[0].nodeSelector.matchLabels.pool in body must be of type string: "integer"` + "\n" + noise,
+		from("{nodeSelector: {matchLabels: {pool: '1'}}}"),
+	},
+	{
+		"with nine labels", from("{nodeSelector: {matchLabels: " + labelsOf(9) + "}}"),
+		"spec.sources[0].nodeSelector.matchLabels: matchLabels has 9 labels and takes 8: a few select the same nodes, so keep those",
+		from("{nodeSelector: {matchLabels: " + labelsOf(8) + "}}"),
+	},
+	{
+		"with an operator that is none", from("{nodeSelector: {matchExpressions: [{key: pool, operator: Equals, values: [web]}]}}"),
+		`spec.sources[0].nodeSelector.matchExpressions[0].operator: operator is "Equals": write In, NotIn, Exists or DoesNotExist`,
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [web]}]}}"),
+	},
+	{
+		"with a requirement without values", from("{nodeSelector: {matchExpressions: [{key: pool, operator: NotIn}]}}"),
+		"spec.sources[0].nodeSelector.matchExpressions[0]: operator NotIn needs values: name at least one",
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: NotIn, values: [web]}]}}"),
+	},
+	{
+		"with a requirement with values too many", from("{nodeSelector: {matchExpressions: [{key: pool, operator: Exists, values: [web]}]}}"),
+		"spec.sources[0].nodeSelector.matchExpressions[0]: operator Exists takes no values: leave values out, or write In or NotIn",
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: Exists, values: []}]}}"),
+	},
+	{
+		"with a requirement with a key that is none", from("{nodeSelector: {matchExpressions: [{key: '-pool', operator: Exists}]}}"),
+		`spec.sources[0].nodeSelector.matchExpressions[0].key: key is "-pool", which no label can have: write it as kubectl describe node shows it`,
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: Exists}]}}"),
+	},
+	{
+		"with a requirement with a value that is none", from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [web, '" + strings.Repeat("a", 64) + "']}]}}"),
+		`spec.sources[0].nodeSelector.matchExpressions[0].values: values has "` + strings.Repeat("a", 64) + `", which no label can have: write it as kubectl describe node shows it`,
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [web, " + strings.Repeat("a", 63) + "]}]}}"),
+	},
+	{
+		"with thirteen values", from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [" + valuesOf(13) + "]}]}}"),
+		"spec.sources[0].nodeSelector.matchExpressions[0].values: values has 13 values and takes 12: give the nodes that are meant a label of their own",
+		from("{nodeSelector: {matchExpressions: [{key: pool, operator: In, values: [" + valuesOf(12) + "]}]}}"),
+	},
+	{
+		"with seven requirements", from("{nodeSelector: {matchExpressions: [" + requirements(7) + "]}}"),
+		"spec.sources[0].nodeSelector.matchExpressions: matchExpressions has 7 requirements and takes 6: name several values in one requirement",
+		from("{nodeSelector: {matchExpressions: [" + requirements(6) + "]}}"),
 	},
 
 	// Ways to name an interface.
