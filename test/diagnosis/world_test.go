@@ -245,7 +245,9 @@ func (w *world) startHosts() {
 	}
 	w.traffic = &traffic{}
 	for _, s := range w.sites {
-		w.must(s.listen())
+		if !s.needs.byHand {
+			w.must(s.listen())
+		}
 	}
 	for _, port := range []int{servicePort, lowPort} {
 		w.must(w.sink(peerHost, port))
