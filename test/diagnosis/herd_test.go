@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -19,8 +20,7 @@ const atFirst, inWorld = 100, 115
 var herdCause = cause{
 	id: "herd", name: "nothing: a session has a hundred sources", needs: needs{sources: inWorld, perServer: 23, ownHost: true, byHand: true},
 	shape: func(_ *site, f *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
-		f.Spec.Rules = f.Spec.Rules[:1]
-		f.Spec.Rules[0].Destination.CIDR = "" // one rule for all of them
+		oneRule(f)
 		m.Spec.Sources = m.Spec.Sources[:atFirst]
 	},
 }
@@ -80,7 +80,7 @@ func stayAndLeave(m *v1alpha1.MirrorSession) (stay, leave []string) {
 		sources := m.Status.Sessions[i].Sources
 		goes := 3
 		switch {
-		case i == 4:
+		case i == 4: // a part that ends
 			goes = len(sources)
 		case i < 3:
 			goes = 4
@@ -152,4 +152,14 @@ func (h *herd) counted(when string, sources []string) {
 		return nil
 	})
 	h.until("all copies are with the consumer "+when, startDeadline, h.copiesDiffer)
+	h.until("the session is well "+when, startDeadline, func() error {
+		m := &v1alpha1.MirrorSession{}
+		if err := h.read(m, h.id); err != nil {
+			return err
+		}
+		if wrong := healthy(m); wrong != "" {
+			return errors.New(wrong)
+		}
+		return nil
+	})
 }

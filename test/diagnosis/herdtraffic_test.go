@@ -46,15 +46,10 @@ type copied struct {
 
 func newHerd(s *site) *herd {
 	h := &herd{site: s, to: map[string]nic{}, sent: map[string]uint64{}, mirrored: map[string]uint64{}, got: map[copied]int{}}
-	hosts := map[string]bool{}
 	for _, source := range s.sources {
 		h.to[source.id] = source
-		if !hosts[source.host] {
-			hosts[source.host] = true
-			s.must(s.allowAnyWay(source.host))
-			s.must(s.sink(source.host, s.service()))
-		}
 	}
+	s.must(s.receive())
 	s.must(s.inside(s.target.host, h.take))
 	s.must(s.inside(s.peer.host, func() (err error) {
 		h.conn, err = net.ListenPacket("udp4", netip.AddrPortFrom(s.peer.addr, peerPort).String())
