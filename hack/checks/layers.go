@@ -162,7 +162,7 @@ var layers = []layer{
 	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
-	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
+	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored; a hundred sources become fewer and more under traffic", may: []string{everything}},
 	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
 	{
 		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
