@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -161,7 +163,7 @@ func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
 		return l.whole == losses[0].whole && slices.EqualFunc(l.takers, losses[0].takers, sameTaker)
 	}
 	if len(losses) == len(p.Sources) && !slices.ContainsFunc(losses, func(l loss) bool { return !same(l) }) {
-		f := p.lost(losses[0], few(addressesOfAll(p.Sources)))
+		f := p.lost(losses[0], few(addressesOfAll(p.Sources)), p.prioritiesOf(losses))
 		f.Subject = losses[0].takers[0].session.Name
 		if all {
 			f.Severity = v1alpha1.SeverityError
@@ -170,7 +172,7 @@ func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
 	}
 	var findings []v1alpha1.Finding
 	for _, l := range losses {
-		f := p.lost(l, addressOf(l.source))
+		f := p.lost(l, addressOf(l.source), p.prioritiesOf([]loss{l}))
 		f.Subject = sourceSubject(l.source)
 		if all {
 			f.Severity = v1alpha1.SeverityError
@@ -182,8 +184,17 @@ func (p *Path) findingsOf(losses []loss, all bool) []v1alpha1.Finding {
 
 func sameTaker(a, b taker) bool { return a.session.ID == b.session.ID && a.rule == b.rule }
 
-// lost is the finding of a loss.
-func (p *Path) lost(l loss, of string) v1alpha1.Finding {
+// prioritiesOf are those of the sessions that have the sources of losses, the smallest first.
+func (p *Path) prioritiesOf(losses []loss) (priorities []int) {
+	for _, l := range losses {
+		priorities = append(priorities, p.priorityAt(l.source.ID))
+	}
+	slices.Sort(priorities)
+	return slices.Compact(priorities)
+}
+
+// lost is the finding of a loss, of sources that the sessions with the given priorities have.
+func (p *Path) lost(l loss, of string, priorities []int) v1alpha1.Finding {
 	f := warning(v1alpha1.DecidedByRead, v1alpha1.ReasonTakenEarlier, "", "")
 	if !l.takers[0].rule.Accept {
 		f.Reason = v1alpha1.ReasonRejectedEarlier
@@ -194,16 +205,16 @@ func (p *Path) lost(l loss, of string) v1alpha1.Finding {
 	}
 	var by []string
 	for _, t := range l.takers {
-		by = append(by, p.says(t, p.priorityAt(l.source.ID)))
+		by = append(by, p.says(t, priorities))
 	}
 	f.Message = fmt.Sprintf("%s of the packets of %s that the filter accepts are decided before it: %s; each packet is copied once at most",
 		what, of, fewBy(by, "; "))
-	f.Remedy = p.goBefore(l.takers, p.priorityAt(l.source.ID))
+	f.Remedy = p.goBefore(l.takers, priorities)
 	return f
 }
 
 // says what a rule of another session does.
-func (p *Path) says(t taker, priority int) string {
+func (p *Path) says(t taker, priorities []int) string {
 	verb := "rejects"
 	if t.rule.Accept {
 		verb = "copies"
@@ -211,25 +222,42 @@ func (p *Path) says(t taker, priority int) string {
 	if p.Private {
 		return t.session.Name + ", which is tried before this one, " + verb + " them"
 	}
-	return fmt.Sprintf("%s (priority %d, this one's is %d) %s %s, by its %s", t.session.Name, t.session.Priority, priority, verb, matches(t.rule), ruleName(t.rule))
+	return fmt.Sprintf("%s (priority %d, this one's %s) %s %s, by its %s", t.session.Name, t.session.Priority, are(priorities), verb, matches(t.rule), ruleName(t.rule))
 }
 
-// goBefore is how the packets come to the session, whose priority is given. Of several that stand for the object, the spec
-// names the first one's alone.
-func (p *Path) goBefore(takers []taker, priority int) string {
+// are reads like: is 500, or: are 500 and 501.
+func are(priorities []int) string {
+	last := len(priorities) - 1
+	if last == 0 {
+		return fmt.Sprintf("is %d", priorities[0])
+	}
+	texts := make([]string, 0, last)
+	for _, priority := range priorities[:last] {
+		texts = append(texts, strconv.Itoa(priority))
+	}
+	return fmt.Sprintf("are %s and %d", strings.Join(texts, ", "), priorities[last])
+}
+
+// goBefore is how the packets come to the sessions, whose priorities are given. Of several that stand for the object, the
+// spec names the first one's alone, and the others keep theirs when that changes.
+func (p *Path) goBefore(takers []taker, priorities []int) string {
 	first := takers[0].session
 	for _, t := range takers {
 		if t.session.Priority < first.Priority {
 			first = t.session
 		}
 	}
+	largest := priorities[len(priorities)-1]
+	named := len(priorities) == 1 && largest == p.Session.Priority
 	switch {
-	case p.Private:
+	case p.Private && named:
 		return "lower spec.priority, or mirror something else"
+	case p.Private:
+		return "mirror these sources with a MirrorSession of their own that has a lower spec.priority, or mirror something else"
 	case first.Priority <= 1:
-		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, priority)
-	case priority != p.Session.Priority:
-		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d", first.Name, priority)
+		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d: none is below its own", first.Name, largest)
+	case !named:
+		return fmt.Sprintf("narrow the filter of %s, or give that session a priority above %d", first.Name, largest)
 	default:
 		return fmt.Sprintf("set spec.priority below %d, so that it gets the packets that both are to copy, or narrow the filter of %s", first.Priority, first.Name)
 	}

@@ -402,10 +402,13 @@ func (c *claims) priorityTaken(priority int) bool {
 	return c.priorities[priority] || slices.Contains(c.in.Siblings, priority) || c.others(c.in.InCloud.WithPriority(priority)) || c.in.Claims.HasPriority(priority)
 }
 
-// vniTaken is about the same target.
+// vniTaken is about the same target. What the object's other parts have is its own.
 func (c *claims) vniTaken(vni int) bool {
-	return c.vnis[vni] || c.others(c.in.InCloud.WithVNI(c.in.TargetID, vni)) || c.in.Claims.HasVNI(c.in.TargetID, vni)
+	return c.vnis[vni] || slices.ContainsFunc(c.in.InCloud.WithVNI(c.in.TargetID, vni), c.foreign) || c.in.Claims.HasVNI(c.in.TargetID, vni)
 }
+
+// foreign reports whether a session is none of those that stand for the object.
+func (c *claims) foreign(s cloud.Session) bool { return s.ID != c.in.ownID() && !c.in.ours(s) }
 
 // others reports whether some of the sessions are not the own one.
 func (c *claims) others(found []cloud.Session) bool {

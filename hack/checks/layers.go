@@ -168,6 +168,7 @@ var layers = []layer{
 		name: "test/live", does: "the contract suite of `make live`: the same cases put to a real account and to the simulated cloud, and how they differ",
 		may: []string{"test/cloudsim"},
 	},
+	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored; a hundred sources become fewer and more under traffic", may: []string{everything}},
 	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
 	{
 		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",

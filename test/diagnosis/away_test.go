@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -38,18 +37,6 @@ func away() []cause {
 		return nil
 	}
 	return awayCauses
-}
-
-// buildPlugin makes the plugin, if a row needs it.
-func buildPlugin(t *testing.T, folder string) {
-	t.Helper()
-	if len(away()) == 0 {
-		return
-	}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "kubectl-mirror"), "vpcmirror.io/operator/cmd/kubectl-mirror").CombinedOutput()
-	if err != nil {
-		t.Fatalf("building the plugin: %v\n%s", err, out)
-	}
 }
 
 // leave kills the manager, once for all rows that need it away.

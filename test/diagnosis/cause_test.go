@@ -62,6 +62,10 @@ type says struct {
 type needs struct {
 	// sources is how many there are; 1 unless set.
 	sources int
+	// perServer is how many of them are interfaces of one server; 1 unless set.
+	perServer int
+	// byHand leaves it to the test to send, and to take what is sent.
+	byHand bool
 	// ownHost gives the target a host of its own, with a verifier of its own unless
 	// noVerifier; nothing listens there unless consumer.
 	ownHost, noVerifier, consumer bool

@@ -6,5 +6,8 @@
 // an installation, and a few packets a second for each session. All causes are injected at once,
 // each has interfaces of its own.
 //
+// In a world of the same kind a session of a hundred sources becomes smaller and larger, and no copy of a source that stays
+// is missed.
+//
 // It may import everything of ours.
 package diagnosis

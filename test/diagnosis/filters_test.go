@@ -98,6 +98,12 @@ func matchesNothing(words ...string) says {
 	return says{reason: v1alpha1.ReasonFilterMatchesNothing, path: "False", words: words}
 }
 
+// oneRule leaves one rule for what the peer sends to any source.
+func oneRule(f *v1alpha1.MirrorFilter) {
+	f.Spec.Rules = f.Spec.Rules[:1]
+	f.Spec.Rules[0].Destination.CIDR = ""
+}
+
 // earlier is what is said of a session that comes before.
 func earlier(reason string, words ...string) says {
 	return says{reason: reason, path: "False", words: append([]string{"{foreign}", "priority"}, words...)}
@@ -222,6 +228,22 @@ var filterCauses = []cause{
 		want: says{reason: v1alpha1.ReasonTakenEarlier, subject: "{source}", path: "False", words: []string{"{foreign}", "priority"}},
 	},
 	{
+		id: "order-later-part", name: "a session is tried between the two that the sources are divided among, and takes the packets of a source of the second", by: "read",
+		needs: needs{sources: 11, perServer: 11},
+		shape: func(_ *site, f *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
+			oneRule(f)
+			m.Spec.Priority = new(int32(7000))
+		},
+		prepare: func(s *site) error { // that it has a source of the first too takes nothing
+			_, err := s.foreignSession(others{sources: []nic{s.sources[0], s.sources[10]}, priority: 7001})
+			return err
+		},
+		want: says{
+			reason: v1alpha1.ReasonTakenEarlier, subject: "{other}", path: "False",
+			words: []string{"{foreign}", "priority 7001, this one's is 7002", "a priority above 7002"},
+		},
+	},
+	{
 		id: "vni-shared", name: "another MirrorSession has the same VNI and target", by: "read", flows: true, needs: needs{sources: 2},
 		shape: func(_ *site, f *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
 			m.Spec.VNI, m.Spec.Sources, f.Spec.Rules = new(int32(1)), m.Spec.Sources[:1], f.Spec.Rules[:1]
@@ -269,6 +291,23 @@ var filterCauses = []cause{
 			return nil
 		},
 		want: says{reason: v1alpha1.ReasonQuotaExceeded, words: []string{"foreign-{session}-", "{target}"}},
+	},
+	{
+		id: "quota-target-parts", name: "the sources need two sessions, and the target has nine already", by: "read",
+		needs: needs{sources: 14, perServer: 14},
+		shape: func(_ *site, f *v1alpha1.MirrorFilter, m *v1alpha1.MirrorSession) {
+			oneRule(f)
+			m.Spec.Sources = m.Spec.Sources[:11]
+		},
+		prepare: func(s *site) error {
+			for i := range 9 {
+				if _, err := s.foreignSession(others{sources: s.sources[11+i%3 : 12+i%3], ports: "9000-9000"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		want: says{reason: v1alpha1.ReasonQuotaExceeded, words: []string{"need 2 sessions to {target}", "takes 10", "foreign-{session}-"}},
 	},
 	{
 		id: "priority-taken", name: "the priority that the spec asks for is another session's", by: "read", needs: needs{sources: 2},

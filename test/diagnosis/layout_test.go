@@ -164,8 +164,8 @@ func (l *layout) row(c *cause) *site {
 			addr, subnet = l.ownSubnet(c.id + "-src")
 		}
 		host := "src-" + c.id
-		if i > 0 {
-			host = fmt.Sprintf("%s-%d", host, i+1)
+		if server := i / max(c.needs.perServer, 1); server > 0 {
+			host = fmt.Sprintf("%s-%d", host, server+1)
 		}
 		flavor := goodFlavor
 		if c.needs.flavor != "" && i == 0 {

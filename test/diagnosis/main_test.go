@@ -16,10 +16,10 @@ import (
 )
 
 // teardown is what has to be undone however the tests end, the last first: programs end with us
-// by themselves, namespaces don't.
+// by themselves, namespaces don't. last is done after all tests.
 var teardown struct {
 	sync.Mutex
-	steps []func() error
+	steps, last []func() error
 }
 
 // later notes what has to be undone at the end.
@@ -27,6 +27,22 @@ func later(undo func() error) {
 	teardown.Lock()
 	defer teardown.Unlock()
 	teardown.steps = append(teardown.steps, undo)
+}
+
+// finally notes what has to be undone after all tests.
+func finally(undo func() error) {
+	teardown.Lock()
+	defer teardown.Unlock()
+	teardown.last = append(teardown.last, undo)
+}
+
+// tearDownAll takes the world down, and what serves all of them.
+func tearDownAll() (code int) {
+	code = tearDown()
+	teardown.Lock()
+	teardown.steps, teardown.last = teardown.last, nil
+	teardown.Unlock()
+	return max(code, tearDown())
 }
 
 func tearDown() (code int) {
@@ -56,11 +72,11 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	context.AfterFunc(ctx, func() {
-		tearDown()
+		tearDownAll()
 		os.Exit(130)
 	})
 	code := m.Run()
-	code = max(code, tearDown())
+	code = max(code, tearDownAll())
 	_ = stop // not called: its end would be taken for an interrupt
 	os.Exit(code)
 }

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -94,12 +95,27 @@ func (w *world) open(from nic, port int, to netip.AddrPort, payload []byte) (*fl
 	return f, nil
 }
 
-// listen opens the sinks of a row's sources, and its flows.
-func (s *site) listen() error {
-	for i, source := range s.sources {
-		if err := s.sink(source.host, s.service()); err != nil {
+// receive opens the sinks of a row's sources, one on each server.
+func (s *site) receive() error {
+	open := map[string]bool{}
+	for _, source := range s.sources {
+		if open[source.host] {
+			continue
+		}
+		open[source.host] = true
+		if err := errors.Join(s.allowAnyWay(source.host), s.sink(source.host, s.service())); err != nil {
 			return fmt.Errorf("opening the sink of %s: %w", source.host, err)
 		}
+	}
+	return nil
+}
+
+// listen opens the sinks of a row's sources, and its flows.
+func (s *site) listen() error {
+	if err := s.receive(); err != nil {
+		return err
+	}
+	for i, source := range s.sources {
 		length := size
 		if s.needs.size != 0 {
 			length = s.needs.size

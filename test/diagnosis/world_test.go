@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,7 +80,9 @@ func startWorld(t *testing.T, causes []cause, options ...sim.Option) *world {
 		}
 	})
 	w.book = process.OpenBook(filepath.Join(w.folder, "book"))
-	w.programs = build(t)
+	var err error
+	w.programs, err = programs()
+	w.must(err)
 	l := newLayout()
 	w.peer = l.plug(peerHost, goodFlavor, l.next(), mainVPC, "main", "open")
 	for i := range causes {
@@ -102,19 +105,24 @@ func (w *world) must(err error) {
 	}
 }
 
-// build makes the programs that run here.
-func build(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	for _, name := range []string{"manager", "verifier"} {
-		out, err := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, name), "vpcmirror.io/operator/cmd/"+name).CombinedOutput()
+// programs makes what runs here, once for all worlds, and returns its folder.
+var programs = sync.OnceValues(func() (folder string, err error) {
+	if folder, err = os.MkdirTemp("", "vpcmirror-diagnosis-"); err != nil {
+		return "", err
+	}
+	finally(func() error { return os.RemoveAll(folder) })
+	names := []string{"manager", "verifier"}
+	if len(away()) > 0 {
+		names = append(names, "kubectl-mirror")
+	}
+	for _, name := range names {
+		out, err := exec.Command("go", "build", "-o", filepath.Join(folder, name), "vpcmirror.io/operator/cmd/"+name).CombinedOutput()
 		if err != nil {
-			t.Fatalf("building the %s: %v\n%s", name, err, out)
+			return "", fmt.Errorf("building the %s: %w\n%s", name, err, out)
 		}
 	}
-	buildPlugin(t, folder)
-	return folder
-}
+	return folder, nil
+})
 
 func (w *world) startCloud(sc *scenario.Scenario, options ...sim.Option) {
 	w.t.Helper()
@@ -245,7 +253,9 @@ func (w *world) startHosts() {
 	}
 	w.traffic = &traffic{}
 	for _, s := range w.sites {
-		w.must(s.listen())
+		if !s.needs.byHand {
+			w.must(s.listen())
+		}
 	}
 	for _, port := range []int{servicePort, lowPort} {
 		w.must(w.sink(peerHost, port))

@@ -184,6 +184,25 @@ func TestAPartThatSomebodyDeletesIsMadeAgainWithTheSourcesThatItHad(t *testing.T
 	harness.Same(t, "what the cloud has", want, dividedIn(w))
 }
 
+func TestAFirstPartThatSomebodyDeletesIsMadeAgainWithTheVNIOfTheOthers(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	servers(w, 30)
+	first := w.Start()
+	session := dividedPair(w, numbered(0, 12)...)
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.VNI = nil }) // what it has stays
+	harness.Ready(w, session)
+	want := dividedIn(w)
+	first.Stop(w) // it would wait, having seen it a moment ago
+	lost := session.Status.Sessions[0].ID
+	w.Edit(func(world *state.World) { delete(world.Sessions, lost) })
+	w.Start()
+	harness.Until(w, session, "the first part is another one", func(s *v1alpha1.MirrorSession) bool {
+		return status.IsSynced(s) && len(s.Status.Sessions) == 2 && s.Status.Sessions[0].ID != lost
+	})
+	harness.Same(t, "what the cloud has", want, dividedIn(w))
+}
+
 func TestWithoutSourcesEveryPartIsSwitchedOff(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)

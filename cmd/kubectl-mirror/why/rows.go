@@ -151,12 +151,33 @@ func (k *knowledge) inCloud() string {
 	if !k.Session.InCloud() {
 		return ""
 	}
-	s := k.Session.Status.Sessions[0]
-	parts := []string{fmt.Sprintf("session %.8s, filter %q%s, priority %d", s.ID, k.Session.Spec.FilterRef.Name, k.ofFilter(), s.Priority)}
+	parts := []string{fmt.Sprintf("%s, filter %q%s, %s", k.ofSessions(), k.Session.Spec.FilterRef.Name, k.ofFilter(), k.ofPriorities())}
 	if k.Session.Status.VNI != nil {
 		parts = append(parts, fmt.Sprintf("VNI %d", *k.Session.Status.VNI))
 	}
 	return sentence(parts...)
+}
+
+// ofSessions names what stands for the session in the cloud: the first of several.
+func (k *knowledge) ofSessions() string {
+	all := k.Session.Status.Sessions
+	if len(all) == 1 {
+		return fmt.Sprintf("session %.8s", all[0].ID)
+	}
+	return fmt.Sprintf("%d sessions, which divide %d sources (the first is %.8s)", len(all), len(k.Session.Status.Sources), all[0].ID)
+}
+
+// ofPriorities are the session's, of several from the smallest to the largest.
+func (k *knowledge) ofPriorities() string {
+	least, most := k.Session.Status.Sessions[0].Priority, k.Session.Status.Sessions[0].Priority
+	for i := range k.Session.Status.Sessions {
+		priority := k.Session.Status.Sessions[i].Priority
+		least, most = min(least, priority), max(most, priority)
+	}
+	if least == most {
+		return fmt.Sprintf("priority %d", least)
+	}
+	return fmt.Sprintf("priorities from %d to %d", least, most)
 }
 
 // ofFilter is what is to be said of the filter.

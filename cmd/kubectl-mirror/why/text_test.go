@@ -39,6 +39,18 @@ MirrorSession default/c23: COPIES ARRIVE (38 copies, the last 2 s ago, usually o
   ok    target     verifier on tgt (eth5): 38 copies since the last change at 19:53:54Z, the last 2 s ago
   ok    consumer   on tgt the vxlan device mirror0 takes them
 `},
+	"copies of a session arrive that is several in the cloud": {facts(session(func(s *v1alpha1.MirrorSession) {
+		s.Status.Sessions = append(s.Status.Sessions, v1alpha1.CloudSession{ID: "b3a1", Priority: 10002, Part: 2}, v1alpha1.CloudSession{ID: "c4b2", Priority: 10001, Part: 3})
+		s.Status.Sources = append(s.Status.Sources, v1alpha1.ResolvedInterface{InterfaceID: "s-2", Addresses: []string{"192.168.0.34"}})
+	})), Flowing, `
+MirrorSession default/c23: COPIES ARRIVE (38 copies, the last 2 s ago, usually one each 2.0 s; looked at 19:55:07Z, 3 s ago)
+  ok    cloud      3 sessions, which divide 2 sources (the first is ac98946d), filter "to-service" with 1 rule, priorities from 10000 to 10002, VNI 7
+  ok    source     192.168.0.33, 192.168.0.34: can be mirrored, and a rule can match
+  ok    order      no session that comes before this one takes its packets
+  ok    path       nothing that was read stands in the way
+  ok    target     verifier on tgt (eth5): 38 copies since the last change at 19:53:54Z, the last 2 s ago
+  ok    consumer   on tgt the vxlan device mirror0 takes them
+`},
 	"the target's group was closed, and silence is not judged": {facts(
 		counted(38, at("19:53:56")), groupDenies("19:54:17"),
 		changed("19:53:57", v1alpha1.ChangedByCloud, "a rule (ingress udp 4789 from 192.168.0.0/24) is gone from sg-closable"),
