@@ -355,6 +355,7 @@ func (w *world) manage(s *v1alpha1.MirrorSession, edits ...func(*v1alpha1.Mirror
 		w.t.Fatal(err)
 	}
 	delete(content, "verification")
+	delete(content, "probeReports")
 	u := &unstructured.Unstructured{Object: map[string]any{"status": content}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSession"))
 	u.SetNamespace(s.Namespace)
