@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
-	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/probe"
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -81,7 +80,7 @@ func (s *scope) asked(ctx context.Context, now time.Time) (probe.Asked, error) {
 	}
 	for i := range nodes.Items {
 		n := &nodes.Items[i]
-		if s.Liveness == nil || s.Liveness.Of(n.Name) == liveness.Alive {
+		if s.Liveness.Holds(n.Name) {
 			asked.Nodes = append(asked.Nodes, probe.Node{Name: n.Name, Addresses: internalIPs(n)})
 		}
 	}
