@@ -34,6 +34,18 @@ func Advance(p *v1alpha1.Probe, reports []v1alpha1.ProbeReport, now time.Time) (
 	return next, finish(next, own, now)
 }
 
+// Stop ends a probe that goes on because the session is suspended: nobody would look at it again in time.
+func Stop(p *v1alpha1.Probe, now time.Time) *v1alpha1.Probe {
+	next := p.DeepCopy()
+	for _, send := range p.Sends {
+		if r := resultOf(next, send.InterfaceID); r != nil && r.Outcome == "" {
+			cannotSend(next, send.InterfaceID, v1alpha1.ReasonProbeSuspended, "the session was suspended before the probe was over: what was sent meanwhile tells nothing")
+		}
+	}
+	end(next, now)
+	return next
+}
+
 // ready lets the senders send once all watchers look for the copies. Without all of them copies could be counted as
 // traffic, so nothing is sent where one does not answer in time.
 func ready(p *v1alpha1.Probe, reports []v1alpha1.ProbeReport, now time.Time) (again time.Duration) {
