@@ -6,5 +6,5 @@
 // addresses are also its own, so that nobody else's packet passes for one by chance: one in four thousand million
 // between the same two addresses.
 //
-// It may import api.
+// It may import api and controllers/verifier/vxlan.
 package probe
