@@ -259,7 +259,7 @@ type MirrorSessionStatus struct {
 	// that node alone.
 	// +listType=map
 	// +listMapKey=node
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	ProbeReports []ProbeReport `json:"probeReports,omitempty"`
 }

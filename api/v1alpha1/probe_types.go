@@ -13,7 +13,7 @@ const (
 	// MaxProbePackets is how many packets a probe sends for one source at most.
 	MaxProbePackets = 3
 	// MaxProbeSources is for how many sources a probe sends packets.
-	MaxProbeSources = 256
+	MaxProbeSources = 200
 )
 
 // ProbeKind is what kind of packets a probe sends.
@@ -174,12 +174,12 @@ type Probe struct {
 	Watchers []string `json:"watchers,omitempty"`
 	// sends are what is to be sent, at most one entry for each source. There is none once the probe is over.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sends []ProbeSend `json:"sends,omitempty"`
 	// results has one entry for each source.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Results []ProbeResult `json:"results,omitempty"`
 	// reason names why the request was refused, see the reference of reasons.
@@ -218,12 +218,12 @@ type ProbeReport struct {
 	Claimed bool `json:"claimed,omitempty"`
 	// sent is what was sent, and when.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Sent []ProbeSent `json:"sent,omitempty"`
 	// arrived are the copies that came.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=200
 	// +optional
 	Arrived []ProbeCopies `json:"arrived,omitempty"`
 }
@@ -247,7 +247,7 @@ type ProbeSent struct {
 	// +optional
 	At *metav1.MicroTime `json:"at,omitempty"`
 	// message says what kept packets from being sent, when something did.
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Message string `json:"message,omitempty"`

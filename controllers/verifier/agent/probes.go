@@ -279,7 +279,7 @@ func (a *Agent) sendAll(ctx context.Context, live *v1alpha1.MirrorSession, log l
 }
 
 // maxProbeMessage is the bound of a message in a report.
-const maxProbeMessage = 256
+const maxProbeMessage = 128
 
 // reportProbe writes what this host did of a probe where that is news.
 func (a *Agent) reportProbe(ctx context.Context, p *probing) {
