@@ -12,8 +12,8 @@ const ProbeRequestedAnnotation = "vpcmirror.io/probe-requested-at"
 const (
 	// MaxProbePackets is how many packets a probe sends for one source at most.
 	MaxProbePackets = 3
-	// MaxProbeSources is for how many sources a probe sends packets.
-	MaxProbeSources = 200
+	// MaxProbeSources is of how many sources a probe tells.
+	MaxProbeSources = 64
 )
 
 // ProbeKind is what kind of packets a probe sends.
@@ -174,19 +174,19 @@ type Probe struct {
 	Watchers []string `json:"watchers,omitempty"`
 	// sends are what is to be sent, at most one entry for each source. There is none once the probe is over.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	Sends []ProbeSend `json:"sends,omitempty"`
-	// results has one entry for each source.
+	// results has one entry for each source, of more than 64 for the first ones.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	Results []ProbeResult `json:"results,omitempty"`
 	// reason names why the request was refused, see the reference of reasons.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message says why the request was refused, in a sentence.
+	// message says why the request was refused, or which sources were left out, in a sentence.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Message string `json:"message,omitempty"`
@@ -218,12 +218,12 @@ type ProbeReport struct {
 	Claimed bool `json:"claimed,omitempty"`
 	// sent is what was sent, and when.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	Sent []ProbeSent `json:"sent,omitempty"`
 	// arrived are the copies that came.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	Arrived []ProbeCopies `json:"arrived,omitempty"`
 }

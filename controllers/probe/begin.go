@@ -83,15 +83,17 @@ func Begin(a Asked) *v1alpha1.Probe {
 		p.FinishedAt = &p.StartedAt
 		return p
 	}
-	for i := range a.Session.Status.Sources {
-		source := sourceOf(&a.Session.Status.Sources[i], uint32(i))
-		result, send := a.choose(source)
-		if send != nil && len(p.Sends) < v1alpha1.MaxProbeSources {
+	sources := a.Session.Status.Sources
+	if all := len(sources); all > v1alpha1.MaxProbeSources {
+		sources = sources[:v1alpha1.MaxProbeSources]
+		p.Message = fmt.Sprintf("the session has %d sources, and a probe is for the first %d of them", all, len(sources))
+	}
+	for i := range sources {
+		result, send := a.choose(sourceOf(&sources[i], uint32(i)))
+		if send != nil {
 			p.Sends = append(p.Sends, *send)
 		}
-		if len(p.Results) < v1alpha1.MaxProbeSources {
-			p.Results = append(p.Results, result)
-		}
+		p.Results = append(p.Results, result)
 	}
 	if len(p.Sends) == 0 {
 		p.FinishedAt = &p.StartedAt

@@ -15,6 +15,9 @@ func probeRows(p *v1alpha1.Probe) (rows []Row) {
 	if p.Reason != "" {
 		return []Row{{Name: "probe", Mark: Open, Says: []string{fmt.Sprintf("refused (%s): %s", p.Reason, p.Message)}}}
 	}
+	if p.Message != "" {
+		rows = append(rows, Row{Name: "probe", Mark: None, Says: []string{p.Message}})
+	}
 	for i := range p.Results {
 		r := &p.Results[i]
 		name := r.Address

@@ -28,16 +28,13 @@ var errBounds = errors.New("it is not what a probe may send")
 func read(s v1alpha1.ProbeSend, source v1alpha1.ResolvedInterface) (order, error) {
 	from, err1 := netip.ParseAddr(s.From)
 	to, err2 := netip.ParseAddr(s.To)
+	if err1 != nil || err2 != nil || s.HopLimit < 1 || s.HopLimit > 64 {
+		return order{}, fmt.Errorf("from %q to %q with the hop limit %d: %w", s.From, s.To, s.HopLimit, errBounds)
+	}
 	o := order{from: from.Unmap(), to: to.Unmap(), port: uint16(s.DestinationPort), hopLimit: uint8(s.HopLimit), nonce: uint32(s.Nonce), answer: s.Answer}
 	o.ports = v1alpha1.PortRange{Low: uint16(s.SourcePort), High: uint16(max(s.SourcePort, s.SourceEndPort))}
-	of := func(a string) bool { return slices.Contains(source.Addresses, a) }
-	switch {
-	case err1 != nil || err2 != nil || from.Is4() != to.Is4() || from == to || to.IsMulticast() || to.IsLoopback():
-		return order{}, fmt.Errorf("from %q to %q: %w", s.From, s.To, errBounds)
-	case !of(s.To) && (!of(s.From) || s.HopLimit != 1):
-		return order{}, fmt.Errorf("%s is no address of the source %s: %w", s.To, s.InterfaceID, errBounds)
-	case s.HopLimit < 1 || s.HopLimit > 64:
-		return order{}, fmt.Errorf("the hop limit %d: %w", s.HopLimit, errBounds)
+	if !o.mayGo(source) {
+		return order{}, fmt.Errorf("%s is no address that packets from %s may go to for the source %s: %w", s.To, s.From, s.InterfaceID, errBounds)
 	}
 	switch s.Kind {
 	case v1alpha1.ProbeTCP:
@@ -62,4 +59,13 @@ func (o *order) packet(kind uint8, port uint16) Packet {
 		p.SourcePort, p.DestinationPort, p.Spoiled = port, o.port, !o.answer
 	}
 	return p
+}
+
+// mayGo reports whether the packets go where those of a probe may.
+func (o *order) mayGo(source v1alpha1.ResolvedInterface) bool {
+	if o.from.Is4() != o.to.Is4() || o.from == o.to || o.to.IsMulticast() || o.to.IsLoopback() {
+		return false
+	}
+	of := func(a netip.Addr) bool { return slices.Contains(source.Addresses, a.String()) }
+	return of(o.to) || of(o.from) && o.hopLimit == 1
 }
