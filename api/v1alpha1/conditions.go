@@ -417,3 +417,35 @@ const (
 	// Remedy: let the clocks of the nodes be set by NTP.
 	ReasonClockAhead = "ClockAhead"
 )
+
+// Reasons of status.probe, and of its results, why nothing was sent.
+const (
+	// ReasonProbeNotAllowed: the administrator has switched probes off, by --allow-probes=false.
+	// Remedy: send a packet that the filter accepts yourself, or ask the administrator.
+	ReasonProbeNotAllowed = "ProbeNotAllowed"
+	// ReasonProbeStale: the request is older than five minutes, or its value is no time.
+	// Remedy: ask anew: kubectl mirror why NAME --probe.
+	ReasonProbeStale = "ProbeStale"
+	// ReasonProbeSuspended: the session is suspended, so the manager does nothing for it.
+	// Remedy: set spec.suspend to false.
+	ReasonProbeSuspended = "ProbeSuspended"
+	// ReasonProbeNothingCopied: the cloud has no session that copies from a source, or it is switched off.
+	// Remedy: see Ready.
+	ReasonProbeNothingCopied = "ProbeNothingCopied"
+	// ReasonProbeUnseen: no verifier counts copies at the target, or none answered, so nobody would see whether the
+	// probe's arrive; or spec.packetLength leaves too little of a copy to know it by.
+	// Remedy: run the verifier on the target's node, see TrafficObserved; let spec.packetLength be 66 or more.
+	ReasonProbeUnseen = "ProbeUnseen"
+	// ReasonProbeNoRule: the filter accepts no packet that could be sent for the source.
+	// Remedy: see PathClear for a filter that matches nothing; else send a packet yourself, as the command does.
+	ReasonProbeNoRule = "ProbeNoRule"
+	// ReasonProbeNoSender: no node with a verifier has an address that the rule is about.
+	// Remedy: run the command on a host that has one, and look at the counts.
+	ReasonProbeNoSender = "ProbeNoSender"
+	// ReasonProbeSenderSilent: the verifier of the sending node did not send in time.
+	// Remedy: look at its log, and ask anew.
+	ReasonProbeSenderSilent = "ProbeSenderSilent"
+	// ReasonProbeNotSent: the kernel of the sending node did not take the packets; the message has its words.
+	// Remedy: look at what it says: a port in use, a firewall, a missing route.
+	ReasonProbeNotSent = "ProbeNotSent"
+)

@@ -256,6 +256,19 @@ type MirrorSessionStatus struct {
 	// +kubebuilder:validation:MaxItems=5
 	// +optional
 	Changes []Change `json:"changes,omitempty"`
+
+	// probe is the last probe that the annotation vpcmirror.io/probe-requested-at asked for: packets were sent
+	// to see whether their copies arrive. There is none that nobody asked for.
+	// +optional
+	Probe *Probe `json:"probe,omitempty"`
+
+	// probeReports has what each verifier that had a part in that probe did. Each is written by the verifier of
+	// that node alone.
+	// +listType=map
+	// +listMapKey=node
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	ProbeReports []ProbeReport `json:"probeReports,omitempty"`
 }
 
 // MirrorSession copies the packets that a filter accepts from its sources to its

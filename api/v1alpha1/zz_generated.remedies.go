@@ -82,4 +82,13 @@ var remedies = map[string]string{
 	ReasonSharedVNI:              "give one of the sessions another spec.vni, or leave it out to have one allocated",
 	ReasonVerifierBehind:         "run the verifier in the manager's version, and look at its log for what it can't write",
 	ReasonClockAhead:             "let the clocks of the nodes be set by NTP",
+	ReasonProbeNotAllowed:        "send a packet that the filter accepts yourself, or ask the administrator",
+	ReasonProbeStale:             "ask anew: kubectl mirror why NAME --probe",
+	ReasonProbeSuspended:         "set spec.suspend to false",
+	ReasonProbeNothingCopied:     "see Ready",
+	ReasonProbeUnseen:            "run the verifier on the target's node, see TrafficObserved; let spec.packetLength be 66 or more",
+	ReasonProbeNoRule:            "see PathClear for a filter that matches nothing; else send a packet yourself, as the command does",
+	ReasonProbeNoSender:          "run the command on a host that has one, and look at the counts",
+	ReasonProbeSenderSilent:      "look at its log, and ask anew",
+	ReasonProbeNotSent:           "look at what it says: a port in use, a firewall, a missing route",
 }

@@ -29,8 +29,12 @@ type options struct {
 	all              bool
 	output           string
 	now              bool
+	probe            bool
 	timeout          time.Duration
 	managerNamespace string
+
+	// told is what the probe has told that was asked for.
+	told *v1alpha1.Probe
 }
 
 const about = `Say whether the copies of a MirrorSession arrive at its target, and if not, why.
@@ -38,6 +42,10 @@ const about = `Say whether the copies of a MirrorSession arrive at its target, a
 The answer is what the session's status holds: what the cloud says of the way of the copies,
 what the verifiers counted, what takes the copies on the target's node, and what changed when
 they stopped. Nothing is asked of the cloud, unless --now has the manager do it.
+
+With --probe packets are sent to find out: at most three for each source, once a minute, by the
+verifier of a node that a rule of the filter is about. No service sees them, and their copies are
+in no count. For what can't be sent from a node it prints the one command to run, and where.
 
 Without NAME it answers for every session of the namespace, the worst first; with -A in a table,
 for those of all namespaces.
@@ -53,6 +61,9 @@ const examples = `  # Why do no packets come?
   # Have the manager look at the cloud now, and wait for what it finds
   kubectl mirror why source-to-target --now
 
+  # Is it quiet, or broken? Have a few packets sent to find out
+  kubectl mirror why source-to-target --probe
+
   # Which sessions of the cluster need somebody?
   kubectl mirror why -A
 
@@ -63,7 +74,7 @@ const examples = `  # Why do no packets come?
 func newWhy(ctx context.Context, streams genericiooptions.IOStreams, config *genericclioptions.ConfigFlags, verdict *why.Verdict) *cobra.Command {
 	o := &options{IOStreams: streams, config: config}
 	c := &cobra.Command{
-		Use:     "why [NAME] [-n NAMESPACE | -A] [-o json|yaml] [--now]",
+		Use:     "why [NAME] [-n NAMESPACE | -A] [-o json|yaml] [--now] [--probe]",
 		Short:   "Say whether the copies of a session arrive, and if not, why",
 		Long:    about,
 		Example: examples,
@@ -74,9 +85,12 @@ func newWhy(ctx context.Context, streams genericiooptions.IOStreams, config *gen
 			return nil
 		},
 		DisableFlagsInUseLine: true,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.name = args[0]
+			}
+			if o.probe && !c.Flags().Changed("timeout") {
+				o.timeout = probeTimeout
 			}
 			if err := o.check(len(args) > 0); err != nil {
 				return misuse{err}
@@ -90,7 +104,8 @@ func newWhy(ctx context.Context, streams genericiooptions.IOStreams, config *gen
 	c.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "list the sessions of all namespaces with the worst that was found of each")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write the answers as `json` or yaml, for a program")
 	c.Flags().BoolVar(&o.now, "now", false, "have the manager compare the session with the cloud now, and wait for that; needs the right to patch mirrorsessions")
-	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait with --now")
+	c.Flags().BoolVar(&o.probe, "probe", false, "have packets sent that the filter copies, and wait for their copies; needs a NAME, and the right to patch mirrorsessions")
+	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait with --now, or with --probe, for which it is 2m unless set")
 	c.Flags().StringVar(&o.managerNamespace, "manager-namespace", "", "`namespace` of the manager's lease, by which a manager that is away is seen; by default it is searched for")
 	return c
 }
@@ -106,6 +121,8 @@ func (o *options) check(named bool) error {
 		return errors.New("--now has the cloud asked for each session: name one, or leave out -A")
 	case o.output != "" && o.output != "json" && o.output != "yaml":
 		return fmt.Errorf("--output=%q: choose json or yaml, or leave it out for text", o.output)
+	case o.probe && !named:
+		return errors.New("--probe sends packets for one session: name it")
 	case o.timeout <= 0:
 		return fmt.Errorf("--timeout=%s: choose a time above 0, such as 30s", o.timeout)
 	}
@@ -133,6 +150,11 @@ func (o *options) run(ctx context.Context) (why.Verdict, error) {
 		return why.Undecided, fmt.Errorf("there is no MirrorSession %s", where)
 	}
 	late := map[string]bool{}
+	if o.probe {
+		if sessions[0], o.told, err = r.probed(ctx, o, sessions[0]); err != nil {
+			return why.Undecided, err
+		}
+	}
 	if o.now {
 		if sessions, late, err = r.reconciled(ctx, o, sessions); err != nil {
 			return why.Undecided, err
@@ -147,7 +169,7 @@ func (o *options) answer(ctx context.Context, r *reader, sessions []*v1alpha1.Mi
 	now := r.clock.now()
 	var answers []why.Answer
 	for _, s := range sessions {
-		facts := why.Facts{Session: s, Filter: filters[filterOf(s)], Lease: lease, Now: now}
+		facts := why.Facts{Session: s, Filter: filters[filterOf(s)], Lease: lease, Now: now, Probe: o.told}
 		if late[s.Name] {
 			facts.Waited = o.timeout
 		}

@@ -28,6 +28,7 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"why one two":              "kubectl mirror why: 2 names were given: name one session, or none for all of the namespace; see kubectl mirror why --help",
 		"why one -A":               "kubectl mirror why: -A is for the sessions of all namespaces: leave it out, or the name; see kubectl mirror why --help",
 		"why -A --now":             "kubectl mirror why: --now has the cloud asked for each session: name one, or leave out -A; see kubectl mirror why --help",
+		"why --probe":              "kubectl mirror why: --probe sends packets for one session: name it; see kubectl mirror why --help",
 		"why one -o wide":          `kubectl mirror why: --output="wide": choose json or yaml, or leave it out for text; see kubectl mirror why --help`,
 		"why one --timeout=0s":     "kubectl mirror why: --timeout=0s: choose a time above 0, such as 30s; see kubectl mirror why --help",
 		"why one --timeout=now":    `kubectl mirror why: invalid argument "now" for "--timeout" flag: time: invalid duration "now"; see kubectl mirror why --help`,
@@ -49,7 +50,7 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 		"":           "kubectl mirror [command] --help",
 		"--help":     "kubectl mirror [command] --help",
 		"--version":  "kubectl-mirror unknown\n",
-		"why --help": "kubectl mirror why [NAME] [-n NAMESPACE | -A] [-o json|yaml] [--now]",
+		"why --help": "kubectl mirror why [NAME] [-n NAMESPACE | -A] [-o json|yaml] [--now] [--probe]",
 	} {
 		got := play(t, "", strings.Fields(args)...)
 		if got.Exit != 0 || got.Stderr != "" || !strings.Contains(got.Stdout, want) {

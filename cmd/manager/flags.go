@@ -28,6 +28,7 @@ type options struct {
 	leaseDuration, renewDeadline, retryPeriod time.Duration
 	verifierNamespace                         string
 	deleteOrphans                             bool
+	allowProbes                               bool
 	resync                                    time.Duration
 	workers                                   int
 	callsPerSecond                            float64
@@ -67,6 +68,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	kubernetes.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long another manager waits for a holder of the lease that does not renew it; whole seconds")
 	kubernetes.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "how long the holder tries to renew the lease before it gives up; less than the lease's duration, more than a call to the cloud may take")
 	kubernetes.DurationVar(&o.retryPeriod, "leader-elect-retry-period", 2*time.Second, "how long lies between two attempts to get or renew the lease")
+	kubernetes.BoolVar(&o.allowProbes, "allow-probes", true, "let whoever may annotate a MirrorSession have verifiers send a few packets to its sources (kubectl mirror why NAME --probe)")
 	kubernetes.StringVar(&o.verifierNamespace, "verifier-namespace", os.Getenv("POD_NAMESPACE"), "`namespace` of the verifiers' leases, by which a lost verifier is told from a quiet network; POD_NAMESPACE sets it too, empty switches it off")
 
 	cloud.DurationVar(&o.resync, "resync-interval", 10*time.Minute, "how often the cloud is compared with the specs when nothing happens; at least 10s")

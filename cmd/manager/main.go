@@ -150,7 +150,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, fence f
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the filter controller: %w", err)
 	}
-	if err := (&mirrorsession.Reconciler{Services: services}).SetupWithManager(ctx, mgr, o.workers); err != nil {
+	if err := (&mirrorsession.Reconciler{Services: services, RefuseProbes: !o.allowProbes}).SetupWithManager(ctx, mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the session controller: %w", err)
 	}
 	return nil

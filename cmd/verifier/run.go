@@ -26,6 +26,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/lease"
 	"vpcmirror.io/operator/controllers/verifier/memory"
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
+	"vpcmirror.io/operator/controllers/verifier/probe"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
@@ -112,6 +113,9 @@ func run(ctx context.Context, o options) error {
 	a := agent.New(agent.Options{
 		Node: o.node, Port: o.port, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Cache: mgr.GetCache(),
 		Interfaces: agent.LocalInterfaces, WatchInterfaces: agent.WatchInterfaces, Open: agent.OpenRing, Observe: consumer.Observe,
+		SendProbe: func(ctx context.Context, order v1alpha1.ProbeSend, source v1alpha1.ResolvedInterface) (probe.Sent, error) {
+			return probe.Send(ctx, order, source, time.Now)
+		},
 		Memory: memory.NewReader(time.Now).Read, Clock: time.Now, Log: log.Log,
 	})
 	if err := mgr.AddReadyzCheck("sessions", a.Ready); err != nil {

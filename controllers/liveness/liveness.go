@@ -219,6 +219,18 @@ func (w *Watcher) Overdue(node string) bool {
 	return ok && w.Clock().Sub(l.at) > l.duration*2/5
 }
 
+// Holds reports whether a node's verifier holds a lease that is not known to be lost: right after the start of the
+// manager that is all that can be told. Where verifiers hold no leases every node may have one.
+func (w *Watcher) Holds(node string) bool {
+	if w == nil {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, ok := w.leases[v1alpha1.LeaseName(node)]
+	return ok && l.state != Lost
+}
+
 // Of returns the state of a node's verifier.
 func (w *Watcher) Of(node string) State {
 	if w == nil {

@@ -3,7 +3,7 @@
 //
 // It may import api, controllers/cloud, controllers/credentials, controllers/diagnosis,
 // controllers/diagnosis/history, controllers/inventory, controllers/lifecycle, controllers/liveness,
-// controllers/plan, controllers/status and controllers/tracing.
+// controllers/plan, controllers/probe, controllers/status and controllers/tracing.
 package mirrorsession
 
 import (
@@ -28,6 +28,8 @@ import (
 // Reconciler makes cloud sessions match MirrorSessions.
 type Reconciler struct {
 	*lifecycle.Services
+	// RefuseProbes is true where the administrator has switched probes off.
+	RefuseProbes bool
 
 	reserved reservations
 	observed observations

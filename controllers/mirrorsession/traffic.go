@@ -27,6 +27,7 @@ import (
 func (s *scope) Observe(ctx context.Context) time.Duration {
 	now := s.Clock()
 	status.Traffic(s.session, now)
+	probed := s.probe(ctx, now)
 	memo := s.reconciler.observed.of(s.session)
 	known := s.known(ctx, now)
 	known.SharedVNI, known.FilterChanging, known.Path = s.sharedVNI(), s.filterChanges(ctx), memo.path
@@ -35,7 +36,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 	resting := s.restOf(known)
 	if memo.rest.goesOn(resting) && !s.foundInCloud() {
 		s.reconciler.observed.keep(s.session, memo)
-		return soonest(s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
+		return soonest(s.comesBack(memo.edges.next(now)), s.pathAgainIn(now), probed)
 	}
 	memo.movement = memo.movement.Next(known)
 	known.Movement = memo.movement
@@ -64,7 +65,7 @@ func (s *scope) Observe(ctx context.Context) time.Duration {
 		again = diagnosis.Next(known)
 	}
 	s.reconciler.observed.keep(s.session, memo)
-	return soonest(again, s.comesBack(memo.edges.next(now)), s.pathAgainIn(now))
+	return soonest(again, s.comesBack(memo.edges.next(now)), s.pathAgainIn(now), probed)
 }
 
 // soonest is the shortest of the times that are not over, 0 when none is to come.

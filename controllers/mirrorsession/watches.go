@@ -51,7 +51,8 @@ func verificationChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.MirrorSession)
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorSession)
-		return ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.Verification, after.Status.Verification)
+		return ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.Verification, after.Status.Verification) ||
+			ok1 && ok2 && !equality.Semantic.DeepEqual(before.Status.ProbeReports, after.Status.ProbeReports)
 	}}
 }
 

@@ -18,6 +18,7 @@ func Same(before, after Object) bool {
 		if before, ok := before.(*v1alpha1.MirrorSession); ok {
 			was, is := before.Status, after.Status
 			was.Verification, is.Verification = nil, nil
+			was.ProbeReports, is.ProbeReports = nil, nil
 			return alike(&was, &is)
 		}
 	case *v1alpha1.MirrorFilter:

@@ -16,11 +16,11 @@ import (
 )
 
 // FieldManager is the manager's name in server-side apply. It never applies
-// status.verification, which belongs to the verifiers.
+// status.verification and status.probeReports, which belong to the verifiers.
 const FieldManager = "vpcmirror-manager"
 
-// verificationField is what the manager leaves out of its status.
-const verificationField = "verification"
+// verifiersFields are what the manager leaves out of its status.
+var verifiersFields = []string{"verification", "probeReports"}
 
 // attempts is how often a write is tried while verifiers write their entries beside it.
 const attempts = 5
@@ -135,7 +135,9 @@ func statusOf(o Object) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the status of %T: %w", o, err)
 	}
-	delete(status, verificationField)
+	for _, field := range verifiersFields {
+		delete(status, field)
+	}
 	within("", status)
 	return status, nil
 }

@@ -97,8 +97,12 @@ var layers = []layer{
 		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
+		name: "controllers/probe", does: "pure: whether a probe that was asked for is sent, which packet for which source from which node, and what became of it",
+		may: []string{"api"},
+	},
+	{
 		name: "controllers/mirrorsession", does: "the reconciler of sessions: sources, target, numbers, what the verifiers saw",
-		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle"}, ports...), tests: []string{"controllers/...", "test/..."},
+		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle", "controllers/probe"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
 		name: "controllers/telemetry", does: "what Prometheus is told of filters and sessions, read from the cache at each scrape",
@@ -106,7 +110,7 @@ var layers = []layer{
 	},
 	{
 		name: "controllers/verifier", does: "the node agent; its parts: `capture`, `vxlan`, `match`, `tally`, `sample`, `report`, " +
-			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `read`, `tail`",
+			"`agent`, `consumer`, `lease`, `memory`, `nodecache`, `probe`, `read`, `tail`",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
 	{

@@ -45,6 +45,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"source and target are given by node name", playNodeNames, false},
 		{"a node joins a selection and leaves it under traffic", playPool, false},
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
+		{"a probe of a quiet session arrives and is counted apart", playProbe, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},
 		{"the API server is away for a minute under traffic and nothing is lost", playOutage, false},

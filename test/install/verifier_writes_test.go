@@ -155,9 +155,9 @@ func answered(t *testing.T, err error, want string) {
 const (
 	noNode   = "says by its token on which node it is"
 	another  = "a verifier writes the entry of its own node"
-	more     = "a verifier writes verification and nothing else"
+	more     = "a verifier writes verification and probeReports and nothing else"
 	notThere = "only where it can be on its own node"
-	owns     = "becomes the owner of its node's entry"
+	owns     = "becomes the owner of its node's entries"
 )
 
 // inForce waits until the policies hold who may report on sessions.

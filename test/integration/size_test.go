@@ -48,6 +48,8 @@ func largest(name string, of apiextensionsv1.JSONSchemaProps, character string) 
 	switch {
 	case of.Pattern != "" && of.Format == "date-time", strings.Contains(of.Pattern, "T[0-9:]"):
 		return "2026-01-02T12:00:00.000000Z"
+	case name == "latency":
+		return "29.999999999s"
 	case of.Format == "date-time":
 		return "2026-01-02T12:00:00Z"
 	case len(of.Enum) > 0:

@@ -26,6 +26,8 @@ type Facts struct {
 	// Waited is for how long the manager did not answer a request to reconcile, 0 where it did
 	// or was not asked.
 	Waited time.Duration
+	// Probe is what a probe has told that was asked for together with the answer, nil for none.
+	Probe *v1alpha1.Probe
 	// Now is the time, by the API server's clock where that is known.
 	Now time.Time
 }
@@ -110,7 +112,7 @@ const (
 
 // Row is one stage on the way of the copies.
 type Row struct {
-	// Name of the stage: cloud, source, order, path, target, consumer or traffic.
+	// Name of the stage: cloud, source, order, path, target, consumer or traffic; or probe.
 	Name string `json:"name"`
 	// Mark is ok, FAIL, ? or -.
 	Mark Mark `json:"mark"`
@@ -152,6 +154,8 @@ type Answer struct {
 	Notes  []string `json:"notes,omitempty"`
 	Copies Copies   `json:"copies"`
 	Rows   []Row    `json:"rows"`
+	// Probe is status.probe, where one was asked for with the answer.
+	Probe *v1alpha1.Probe `json:"probe,omitempty"`
 	// Changes are those of status.changes from shortly before the copies stopped on, the oldest
 	// first.
 	Changes []v1alpha1.Change `json:"changes,omitempty"`
@@ -176,16 +180,16 @@ func Of(f Facts) Answer {
 	state := k.state()
 	a := Answer{
 		Namespace: f.Session.Namespace, Name: f.Session.Name, State: state, Copies: k.copies, Now: metav1.NewTime(f.Now),
-		ObservedAt: k.observedAt(), Notes: k.notes(), Causes: k.causes(),
+		ObservedAt: k.observedAt(), Notes: k.notes(), Causes: k.causes(), Probe: f.Probe,
 	}
 	a.Headline = k.headline(state)
-	a.Rows, a.Changes = k.rows(state), k.changes(state)
+	a.Rows, a.Changes = append(k.rows(state), probeRows(f.Probe)...), k.changes(state)
 	if len(a.Notes) > 0 && state != Unknown {
 		a.State, a.Before, a.Headline = Unknown, state, words[Unknown]+", before it was "+a.Headline
 	}
 	a.Verdict = verdictOf(a)
-	if a.State == Quiet {
-		a.Try = "have something sent that the filter accepts, and ask again: kubectl mirror why " + a.Name + " -n " + a.Namespace + " --now"
+	if a.State == Quiet || lostProbe(a.Probe) && len(a.Causes) == 0 {
+		a.Try = try(a)
 	}
 	return a
 }
@@ -194,7 +198,7 @@ func verdictOf(a Answer) Verdict {
 	switch {
 	case len(a.Notes) > 0:
 		return Undecided
-	case slices.ContainsFunc(a.Causes, needsPerson), a.State == Off:
+	case slices.ContainsFunc(a.Causes, needsPerson), a.State == Off, lostProbe(a.Probe):
 		return CauseFound
 	case a.State == CopiesArrive && a.Rows[0].Mark == OK: // what the cloud copies is what the spec says
 		return Flowing

@@ -24,6 +24,11 @@ func away(held bool) edit {
 	}
 }
 
+// probe is one that was asked for with the answer.
+func probe(results ...v1alpha1.ProbeResult) edit {
+	return func(f *Facts) { f.Probe = &v1alpha1.Probe{ID: "1", Results: results, FinishedAt: at("19:55:05")} }
+}
+
 // answers are whole answers by what is the case.
 var answers = map[string]struct {
 	facts   Facts
@@ -151,7 +156,43 @@ MirrorSession default/c23: QUIET (no copy yet; nothing stands in the way; looked
                    verifier on tgt (eth5): 0 copies since the last change at 19:53:54Z
   -     consumer   no copies arrived lately
   ?     traffic    nobody can see from here whether 192.168.0.33 sends or receives anything that the filter accepts
-Try:   have something sent that the filter accepts, and ask again: kubectl mirror why c23 -n default --now
+Try:   have a packet sent to find out: kubectl mirror why c23 -n default --probe
+`},
+	"a probe tells of each source": {facts(
+		counted(0, nil), none, unconsumed,
+		finds(v1alpha1.SeverityInfo, v1alpha1.DecidedByCount, v1alpha1.ReasonNoPackets, "", "no packet has arrived yet", "ask whether there is traffic", "19:53:54"),
+		probe(
+			v1alpha1.ProbeResult{Address: "192.168.0.33", Outcome: v1alpha1.ProbeArrived, Latency: &metav1.Duration{Duration: 1400 * time.Microsecond}, Message: "a SYN"},
+			v1alpha1.ProbeResult{InterfaceID: "s-2", Outcome: v1alpha1.ProbeNotArrived, Message: "a datagram"},
+			v1alpha1.ProbeResult{Address: "192.168.0.35", Outcome: v1alpha1.ProbeCannotSend, Reason: v1alpha1.ReasonProbeNoSender, Message: "run the command on the source", Command: "ping -c 1 192.168.0.9"},
+		),
+	), CauseFound, `
+MirrorSession default/c23: QUIET (no copy yet; nothing stands in the way; looked at 19:55:07Z, 3 s ago)
+  ok    cloud      session ac98946d, filter "to-service" with 1 rule, priority 10000, VNI 7
+  ok    source     192.168.0.33: can be mirrored, and a rule can match
+  ok    order      no session that comes before this one takes its packets
+  ok    path       nothing that was read stands in the way
+  -     target     no packet has arrived yet
+                   verifier on tgt (eth5): 0 copies since the last change at 19:53:54Z
+  -     consumer   no copies arrived lately
+  ?     traffic    nobody can see from here whether 192.168.0.33 sends or receives anything that the filter accepts
+  ok    probe      192.168.0.33: a copy arrived after 1.4ms; sent: a SYN
+  FAIL  probe      s-2: no copy arrived; sent: a datagram
+  ?     probe      192.168.0.35: nothing was sent (ProbeNoSender): run the command on the source
+                   run: ping -c 1 192.168.0.9
+Try:   look where the packets get lost: with tcpdump on the source for what was sent, on the target for UDP 4789; a source's own security group may not let them in, and the cloud may treat a wrong checksum or a TTL of 1 otherwise
+`},
+	"a probe was refused, and copies arrive": {facts(func(f *Facts) {
+		f.Probe = &v1alpha1.Probe{Reason: v1alpha1.ReasonProbeNotAllowed, Message: "the manager runs with --allow-probes=false"}
+	}), Flowing, `
+MirrorSession default/c23: COPIES ARRIVE (38 copies, the last 2 s ago, usually one each 2.0 s; looked at 19:55:07Z, 3 s ago)
+  ok    cloud      session ac98946d, filter "to-service" with 1 rule, priority 10000, VNI 7
+  ok    source     192.168.0.33: can be mirrored, and a rule can match
+  ok    order      no session that comes before this one takes its packets
+  ok    path       nothing that was read stands in the way
+  ok    target     verifier on tgt (eth5): 38 copies since the last change at 19:53:54Z, the last 2 s ago
+  ok    consumer   on tgt the vxlan device mirror0 takes them
+  ?     probe      refused (ProbeNotAllowed): the manager runs with --allow-probes=false
 `},
 	"copies came yesterday, and nothing is in the way": {facts(
 		session(func(s *v1alpha1.MirrorSession) {
@@ -168,7 +209,7 @@ MirrorSession default/c23: QUIET (2 copies, the last 24 h ago; nothing stands in
   ok    target     verifier on tgt (eth5): 2 copies since the last change at 2026-11-24 13:55:10Z, the last 24 h ago
   ok    consumer   on tgt the vxlan device mirror0 takes them
   ?     traffic    nobody can see from here whether 192.168.0.33 sends or receives anything that the filter accepts
-Try:   have something sent that the filter accepts, and ask again: kubectl mirror why c23 -n default --now
+Try:   have a packet sent to find out: kubectl mirror why c23 -n default --probe
 `},
 	"copies have stopped, and the way could not be judged": {facts(
 		counted(38, at("19:53:56")),

@@ -15,10 +15,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/memory"
 	"vpcmirror.io/operator/controllers/verifier/nodecache"
+	"vpcmirror.io/operator/controllers/verifier/probe"
 	"vpcmirror.io/operator/controllers/verifier/report"
 )
 
@@ -48,6 +50,8 @@ type Options struct {
 	// Memory says how much memory the process uses and may use, see memory.Reader; nil where nobody
 	// asks.
 	Memory func() memory.Usage
+	// SendProbe sends the packets of a probe for one source, see probe.Send.
+	SendProbe func(ctx context.Context, order v1alpha1.ProbeSend, source v1alpha1.ResolvedInterface) (probe.Sent, error)
 	// Clock returns the time.
 	Clock func() time.Time
 	Log   logr.Logger
@@ -74,11 +78,16 @@ type Agent struct {
 	// goroutine that flushes.
 	news   chan struct{}
 	budget *report.Budget
+	// probeNews holds at most one word that a probe may have something to do.
+	probeNews chan struct{}
 
 	mu        sync.Mutex // guards what follows; never held while something is waited for
 	capturers map[interfaceKey]*capturer
 	tracked   map[types.UID]*tracked
-	writes    writes
+	// probes are what this host does of the sessions' probes, and probedAt is when it sent for one last.
+	probes   map[types.UID]*probing
+	probedAt map[types.UID]time.Time
+	writes   writes
 	// reconciles is how often the sessions of this host were assigned.
 	reconciles uint64
 	// scarcity is how scarce memory is.
@@ -128,6 +137,9 @@ func New(o Options) *Agent {
 		budget:    report.NewBudget(),
 		capturers: make(map[interfaceKey]*capturer),
 		tracked:   make(map[types.UID]*tracked),
+		probes:    make(map[types.UID]*probing),
+		probedAt:  make(map[types.UID]time.Time),
+		probeNews: make(chan struct{}, 1),
 		rules:     newRuleCache(index.Filter),
 	}
 }
@@ -169,6 +181,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	others.Go(func() { a.watchInterfaces(ctx) })
 	others.Go(func() { a.flushUntilDone(ctx) })
 	others.Go(func() { a.observeUntilDone(ctx) })
+	others.Go(func() { a.probeUntilDone(ctx) })
 	a.reconcileUntilDone(ctx)
 	others.Wait()
 	a.end(context.WithoutCancel(ctx))

@@ -39,6 +39,8 @@ func (a *Agent) reconcile(ctx context.Context) {
 	}
 	a.rules.keep(a.index.Has)
 	assignments := assign(sessions, local, a.rules.of)
+	a.noteProbes(sessions)
+	a.withProbes(assignments)
 	assigned := make(map[types.UID]*assignment, len(assignments))
 	for i := range assignments {
 		assigned[assignments[i].session.UID] = &assignments[i]
@@ -53,6 +55,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		c.log.Info("No longer capturing: no session needs it")
 	}
 	a.tellNews()
+	a.tellProbes()
 	select {
 	case <-a.assigned:
 	default:
@@ -136,7 +139,7 @@ func (a *Agent) apply(ctx context.Context, assignments []assignment, assigned ma
 	for _, c := range fresh {
 		go c.run() // now that it knows its sessions
 	}
-	a.again = a.missingAt()
+	a.again = earlier(a.missingAt(), a.probesEnd())
 	a.logProblems(ctx)
 	return idle
 }

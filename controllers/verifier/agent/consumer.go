@@ -138,7 +138,7 @@ func (a *Agent) followCopies() bool {
 	for _, t := range a.tracked {
 		if s := snapshots[t.capturer]; t.basis == nil && t.observable(s) {
 			counts, _ := s.Session(t.id)
-			t.basis = &basis{observation: o, place: t.place(a.Node, a.Port), capturer: t.capturer, id: t.id, of: counts.Frames}
+			t.basis = &basis{observation: o, place: t.place(a.Node, a.Port), capturer: t.capturer, id: t.id, of: counts.Frames + counts.ProbeFrames}
 		}
 	}
 	return true
@@ -179,11 +179,11 @@ func (t *tracked) judgeConsumer(node string, port uint16, now *observation, snap
 		return
 	}
 	counts, _ := s.Session(t.id)
-	if b.capturer != t.capturer || b.id != t.id || counts.Frames < b.of {
+	if b.capturer != t.capturer || b.id != t.id || counts.Frames+counts.ProbeFrames < b.of {
 		t.basis = nil // they were counted under another name, or from nothing on, meanwhile
 		return
 	}
-	arrived := consumer.Arrived{Session: counts.Frames - b.of}
+	arrived := consumer.Arrived{Session: counts.Frames + counts.ProbeFrames - b.of}
 	for c, s := range snapshots {
 		arrived.Others += s.Frames.Read - min(b.frames[c], s.Frames.Read)
 	}

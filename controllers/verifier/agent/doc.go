@@ -17,5 +17,5 @@
 // The package holds no credentials of the cloud and knows only what it reads from
 // the API server. It may import api, controllers/verifier/capture, controllers/verifier/consumer,
 // controllers/verifier/match, controllers/verifier/memory, controllers/verifier/nodecache,
-// controllers/verifier/report and controllers/verifier/tally.
+// controllers/verifier/probe, controllers/verifier/report and controllers/verifier/tally.
 package agent

@@ -28,6 +28,7 @@ import (
 	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
+	"vpcmirror.io/operator/controllers/verifier/probe"
 	"vpcmirror.io/operator/controllers/verifier/report"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 	"vpcmirror.io/operator/test/env"
@@ -55,13 +56,15 @@ type world struct {
 	refuse error
 	// log is the agents'.
 	log logr.Logger
+	// sent are the packets of probes that the agents were to send: each order, by node.
+	sent chan v1alpha1.ProbeSend
 	// late is how far the agents' clock is ahead.
 	late atomic.Int64
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, pair: frametest.NewPair(t), log: testr.New(t)}
+	w := &world{t: t, pair: frametest.NewPair(t), log: testr.New(t), sent: make(chan v1alpha1.ProbeSend, 100)}
 	w.kernel = w.pair.Receiver.Judge(t, vxlan.Port)
 	cluster := env.Start(t)
 	w.admin, w.cluster = cluster.Client, cluster
@@ -126,6 +129,10 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 				return err
 			})
 			return ring, err
+		},
+		SendProbe: func(_ context.Context, order v1alpha1.ProbeSend, _ v1alpha1.ResolvedInterface) (probe.Sent, error) {
+			w.sent <- order
+			return probe.Sent{Packets: 2, At: w.now()}, nil
 		},
 		Observe: func(port uint16) (o *consumer.Observation) {
 			if err := inside(pair, func() error { o = consumer.Observe(port); return nil }); err != nil {
@@ -355,6 +362,7 @@ func (w *world) manage(s *v1alpha1.MirrorSession, edits ...func(*v1alpha1.Mirror
 		w.t.Fatal(err)
 	}
 	delete(content, "verification")
+	delete(content, "probeReports")
 	u := &unstructured.Unstructured{Object: map[string]any{"status": content}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSession"))
 	u.SetNamespace(s.Namespace)

@@ -22,7 +22,7 @@ type Index struct {
 	sessions map[types.NamespacedName]*Session
 	filters  map[types.NamespacedName]*Filter
 	at       map[string][]*Session // by place
-	entered  map[*Session]struct{} // those that have an entry of this node
+	entered  map[*Session]struct{} // those that have an entry of this node, or a probe that it sends packets of
 
 	// What concerns the node: what arrives at its places, what has its entry, what is followed, and
 	// the filters that were asked for since the last Concerning.
@@ -112,7 +112,7 @@ func (x *Index) concerns(s *Session) bool {
 	if s == nil {
 		return false
 	}
-	if _, followed := x.followed[s.key]; followed || s.own != nil {
+	if _, followed := x.followed[s.key]; followed || s.own != nil || s.sends {
 		return true
 	}
 	return slices.ContainsFunc(s.places, func(place string) bool { _, here := x.here[place]; return here })
@@ -123,7 +123,7 @@ func (x *Index) add(s *Session) {
 	for _, place := range s.places {
 		x.at[place] = append(x.at[place], s)
 	}
-	if s.own != nil {
+	if s.own != nil || s.sends {
 		x.entered[s] = struct{}{}
 	}
 }
@@ -143,7 +143,7 @@ func (x *Index) remove(s *Session) {
 }
 
 // Concerning returns the sessions whose target may be at one of these places, by the keys of
-// [Places], those that have an entry of this node, and those that are followed, whatever became of
+// [Places], those that have an entry of this node, or a probe for which it is to send, and those that are followed, whatever became of
 // them. Until the next call what Put and Delete report is about these places and sessions, and about
 // the filters that are asked for from now on. The objects belong to the index: nobody may change them.
 func (x *Index) Concerning(here map[string]struct{}, followed []types.NamespacedName) ([]*v1alpha1.MirrorSession, error) {

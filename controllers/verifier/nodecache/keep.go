@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,8 @@ type Session struct {
 	places []string
 	// own is the node's own entry, nil for none.
 	own *v1alpha1.Verification
+	// sends is true while the node is to send packets of a probe.
+	sends bool
 	// object is made when it is asked for; the Index guards it.
 	object *v1alpha1.MirrorSession
 }
@@ -68,6 +71,7 @@ type countedSession struct {
 	InCloud    int                          `json:"c,omitempty"`
 	Target     *v1alpha1.ResolvedInterface  `json:"t,omitempty"`
 	Sources    []v1alpha1.ResolvedInterface `json:"s,omitempty"`
+	Probe      *v1alpha1.Probe              `json:"p,omitempty"`
 }
 
 // filterContent is what packets are judged by.
@@ -96,18 +100,31 @@ func keepSession(s *v1alpha1.MirrorSession, node string) (*Session, error) {
 	counted, err := json.Marshal(countedSession{
 		Generation: s.Generation, Observed: s.Status.ObservedGeneration, Ready: meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionReady),
 		Filter: s.Spec.FilterRef.Name, VNI: s.Status.VNI, Epoch: s.Status.Epoch, InCloud: len(s.Status.Sessions),
-		Target: s.Status.Target, Sources: s.Status.Sources,
+		Target: s.Status.Target, Sources: s.Status.Sources, Probe: keepProbe(s.Status.Probe),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep the session %s/%s: %w", s.Namespace, s.Name, err)
 	}
-	out := &Session{identity: identityOf(s), counted: string(counted), places: Places(s.Status.Target)}
+	out := &Session{identity: identityOf(s), counted: string(counted), places: Places(s.Status.Target), sends: Sends(s.Status.Probe, node)}
 	for i := range s.Status.Verification {
 		if s.Status.Verification[i].Node == node {
 			out.own = s.Status.Verification[i].DeepCopy()
 		}
 	}
 	return out, nil
+}
+
+// keepProbe is what a node needs of a probe, nil of one that is over: nearly all of the time.
+func keepProbe(p *v1alpha1.Probe) *v1alpha1.Probe {
+	if !p.Active() {
+		return nil
+	}
+	return &v1alpha1.Probe{ID: p.ID, StartedAt: p.StartedAt, SendingAt: p.SendingAt, Watchers: p.Watchers, Sends: p.Sends}
+}
+
+// Sends reports whether a node is to send packets of a probe, which may be nil.
+func Sends(p *v1alpha1.Probe, node string) bool {
+	return p.Active() && slices.ContainsFunc(p.Sends, func(s v1alpha1.ProbeSend) bool { return s.Node == node })
 }
 
 func keepFilter(f *v1alpha1.MirrorFilter) (*Filter, error) {
@@ -157,7 +174,7 @@ func (s *Session) made() (*v1alpha1.MirrorSession, error) {
 	out := &v1alpha1.MirrorSession{ObjectMeta: *s.GetObjectMeta().(*metav1.ObjectMeta)}
 	out.Generation, out.Spec.FilterRef.Name = c.Generation, c.Filter
 	out.Status = v1alpha1.MirrorSessionStatus{
-		CommonStatus: common(c.Observed, c.Ready), VNI: c.VNI, Epoch: c.Epoch, Target: c.Target, Sources: c.Sources,
+		CommonStatus: common(c.Observed, c.Ready), VNI: c.VNI, Epoch: c.Epoch, Target: c.Target, Sources: c.Sources, Probe: c.Probe,
 		Sessions: make([]v1alpha1.CloudSession, c.InCloud),
 	}
 	if s.own != nil {

@@ -55,12 +55,17 @@ func Read(ctx context.Context, r client.Reader, s *v1alpha1.MirrorSession) (*v1a
 // name. (The UID alone would not do: for the status of custom resources the API server
 // takes all metadata but the version from the stored object.)
 func Write(ctx context.Context, c client.Client, read *v1alpha1.MirrorSession, entry v1alpha1.Verification) error {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&entry)
+	return write(ctx, c, read, v1alpha1.VerifierName(entry.Node), "verification", entry.Node, &entry)
+}
+
+// write stores the item of a node in one of the lists of the status, by the field manager of that item alone.
+func write(ctx context.Context, c client.Client, read *v1alpha1.MirrorSession, manager, list, node string, item any) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(item)
 	if err != nil {
-		return fmt.Errorf("encode the entry of %s: %w", entry.Node, err)
+		return fmt.Errorf("encode the entry of %s: %w", node, err)
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{
-		"status": map[string]any{"verification": []any{content}},
+		"status": map[string]any{list: []any{content}},
 	}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MirrorSession"))
 	u.SetNamespace(read.Namespace)
@@ -69,17 +74,16 @@ func Write(ctx context.Context, c client.Client, read *v1alpha1.MirrorSession, e
 	u.SetResourceVersion(read.ResourceVersion)
 	// The node's own field manager: with one that nodes share, one node's apply would
 	// delete another's entry.
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u),
-		client.FieldOwner(v1alpha1.VerifierName(entry.Node)), client.ForceOwnership)
+	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(manager), client.ForceOwnership)
 	key := client.ObjectKeyFromObject(read)
 	switch {
 	case err == nil:
 		return nil
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("write the entry of %s in %s: %w: %w", entry.Node, key, ErrGone, err)
+		return fmt.Errorf("write the entry of %s in %s: %w: %w", node, key, ErrGone, err)
 	case apierrors.IsConflict(err):
-		return fmt.Errorf("write the entry of %s in %s: %w: %w", entry.Node, key, ErrChanged, err)
+		return fmt.Errorf("write the entry of %s in %s: %w: %w", node, key, ErrChanged, err)
 	default:
-		return fmt.Errorf("write the entry of %s in %s: %w", entry.Node, key, err)
+		return fmt.Errorf("write the entry of %s in %s: %w", node, key, err)
 	}
 }

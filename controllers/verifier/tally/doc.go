@@ -29,6 +29,6 @@
 // Books are kept in frames and balance exactly ([Snapshot.Check]); packets are
 // another set of numbers, since a super-frame carries several.
 //
-// It may import api, controllers/verifier/capture, controllers/verifier/match and
-// controllers/verifier/vxlan.
+// It may import api, controllers/verifier/capture, controllers/verifier/match,
+// controllers/verifier/probe and controllers/verifier/vxlan.
 package tally

@@ -34,7 +34,7 @@ func (t *table) makeLanes() {
 	for i := range t.slots {
 		at := &t.slots[i]
 		key, ok := at.key.In4()
-		if !ok || len(at.claims) != 1 || at.strangers {
+		if !ok || len(at.claims) != 1 || at.strangers || at.probed {
 			continue
 		}
 		by := &at.claims[0]

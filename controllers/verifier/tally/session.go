@@ -7,6 +7,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/verifier/match"
+	"vpcmirror.io/operator/controllers/verifier/probe"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
 
@@ -25,6 +26,8 @@ type Session struct {
 	// they are counted, but none of them is kept, nor by which rule it went or from
 	// which source it came.
 	Concealed bool
+	// Probes are those whose packets a source of the session may be copied: such copies are counted apart.
+	Probes []probe.Pattern
 }
 
 // Source is one mirror source.
@@ -111,7 +114,7 @@ func (s *session) counter(id string) *counts {
 
 // clone makes the configuration independent of what the caller does to his.
 func clone(s Session) Session {
-	s.Rules = slices.Clone(s.Rules)
+	s.Rules, s.Probes = slices.Clone(s.Rules), slices.Clone(s.Probes)
 	s.Sources = slices.Clone(s.Sources)
 	for i := range s.Sources {
 		s.Sources[i].OuterAddrs = slices.Clone(s.Sources[i].OuterAddrs)

@@ -141,6 +141,10 @@ type SessionCounts struct {
 	// GPE (with the session's VNI), Malformed and Cut, and datagrams of such classes that were
 	// joined behind others: too broken to be a copy of it. They are in none of the counts above.
 	Unreadable uint64
+	// ProbeFrames are frames with copies of probes' packets, and Probes what came of each probe. They are in
+	// none of the counts above.
+	ProbeFrames uint64
+	Probes      []ProbeCounts
 	// FirstSeen and LastSeen are the kernel's times of the first and the last
 	// packet; zero before the first.
 	FirstSeen time.Time
@@ -201,7 +205,7 @@ func (s *Snapshot) Check() error {
 	frames := s.Removed
 	for i := range s.Sessions {
 		c := &s.Sessions[i]
-		frames += c.Frames
+		frames += c.Frames + c.ProbeFrames
 		if err := c.check(); err != nil {
 			return err
 		}
@@ -241,12 +245,15 @@ func (p *PacketCounts) verdicts() uint64 {
 // snapshot is a copy of what was counted; senders are those of [Tally.foreignSenders].
 func (s *session) snapshot(senders map[uint32]netip.Addr) SessionCounts {
 	w, sum := s.whole, s.whole.gone
+	probes := slices.Clone(w.probes)
 	out := SessionCounts{
 		ID: s.config.ID, VNI: s.config.VNI,
 		Sources:        make([]SourceCounts, 0, len(s.sources)),
 		Rules:          make([]RuleCounts, len(s.perRule)),
 		ForeignSource:  w.foreign,
 		Unreadable:     w.unreadable,
+		ProbeFrames:    w.probeFrames,
+		Probes:         probes,
 		Last:           w.lastCopy.packet(),
 		LastUnexpected: w.lastUnexpectedCopy.packet(),
 	}

@@ -3,6 +3,7 @@ package tally
 import (
 	"math/bits"
 	"net/netip"
+	"slices"
 
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
 )
@@ -30,6 +31,8 @@ type stream struct {
 	// strangers is true when there are more sessions with its VNI, to which its source is
 	// foreign.
 	strangers bool
+	// probed is true when packets of probes may be among its own.
+	probed bool
 }
 
 func newTable(streams int) *table {
@@ -66,11 +69,12 @@ func (t *table) insert(key vxlan.Key, by claim) {
 	at.key, at.claims = key, append(at.claims, by)
 }
 
-// findStrangers notes which streams are foreign to a session with their VNI.
+// findStrangers notes which streams are foreign to a session with their VNI, and in which probes' packets may be.
 func (t *table) findStrangers() {
 	for i := range t.slots {
 		at := &t.slots[i]
 		at.strangers = at.claims != nil && len(at.claims) < len(t.vnis[at.key.VNI()])
+		at.probed = slices.ContainsFunc(at.claims, func(c claim) bool { return len(c.session.config.Probes) > 0 })
 	}
 }
 

@@ -65,7 +65,7 @@ func (t *Tally) SetSessions(sessions []Session) (removed []SessionCounts, err er
 		}
 		counts := old.snapshot(senders)
 		removed = append(removed, counts)
-		t.removed += counts.Frames
+		t.removed += counts.Frames + counts.ProbeFrames
 	}
 	return removed, nil
 }
@@ -209,6 +209,9 @@ func (t *Tally) attribute(s *stream, f frameRef, outer *vxlan.Outer, inner *vxla
 		t.marks.SharedFrames += n.frames
 		t.marks.SharedClaims += n.frames * uint64(len(s.claims))
 	}
+	if s.probed && t.probe(s, &f, outer, inner, n) {
+		return
+	}
 	if inner.Truncated(outer.InnerEnd-outer.InnerOffset, outer.InnerLength) {
 		n.truncated = n.packets
 	}
@@ -325,6 +328,8 @@ func (c *counts) add(other *counts) {
 type whole struct {
 	foreign, unreadable uint64
 	gone                counts // of sources that are listed no more
+	probeFrames         uint64 // of probes, which are in no other count
+	probes              []ProbeCounts
 
 	// last and lastUnexpected refer to frames of the block being counted. Their
 	// bytes are copied once per block, not once per packet.
