@@ -16,7 +16,7 @@ import (
 
 // silent are the fields of the spec that decide neither about copies nor about whether the cloud is
 // kept in line.
-var silent = []string{"cloudName", "description", "deletionPolicy", "silenceAfter"}
+var silent = []string{"import", "cloudName", "description", "deletionPolicy", "silenceAfter"}
 
 func TestAnEditOfEachFieldThatDecidesAboutCopiesIsSaid(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"source and target are given by node name", playNodeNames, false},
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
+		{"what Terraform has made is observed and then taken over without a packet lost", playImported, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},
 		{"the API server is away for a minute under traffic and nothing is lost", playOutage, false},
 		{"the leading manager is killed in the middle of a create and the cloud has one object", playLeader, false},

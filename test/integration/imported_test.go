@@ -248,7 +248,7 @@ func TestOfTwoObjectsThatImportOneThingAtTheSameTimeOneGetsIt(t *testing.T) {
 	}, func(reasons string) bool { return reasons == "Synced Conflict " || reasons == "Conflict Synced " })
 	harness.Same(t, "how often it was marked", 1, func() (marks int) {
 		for _, e := range w.Cloud.Journal.Writes(0) {
-			if strings.Contains(string(e.Body), "[vpcmirror ") && e.Operation == "UpdateTrafficMirrorSession" {
+			if strings.Contains(e.Body, "[vpcmirror ") && e.Operation == "UpdateTrafficMirrorSession" {
 				marks++
 			}
 		}
