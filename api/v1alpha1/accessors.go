@@ -36,6 +36,30 @@ func (s *MirrorSession) Cloud() *CloudSpec { return &s.Spec.CloudSpec }
 // Common returns what the status of every kind has alike.
 func (s *MirrorSession) Common() *CommonStatus { return &s.Status.CommonStatus }
 
+// Deletion is what happens in the cloud when the object is deleted: what was there before the
+// object stays unless the spec says otherwise.
+func (c *CloudSpec) Deletion() DeletionPolicy {
+	switch {
+	case c.DeletionPolicy != "":
+		return c.DeletionPolicy
+	case c.Import != nil:
+		return DeletionRetain
+	default:
+		return DeletionDelete
+	}
+}
+
+// Observes reports whether nothing is written to the cloud for the object.
+func (c *CloudSpec) Observes() bool { return c.ManagementPolicy == ManagementObserve }
+
+// ImportID is the ID of what the object takes over or observes, empty for none.
+func (c *CloudSpec) ImportID() string {
+	if c.Import == nil {
+		return ""
+	}
+	return c.Import.ID
+}
+
 // Part returns what the status has of one of the session's parts in the cloud, nil for
 // nothing. Parts are numbered from 1.
 func (s *MirrorSession) Part(number int) *CloudSession {
@@ -86,7 +110,7 @@ func (s *MirrorSession) WaitsFor(reason string) bool {
 
 // ToBeMade reports whether the session is to be brought in line with its spec in the cloud.
 func (s *MirrorSession) ToBeMade() bool {
-	return s.DeletionTimestamp.IsZero() && !s.Spec.Suspend && len(s.Spec.Sources) > 0
+	return s.DeletionTimestamp.IsZero() && !s.Spec.Suspend && !s.Spec.Observes() && len(s.Spec.Sources) > 0
 }
 
 // Remedy is what a person does about a reason, as the reference has it; empty for a reason that

@@ -28,3 +28,21 @@ func TestALeaseIsNamedAfterItsNodeWhereverThatMakesAName(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsImportedIsRetainedWhereTheSpecSaysNothing(t *testing.T) {
+	imported := &Import{ID: "3f1c7a52-8d4e-4b6a-9c0d-5e2f7a1b8c9d"}
+	for _, c := range []struct {
+		spec CloudSpec
+		want DeletionPolicy
+	}{
+		{CloudSpec{}, DeletionDelete},
+		{CloudSpec{DeletionPolicy: DeletionRetain}, DeletionRetain},
+		{CloudSpec{Import: imported}, DeletionRetain},
+		{CloudSpec{Import: imported, DeletionPolicy: DeletionDelete}, DeletionDelete},
+		{CloudSpec{Import: imported, DeletionPolicy: DeletionRetain}, DeletionRetain},
+	} {
+		if got := c.spec.Deletion(); got != c.want {
+			t.Errorf("of %+v: %s, want %s", c.spec, got, c.want)
+		}
+	}
+}

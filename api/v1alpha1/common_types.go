@@ -39,6 +39,27 @@ const (
 	DeletionRetain DeletionPolicy = "Retain"
 )
 
+// ManagementPolicy says whether the operator changes what the cloud has.
+// +kubebuilder:validation:XValidation:rule="self in ['Managed', 'Observe']",message="managementPolicy is Managed or Observe",messageExpression="'managementPolicy is \"' + self + '\": write Managed to have the cloud brought in line with the spec, or Observe to have it only compared'"
+// +kubebuilder:validation:MaxLength=256
+type ManagementPolicy string
+
+const (
+	// ManagementManaged brings the cloud in line with the spec.
+	ManagementManaged ManagementPolicy = "Managed"
+	// ManagementObserve writes nothing to the cloud: it shows what somebody else manages there.
+	ManagementObserve ManagementPolicy = "Observe"
+)
+
+// Import names what the cloud has already of an object.
+type Import struct {
+	// id of the filter or the session in the cloud, a UUID.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="write the UUID of the filter or the session in lower case, as the console shows it",messageExpression="'id is \"' + self + '\": write the UUID of the filter or the session in lower case, as the console shows it'"
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	ID string `json:"id"`
+}
+
 // SecretReference names a Secret in the namespace of the object that refers to it.
 type SecretReference struct {
 	// name of the Secret.
@@ -52,6 +73,7 @@ type SecretReference struct {
 // object is called there.
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region can't be changed, because the cloud can't move an object: create a new object for the other region and delete this one",messageExpression="'region can\\'t be changed from %s to %s, because the cloud can\\'t move an object: create a new object for the other region and delete this one'.format([has(oldSelf.region) ? oldSelf.region : 'none', has(self.region) ? self.region : 'none'])",fieldPath=".region"
 // +kubebuilder:validation:XValidation:rule="has(self.projectID) == has(oldSelf.projectID) && (!has(self.projectID) || self.projectID == oldSelf.projectID)",message="projectID can't be changed, because the cloud can't move an object: create a new object for the other project and delete this one",messageExpression="'projectID can\\'t be changed from %s to %s, because the cloud can\\'t move an object: create a new object for the other project and delete this one'.format([has(oldSelf.projectID) ? oldSelf.projectID : 'none', has(self.projectID) ? self.projectID : 'none'])",fieldPath=".projectID"
+// +kubebuilder:validation:XValidation:rule="has(self.__import__) == has(oldSelf.__import__) && (!has(self.__import__) || self.__import__.id == oldSelf.__import__.id)",message="import can't be changed, because the object stands for one thing in the cloud: create a new object and delete this one",messageExpression="'import.id can\\'t be changed from %s to %s, because the object stands for one thing in the cloud: create a new object for the other and delete this one'.format([has(oldSelf.__import__) ? oldSelf.__import__.id : 'none', has(self.__import__) ? self.__import__.id : 'none'])",fieldPath=".import"
 type CloudSpec struct {
 	// credentialsRef names a Secret in the same namespace with the keys accessKey
 	// and secretKey, and optionally securityToken, region, projectID, endpoint and
@@ -91,9 +113,25 @@ type CloudSpec struct {
 	// +optional
 	Description string `json:"description,omitempty"`
 
+	// import names a filter or a session that the cloud has already, such as one that Terraform has
+	// made: this object takes it over, or observes it, and never makes one. It is taken over
+	// unless it bears another object's mark. cloudName, description, vni and priority stay as
+	// they are there when the spec leaves them out. It can't be added, changed or removed
+	// later.
+	// +optional
+	Import *Import `json:"import,omitempty"`
+
+	// managementPolicy says whether the operator changes what the cloud has: Managed brings
+	// it in line with the spec, Observe writes nothing there, and Ready says how it differs.
+	// Counts and findings are the same for both. It can be changed at any time. What is
+	// observed stays in the cloud when this object is deleted, whatever deletionPolicy says.
+	// +kubebuilder:default=Managed
+	// +optional
+	ManagementPolicy ManagementPolicy `json:"managementPolicy,omitempty"`
+
 	// deletionPolicy says what happens in the cloud when this object is deleted:
-	// Delete removes the cloud's object, Retain leaves it.
-	// +kubebuilder:default=Delete
+	// Delete removes the cloud's object, Retain leaves it. Without it that is Retain where
+	// import is set, and Delete where it is not.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 

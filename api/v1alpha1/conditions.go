@@ -49,6 +49,21 @@ const (
 	// ReasonSuspended: spec.suspend is true, nothing is read or written in the cloud.
 	// Remedy: set spec.suspend to false.
 	ReasonSuspended = "Suspended"
+	// ReasonDiffers: spec.managementPolicy is Observe, and what the cloud has is not what the spec
+	// says; the message names the differences. It is used as the cloud has it.
+	// Remedy: change the spec to what the cloud has, have whoever manages it there change
+	// it, or set spec.managementPolicy to Managed, which brings it in line with the spec.
+	ReasonDiffers = "Differs"
+	// ReasonImportNotFound: the cloud does not have what spec.import.id names, or has it no
+	// more; none is made in its place. It is looked for every minute.
+	// Remedy: check region, project and ID; spec.import can't be changed, so delete this object and
+	// create it anew with the ID of one that exists, or without import to have one made.
+	ReasonImportNotFound = "ImportNotFound"
+	// ReasonNothingToObserve: spec.managementPolicy is Observe without spec.import, and the cloud
+	// has nothing of this object. It is looked for every minute.
+	// Remedy: set spec.managementPolicy to Managed to have it made, or create the object anew with
+	// spec.import.id.
+	ReasonNothingToObserve = "NothingToObserve"
 	// ReasonDeleting: the object is being deleted; the message says what it waits for.
 	// Remedy: wait, or set spec.deletionPolicy to Retain, which lets the object go and
 	// keeps what the cloud has.
@@ -173,11 +188,12 @@ const (
 	ReasonInvalidRequest = "InvalidRequest"
 	// ReasonConflict: the cloud's state does not allow the change now: somebody else uses
 	// or changed the thing, something with another name carries the object's mark too, or what
-	// status names carries another object's: a copy that was restored together with its
-	// status, for example.
+	// spec.import or status names carries another object's: a copy that was restored together
+	// with its status, for example.
 	// Remedy: look at what the message names. A filter that a session of somebody else
 	// uses waits for that session; of two things with one mark, delete the one that is not
-	// wanted in the cloud's console; a copy can be deleted, and what it names stays.
+	// wanted in the cloud's console; a copy can be deleted, and what it names stays; what
+	// another object has marked can be imported when that lets it go (deletionPolicy Retain).
 	ReasonConflict = "Conflict"
 	// ReasonCloudUnavailable: the cloud did not answer, or answered with a fault; the message
 	// says what is in the way: the network, a proxy, a certificate.

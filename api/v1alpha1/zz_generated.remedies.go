@@ -6,6 +6,9 @@ package v1alpha1
 var remedies = map[string]string{
 	ReasonProgressing:            "wait, it goes on by itself; a message that stays names what does not change",
 	ReasonSuspended:              "set spec.suspend to false",
+	ReasonDiffers:                "change the spec to what the cloud has, have whoever manages it there change it, or set spec.managementPolicy to Managed, which brings it in line with the spec",
+	ReasonImportNotFound:         "check region, project and ID; spec.import can't be changed, so delete this object and create it anew with the ID of one that exists, or without import to have one made",
+	ReasonNothingToObserve:       "set spec.managementPolicy to Managed to have it made, or create the object anew with spec.import.id",
 	ReasonDeleting:               "wait, or set spec.deletionPolicy to Retain, which lets the object go and keeps what the cloud has",
 	ReasonFilterInUse:            "delete the sessions that the message names, or give them another filter",
 	ReasonFilterNotFound:         "create the MirrorFilter in the session's namespace, or correct spec.filterRef; the session then goes on by itself",
@@ -33,7 +36,7 @@ var remedies = map[string]string{
 	ReasonQuotaExceeded:          "delete what is not needed, or have the quota raised",
 	ReasonThrottled:              "none is needed, it is tried again, not before the cloud's Retry-After, and slower and slower up to two minutes. Where it stays, lower the manager's --cloud-calls-per-second or raise its --resync-interval",
 	ReasonInvalidRequest:         "correct the value that the message names",
-	ReasonConflict:               "look at what the message names. A filter that a session of somebody else uses waits for that session; of two things with one mark, delete the one that is not wanted in the cloud's console; a copy can be deleted, and what it names stays",
+	ReasonConflict:               "look at what the message names. A filter that a session of somebody else uses waits for that session; of two things with one mark, delete the one that is not wanted in the cloud's console; a copy can be deleted, and what it names stays; what another object has marked can be imported when that lets it go (deletionPolicy Retain)",
 	ReasonCloudUnavailable:       "none is needed where it is the cloud, it is tried again, slower and slower up to a minute. Else do what the message says; the manager's log has the details",
 	ReasonPacketsObserved:        "none is needed; give one of the sessions that claim the same another VNI",
 	ReasonSilent:                 "ask what has changed since then: the target's security group, a network ACL or a route, the sources' traffic; where it is only quiet, raise spec.silenceAfter or leave it out",

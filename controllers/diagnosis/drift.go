@@ -29,7 +29,11 @@ func (k *Known) filterChanged() []v1alpha1.Finding {
 		return nil
 	}
 	f := v1alpha1.Finding{DecidedBy: v1alpha1.DecidedByRead, Reason: v1alpha1.ReasonChangedInCloud, Subject: subject}
-	if k.Path.Wanted.FilterLeft {
+	switch {
+	case k.Path.Wanted.FilterObserved:
+		f.Remedy = fmt.Sprintf("have whoever manages it in the cloud put it back, change the spec of the MirrorFilter %q, or set its spec.managementPolicy to Managed",
+			k.Session.Spec.FilterRef.Name)
+	case k.Path.Wanted.FilterLeft:
 		f.Remedy = fmt.Sprintf("set spec.suspend of the MirrorFilter %q to false, and it is put back as the spec has it", k.Session.Spec.FilterRef.Name)
 	}
 	if k.Path.Filter == nil {

@@ -100,8 +100,9 @@ type Wanted struct {
 	// Filter is that of the MirrorFilter that spec.filterRef names, nil where there is none, or what
 	// differs in the cloud is not to be judged.
 	Filter *plan.WantedFilter
-	// FilterLeft is whether nobody puts the filter back, as its MirrorFilter is suspended.
-	FilterLeft bool
+	// FilterLeft is whether nobody puts the filter back, as its MirrorFilter is suspended, or
+	// FilterObserved.
+	FilterLeft, FilterObserved bool
 }
 
 // Other is another session in the cloud.

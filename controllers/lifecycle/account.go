@@ -72,6 +72,9 @@ func (s *Scope) Connect(ctx context.Context) error {
 		return err
 	}
 	s.Cloud = c
+	if s.Observes() {
+		s.Cloud = cloud.ReadOnly(c)
+	}
 	if !s.owned() {
 		return nil // client and Secret are kept for what the cloud has
 	}

@@ -62,7 +62,13 @@ func (p *Part[T]) Surplus(ctx context.Context) error {
 	}
 	ids = slices.DeleteFunc(ids, func(id string) bool { return id == stored })
 	for _, have := range own {
-		if is := p.Collection.Identity(have); is.ID != stored && is.Name != p.Name {
+		is := p.Collection.Identity(have)
+		if is.ID != stored && p.ImportID != "" { // none of ours: an imported one was never made by us
+			return Stall(v1alpha1.ReasonConflict,
+				"the %s %s bears this object's mark too, though spec.import.id names %s: it is neither changed nor deleted. Delete it, or take the mark %s off its description",
+				p.Collection.Kind, is.ID, p.ImportID, p.mark())
+		}
+		if is.ID != stored && is.Name != p.Name {
 			return Stall(v1alpha1.ReasonConflict,
 				"the %s %s bears this object's mark too, but the name %q in place of %q: it is neither changed nor deleted. Delete it, or take the mark %s off its description; or set spec.cloudName to that name for a while, if it is what that was before",
 				p.Collection.Kind, is.ID, is.Name, p.Name, p.mark())

@@ -28,12 +28,12 @@ func (s *Scope) claim(ctx context.Context) error {
 		return err
 	}
 	s.clients.keep(s.Object.GetUID(), s.Cloud)
-	s.bind()
+	s.Bind()
 	return s.Store(ctx)
 }
 
-// bind records the account in the status (not stored yet).
-func (s *Scope) bind() {
+// Bind records the account in the status (not stored yet).
+func (s *Scope) Bind() {
 	a := s.Cloud.Account()
 	s.Object.Common().Account = &v1alpha1.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
 }

@@ -268,6 +268,9 @@ func (o *Orphans) meet(ctx context.Context, of listed, c cloud.Client, one *orph
 			"the object of this cluster to which it belonged is gone: delete it in the cloud, or let the manager do that (--delete-orphans)")
 		return true, nil
 	}
+	if cloud.IsReadOnly(c) { // the list was read for what is only observed
+		return true, nil
+	}
 	remove := c.DeleteFilter
 	if of.kind == kindSession {
 		remove = c.DeleteSession

@@ -71,6 +71,9 @@ type Part[T any] struct {
 	Collection Collection[T]
 	// Name is what the part is called in the cloud.
 	Name string
+	// ImportID is the ID of the only object in the cloud that the part may be, empty for any that
+	// bears the mark.
+	ImportID string
 	// StoredID returns the ID that the status has, empty for none.
 	StoredID func() string
 	// Record puts what the cloud has into the status. After a change that failed halfway,
@@ -81,6 +84,8 @@ type Part[T any] struct {
 	// one stands for, and reports whether the present one has yet to be stored. It does not store
 	// the status.
 	Epoch func(T) bool
+	// Absent puts into the status that the cloud surely has nothing of what it is to have by itself.
+	Absent func()
 
 	// confirmed is true when the last observation is an answer about this object alone,
 	// not an item of a shared list.
@@ -99,6 +104,9 @@ func (p *Part[T]) mark() plan.Mark { return p.Mark(p.Object, p.Number) }
 // nil only when the cloud surely has none; not knowing is an error, and so is an object
 // that has the ID, but is not ours.
 func (p *Part[T]) Find(ctx context.Context) (*T, error) {
+	if p.ImportID != "" {
+		return p.findImported(ctx)
+	}
 	stored := p.StoredID()
 	var foreign error
 	if stored != "" {
@@ -128,7 +136,7 @@ func (p *Part[T]) Find(ctx context.Context) (*T, error) {
 // reclaim stores the finalizers again where somebody has taken them off: the cloud has
 // something of the object.
 func (p *Part[T]) reclaim(ctx context.Context) error {
-	if p.owned() {
+	if p.owned() || p.Observes() {
 		return nil
 	}
 	return p.claim(ctx)
@@ -148,6 +156,9 @@ func (p *Part[T]) Confirm(ctx context.Context, have T) (*T, error) {
 // a mark is ours by its ID together with its name, and gets its mark back.
 func (p *Part[T]) checkOwner(have T) error {
 	is := p.Collection.Identity(have)
+	if p.ImportID != "" {
+		return p.checkImported(is)
+	}
 	ownership, found := p.mark().OwnershipOf(is.Description)
 	bears, called := "the mark "+found.String()+" of another object", fmt.Sprintf("the name %q in place of %q", is.Name, p.Name)
 	if SharesAccount(p.Object) {
@@ -302,6 +313,9 @@ func (p *Part[T]) uncertain() error {
 
 // Create makes the part and stores its ID at once. What leads to it is stored before.
 func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, error)) (have T, err error) {
+	if p.ImportID != "" {
+		return have, p.noImport()
+	}
 	if err := p.EnsureLatest(ctx); err != nil {
 		return have, err
 	}
@@ -334,7 +348,7 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 
 // store stores the identity of what the cloud has: from then on it is found by its ID.
 func (p *Part[T]) store(ctx context.Context, have T) error {
-	p.bind()
+	p.Bind()
 	p.Record(have)
 	if status.IsSynced(p.Object) {
 		// What is true of the one before is not yet true of this one.

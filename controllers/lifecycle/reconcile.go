@@ -242,4 +242,4 @@ func (s *Scope) outOfReach(err error) bool {
 }
 
 // Retained reports whether what the cloud has is to stay when the object is deleted.
-func (s *Scope) Retained() bool { return s.Object.Cloud().DeletionPolicy == v1alpha1.DeletionRetain }
+func (s *Scope) Retained() bool { return s.Object.Cloud().Deletion() == v1alpha1.DeletionRetain }

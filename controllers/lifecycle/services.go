@@ -78,6 +78,7 @@ type Services struct {
 	outcome  *outcome
 	arrivals *arrivals
 	sums     status.Pace
+	takes    takeovers
 }
 
 // New returns services that have not seen any object yet.
@@ -193,7 +194,7 @@ func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arr
 // steady reports whether the shared lists may serve this reconcile.
 func (s *Scope) steady() bool {
 	_, unanswered := s.Expectations.Recheck(s.Object.GetUID())
-	return status.IsSynced(s.Object) && !ReconcileRequested(s.Object) && !unanswered
+	return status.Settled(s.Object) && !ReconcileRequested(s.Object) && !unanswered
 }
 
 // owned reports whether the object has our finalizer: the cloud may have something of it.

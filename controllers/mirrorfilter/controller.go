@@ -84,11 +84,17 @@ func (s *scope) Sync(ctx context.Context) error {
 	if err != nil {
 		return lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s", err)
 	}
+	if s.Observes() {
+		return s.compare(ctx, part, want)
+	}
 	have, err := part.Find(ctx)
 	if err != nil {
 		return err
 	}
 	lost := s.filter.Status.ID
+	if part.ImportID != "" {
+		want = plan.ImportFilter(want, &s.filter.Spec.CloudSpec, s.Mark(s.filter, part.Number), *have)
+	}
 	if have == nil {
 		// Its rules come one by one: a filter is made without any.
 		created, err := part.Create(ctx, func(ctx context.Context) (cloud.Filter, error) {
@@ -108,9 +114,24 @@ func (s *scope) Sync(ctx context.Context) error {
 	return part.Surplus(ctx)
 }
 
+// compare observes the cloud's filter, and says how it differs from the spec.
+func (s *scope) compare(ctx context.Context, part *lifecycle.Part[cloud.Filter], want plan.WantedFilter) error {
+	have, err := part.FindObserved(ctx)
+	if err != nil {
+		return err
+	}
+	want = plan.ObservedFilter(want, &s.filter.Spec.CloudSpec, s.Mark(s.filter, part.Number), *have)
+	part.Record(*have)
+	return part.Differing(*have, plan.DiffFilter(want, *have).Changes)
+}
+
 // Synced is the message of Ready when the cloud matches the spec.
 func (s *scope) Synced() string {
-	return fmt.Sprintf("the cloud has the filter with every rule of the spec (%d)", len(s.filter.Spec.Rules))
+	message := fmt.Sprintf("the cloud has the filter with every rule of the spec (%d)", len(s.filter.Spec.Rules))
+	if s.Observes() {
+		message += "; it is only observed (spec.managementPolicy)"
+	}
+	return message
 }
 
 // Observe has nothing to show of a filter beside the cloud's state.
@@ -120,6 +141,10 @@ func (s *scope) Observe(context.Context) time.Duration { return 0 }
 func (s *scope) Delete(ctx context.Context) error {
 	if err := s.checkUnused(ctx); err != nil {
 		return err
+	}
+	if s.Observes() {
+		s.Leave()
+		return nil
 	}
 	if s.Retained() {
 		return s.Release(ctx, func(ctx context.Context) error { return s.part().Disown(ctx) })

@@ -15,13 +15,15 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 	st := &s.filter.Status
 	return &lifecycle.Part[cloud.Filter]{
 		Scope: s.Scope, Number: 1, Collection: s.collection(), Name: plan.NameOf(s.filter, &s.filter.Spec.CloudSpec),
+		ImportID: s.filter.Spec.ImportID(),
 		StoredID: func() string { return st.ID },
 		Record:   s.record,
 		Progress: func(have cloud.Filter) {
 			s.changed(have)
 			s.record(have)
 		},
-		Epoch: s.epoch,
+		Epoch:  s.epoch,
+		Absent: func() { st.ID, st.RuleCount, st.Rules = "", 0, nil },
 	}
 }
 

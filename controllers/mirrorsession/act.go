@@ -105,7 +105,7 @@ func (s *scope) wantParts(ctx context.Context, sources map[int][]string) (wants 
 			}
 			leads = &numbers
 		}
-		wants[number] = s.want(number, sources[number], numbers)
+		wants[number] = s.imported(number, s.want(number, sources[number], numbers))
 	}
 	if leads != nil {
 		s.changes.all = new(s.want(s.firstToLast(sources)[0], s.sourceIDs(), *leads))
@@ -165,6 +165,9 @@ func (s *scope) replace(ctx context.Context, part *lifecycle.Part[cloud.Session]
 	if err != nil || now == nil || !plan.MustReplace(want, *now) {
 		return now, err
 	}
+	if err := s.notDeleted(part.Number); err != nil {
+		return nil, err
+	}
 	if err := s.EnsureLatest(ctx); err != nil {
 		return nil, err
 	}
@@ -190,6 +193,9 @@ func (s *scope) switchOff(ctx context.Context) error {
 	if len(s.parts.have) == 0 {
 		s.epoch()
 		return lifecycle.Stall(v1alpha1.ReasonNoSources, remedy)
+	}
+	if err := s.untaken(); err != nil {
+		return err
 	}
 	var ids []string
 	for _, number := range s.order() {

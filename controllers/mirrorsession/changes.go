@@ -205,12 +205,14 @@ func (s *scope) followFilter(memo *changeMemo) {
 
 // tellPath tells what changed of the way of the copies since the last look at it. What became of the
 // session itself is told where it is compared with the spec, and what became of a filter's rules
-// where that is; so here only those of one that nobody compares, as it is suspended.
+// where that is; so here only those of one that nobody puts back, as it is suspended or observed.
 func (s *scope) tellPath(memo *changeMemo, now *diagnosis.Path) {
 	if before := memo.path; before != nil {
 		was := *before
-		was.Session = now.Session
-		if s.filter == nil || !s.filter.Spec.Suspend {
+		if !s.Observes() {
+			was.Session = now.Session
+		}
+		if s.filter == nil || !leftAlone(s.filter) {
 			was.Filter = now.Filter
 		}
 		s.tell(history.Changed(&was, now, s.Clock()))
@@ -249,6 +251,7 @@ func specChanges(was, is *v1alpha1.MirrorSessionSpec) []string {
 	note("vni", textOf(was.VNI), textOf(is.VNI))
 	note("enabled", textOf(was.Enabled), textOf(is.Enabled))
 	note("suspend", fmt.Sprint(was.Suspend), fmt.Sprint(is.Suspend))
+	note("managementPolicy", string(was.ManagementPolicy), string(is.ManagementPolicy))
 	note("packetLength", textOf(was.PacketLength), textOf(is.PacketLength))
 	note("priority", textOf(was.Priority), textOf(is.Priority))
 	note("credentialsRef.name", secretText(was.CredentialsRef), secretText(is.CredentialsRef))

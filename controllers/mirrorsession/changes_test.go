@@ -16,7 +16,7 @@ import (
 
 // silent are the fields of the spec that decide neither about copies nor about whether the cloud is
 // kept in line.
-var silent = []string{"cloudName", "description", "deletionPolicy", "silenceAfter"}
+var silent = []string{"import", "cloudName", "description", "deletionPolicy", "silenceAfter"}
 
 func TestAnEditOfEachFieldThatDecidesAboutCopiesIsSaid(t *testing.T) {
 	t.Parallel()
@@ -35,14 +35,15 @@ func TestAnEditOfEachFieldThatDecidesAboutCopiesIsSaid(t *testing.T) {
 		"target": {func(s *v1alpha1.MirrorSessionSpec) {
 			s.Target.InterfaceSelector = v1alpha1.InterfaceSelector{Address: &v1alpha1.InterfaceAddress{IP: "10.0.0.1"}}
 		}, []string{"spec.target was changed from t1 to 10.0.0.1"}},
-		"vni":            {func(s *v1alpha1.MirrorSessionSpec) { s.VNI = nil }, []string{"spec.vni was left out, it was 1"}},
-		"priority":       {func(s *v1alpha1.MirrorSessionSpec) { s.Priority = new(int32(3)) }, []string{"spec.priority was set to 3"}},
-		"packetLength":   {func(s *v1alpha1.MirrorSessionSpec) { s.PacketLength = new(int32(96)) }, []string{"spec.packetLength was set to 96"}},
-		"enabled":        {func(s *v1alpha1.MirrorSessionSpec) { s.Enabled = new(false) }, []string{"spec.enabled was set to false"}},
-		"suspend":        {func(s *v1alpha1.MirrorSessionSpec) { s.Suspend = true }, []string{"spec.suspend was changed from false to true"}},
-		"credentialsRef": {func(s *v1alpha1.MirrorSessionSpec) { s.CredentialsRef = nil }, []string{"spec.credentialsRef.name was left out, it was c"}},
-		"region":         {func(s *v1alpha1.MirrorSessionSpec) { s.Region = "r" }, []string{"spec.region was set to r"}},
-		"projectID":      {func(s *v1alpha1.MirrorSessionSpec) { s.ProjectID = "p" }, []string{"spec.projectID was set to p"}},
+		"vni":              {func(s *v1alpha1.MirrorSessionSpec) { s.VNI = nil }, []string{"spec.vni was left out, it was 1"}},
+		"priority":         {func(s *v1alpha1.MirrorSessionSpec) { s.Priority = new(int32(3)) }, []string{"spec.priority was set to 3"}},
+		"packetLength":     {func(s *v1alpha1.MirrorSessionSpec) { s.PacketLength = new(int32(96)) }, []string{"spec.packetLength was set to 96"}},
+		"enabled":          {func(s *v1alpha1.MirrorSessionSpec) { s.Enabled = new(false) }, []string{"spec.enabled was set to false"}},
+		"suspend":          {func(s *v1alpha1.MirrorSessionSpec) { s.Suspend = true }, []string{"spec.suspend was changed from false to true"}},
+		"managementPolicy": {func(s *v1alpha1.MirrorSessionSpec) { s.ManagementPolicy = v1alpha1.ManagementObserve }, []string{"spec.managementPolicy was set to Observe"}},
+		"credentialsRef":   {func(s *v1alpha1.MirrorSessionSpec) { s.CredentialsRef = nil }, []string{"spec.credentialsRef.name was left out, it was c"}},
+		"region":           {func(s *v1alpha1.MirrorSessionSpec) { s.Region = "r" }, []string{"spec.region was set to r"}},
+		"projectID":        {func(s *v1alpha1.MirrorSessionSpec) { s.ProjectID = "p" }, []string{"spec.projectID was set to p"}},
 	}
 	for _, name := range silent {
 		fields[name] = struct {

@@ -149,6 +149,9 @@ func (s *scope) Sync(ctx context.Context) error {
 // reported when all the rest is done.
 func (s *scope) bring(ctx context.Context) error {
 	s.readFilter(ctx)
+	if s.Observes() {
+		return s.compare(ctx)
+	}
 	if len(s.session.Spec.Sources) == 0 {
 		return s.switchOff(ctx)
 	}
@@ -208,6 +211,10 @@ func (s *scope) sourceIDs() []string {
 
 // Delete removes what the cloud has of the session.
 func (s *scope) Delete(ctx context.Context) error {
+	if s.Observes() {
+		s.Leave()
+		return nil
+	}
 	if s.Retained() {
 		return s.Release(ctx, func(ctx context.Context) error {
 			return s.everyPart(ctx, (*lifecycle.Part[cloud.Session]).Disown)
@@ -254,6 +261,9 @@ func (s *scope) Synced() string {
 		}
 		if len(s.selectors) > 0 {
 			message += "; " + selections(s.selectors)
+		}
+		if spec.Observes() {
+			message += "; it is only observed (spec.managementPolicy)"
 		}
 		return message
 	default:

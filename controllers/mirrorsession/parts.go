@@ -74,8 +74,8 @@ func (s *scope) numbersKnown() []int {
 			numbers = append(numbers, number)
 		}
 	}
-	if len(numbers) == 0 {
-		return []int{1}
+	if len(numbers) == 0 || s.session.Spec.Import != nil && !slices.Contains(numbers, 1) {
+		return slices.Insert(numbers, 0, 1)
 	}
 	return numbers
 }
@@ -149,6 +149,7 @@ func (s *scope) divide(ctx context.Context) map[int][]string {
 // part is one session in the cloud. The scope must be connected.
 func (s *scope) part(number int) *lifecycle.Part[cloud.Session] {
 	return &lifecycle.Part[cloud.Session]{
+		ImportID: s.importID(number), Absent: func() { s.gone(number) },
 		Scope: s.Scope, Number: number, Collection: s.collection(), Name: plan.NameOf(s.session, &s.session.Spec.CloudSpec),
 		StoredID: func() string {
 			if stored := s.session.Part(number); stored != nil {
@@ -229,6 +230,9 @@ func (s *scope) drop(number int) {
 func (s *scope) remove(ctx context.Context, numbers []int, wanted map[int]plan.WantedSession) error {
 	for _, number := range numbers {
 		have := s.parts.have[number]
+		if err := s.notDeleted(number); err != nil {
+			return err
+		}
 		if err := s.parts.known[number].Delete(ctx); err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@ import (
 	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/inventory"
 	"vpcmirror.io/operator/controllers/lifecycle"
-	"vpcmirror.io/operator/controllers/plan"
 	"vpcmirror.io/operator/controllers/status"
 )
 
@@ -145,15 +144,10 @@ func (s *scope) interfacesSince(ctx context.Context) time.Time {
 // not what its spec wants: that same list serves it.
 func (s *scope) wakeFilter(all *inventory.Listed[cloud.Filter]) {
 	f := s.filter
-	if f == nil || !status.IsSynced(f) || f.Spec.Suspend || !f.DeletionTimestamp.IsZero() {
+	if f == nil || !status.Settled(f) || f.Spec.Suspend || !f.DeletionTimestamp.IsZero() {
 		return
 	}
-	want, err := plan.FilterFrom(f, s.Mark(f, 1))
-	if err != nil {
-		return // which its own conditions say
-	}
-	have := filterIn(all, f.Status.ID)
-	if have == nil || len(plan.DiffFilter(want, *have).Changes) > 0 {
+	if have := filterIn(all, f.Status.ID); have == nil || outOfLine(f, s.Mark(f, 1), *have) {
 		s.Filters.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(f)})
 	}
 }

@@ -163,7 +163,7 @@ func (s *scope) findFilter(have *cloud.Session) error {
 		return fmt.Errorf("read the MirrorFilter %q: %w", name, err)
 	case !filter.DeletionTimestamp.IsZero() && have == nil:
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "the MirrorFilter %q is being deleted: name another in spec.filterRef", name)
-	case filter.Status.ID == "", have == nil && !status.IsSynced(filter):
+	case filter.Status.ID == "", have == nil && !status.Settled(filter):
 		return lifecycle.Wait(v1alpha1.ReasonFilterNotReady, "waiting for the MirrorFilter %q to be ready; its own conditions say why it is not", name)
 	case !plan.SameAccount(filter.Status.Account, s.Cloud.Account()):
 		return lifecycle.Stall(v1alpha1.ReasonAccountMismatch,

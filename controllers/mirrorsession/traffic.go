@@ -91,7 +91,7 @@ func (s *scope) filterChanges(ctx context.Context) bool {
 	if s.filter == nil && s.noFilter == nil { // nothing was compared with the cloud
 		s.readFilter(ctx)
 	}
-	return s.filter != nil && !status.IsSynced(s.filter)
+	return s.filter != nil && !status.Settled(s.filter)
 }
 
 // unknown are the fields that Kubernetes has left out of the manifests. A filter that can't be read now has none.

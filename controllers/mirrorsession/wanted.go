@@ -10,15 +10,15 @@ import (
 
 // wanted is what the specs ask of the cloud. The session is compared with that after it was brought
 // in line, so what differs then could not be. A MirrorFilter is put back by itself, which its own
-// reconcile tells; only one that is suspended stays as somebody has changed it.
+// reconcile tells; only one that is suspended, or observed, stays as somebody has changed it.
 func (r *pathReader) wanted(p *diagnosis.Path) diagnosis.Wanted {
 	wanted := diagnosis.Wanted{Session: r.changes.all, Parts: r.changes.wanted}
 	f := r.filter
-	if f == nil || !f.Spec.Suspend || f.Status.ID == "" || f.Status.ID != p.Session.FilterID {
+	if f == nil || !leftAlone(f) || f.Status.ID == "" || f.Status.ID != p.Session.FilterID {
 		return wanted
 	}
 	if filter, err := plan.FilterFrom(f, r.Mark(f, 1)); err == nil { // else its own conditions say
-		wanted.Filter, wanted.FilterLeft = &filter, true
+		wanted.Filter, wanted.FilterLeft, wanted.FilterObserved = &filter, true, !f.Spec.Suspend
 	}
 	return wanted
 }

@@ -68,7 +68,7 @@ func filterMatters() predicate.Predicate {
 		after, ok2 := e.ObjectNew.(*v1alpha1.MirrorFilter)
 		return ok1 && ok2 && (before.Status.ID != after.Status.ID || before.Status.Epoch != after.Status.Epoch ||
 			before.Status.EpochBasis != after.Status.EpochBasis || before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
-			status.IsSynced(before) != status.IsSynced(after) ||
+			status.IsSynced(before) != status.IsSynced(after) || status.Settled(before) != status.Settled(after) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
 			!equality.Semantic.DeepEqual(before.Status.Account, after.Status.Account))
 	}}

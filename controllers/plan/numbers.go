@@ -451,7 +451,7 @@ func (c *claims) freeVNI() int {
 // precedes reports whether o is older than s and about to choose numbers of the same
 // account: nothing else keeps it from being made.
 func precedes(o, s *v1alpha1.MirrorSession) bool {
-	if o.InCloud() || !o.ToBeMade() || o.Namespace != s.Namespace || !older(o, s) ||
+	if o.InCloud() || !o.ToBeMade() || o.Spec.Import != nil || o.Namespace != s.Namespace || !older(o, s) ||
 		!equality.Semantic.DeepEqual(o.Spec.CredentialsRef, s.Spec.CredentialsRef) {
 		return false
 	}

@@ -77,3 +77,15 @@ func IsSynced(o Object) bool {
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == o.GetGeneration() &&
 		o.Common().ObservedGeneration == o.GetGeneration()
 }
+
+// Differs reports whether the last reconcile of the present generation of the spec only observed, and found the
+// cloud in another way than the spec says. Nobody brings it in line, so it is used as it is.
+func Differs(o Object) bool {
+	ready := meta.FindStatusCondition(o.Common().Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonDiffers && ready.ObservedGeneration == o.GetGeneration() &&
+		o.Common().ObservedGeneration == o.GetGeneration()
+}
+
+// Settled reports whether the cloud is as the present generation of the spec wants it, or is only observed: nothing
+// more is to be done.
+func Settled(o Object) bool { return IsSynced(o) || Differs(o) }

@@ -47,6 +47,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
 		{"a probe of a quiet session arrives and is counted apart", playProbe, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
+		{"what Terraform has made is observed and then taken over without a packet lost", playImported, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},
 		{"the API server is away for a minute under traffic and nothing is lost", playOutage, false},
 		{"the leading manager is killed in the middle of a create and the cloud has one object", playLeader, false},

@@ -76,7 +76,7 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	w.Create(filter)
 	w.Create(session)
 	wantFilter, wantSession := w.Filter("plain").Spec, w.Session("plain", "plain").Spec
-	wantFilter.DeletionPolicy, wantSession.DeletionPolicy = v1alpha1.DeletionDelete, v1alpha1.DeletionDelete
+	wantFilter.ManagementPolicy, wantSession.ManagementPolicy = v1alpha1.ManagementManaged, v1alpha1.ManagementManaged
 	wantFilter.Rules = []v1alpha1.FilterRule{{
 		Direction: v1alpha1.DirectionIngress, Priority: 1, Action: v1alpha1.ActionAccept,
 		EtherType: v1alpha1.EtherTypeIPv4, Protocol: v1alpha1.ProtocolAll,

@@ -189,7 +189,7 @@ func (s *stage) remove(o status.Object) {
 	if s.Get(o) != nil {
 		return // it is gone already
 	}
-	if o.Cloud().DeletionPolicy == v1alpha1.DeletionRetain && slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
+	if o.Cloud().Deletion() == v1alpha1.DeletionRetain && slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
 		s.kept = append(s.kept, o)
 	}
 	s.Delete(o)

@@ -24,7 +24,7 @@ import (
 
 // failing are the reasons of Ready with which only a person can help.
 var failing = []string{
-	v1alpha1.ReasonNoSources, v1alpha1.ReasonTooManySources, v1alpha1.ReasonAmbiguousAddress, v1alpha1.ReasonSourceIsTarget,
+	v1alpha1.ReasonDiffers, v1alpha1.ReasonNoSources, v1alpha1.ReasonTooManySources, v1alpha1.ReasonAmbiguousAddress, v1alpha1.ReasonSourceIsTarget,
 	v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonCredentialsNotAllowed, v1alpha1.ReasonEndpointNotAllowed,
 	v1alpha1.ReasonAuthenticationFailed, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonForbidden, v1alpha1.ReasonStatusRefused,
 	v1alpha1.ReasonAccountChanged, v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonUnsupported, v1alpha1.ReasonInvalidRequest,
@@ -35,7 +35,7 @@ var waiting = []string{
 	v1alpha1.ReasonProgressing, v1alpha1.ReasonSuspended, v1alpha1.ReasonFilterInUse, v1alpha1.ReasonFilterNotFound,
 	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonNodeNotFound, v1alpha1.ReasonNoNodeSelected, v1alpha1.ReasonPriorityTaken,
 	v1alpha1.ReasonCredentialsNotFound, v1alpha1.ReasonCredentialsUnavailable, v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonThrottled,
-	v1alpha1.ReasonConflict, v1alpha1.ReasonCloudUnavailable,
+	v1alpha1.ReasonConflict, v1alpha1.ReasonCloudUnavailable, v1alpha1.ReasonImportNotFound, v1alpha1.ReasonNothingToObserve,
 }
 
 // watchStatuses sees every version of every object of the namespace, not samples, and

@@ -343,6 +343,20 @@ var sessionRows = []row{
 
 	// What a filter says too, and misspelt.
 	{
+		"with a management policy that is none", session("managementPolicy: ObserveOnly"),
+		`spec.managementPolicy: managementPolicy is "ObserveOnly": write Managed to have the cloud brought in line with the spec, or Observe to have it only compared`,
+		session("managementPolicy: Observe"),
+	},
+	{
+		"with an import by name", session("import: {id: tf-mirror}"),
+		`spec.import.id: id is "tf-mirror": write the UUID of the filter or the session in lower case, as the console shows it`,
+		session("import: {id: " + portID + "}"),
+	},
+	{
+		"with an import of nothing", session("import: {}"),
+		"spec.import.id: Required value\n" + noise, session("import: {id: " + portID + "}"),
+	},
+	{
 		"with a deletion policy in small letters", session("deletionPolicy: retain"),
 		`spec.deletionPolicy: deletionPolicy is "retain": write Delete to have the cloud's object deleted with this one, or Retain to have it left`,
 		session("deletionPolicy: Retain"),
