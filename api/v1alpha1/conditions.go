@@ -71,6 +71,10 @@ const (
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
+	// ReasonLoadBalancerNotFound: the load balancer that spec.target names does not exist in the
+	// account.
+	// Remedy: correct spec.target.loadBalancerID, or wait until the load balancer is there.
+	ReasonLoadBalancerNotFound = "LoadBalancerNotFound"
 	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, or a node's
 	// InternalIPs to several servers; the message names the interfaces.
 	// Remedy: set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName.

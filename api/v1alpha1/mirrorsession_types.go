@@ -36,10 +36,17 @@ type SourceSelector struct {
 }
 
 // TargetSelector names what receives the copies.
-// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName)",message="set one of interfaceID, address and nodeName",messageExpression="'target names no interface: set one of interfaceID, address and nodeName'"
-// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() <= 1",message="keep one of interfaceID, address and nodeName",messageExpression="'target has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? 'nodeName' : \"\") + ': keep one of interfaceID, address and nodeName'"
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName) || has(self.loadBalancerID)",message="set one of interfaceID, address, nodeName and loadBalancerID",messageExpression="'target names nothing: set one of interfaceID, address, nodeName and loadBalancerID'"
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName), has(self.loadBalancerID)].filter(set, set).size() <= 1",message="keep one of interfaceID, address, nodeName and loadBalancerID",messageExpression="'target has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) || has(self.loadBalancerID) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? (has(self.loadBalancerID) ? 'nodeName and ' : 'nodeName') : \"\") + (has(self.loadBalancerID) ? 'loadBalancerID' : \"\") + ': keep one of interfaceID, address, nodeName and loadBalancerID'"
 type TargetSelector struct {
 	InterfaceSelector `json:",inline"`
+
+	// loadBalancerID is the ID of a private load balancer, a UUID. It gives each flow of copies to
+	// one of the members behind its listener on UDP port 4789.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="loadBalancerID must be the UUID of a load balancer in lower case, as the console shows it",messageExpression="'loadBalancerID is \"' + self + '\": write the UUID of a load balancer in lower case, as the console shows it'"
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	LoadBalancerID string `json:"loadBalancerID,omitempty"`
 }
 
 // InterfaceSelector is what sources and target have alike: the ways to name one elastic
@@ -92,9 +99,9 @@ type MirrorSessionSpec struct {
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`
 
-	// target is the elastic network interface that receives the copies, as VXLAN on
-	// UDP port 4789. Its security group must allow that port from the sources'
-	// addresses.
+	// target is the elastic network interface, or the load balancer, that receives the copies, as
+	// VXLAN on UDP port 4789. Its security group, or those of the load balancer's members, must
+	// allow that port from the sources' addresses.
 	// +required
 	Target TargetSelector `json:"target"`
 
@@ -163,6 +170,50 @@ type ResolvedInterface struct {
 	NodeName string `json:"nodeName,omitempty"`
 }
 
+// ResolvedTarget is what receives the copies: an elastic network interface, or a load balancer with
+// its members.
+type ResolvedTarget struct {
+	// ResolvedInterface is, of a load balancer, the interface that has its address.
+	ResolvedInterface `json:",inline"`
+	// loadBalancerID of the load balancer, if the target is one; addresses are its own then, and the
+	// node is that of a member.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	LoadBalancerID string `json:"loadBalancerID,omitempty"`
+	// members are those of the load balancer's pool for copies, in the order of their addresses, at
+	// most 32; each of them that is not offline gets a share of the copies. The verifiers of others
+	// don't count.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Members []TargetMember `json:"members,omitempty"`
+}
+
+// TargetMember is a server behind a load balancer.
+type TargetMember struct {
+	// address at which it gets copies.
+	// +kubebuilder:validation:MaxLength=45
+	// +required
+	Address string `json:"address"`
+	// interfaceID of the elastic network interface that has the address, if there is one.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	InterfaceID string `json:"interfaceID,omitempty"`
+	// mac address of that interface, in lower case with colons.
+	// +kubebuilder:validation:MaxLength=17
+	// +optional
+	MAC string `json:"mac,omitempty"`
+	// nodeName is the node of this cluster that has the address as its InternalIP, if there is one.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
+	// health is what the load balancer's checks say of it: Online, Offline, which gets no copies, or
+	// Unchecked.
+	// +kubebuilder:validation:MaxLength=16
+	// +optional
+	Health string `json:"health,omitempty"`
+}
+
 // CloudSession is one mirror session in the cloud.
 type CloudSession struct {
 	// id of the session in the cloud.
@@ -208,7 +259,7 @@ type MirrorSessionStatus struct {
 
 	// target as resolved.
 	// +optional
-	Target *ResolvedInterface `json:"target,omitempty"`
+	Target *ResolvedTarget `json:"target,omitempty"`
 
 	// epoch is raised whenever sources, target, VNI, enabled or the content of the filter
 	// have changed in the cloud. What was counted before proves nothing about what is copied

@@ -12,6 +12,7 @@ var remedies = map[string]string{
 	ReasonFilterNotReady:         "look at the conditions of the MirrorFilter; the session goes on by itself",
 	ReasonNoSources:              "name at least one elastic network interface in spec.sources",
 	ReasonInterfaceNotFound:      "correct the field, or wait until the server is there",
+	ReasonLoadBalancerNotFound:   "correct spec.target.loadBalancerID, or wait until the load balancer is there",
 	ReasonAmbiguousAddress:       "set address.vpcID to the VPC that is meant, or interfaceID in place of nodeName",
 	ReasonNodeNotFound:           "correct nodeName, or wait until the node has joined",
 	ReasonSourceIsTarget:         "change one of the two; the cloud takes no interface as both",

@@ -195,7 +195,7 @@ func targetName(s *v1alpha1.MirrorSession) string {
 	if s.Status.Target == nil {
 		return ""
 	}
-	return sourceName(*s.Status.Target)
+	return sourceName(s.Status.Target.ResolvedInterface)
 }
 
 // sourceName is how people know an interface: its primary address, or its ID.

@@ -31,6 +31,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		s.controlRemoveFault(w, rest)
 	case "POST ports", "POST servers":
 		s.controlReplace(w, name, rest)
+	case "PUT members":
+		s.controlMember(w, r, rest)
 	case "PUT ports":
 		s.controlPort(w, r, rest)
 	case "PUT identity":
@@ -59,7 +61,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
 			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
-			"PUT ports/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network, PUT identity below "+ControlPrefix)
+			"PUT ports/ID, PUT members/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network, PUT identity below "+ControlPrefix)
 	}
 }
 
