@@ -10,6 +10,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/diagnosis"
 	"vpcmirror.io/operator/controllers/lifecycle"
 	"vpcmirror.io/operator/controllers/status"
 )
@@ -191,4 +192,72 @@ func fromTarget(t v1alpha1.ResolvedTarget) cloud.Interface {
 	out := fromStatus(t.ResolvedInterface)
 	out.ID, out.Unsecured = t.ID(), t.LoadBalancerID != ""
 	return out
+}
+
+// readBalancer reads a target that is a load balancer, and who is behind it. Where an edge asks, it asks anew, as it does
+// for everything else.
+func (r *pathReader) readBalancer(ctx context.Context, p *diagnosis.Path) {
+	id := p.Session.TargetID
+	if p.Session.TargetType != cloud.TargetLoadBalancer || id == "" {
+		return
+	}
+	was := &diagnosis.Balancer{}
+	if r.before.Balancer != nil && r.before.Balancer.ID == id {
+		was = r.before.Balancer
+	}
+	gone := false
+	got := ask(ctx, r, diagnosis.Answer[cloud.LoadBalancer]{Value: was.LoadBalancer, Read: was.ID != ""},
+		func(ctx context.Context, c cloud.Client, since time.Time) (cloud.LoadBalancer, error) {
+			found, err := r.Inventory.LoadBalancer(ctx, c, id, since)
+			if gone = cloud.IsNotFound(err); gone {
+				err = nil // that is an answer
+			}
+			return found, err
+		})
+	switch {
+	case gone:
+		p.Gone = append(p.Gone, id)
+		return
+	case !got.Read:
+		return
+	}
+	b := &diagnosis.Balancer{LoadBalancer: got.Value}
+	b.Listeners = ask(ctx, r, was.Listeners, func(ctx context.Context, c cloud.Client, since time.Time) ([]cloud.Listener, error) {
+		return r.Inventory.Listeners(ctx, c, id, since)
+	})
+	b.Pools = ask(ctx, r, was.Pools, func(ctx context.Context, _ cloud.Client, since time.Time) (map[string]cloud.Pool, error) {
+		pools, err := r.poolsOf(ctx, id, since)
+		by := make(map[string]cloud.Pool, len(pools))
+		for _, pool := range pools {
+			by[pool.ID] = pool
+		}
+		return by, err
+	})
+	b.Members = r.memberInterfaces(ctx, b, was)
+	p.Balancer, p.Target = b, new(asInterface(b.LoadBalancer))
+	if at, err := r.Inventory.Interface(ctx, r.Cloud, b.PortID, r.began.Add(-r.Resync)); err == nil {
+		p.Target.SubnetID = at.SubnetID // by which its route table is found
+	}
+}
+
+// memberInterfaces are the interfaces of those who may get copies, by address.
+func (r *pathReader) memberInterfaces(ctx context.Context, b, was *diagnosis.Balancer) map[netip.Addr]cloud.Interface {
+	pools := make([]cloud.Pool, 0, len(b.Pools.Value))
+	for _, pool := range b.Pools.Value {
+		pools = append(pools, pool)
+	}
+	return ask(ctx, r, diagnosis.Answer[map[netip.Addr]cloud.Interface]{Value: was.Members, Read: was.Members != nil},
+		func(ctx context.Context, _ cloud.Client, since time.Time) (map[netip.Addr]cloud.Interface, error) {
+			found := map[netip.Addr]cloud.Interface{}
+			for _, m := range membersOf(pools) {
+				at, err := r.memberInterface(ctx, b.VPCID, m.Address, since)
+				if err != nil {
+					return nil, err
+				}
+				if at != nil {
+					found[m.Address] = *at
+				}
+			}
+			return found, nil
+		}).Value
 }

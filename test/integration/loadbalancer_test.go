@@ -1,4 +1,4 @@
-package integration
+package integration_test
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
@@ -101,4 +102,52 @@ func TestALoadBalancerThatIsNotThereIsWaitedForAndKeepsASessionThatHadIt(t *test
 	if n := len(w.Content().Sessions); n != 1 {
 		t.Errorf("the cloud has %d sessions", n)
 	}
+}
+
+func TestWhatIsBehindALoadBalancerDecidesWhetherTheWayIsClear(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	withBalancer(w, "192.168.0.164")
+	w.Start()
+	_, session := w.Pair("behind", toBalancer)
+	pathClear(w, session, v1alpha1.ReasonClear, balancerIP)
+	st := w.Cloud.State
+	pool := st.Snapshot().Pools[state.PoolOf(balancerID)]
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	step := func(do func(), reason string, words ...string) {
+		t.Helper()
+		do()
+		w.RequestReconcile(session)
+		pathClear(w, session, reason, words...)
+	}
+	step(func() { must(st.SetMemberStatus(pool.Members[0].ID, state.MemberOffline)) }, v1alpha1.ReasonMembersUnhealthy, "192.168.0.164")
+	step(func() { must(st.SetMemberStatus(pool.Members[0].ID, "")) }, v1alpha1.ReasonClear)
+	step(func() { setRule(w, false) }, v1alpha1.ReasonTargetGroupDenies, "sg-target", "192.168.0.164")
+	step(func() { setRule(w, true) }, v1alpha1.ReasonClear)
+	step(func() { must(st.RemoveMember(scenario.WalkthroughProject, pool.ID, pool.Members[0].ID)) }, v1alpha1.ReasonNoMembers)
+	if n := len(session.Status.Target.Members); n != 0 {
+		t.Errorf("the status names %d members", n)
+	}
+	step(func() { must(st.DeleteListener(scenario.WalkthroughProject, state.ListenerOf(balancerID))) }, v1alpha1.ReasonNoListener)
+	w.Fault(fault.Fault{Kind: fault.Error, Operation: "ListListeners", Status: 403, Code: "ELB.8903", Message: "Policy doesn't allow elb:listeners:list to be performed."})
+	step(func() {}, v1alpha1.ReasonNotPermitted, "elb:listeners:list")
+	harness.Ready(w, session)
+}
+
+func TestTheVerifiersOfAllMembersNodesAreSummedUp(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	withBalancer(w, "192.168.0.164", "192.168.0.161")
+	w.Start()
+	_, session := w.Pair("summed", toBalancer)
+	write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 3, Bytes: 216}, time.Second, 2*time.Second))
+	write(t, w, session, entry("ecs-test", v1alpha1.Counts{Packets: 4, Bytes: 288}, time.Second, 2*time.Second))
+	harness.Until(w, session, "both count", func(s *v1alpha1.MirrorSession) bool {
+		return s.Status.Traffic != nil && s.Status.Traffic.Packets == 7
+	})
 }

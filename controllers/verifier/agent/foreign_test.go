@@ -83,7 +83,9 @@ func TestASessionWhoseTargetAppearsLaterOnANewInterfaceIsCounted(t *testing.T) {
 			w := newWorld(t)
 			h, _ := w.run()
 			w.filter("web")
-			s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) { status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: target} })
+			s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) {
+				status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: target}
+			})
 			w.until("the kernel's events are followed", h.interfacesWatched.Load)
 			w.until("the session is known", func() bool { return h.index.Sessions() == 1 })
 			w.expectEntries(s)
