@@ -43,6 +43,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"installed by kustomize the walkthrough is counted on ecs-target and nowhere else", playWalkthrough, false},
 		{"a namespace with filter session and Secret is deleted whole and the cloud is empty", playNamespace, false},
 		{"source and target are given by node name", playNodeNames, false},
+		{"behind a load balancer each node counts its share and the session their sum", playLoadBalancer, false},
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},
