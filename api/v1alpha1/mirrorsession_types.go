@@ -79,6 +79,7 @@ const (
 )
 
 // MirrorSessionSpec says which interfaces are mirrored to where.
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || self.sources.size() <= 100 || has(self.target.loadBalancerID)",message="a target takes at most 100 sources, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target'.format([self.sources.size()])",fieldPath=".sources"
 // +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.nodeName) && has(self.target.nodeName) && s.nodeName == self.target.nodeName) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\"))) || (oldSelf.hasValue() && oldSelf.value().target == self.target && has(self.target.nodeName) && has(oldSelf.value().sources) && oldSelf.value().sources.exists(s, has(s.nodeName) && s.nodeName == self.target.nodeName))",optionalOldSelf=true,message="the target is one of the sources: the cloud takes no interface as both, so choose another target",messageExpression="'the target, ' + (has(self.target.interfaceID) ? 'interfaceID ' + self.target.interfaceID : has(self.target.nodeName) ? 'nodeName ' + self.target.nodeName : 'address ' + self.target.address.ip) + ', is one of the sources: the cloud takes no interface as both, so choose another target or take it out of the sources'",fieldPath=".target"
 type MirrorSessionSpec struct {
 	CloudSpec `json:",inline"`
@@ -89,12 +90,11 @@ type MirrorSessionSpec struct {
 	FilterRef FilterReference `json:"filterRef"`
 
 	// sources are the elastic network interfaces whose packets are copied, at most
-	// 100. The cloud takes 10 in a session: of more, several sessions are made, with the same
+	// 100, and 200 to a load balancer. The cloud takes 10 in a session: of more, several sessions are made, with the same
 	// VNI, and the sources of all are counted together. Without a source no session is made in the cloud. The list is one unit:
 	// whoever applies it owns all of it.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=200
-	// +kubebuilder:validation:XValidation:rule="self.size() <= 100",message="a target takes at most 100 sources, ten sessions of ten: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target'.format([self.size()])"
 	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : ['address', s.address.ip])[0])"
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`

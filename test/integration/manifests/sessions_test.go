@@ -137,7 +137,7 @@ var sessionRows = []row{
 	},
 	{
 		"with a hundred and one sources", from(addresses(101)),
-		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target", from(addresses(100)),
+		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target", from(addresses(100)),
 	},
 
 	// Ways to name an interface.
