@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -93,8 +94,11 @@ func (s *MirrorSession) TargetElsewhere(node string) bool {
 	if s.Status.Target == nil {
 		return false // it is not known yet
 	}
-	named, found := s.Spec.Target.NodeName, s.Status.Target.NodeName
-	return named+found != "" && named != node && found != node
+	nodes := s.Status.Target.Nodes()
+	if s.Spec.Target.NodeName != "" {
+		nodes = append(nodes, s.Spec.Target.NodeName)
+	}
+	return len(nodes) > 0 && !slices.Contains(nodes, node) && !s.Status.Target.beyondNodes()
 }
 
 // WaitsFor reports whether the last reconcile of the present spec ended with a reason of

@@ -95,6 +95,10 @@ const (
 	// names the field. It is looked for every minute.
 	// Remedy: correct the field, or wait until the server is there.
 	ReasonInterfaceNotFound = "InterfaceNotFound"
+	// ReasonLoadBalancerNotFound: the load balancer that spec.target names does not exist in the
+	// account.
+	// Remedy: correct spec.target.loadBalancerID, or wait until the load balancer is there.
+	ReasonLoadBalancerNotFound = "LoadBalancerNotFound"
 	// ReasonAmbiguousAddress: an address belongs to interfaces in several VPCs, a node's
 	// InternalIPs to several servers, or its server has several interfaces of which none is
 	// the primary one; the message names the interfaces.
@@ -322,6 +326,27 @@ const (
 	// ReasonServerStopped: the server of an interface that the session has does not run.
 	// Remedy: start the server, or name an interface of one that runs.
 	ReasonServerStopped = "ServerStopped"
+	// ReasonLoadBalancerGone: the load balancer that is the target is deleted in the cloud.
+	// Remedy: name another target.
+	ReasonLoadBalancerGone = "LoadBalancerGone"
+	// ReasonNoListener: the load balancer that is the target takes no copies: it has no listener on UDP
+	// 4789, or something is switched off.
+	// Remedy: add a UDP listener on port 4789 to the load balancer, with a backend server group.
+	ReasonNoListener = "NoListener"
+	// ReasonNoMembers: nobody is behind the load balancer's listener on UDP 4789.
+	// Remedy: add backend servers to the group of that listener, with a weight above 0.
+	ReasonNoMembers = "NoMembers"
+	// ReasonMembersUnhealthy: by the load balancer's health checks all members are offline.
+	// Remedy: let the members answer the health check: start them, run what answers it, and allow ICMP and
+	// the check's port from the load balancer's subnet in their security groups.
+	ReasonMembersUnhealthy = "MembersUnhealthy"
+	// ReasonMemberPort: the load balancer gives members the copies at another port than UDP 4789.
+	// Remedy: give the members the backend port 4789.
+	ReasonMemberPort = "MemberPort"
+	// ReasonSourcesHidden: the listener puts the load balancer's address in the place of the sources', so
+	// that the copies count for no source.
+	// Remedy: switch "transfer client IP address" of the listener on.
+	ReasonSourcesHidden = "SourcesHidden"
 	// ReasonFlavorUnsupported: the flavor of a source's server can't be mirrored: the cloud may take
 	// the session, and copies nothing.
 	// Remedy: use a source on a server of a flavor that mirrors, c7t for example.

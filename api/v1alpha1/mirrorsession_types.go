@@ -43,10 +43,17 @@ type SourceSelector struct {
 }
 
 // TargetSelector names what receives the copies.
-// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName)",message="set one of interfaceID, address and nodeName",messageExpression="'target names no interface: set one of interfaceID, address and nodeName'"
-// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName)].filter(set, set).size() <= 1",message="keep one of interfaceID, address and nodeName",messageExpression="'target has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? 'nodeName' : \"\") + ': keep one of interfaceID, address and nodeName'"
+// +kubebuilder:validation:XValidation:rule="has(self.interfaceID) || has(self.address) || has(self.nodeName) || has(self.loadBalancerID)",message="set one of interfaceID, address, nodeName and loadBalancerID",messageExpression="'target names nothing: set one of interfaceID, address, nodeName and loadBalancerID'"
+// +kubebuilder:validation:XValidation:rule="[has(self.interfaceID), has(self.address), has(self.nodeName), has(self.loadBalancerID)].filter(set, set).size() <= 1",message="keep one of interfaceID, address, nodeName and loadBalancerID",messageExpression="'target has ' + (has(self.interfaceID) ? 'interfaceID and ' : \"\") + (has(self.address) ? (has(self.nodeName) || has(self.loadBalancerID) ? 'address and ' : 'address') : \"\") + (has(self.nodeName) ? (has(self.loadBalancerID) ? 'nodeName and ' : 'nodeName') : \"\") + (has(self.loadBalancerID) ? 'loadBalancerID' : \"\") + ': keep one of interfaceID, address, nodeName and loadBalancerID'"
 type TargetSelector struct {
 	InterfaceSelector `json:",inline"`
+
+	// loadBalancerID is the ID of a private load balancer, a UUID. It gives each flow of copies to
+	// one of the members behind its listener on UDP port 4789.
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')",message="loadBalancerID must be the UUID of a load balancer in lower case, as the console shows it",messageExpression="'loadBalancerID is \"' + self + '\": write the UUID of a load balancer in lower case, as the console shows it'"
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	LoadBalancerID string `json:"loadBalancerID,omitempty"`
 }
 
 // InterfaceSelector is what sources and target have alike: the ways to name one elastic
@@ -79,6 +86,7 @@ const (
 )
 
 // MirrorSessionSpec says which interfaces are mirrored to where.
+// +kubebuilder:validation:XValidation:rule="!has(self.sources) || self.sources.size() <= 100 || has(self.target.loadBalancerID)",message="a target takes at most 100 sources, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target'.format([self.sources.size()])",fieldPath=".sources"
 // +kubebuilder:validation:XValidation:rule="!has(self.sources) || !self.sources.exists(s, (has(s.interfaceID) && has(self.target.interfaceID) && s.interfaceID == self.target.interfaceID) || (has(s.nodeName) && has(self.target.nodeName) && s.nodeName == self.target.nodeName) || (has(s.address) && has(self.target.address) && s.address.ip == self.target.address.ip && (has(s.address.vpcID) ? s.address.vpcID : \"\") == (has(self.target.address.vpcID) ? self.target.address.vpcID : \"\"))) || (oldSelf.hasValue() && oldSelf.value().target == self.target && has(self.target.nodeName) && has(oldSelf.value().sources) && oldSelf.value().sources.exists(s, has(s.nodeName) && s.nodeName == self.target.nodeName))",optionalOldSelf=true,message="the target is one of the sources: the cloud takes no interface as both, so choose another target",messageExpression="'the target, ' + (has(self.target.interfaceID) ? 'interfaceID ' + self.target.interfaceID : has(self.target.nodeName) ? 'nodeName ' + self.target.nodeName : 'address ' + self.target.address.ip) + ', is one of the sources: the cloud takes no interface as both, so choose another target or take it out of the sources'",fieldPath=".target"
 type MirrorSessionSpec struct {
 	CloudSpec `json:",inline"`
@@ -89,19 +97,18 @@ type MirrorSessionSpec struct {
 	FilterRef FilterReference `json:"filterRef"`
 
 	// sources are the elastic network interfaces whose packets are copied, at most
-	// 100. The cloud takes 10 in a session: of more, several sessions are made, with the same
+	// 100, and 200 to a load balancer. The cloud takes 10 in a session: of more, several sessions are made, with the same
 	// VNI, and the sources of all are counted together. Without a source no session is made in the cloud. The list is one unit:
 	// whoever applies it owns all of it.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=200
-	// +kubebuilder:validation:XValidation:rule="self.size() <= 100",message="a target takes at most 100 sources, ten sessions of ten: move some of them to a MirrorSession with another target",messageExpression="'there are %d sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target'.format([self.size()])"
 	// +kubebuilder:validation:XValidation:rule="self.all(s, self.exists_one(o, o == s))",message="a source is named twice: remove one",messageExpression="'%s %s is named twice: remove one of the two sources'.format(self.filter(s, !self.exists_one(o, o == s)).map(s, has(s.interfaceID) ? ['interfaceID', s.interfaceID] : has(s.nodeName) ? ['nodeName', s.nodeName] : has(s.nodeSelector) ? ['one', 'nodeSelector'] : ['address', s.address.ip])[0])"
 	// +optional
 	Sources []SourceSelector `json:"sources,omitempty"`
 
-	// target is the elastic network interface that receives the copies, as VXLAN on
-	// UDP port 4789. Its security group must allow that port from the sources'
-	// addresses.
+	// target is the elastic network interface, or the load balancer, that receives the copies, as
+	// VXLAN on UDP port 4789. Its security group, or those of the load balancer's members, must
+	// allow that port from the sources' addresses.
 	// +required
 	Target TargetSelector `json:"target"`
 
@@ -170,6 +177,50 @@ type ResolvedInterface struct {
 	NodeName string `json:"nodeName,omitempty"`
 }
 
+// ResolvedTarget is what receives the copies: an elastic network interface, or a load balancer with
+// its members.
+type ResolvedTarget struct {
+	// ResolvedInterface is, of a load balancer, the interface that has its address.
+	ResolvedInterface `json:",inline"`
+	// loadBalancerID of the load balancer, if the target is one; addresses are its own then, and the
+	// node is that of a member.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	LoadBalancerID string `json:"loadBalancerID,omitempty"`
+	// members are those of the load balancer's pool for copies, in the order of their addresses, at
+	// most 32; each of them that is not offline gets a share of the copies. The verifiers of others
+	// don't count.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Members []TargetMember `json:"members,omitempty"`
+}
+
+// TargetMember is a server behind a load balancer.
+type TargetMember struct {
+	// address at which it gets copies.
+	// +kubebuilder:validation:MaxLength=45
+	// +required
+	Address string `json:"address"`
+	// interfaceID of the elastic network interface that has the address, if there is one.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	InterfaceID string `json:"interfaceID,omitempty"`
+	// mac address of that interface, in lower case with colons.
+	// +kubebuilder:validation:MaxLength=17
+	// +optional
+	MAC string `json:"mac,omitempty"`
+	// nodeName is the node of this cluster that has the address as its InternalIP, if there is one.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	NodeName string `json:"nodeName,omitempty"`
+	// health is what the load balancer's checks say of it: Online, Offline, which gets no copies, or
+	// Unchecked.
+	// +kubebuilder:validation:MaxLength=16
+	// +optional
+	Health string `json:"health,omitempty"`
+}
+
 // CloudSession is one mirror session in the cloud.
 type CloudSession struct {
 	// id of the session in the cloud.
@@ -215,7 +266,7 @@ type MirrorSessionStatus struct {
 
 	// target as resolved.
 	// +optional
-	Target *ResolvedInterface `json:"target,omitempty"`
+	Target *ResolvedTarget `json:"target,omitempty"`
 
 	// epoch is raised whenever sources, target, VNI, enabled or the content of the filter
 	// have changed in the cloud. What was counted before proves nothing about what is copied

@@ -78,7 +78,7 @@ func store(t *testing.T, cluster *env.Cluster, namespace, name string, edits ...
 		VNI: new(int32(7)), Epoch: 1,
 		Sessions: []v1alpha1.CloudSession{{ID: "ac98946d-2d6f-4d0c-9f0e-2f1d1d1d1d1d", Priority: 10000}},
 		Sources:  []v1alpha1.ResolvedInterface{{InterfaceID: "s", Addresses: []string{"192.168.0.33"}}},
-		Target:   &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"192.168.0.108"}},
+		Target:   &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"192.168.0.108"}}},
 		Traffic: &v1alpha1.Traffic{
 			Counts: v1alpha1.Counts{Packets: 5}, InEpoch: &v1alpha1.Counts{Packets: 5}, Since: &since, FirstPacketAt: &since, LastPacketAt: &last,
 		},

@@ -22,7 +22,7 @@ func sessionOf(uid, own, common string) *v1alpha1.MirrorSession {
 	s.Finalizers = []string{strings.Clone(common)}
 	s.Annotations = map[string]string{strings.Clone(own): strings.Clone(common)}
 	s.Spec.Sources = []v1alpha1.SourceSelector{{InterfaceSelector: v1alpha1.InterfaceSelector{InterfaceID: strings.Clone(own)}}}
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: strings.Clone(own), NodeName: strings.Clone(common)}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: strings.Clone(own), NodeName: strings.Clone(common)}}
 	s.Status.Conditions = []metav1.Condition{{Type: strings.Clone(common), Message: strings.Clone(own)}}
 	return s
 }

@@ -206,6 +206,8 @@ type Client interface {
 
 	// Network reads what lies between the sources and the target.
 	Network
+	// LoadBalancers reads those that are targets.
+	LoadBalancers
 
 	// ListFilters returns every filter of the account with its rules. It MUST be
 	// complete, or an error: a page that failed is never an empty page.

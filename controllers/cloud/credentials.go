@@ -30,6 +30,9 @@ type Credentials struct {
 	// for the region's usual one beside the usual Endpoint, and for Endpoint itself beside any
 	// other.
 	ECSEndpoint string
+	// ELBEndpoint is the base URL of the ELB service, which tells of load balancers; found as ECSEndpoint is
+	// where it is empty.
+	ELBEndpoint string
 	// CABundle has certificates in PEM form of authorities that are trusted beside the
 	// system's; empty for none.
 	CABundle string
@@ -58,8 +61,8 @@ func (c Credentials) String() string {
 	if c.Issued != nil {
 		issued = " issued:true"
 	}
-	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s%s region:%s projectID:%s endpoint:%s iamEndpoint:%s ecsEndpoint:%s}",
-		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), issued, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint)
+	return fmt.Sprintf("{accessKey:%s secretKey:%s securityToken:%s%s region:%s projectID:%s endpoint:%s iamEndpoint:%s ecsEndpoint:%s elbEndpoint:%s}",
+		hide(c.AccessKey), hide(c.SecretKey), hide(c.SecurityToken), issued, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.ELBEndpoint)
 }
 
 // GoString is String, so that %#v shows no secret either.

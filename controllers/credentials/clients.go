@@ -22,7 +22,7 @@ type fingerprintSum [sha256.Size]byte
 func fingerprint(c cloud.Credentials) fingerprintSum {
 	h := sha256.New()
 	for _, field := range []string{
-		c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.CABundle, c.Agency.Name, c.Agency.Domain,
+		c.AccessKey, c.SecretKey, c.SecurityToken, c.Region, c.ProjectID, c.Endpoint, c.IAMEndpoint, c.ECSEndpoint, c.ELBEndpoint, c.CABundle, c.Agency.Name, c.Agency.Domain,
 	} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(field))))
 		h.Write([]byte(field))

@@ -54,18 +54,20 @@ func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
 	return nil
 }
 
-// findECS sets the origin of the ECS service beside a VPC API that is not the region's usual one:
-// that of the same name but for ecs in place of vpc, where the administrator allows it. Nobody
-// names it: it is asked only to tell why copies don't come.
-func (e Endpoints) findECS(c *cloud.Credentials) {
-	c.ECSEndpoint = ""
+// findOthers sets the origins of the ECS and the ELB service beside a VPC API that is not the region's usual
+// one: those of the same name but for ecs and elb in place of vpc, where the administrator allows them. Nobody
+// names them: they are asked only for load balancers that are targets, and to tell why copies don't come.
+func (e Endpoints) findOthers(c *cloud.Credentials) {
+	c.ECSEndpoint, c.ELBEndpoint = "", ""
 	scheme, host, _ := strings.Cut(c.Endpoint, "://")
 	rest, beginsWithVPC := strings.CutPrefix(host, "vpc.")
 	if usual, _ := e.usual(c.Region); !beginsWithVPC || c.Endpoint == usual {
 		return
 	}
-	if ecs := scheme + "://ecs." + rest; slices.Contains(e.Allowed, ecs) {
-		c.ECSEndpoint = ecs
+	for service, endpoint := range map[string]*string{"ecs": &c.ECSEndpoint, "elb": &c.ELBEndpoint} {
+		if origin := scheme + "://" + service + "." + rest; slices.Contains(e.Allowed, origin) {
+			*endpoint = origin
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func TestTheECSServiceIsAskedWhereTheAdministratorAllowsIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := cloud.Credentials{Region: "here", Endpoint: c.endpoint, ECSEndpoint: "https://evil.example"}
-			if rules.findECS(&got); got.ECSEndpoint != c.want {
+			if rules.findOthers(&got); got.ECSEndpoint != c.want {
 				t.Errorf("got %q, want %q", got.ECSEndpoint, c.want)
 			}
 		})

@@ -135,7 +135,7 @@ func (p *Provider) resolve(ctx context.Context, namespace string, spec *v1alpha1
 	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
 		return c, origin, err
 	}
-	p.rules.Endpoints.findECS(&c)
+	p.rules.Endpoints.findOthers(&c)
 	return c, origin, nil
 }
 

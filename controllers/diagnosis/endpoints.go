@@ -48,9 +48,6 @@ func (e end) stands(reason string, message, remedy around) obstacle {
 
 // notAnInterface: what can't be judged as it is no pair of interfaces with addresses of one family.
 func notAnInterface(k *Known) (seen sight) {
-	if k.Path.Session.TargetType == cloud.TargetLoadBalancer {
-		seen.doubt(doubt{says: "the target is a load balancer, and what it does with the copies is not read"})
-	}
 	if k.Path.Target == nil {
 		return seen
 	}

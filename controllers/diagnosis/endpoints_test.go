@@ -121,9 +121,9 @@ func TestAnInterfaceThatIsNotThereOrDoesNotWorkIsNamed(t *testing.T) {
 			edit:    func(w *way) { w.Servers = refused[[]cloud.Server]("ecs:cloudServers:list") },
 			verdict: said{"Unknown", "NotPermitted", "the account may not read servers: grant it ecs:cloudServers:list"},
 		},
-		"a target that is a load balancer is not judged": {
+		"a load balancer that was not read is not judged": {
 			edit:    func(w *way) { w.Target, w.Session.TargetType = nil, cloud.TargetLoadBalancer },
-			verdict: said{"Unknown", "NotJudged", "the target is a load balancer, and what it does with the copies is not read"},
+			verdict: said{"Unknown", "NotJudged", "the load balancer could not be read"},
 		},
 		"each source by another cause is no copy at all": {
 			edit: func(w *way) { w.Sources[0].DeviceID, w.Sources[1].AdminDown = "", true },

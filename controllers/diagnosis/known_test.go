@@ -45,7 +45,7 @@ func newWorld() *world {
 				VNI:          new(int32(7)),
 				Sessions:     []v1alpha1.CloudSession{{ID: "s"}},
 				Sources:      []v1alpha1.ResolvedInterface{source("a"), source("b")},
-				Target:       &v1alpha1.ResolvedInterface{InterfaceID: "id-t", Addresses: []string{"10.0.0.1"}},
+				Target:       &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "id-t", Addresses: []string{"10.0.0.1"}}},
 				Epoch:        3,
 				Verification: []v1alpha1.Verification{{Node: "n", Interface: "eth0", Epoch: 3, InEpoch: &v1alpha1.Counts{}, ObservedAt: metav1.NewMicroTime(noon)}},
 			},

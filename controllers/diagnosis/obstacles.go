@@ -19,7 +19,18 @@ const (
 // obstacles are the causes on the way: each looks at one thing.
 var obstacles = []func(*Known) sight{
 	switchedOff, notAnInterface, interfaceGone, interfaceDetached, serverStopped, interfaceDown, flavorUnsupported,
-	sourceGroupDenies, sourceACLDenies, noPath, sourceACLAssumed, targetACLDenies, targetGroupDenies,
+	sourceGroupDenies, sourceACLDenies, noPath, sourceACLAssumed, unlessBalanced(targetACLDenies), targetGroupDenies,
+	balancerDelivers, atMembers,
+}
+
+// unlessBalanced leaves a look out where the target is a load balancer: members are looked at one by one.
+func unlessBalanced(look func(*Known) sight) func(*Known) sight {
+	return func(k *Known) sight {
+		if k.balanced() {
+			return sight{}
+		}
+		return look(k)
+	}
 }
 
 // sight is what a look at the way gave.
@@ -149,6 +160,8 @@ func (k *Known) standing(reasons []string) []v1alpha1.Finding {
 var wayReasons = []string{
 	v1alpha1.ReasonSwitchedOff, v1alpha1.ReasonInterfaceReplaced, v1alpha1.ReasonInterfaceGone, v1alpha1.ReasonInterfaceDetached,
 	v1alpha1.ReasonServerStopped, v1alpha1.ReasonInterfaceDown, v1alpha1.ReasonFlavorUnsupported, v1alpha1.ReasonSourceGroupDenies,
+	v1alpha1.ReasonLoadBalancerGone, v1alpha1.ReasonNoListener, v1alpha1.ReasonNoMembers, v1alpha1.ReasonMembersUnhealthy,
+	v1alpha1.ReasonMemberPort, v1alpha1.ReasonSourcesHidden,
 	v1alpha1.ReasonNoPeering, v1alpha1.ReasonNoRoute, v1alpha1.ReasonNetworkACLDenies, v1alpha1.ReasonTargetGroupDenies,
 }
 
@@ -166,6 +179,9 @@ func (k *Known) found(all []obstacle) []v1alpha1.Finding {
 		if k.allHeldUp(shared) {
 			findings = append(findings, k.finding(shared, shared[0].about, severity))
 			left = slices.DeleteFunc(left, func(o obstacle) bool { return o.about != "" })
+		}
+		if some := slices.DeleteFunc(slices.Clone(left), func(o obstacle) bool { return o.source != "" || o.about == "" }); len(some) > 0 {
+			findings = append(findings, k.finding(some, some[0].about, severity)) // of part of all copies
 		}
 		for _, source := range k.named() {
 			own := slices.DeleteFunc(slices.Clone(left), func(o obstacle) bool { return o.source != source })

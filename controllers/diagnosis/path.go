@@ -27,6 +27,8 @@ type Path struct {
 	// the session's sources are in the order of their IDs, whatever order the cloud lists them in.
 	Target  *cloud.Interface
 	Sources []cloud.Interface
+	// Balancer is the target where that is a load balancer, and was read; Target has its address then.
+	Balancer *Balancer
 	// Gone are IDs of interfaces that the session names and the cloud surely does not have.
 	Gone []string
 	// Former are interfaces that the spec still names as sources and the session had: they are gone,

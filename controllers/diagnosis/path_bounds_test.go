@@ -162,7 +162,8 @@ func aboutWay(f v1alpha1.Finding) bool {
 	if f.Reason == v1alpha1.ReasonInterfaceNotFound {
 		return false
 	}
-	return slices.ContainsFunc([]string{"SourceGroup", "TargetGroup", "NetworkACL", "NoPeering", "NoRoute", "Interface", "Server", "Flavor", "SwitchedOff"},
+	return slices.ContainsFunc([]string{"SourceGroup", "TargetGroup", "NetworkACL", "NoPeering", "NoRoute", "Interface", "Server", "Flavor", "SwitchedOff",
+		"LoadBalancerGone", "NoListener", "NoMembers", "Members", "MemberPort", "SourcesHidden"},
 		func(p string) bool { return strings.HasPrefix(f.Reason, p) })
 }
 

@@ -69,7 +69,7 @@ func newWay() *way {
 				Sources: []v1alpha1.ResolvedInterface{
 					{InterfaceID: "id-a", Addresses: []string{"10.0.0.11"}}, {InterfaceID: "id-b", Addresses: []string{"10.0.0.12"}},
 				},
-				Target:       &v1alpha1.ResolvedInterface{InterfaceID: "id-t", Addresses: []string{"10.0.0.1"}},
+				Target:       &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "id-t", Addresses: []string{"10.0.0.1"}}},
 				Epoch:        3,
 				Verification: []v1alpha1.Verification{{Node: "n", Interface: "eth0", Epoch: 3, InEpoch: &v1alpha1.Counts{}, ObservedAt: metav1.NewMicroTime(noon)}},
 			},

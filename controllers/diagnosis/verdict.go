@@ -55,7 +55,7 @@ func unknowable(k *Known) (Verdict, bool) {
 		return unknown(v1alpha1.SeverityWarning, v1alpha1.DecidedByNode, v1alpha1.ReasonVerifierLost, lostMessage(gone))
 	case len(entries) == 0:
 		return unknown(noVerifierSeverity(k), v1alpha1.DecidedByNode, v1alpha1.ReasonNoVerifier,
-			"no verifier has reported from the host that owns the target "+targetName(k.Session)+": run one there")
+			"no verifier has reported from "+hostsOfTarget(k.Session)+": run one there")
 	case !k.judged():
 		return unknown(v1alpha1.SeverityWarning, v1alpha1.DecidedByNode, v1alpha1.ReasonCaptureFailed, first(entries, messageOf))
 	}
@@ -195,7 +195,7 @@ func targetName(s *v1alpha1.MirrorSession) string {
 	if s.Status.Target == nil {
 		return ""
 	}
-	return sourceName(*s.Status.Target)
+	return sourceName(s.Status.Target.ResolvedInterface)
 }
 
 // sourceName is how people know an interface: its primary address, or its ID.
@@ -256,4 +256,12 @@ func first(entries []v1alpha1.Verification, text func(v1alpha1.Verification) str
 		}
 	}
 	return ""
+}
+
+// hostsOfTarget are the hosts where copies arrive, in words.
+func hostsOfTarget(s *v1alpha1.MirrorSession) string {
+	if s.Status.Target != nil && s.Status.Target.LoadBalancerID != "" {
+		return "a host behind the load balancer " + targetName(s)
+	}
+	return "the host that owns the target " + targetName(s)
 }

@@ -82,8 +82,8 @@ func (k *Known) nameOf(id string) string {
 			return sourceName(i)
 		}
 	}
-	if t := k.Session.Status.Target; t != nil && t.InterfaceID == id {
-		return sourceName(*t)
+	if t := k.Session.Status.Target; t != nil && t.ID() == id {
+		return sourceName(t.ResolvedInterface)
 	}
 	return id
 }

@@ -23,6 +23,9 @@ type network struct {
 	routeTable     *shared[string, cloud.RouteTable]
 	servers        *shared[whole, map[string]cloud.Server]
 	flavors        *shared[whole, map[string]cloud.Flavor]
+	loadBalancer   *shared[string, cloud.LoadBalancer]
+	listeners      *shared[string, []cloud.Listener]
+	pool           *shared[string, cloud.Pool]
 }
 
 // sized is what can tell what it holds of memory.
@@ -46,13 +49,16 @@ func newNetwork(clock cloud.Clock) network {
 		routeTable:     newShared[string](clock, cloud.RouteTable.Size),
 		servers:        newShared[whole](clock, sizeOfMap[cloud.Server]),
 		flavors:        newShared[whole](clock, sizeOfMap[cloud.Flavor]),
+		loadBalancer:   newShared[string](clock, cloud.LoadBalancer.Size),
+		listeners:      newShared[string](clock, sizeOfList[cloud.Listener]),
+		pool:           newShared[string](clock, cloud.Pool.Size),
 	}
 }
 
-func (n *network) all() (all [10]keeper) {
+func (n *network) all() (all [13]keeper) {
 	diagnosed := n.diagnosed()
 	copy(all[:], diagnosed[:])
-	all[9] = n.interfaces
+	copy(all[len(diagnosed):], []keeper{n.interfaces, n.loadBalancer, n.listeners, n.pool})
 	return all
 }
 

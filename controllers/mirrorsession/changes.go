@@ -115,8 +115,8 @@ func (s *scope) difference(was, is cloud.Session) []v1alpha1.Change {
 	}
 	before := &diagnosis.Path{Session: was, Sources: known, Private: lifecycle.SharesAccount(s.session)}
 	before.Target = &s.target // of one that stays only the name is asked: it was not read twice
-	if target := s.storedSession().Status.Target; target != nil && target.InterfaceID != s.target.ID {
-		before.Target = new(fromStatus(*target))
+	if target := s.storedSession().Status.Target; target != nil && target.ID() != s.target.ID {
+		before.Target = new(fromTarget(*target))
 	}
 	return history.Changed(before, &diagnosis.Path{Session: is, Target: &s.target, Sources: known, Private: before.Private}, s.Clock())
 }
@@ -151,7 +151,7 @@ func (s *scope) changed(now cloud.Session) {
 // that names may stand for other interfaces now, or for none.
 func asLeft(s *v1alpha1.MirrorSession, number int, want cloud.Session) cloud.Session {
 	if s.Status.Target != nil {
-		want.TargetID = s.Status.Target.InterfaceID
+		want.TargetID = s.Status.Target.ID()
 	}
 	if part := s.Part(number); part != nil {
 		want.Sources = part.Sources

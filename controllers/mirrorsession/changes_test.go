@@ -102,7 +102,7 @@ func TestWithSharedCredentialsWhatSomebodyPutIntoTheSessionIsNotNamed(t *testing
 		t.Run(name, func(t *testing.T) {
 			asked := session(func(s *v1alpha1.MirrorSession) {
 				s.Spec.CredentialsRef = c.secret
-				s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"10.0.0.1"}}
+				s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"10.0.0.1"}}}
 				s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "a", Addresses: []string{"10.0.0.2"}}}
 			})
 			services := lifecycle.New(lifecycle.Options{Clock: time.Now, Resync: time.Hour})

@@ -55,7 +55,7 @@ func vnisOf(s *v1alpha1.MirrorSession) (vnis []vniAt) {
 	}
 	for _, vni := range []*int32{s.Spec.VNI, s.Status.VNI} {
 		if vni != nil {
-			vnis = append(vnis, vniAt{s.Status.Target.InterfaceID, int(*vni)})
+			vnis = append(vnis, vniAt{s.Status.Target.ID(), int(*vni)})
 		}
 	}
 	return vnis

@@ -47,7 +47,7 @@ func TestTheIndexesTellWhatOtherSessionsHaveOfNumbersOrAskFor(t *testing.T) {
 			s.UID = types.UID(fmt.Sprint(i))
 			s.Spec.Priority, s.Spec.VNI, s.Status.VNI = number.Draw(t, "priority"), number.Draw(t, "VNI"), number.Draw(t, "VNI that it has")
 			if id := target.Draw(t, "target"); id != "" {
-				s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: id}
+				s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: id}}
 			}
 			if priority := number.Draw(t, "priority that it has"); priority != nil {
 				s.Status.Sessions = []v1alpha1.CloudSession{{ID: fmt.Sprint("c", i), Priority: *priority}}

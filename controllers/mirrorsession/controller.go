@@ -52,6 +52,8 @@ type scope struct {
 	filterID string
 	sources  []cloud.Interface
 	target   cloud.Interface
+	// balanced is what is behind the target where that is a load balancer, nil where it is none.
+	balanced *balanced
 	// resolved is how the status shows the interfaces that the spec and the cloud's session
 	// name, by ID; nil before they are.
 	resolved map[string]v1alpha1.ResolvedInterface
@@ -198,6 +200,11 @@ func (s *scope) storedSession() *v1alpha1.MirrorSession {
 func (s *scope) want(number int, sources []string, n plan.Numbers) plan.WantedSession {
 	want := plan.SessionFrom(s.session, s.Mark(s.session, number), s.filterID, s.target.ID, sources, n.VNI, n.Priority)
 	want.Enabled = want.Enabled && !s.noSource
+	for _, have := range s.parts.have {
+		if have.TargetID == want.TargetID {
+			want.TargetType = have.TargetType // of one that is kept the spec does not say it
+		}
+	}
 	return want
 }
 
@@ -252,7 +259,7 @@ func (s *scope) Synced() string {
 	case spec.Enabled != nil && !*spec.Enabled:
 		return "the cloud has the session; it is switched off by spec.enabled"
 	case st.Target != nil && st.VNI != nil:
-		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(*st.Target), *st.VNI)
+		message := fmt.Sprintf("the cloud copies from %s to %s with VNI %d", names(st.Sources...), names(st.Target.ResolvedInterface), *st.VNI)
 		if n := len(st.Sessions); n > 1 {
 			message += fmt.Sprintf(" in %d sessions", n)
 		}

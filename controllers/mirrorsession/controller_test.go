@@ -115,7 +115,7 @@ func TestTheMessageOfReadySaysWhatTheCloudCopiesFromWhereToWhere(t *testing.T) {
 	s := session(func(s *v1alpha1.MirrorSession) {
 		s.Status.VNI = new(int32(7))
 		s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "i", Addresses: []string{"10.0.0.1", "10.0.0.9"}}, {InterfaceID: "j"}}
-		s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.3"}}
+		s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.3"}}}
 	})
 	same(t, "the message", "the cloud copies from 10.0.0.1, j to 10.0.0.3 with VNI 7", (&scope{session: s}).Synced())
 	s.Spec.Enabled = new(bool)

@@ -104,7 +104,7 @@ func TestTheVPCOfAnInterfaceThatIsGoneIsKnownOrNoneIsSaid(t *testing.T) {
 func TestTheSessionIsComparedWithWhatTheOperatorLeft(t *testing.T) {
 	s := session(func(s *v1alpha1.MirrorSession) {
 		s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "a"}, {InterfaceID: "b"}}
-		s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
+		s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t"}}
 	})
 	want := cloud.Session{ID: "s", Sources: []string{"a"}, SessionSpec: cloud.SessionSpec{TargetID: "new", VNI: 7}}
 	s.Status.Sessions = []v1alpha1.CloudSession{{Sources: []string{"a", "b"}}}

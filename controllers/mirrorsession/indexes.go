@@ -123,8 +123,5 @@ func waitsOf(s *v1alpha1.MirrorSession) []string {
 // resolvedOf are the interfaces that a session runs over.
 func resolvedOf(s *v1alpha1.MirrorSession) []v1alpha1.ResolvedInterface {
 	out := append([]v1alpha1.ResolvedInterface(nil), s.Status.Sources...)
-	if s.Status.Target != nil {
-		out = append(out, *s.Status.Target)
-	}
-	return out
+	return append(out, s.Status.Target.Receivers()...)
 }

@@ -32,7 +32,7 @@ func needsOf(p *diagnosis.Path) (n needs) {
 	return n
 }
 
-// interfacesOf are the target and the sources.
+// interfacesOf are the target, the sources, and those behind a load balancer.
 func interfacesOf(p *diagnosis.Path) iter.Seq[*cloud.Interface] {
 	return func(yield func(*cloud.Interface) bool) {
 		for i := range p.Sources {
@@ -40,8 +40,15 @@ func interfacesOf(p *diagnosis.Path) iter.Seq[*cloud.Interface] {
 				return
 			}
 		}
-		if p.Target != nil {
-			yield(p.Target)
+		if p.Target != nil && !yield(p.Target) {
+			return
+		}
+		if p.Balancer != nil {
+			for _, i := range p.Receivers() {
+				if !yield(i) {
+					return
+				}
+			}
 		}
 	}
 }

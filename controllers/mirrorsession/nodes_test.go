@@ -91,7 +91,7 @@ func TestASessionIsFoundByTheNodesAndAddressesThatConcernIt(t *testing.T) {
 			{InterfaceSelector: v1alpha1.InterfaceSelector{NodeName: "source in the spec"}},
 			{InterfaceSelector: v1alpha1.InterfaceSelector{InterfaceID: "i"}},
 		}
-		s.Status.Target = new(at("target", "10.0.0.1", "::ffff:10.0.0.2"))
+		s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: at("target", "10.0.0.1", "::ffff:10.0.0.2")}
 		s.Status.Sources = []v1alpha1.ResolvedInterface{at("source", "?", "2001:DB8:0::1"), at("")}
 		s.Status.Verification = []v1alpha1.Verification{{Node: "entry"}, {Node: "target"}}
 	})

@@ -57,6 +57,7 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 	p.Filter = filterIn(filters.Value, p.Session.FilterID)
 	p.Others = r.others(p, sessions.Value, filters.Value)
 	r.readInterfaces(ctx, p)
+	r.readBalancer(ctx, p)
 	r.readWay(ctx, p)
 	p.Wanted, p.Quota = r.wanted(p), r.quota(ctx)
 	if r.failed != nil && !r.before.At.IsZero() && r.before.At.Before(p.At) {
@@ -69,6 +70,9 @@ func (r *pathReader) read(ctx context.Context) *diagnosis.Path {
 // could not be resolved, one list says what there is.
 func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 	ids := append(slices.Clone(p.Session.Sources), p.Session.TargetID)
+	if p.Session.TargetType == cloud.TargetLoadBalancer {
+		ids[len(ids)-1] = "" // it is no interface, see readBalancer
+	}
 	wanted := slices.Clone(ids)
 	for _, f := range r.former {
 		wanted = append(wanted, f.InterfaceID)
@@ -80,7 +84,7 @@ func (r *pathReader) readInterfaces(ctx context.Context, p *diagnosis.Path) {
 			is, there = r.byList(ctx, p, id, listed.Value)
 		}
 		switch {
-		case !there:
+		case !there || id == "":
 		case i == len(ids)-1:
 			p.Target = &is
 		default:

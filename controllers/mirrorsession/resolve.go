@@ -47,7 +47,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 	if have == nil { // it may have waited for long, and an address be another server's by now
 		since = later(since, s.Clock().Add(-numbersAge))
 	}
-	if s.target, err = s.interfaceOf(ctx, named{field: "spec.target", InterfaceSelector: s.session.Spec.Target.InterfaceSelector}, since); err != nil {
+	if s.target, err = s.findTarget(ctx, since); err != nil {
 		if err := note(err); err != nil {
 			return nil, err
 		}
@@ -177,7 +177,9 @@ func (s *scope) findFilter(have *cloud.Session) error {
 func (s *scope) kept(id string) cloud.Interface {
 	all := s.session.Status.Sources
 	if t := s.session.Status.Target; t != nil {
-		all = append(slices.Clone(all), *t)
+		if t.ID() == id {
+			return fromTarget(*t)
+		}
 	}
 	for _, r := range all {
 		if r.InterfaceID == id {
@@ -266,7 +268,7 @@ func (s *scope) describe(ctx context.Context, have *cloud.Session) error {
 	}
 	s.resolved = described
 	if have == nil {
-		s.session.Status.Target = new(described[s.target.ID])
+		s.session.Status.Target = s.shownTarget(s.target.ID)
 	}
 	return nil
 }
@@ -288,8 +290,8 @@ func (s *scope) show() {
 	if s.resolved == nil || have == nil {
 		return
 	}
-	if target, known := s.resolved[have.TargetID]; known {
-		s.session.Status.Target = &target
+	if target := s.shownTarget(have.TargetID); target != nil {
+		s.session.Status.Target = target
 	}
 	s.session.Status.Sources = nil
 	for _, i := range s.sources {

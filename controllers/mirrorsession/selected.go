@@ -18,9 +18,20 @@ import (
 	"vpcmirror.io/operator/controllers/lifecycle"
 )
 
-// maxSources is how many interfaces a session copies from, whatever its sources select: ten sessions of
-// ten are what the cloud takes at one target.
-const maxSources = 100
+// How many interfaces a session copies from, whatever its sources select: ten sessions of ten are what the cloud takes
+// at an interface, and twice as many sources at a load balancer.
+const (
+	maxSources         = 100
+	maxSourcesBalanced = 200
+)
+
+// most is how many interfaces the session copies from.
+func (s *scope) most() int {
+	if s.session.Spec.Target.LoadBalancerID != "" {
+		return maxSourcesBalanced
+	}
+	return maxSources
+}
 
 // namedOnes is how many nodes a message names of those that have something in common.
 const namedOnes = 3
@@ -101,7 +112,7 @@ func (s *scope) resolveSelected(ctx context.Context, since time.Time) (missing [
 	var absent []*lifecycle.Problem
 	var left []selectedNode
 	for _, node := range selected(all, nodes.Items, s.mirrors) {
-		if len(s.sources) >= maxSources {
+		if len(s.sources) >= s.most() {
 			if !s.isOf(node) {
 				left = append(left, node)
 			}
@@ -121,7 +132,7 @@ func (s *scope) resolveSelected(ctx context.Context, since time.Time) (missing [
 	missing = append(missing, few(absent)...)
 	switch {
 	case len(left) > 0:
-		missing = append(missing, tooMany(all, left))
+		missing = append(missing, tooMany(all, left, s.most()))
 	case len(s.sources) == 0 && len(missing) == 0:
 		missing = append(missing, nothingSelected(all))
 	}
@@ -170,7 +181,7 @@ func few(all []*lifecycle.Problem) []*lifecycle.Problem {
 
 // tooMany is said where more nodes are selected than fit. They may become fewer by themselves, but as
 // long as they don't only a person can help.
-func tooMany(by []*nodeSelector, left []selectedNode) *lifecycle.Problem {
+func tooMany(by []*nodeSelector, left []selectedNode, most int) *lifecycle.Problem {
 	var fields, names []string
 	for _, s := range by {
 		fields = append(fields, s.field+" selects "+countOf(s.selects))
@@ -183,7 +194,7 @@ func tooMany(by []*nodeSelector, left []selectedNode) *lifecycle.Problem {
 	}
 	return lifecycle.Stall(v1alpha1.ReasonTooManySources,
 		"%s, but a session copies from at most %d interfaces: %s left out, the youngest (%s). Narrow the selection, and mirror the others by another MirrorSession",
-		strings.Join(fields, ", "), maxSources, isOrAre(len(left)), strings.Join(names, ", "))
+		strings.Join(fields, ", "), most, isOrAre(len(left)), strings.Join(names, ", "))
 }
 
 func countOf(nodes int) string {

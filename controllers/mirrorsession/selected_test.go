@@ -170,7 +170,7 @@ func TestWhatIsLeftOutIsNamedAndCounted(t *testing.T) {
 	}
 	same(t, "of many", lifecycle.Stall(v1alpha1.ReasonTooManySources,
 		"spec.sources[0].nodeSelector selects 103 nodes, spec.sources[1].nodeSelector selects 1 node, but a session copies from at most 100 interfaces: "+
-			"5 nodes are left out, the youngest (n0, n1, n2, 2 more). Narrow the selection, and mirror the others by another MirrorSession"), tooMany(by, left))
+			"5 nodes are left out, the youngest (n0, n1, n2, 2 more). Narrow the selection, and mirror the others by another MirrorSession"), tooMany(by, left, maxSources))
 	by[1].selects, by[1].onTarget = 0, ""
 	by[0].onTarget = "n9"
 	same(t, "what selectors select", "spec.sources[0].nodeSelector (pool=web) selects 103 nodes, of which n9 is left out, being the target; "+

@@ -147,12 +147,9 @@ func (r *Reconciler) countsDelay(ctx context.Context, now time.Time, s *v1alpha1
 	return v1alpha1.CountsDelay(o.all, most)
 }
 
-// reporters are the nodes that have an entry of a session, and the one that is to get one.
+// reporters are the nodes that have an entry of a session, and those that are to get one.
 func reporters(s *v1alpha1.MirrorSession) []string {
-	var nodes []string
-	if target := s.Status.Target; target != nil && target.NodeName != "" {
-		nodes = append(nodes, target.NodeName)
-	}
+	nodes := s.Status.Target.Nodes()
 	for _, e := range s.Status.Verification {
 		if !slices.Contains(nodes, e.Node) {
 			nodes = append(nodes, e.Node)

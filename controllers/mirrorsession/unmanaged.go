@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -58,6 +59,11 @@ func (s *scope) resolveAll(ctx context.Context, have cloud.Session) error {
 		ids = append(ids, have.TargetID)
 	}
 	since := s.interfacesSince(ctx)
+	if have.TargetType == cloud.TargetLoadBalancer {
+		if err := s.resolveBalancer(ctx, have.TargetID, since); err != nil {
+			return err
+		}
+	}
 	for _, id := range ids {
 		is, seen := s.seen[id]
 		if !seen && !s.absent[id] {
@@ -87,14 +93,32 @@ func (s *scope) resolveAll(ctx context.Context, have cloud.Session) error {
 	return nil
 }
 
+// resolveBalancer finds the load balancer that the cloud's session has as its target, whatever the spec names. One that
+// can't be read is as it was.
+func (s *scope) resolveBalancer(ctx context.Context, id string, since time.Time) error {
+	if s.balanced != nil && s.balanced.of.ID == id {
+		return nil // the spec names it
+	}
+	s.balanced = nil
+	found, err := s.Inventory.LoadBalancer(ctx, s.Cloud, id, since)
+	switch {
+	case err != nil && lifecycle.Diagnose(err) == nil:
+		return fmt.Errorf("read the load balancer %s: %w", id, err)
+	case err != nil:
+		return nil
+	}
+	s.balanced = &balanced{of: found}
+	if s.resolved[id], err = s.asResolved(ctx, asInterface(found)); err != nil {
+		return err
+	}
+	return s.findMembers(ctx, since)
+}
+
 // showAll puts all interfaces of the cloud's session into the status: those that the spec names first, in
 // its order.
 func (s *scope) showAll(have cloud.Session) {
 	st := &s.session.Status
-	st.Target, st.Sources = nil, nil
-	if target, known := s.resolved[have.TargetID]; known && have.TargetType == cloud.TargetInterface {
-		st.Target = &target
-	}
+	st.Target, st.Sources = s.shownTarget(have.TargetID), nil
 	var order []string
 	for _, i := range s.sources {
 		if slices.Contains(have.Sources, i.ID) {

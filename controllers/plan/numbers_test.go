@@ -43,7 +43,7 @@ func mirror(name, target string, age int, edit func(*v1alpha1.MirrorSession)) v1
 func has(s *v1alpha1.MirrorSession, have cloud.Session) {
 	s.Status.VNI = new(int32(have.VNI))
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: have.ID, Priority: int32(have.Priority)}}
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: have.TargetID}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: have.TargetID}}
 	s.Status.Account = &v1alpha1.Account{Region: "r"}
 }
 
@@ -119,7 +119,7 @@ func TestNumbers(t *testing.T) {
 			others: []v1alpha1.MirrorSession{
 				mirror("a", "t", 0, func(s *v1alpha1.MirrorSession) {
 					s.Spec.Priority, s.Spec.VNI = new(int32(10000)), new(int32(1))
-					s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "t"}
+					s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t"}}
 				}),
 				mirror("b", "u", 0, func(s *v1alpha1.MirrorSession) { has(s, inCloud("b", "u", 2, 10001)) }),
 			},

@@ -90,7 +90,7 @@ func SessionFrom(s *v1alpha1.MirrorSession, mark Mark, filterID, targetID string
 			Description:  mark.Describe(s.Spec.Description),
 			FilterID:     filterID,
 			TargetID:     targetID,
-			TargetType:   cloud.TargetInterface,
+			TargetType:   targetType(s, targetID),
 			VNI:          vni,
 			PacketLength: length,
 			Priority:     priority,
@@ -98,4 +98,13 @@ func SessionFrom(s *v1alpha1.MirrorSession, mark Mark, filterID, targetID string
 		},
 		Sources: sources,
 	}
+}
+
+// targetType is that of the target which the spec names. A target that the spec does not name is what the cloud's
+// session has, with the type that it has there.
+func targetType(s *v1alpha1.MirrorSession, targetID string) cloud.TargetType {
+	if targetID == s.Spec.Target.LoadBalancerID && targetID != "" {
+		return cloud.TargetLoadBalancer
+	}
+	return cloud.TargetInterface
 }

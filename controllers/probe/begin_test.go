@@ -53,7 +53,7 @@ func asked(rules ...v1alpha1.Rule) Asked {
 	}}}
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: "x"}}
 	s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: "source", Addresses: []string{sourceAddr, sourceAddr6}}}
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "target", Addresses: []string{"192.168.0.164"}}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "target", Addresses: []string{"192.168.0.164"}}}
 	return Asked{
 		Session: s, Rules: rules, Watchers: []string{"target"}, Allowed: true, ID: 0x0badcafe, Now: noon,
 		Nodes: []Node{

@@ -9,7 +9,7 @@ import (
 
 // byHand is what a person runs, and where, to make a packet that a rule accepts; fits is false where the rule accepts
 // none of the source.
-func byHand(r v1alpha1.Rule, s source, target *v1alpha1.ResolvedInterface) (where, command string, fits bool) {
+func byHand(r v1alpha1.Rule, s source, target *v1alpha1.ResolvedTarget) (where, command string, fits bool) {
 	if !r.Accept {
 		return "", "", false
 	}
@@ -39,7 +39,7 @@ func hostOf(p v1alpha1.Peer) string {
 }
 
 // anAddress is one that a packet of the source may go to.
-func anAddress(r v1alpha1.Rule, target *v1alpha1.ResolvedInterface) (netip.Addr, bool) {
+func anAddress(r v1alpha1.Rule, target *v1alpha1.ResolvedTarget) (netip.Addr, bool) {
 	p := r.Destination.Prefix
 	switch {
 	case p.IsValid() && p.IsSingleIP():
@@ -49,7 +49,7 @@ func anAddress(r v1alpha1.Rule, target *v1alpha1.ResolvedInterface) (netip.Addr,
 	case target == nil:
 		return netip.Addr{}, false
 	}
-	for _, a := range addressesOf(target) {
+	for _, a := range addressesOf(&target.ResolvedInterface) {
 		if a.Is6() == r.IPv6 {
 			return a, true
 		}

@@ -59,6 +59,12 @@ var (
 		"target.addresses[]":                    45,
 		"target.interfaceID":                    64,
 		"target.mac":                            17,
+		"target.loadBalancerID":                 64,
+		"target.members[].address":              45,
+		"target.members[].health":               16,
+		"target.members[].interfaceID":          64,
+		"target.members[].mac":                  17,
+		"target.members[].nodeName":             253,
 		"target.nodeName":                       253,
 	}
 	maxItems = map[string]int{
@@ -77,8 +83,12 @@ var (
 		"sources":                 200,
 		"sources[].addresses":     8,
 		"target.addresses":        64,
+		"target.members":          MaxMembers,
 	}
 )
+
+// MaxMembers is how many members of a load balancer a status names.
+const MaxMembers = 32
 
 // maxRequest is the bound of lastHandledReconcileAt.
 const maxRequest = 128

@@ -103,7 +103,7 @@ func TestWhatIsCutSaysHowMuchWasLeftOut(t *testing.T) {
 		addresses[i] = "192.168.0.1"
 	}
 	s := &v1alpha1.MirrorSession{}
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "a\u202eb", MAC: strings.Repeat("a", 40), Addresses: addresses}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "a\u202eb", MAC: strings.Repeat("a", 40), Addresses: addresses}}
 	s.Status.Conditions = []metav1.Condition{{Message: strings.Repeat("a", 40_000)}}
 	got, err := statusOf(s)
 	if err != nil {

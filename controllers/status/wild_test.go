@@ -90,7 +90,7 @@ func TestWhateverIsToldTheAPIServerTakesTheStatus(t *testing.T) {
 
 		s := session.DeepCopy()
 		common(t, s)
-		s.Status.VNI, s.Status.Target = new(rapid.Int32().Draw(t, "vni")), new(wildInterface.Draw(t, "target"))
+		s.Status.VNI, s.Status.Target = new(rapid.Int32().Draw(t, "vni")), wildTarget(t)
 		s.Status.Sources, s.Status.Sessions = rapid.SliceOfN(wildInterface, 0, 3).Draw(t, "sources"), nil
 		for _, id := range wilds(20).Draw(t, "sessions") {
 			s.Status.Sessions = append(s.Status.Sessions, v1alpha1.CloudSession{ID: id, Priority: rapid.Int32().Draw(t, "priority"), Sources: wilds(3).Draw(t, "from")})
@@ -107,4 +107,15 @@ func TestWhateverIsToldTheAPIServerTakesTheStatus(t *testing.T) {
 		}), 0, 20).Draw(t, "findings")
 		stored(t, session, s)
 	})
+}
+
+// wildTarget is a load balancer or an interface that says anything.
+func wildTarget(t *rapid.T) *v1alpha1.ResolvedTarget {
+	target := &v1alpha1.ResolvedTarget{ResolvedInterface: wildInterface.Draw(t, "target"), LoadBalancerID: wild.Draw(t, "load balancer")}
+	for range rapid.IntRange(0, 40).Draw(t, "members") {
+		target.Members = append(target.Members, v1alpha1.TargetMember{
+			Address: wild.Draw(t, "address"), InterfaceID: wild.Draw(t, "interface"), MAC: wild.Draw(t, "MAC"), NodeName: wild.Draw(t, "node"), Health: wild.Draw(t, "health"),
+		})
+	}
+	return target
 }

@@ -101,7 +101,7 @@ func tellSession(out chan<- prometheus.Metric, s *v1alpha1.MirrorSession) {
 		}
 	}
 	if s.Status.Target != nil && s.Status.VNI != nil {
-		gauge(out, sessionInfo, 1, with(s.Status.Target.InterfaceID, s.Status.Target.NodeName, strconv.Itoa(int(*s.Status.VNI)))...)
+		gauge(out, sessionInfo, 1, with(s.Status.Target.ID(), s.Status.Target.NodeName, strconv.Itoa(int(*s.Status.VNI)))...)
 	}
 	if after := s.Spec.SilenceAfter; after != nil {
 		gauge(out, sessionSilence, after.Seconds(), of...)

@@ -73,7 +73,7 @@ func blind() v1alpha1.MirrorSession {
 		{Reason: v1alpha1.ReasonTargetGroupDenies, Severity: v1alpha1.SeverityError, Subject: "source 192.168.0.161"},
 		{Reason: v1alpha1.ReasonTargetGroupDenies, Severity: v1alpha1.SeverityError, Subject: "source 192.168.0.162"},
 	}
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "port-t", NodeName: "node-7"}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "port-t", NodeName: "node-7"}}
 	s.Status.VNI = new(int32(7))
 	micro := metav1.NewMicroTime(at.Add(250 * time.Millisecond))
 	s.Status.Traffic = &v1alpha1.Traffic{

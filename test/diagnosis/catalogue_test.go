@@ -38,7 +38,7 @@ func reached(row string) int {
 
 // catalogue are all rows.
 func catalogue() []cause {
-	all := slices.Concat(groupCauses, pathCauses, filterCauses, handCauses, interfaceCauses, rightCauses, quietCauses, nodeCauses, away())
+	all := slices.Concat(groupCauses, pathCauses, filterCauses, handCauses, interfaceCauses, rightCauses, quietCauses, nodeCauses, balancerCauses, away())
 	if only := os.Getenv("VPCMIRROR_DIAGNOSIS_ROWS"); only != "" { // to look into some
 		names := strings.Split(only, ",")
 		all = slices.DeleteFunc(all, func(c cause) bool { return !slices.Contains(names, c.id) })

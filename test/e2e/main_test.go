@@ -44,6 +44,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"a namespace with filter session and Secret is deleted whole and the cloud is empty", playNamespace, false},
 		{"source and target are given by node name", playNodeNames, false},
 		{"a node joins a selection and leaves it under traffic", playPool, false},
+		{"behind a load balancer each node counts its share and the session their sum", playLoadBalancer, false},
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
 		{"a probe of a quiet session arrives and is counted apart", playProbe, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},

@@ -41,7 +41,7 @@ func playNodeNames(t *testing.T, w *world) {
 	w.waitReady(t, p)
 	w.waitCapturing(t, p)
 	s := w.mustSession(t, p)
-	for _, got := range []v1alpha1.ResolvedInterface{s.Status.Sources[0], *s.Status.Target} {
+	for _, got := range []v1alpha1.ResolvedInterface{s.Status.Sources[0], s.Status.Target.ResolvedInterface} {
 		node, err := w.Node(got.NodeName)
 		if err != nil {
 			t.Fatal(err)

@@ -93,7 +93,7 @@ func reported(t *testing.T, cluster *env.Cluster) *v1alpha1.MirrorSession {
 	}
 	now := metav1.NewMicroTime(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
 	s.Status.VNI = new(int32(7))
-	s.Status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "a9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6"}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "a9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6"}}
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: "b9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6", Priority: 1}}
 	s.Status.Verification = []v1alpha1.Verification{
 		{Node: "node-a", Interface: "eth0", ObservedAt: now}, {Node: "node-b", Interface: "eth0", ObservedAt: now},
@@ -293,15 +293,23 @@ func TestANewEntryComesOnlyFromANodeThatTheTargetCanBeOn(t *testing.T) {
 	inForce(t, cluster, reported(t, cluster))
 	s := reported(t, cluster)
 	s.Status.Verification = s.Status.Verification[:1] // of node-a
-	target := func(node string) *v1alpha1.ResolvedInterface {
-		return &v1alpha1.ResolvedInterface{InterfaceID: "a9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6", NodeName: node}
+	target := func(node string) *v1alpha1.ResolvedTarget {
+		return &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "a9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b6", NodeName: node}}
+	}
+	balancer := func(nodes ...string) *v1alpha1.ResolvedTarget {
+		t := target("")
+		t.LoadBalancerID = "a9d0ff4a-5cd3-44f1-a264-39b5a2a0b0b7"
+		for _, node := range nodes {
+			t.Members = append(t.Members, v1alpha1.TargetMember{Address: "10.0.0.1", NodeName: node})
+		}
+		return t
 	}
 	entry := func(node string) operation {
 		return operation{"add", "/status/verification/-", v1alpha1.Verification{Node: node, ObservedAt: s.Status.Verification[0].ObservedAt}}
 	}
 	for name, c := range map[string]struct {
 		named string // by spec.target.nodeName
-		found *v1alpha1.ResolvedInterface
+		found *v1alpha1.ResolvedTarget
 		node  string
 		do    operation
 		want  string
@@ -313,6 +321,9 @@ func TestANewEntryComesOnlyFromANodeThatTheTargetCanBeOn(t *testing.T) {
 		"where the spec names another":            {"node-b", target(""), "node-c", entry("node-c"), notThere},
 		"where it is about to move to":            {"node-c", target("node-b"), "node-c", entry("node-c"), ""},
 		"where it is about to leave":              {"node-b", target("node-c"), "node-c", entry("node-c"), ""},
+		"where a member is":                       {"", balancer("node-b", "node-c"), "node-c", entry("node-c"), ""},
+		"where no member is":                      {"", balancer("node-b", "node-a"), "node-c", entry("node-c"), notThere},
+		"where a member may be":                   {"", balancer("node-b", ""), "node-c", entry("node-c"), ""},
 		"before the target was found":             {"", nil, "node-c", entry("node-c"), notThere},
 		"counts of an entry after it moved":       {"node-b", target("node-b"), "node-a", operation{"replace", "/status/verification/0/packets", 5}, ""},
 		"the end of an entry after it moved":      {"node-b", target("node-b"), "node-a", operation{"add", "/status/verification/0/ended", true}, ""},

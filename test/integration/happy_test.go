@@ -93,9 +93,9 @@ func TestAFilterAndASessionReachReadyAndTheCloudHasExactlyWhatTheSpecsSay(t *tes
 		Sources: []v1alpha1.ResolvedInterface{{
 			InterfaceID: scenario.WalkthroughSource, Addresses: []string{"192.168.0.230"}, MAC: "fa:16:3e:7e:d6:bc",
 		}},
-		Target: &v1alpha1.ResolvedInterface{
+		Target: &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{
 			InterfaceID: scenario.WalkthroughTarget, Addresses: []string{"192.168.0.164"}, MAC: "fa:16:3e:7e:d6:7a",
-		},
+		}},
 		Epoch: 1,
 		Traffic: &v1alpha1.Traffic{
 			Since: session.Status.Traffic.Since, Sources: []v1alpha1.SourceCounts{{InterfaceID: scenario.WalkthroughSource, Address: "192.168.0.230"}},

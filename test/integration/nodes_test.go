@@ -28,9 +28,9 @@ func TestANodeIsASourceAndATargetByItsInternalIP(t *testing.T) {
 	w.Node("other", "192.168.0.99")
 	w.Start()
 	_, session := w.Pair("by-node", fromNode(w, "source"), toNode(w, "target"))
-	harness.Same(t, "the target in the status", &v1alpha1.ResolvedInterface{
+	harness.Same(t, "the target in the status", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{
 		InterfaceID: scenario.WalkthroughTarget, Addresses: []string{"192.168.0.164"}, MAC: "fa:16:3e:7e:d6:7a", NodeName: w.NodeName("target"),
-	}, session.Status.Target)
+	}}, session.Status.Target)
 	harness.Same(t, "the sources in the status", []v1alpha1.ResolvedInterface{{
 		InterfaceID: scenario.WalkthroughSource, Addresses: []string{"192.168.0.230"}, MAC: "fa:16:3e:7e:d6:bc", NodeName: w.NodeName("source"),
 	}}, session.Status.Sources)

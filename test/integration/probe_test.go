@@ -45,7 +45,7 @@ func request(w *harness.World, s *v1alpha1.MirrorSession, value string) {
 }
 
 // says stores what a verifier did of the session's probe.
-func says(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, r v1alpha1.ProbeReport) {
+func reports(t *testing.T, w *harness.World, s *v1alpha1.MirrorSession, r v1alpha1.ProbeReport) {
 	t.Helper()
 	harness.Until(w, s, "the report of "+r.Node+" is written", func(s *v1alpha1.MirrorSession) bool {
 		r.Probe = s.Status.Probe.ID
@@ -77,16 +77,16 @@ func TestAProbeGoesFromTheRequestOverItsVerifiersToItsResult(t *testing.T) {
 	if diff := cmp.Diff(want, p.Sends, cmpopts.IgnoreFields(v1alpha1.ProbeSend{}, "Nonce")); diff != "" || p.SendingAt != nil {
 		t.Errorf("before its watcher is ready it sends, at %v (-want +got):\n%s", p.SendingAt, diff)
 	}
-	says(t, w, s, v1alpha1.ProbeReport{Node: target(w), Watching: true})
+	reports(t, w, s, v1alpha1.ProbeReport{Node: target(w), Watching: true})
 	probeIs(w, s, "may be sent", func(p *v1alpha1.Probe) bool { return p.SendingAt != nil })
 
 	// What a manager before it has let send, it does not let send again.
 	m.Stop(w)
 	m = w.Start()
 	at := metav1.NewMicroTime(time.Now().Truncate(time.Microsecond))
-	says(t, w, s, v1alpha1.ProbeReport{Node: w.NodeName("ecs-test"), Claimed: true, Sent: []v1alpha1.ProbeSent{{InterfaceID: want[0].InterfaceID, Packets: 2, At: &at}}})
+	reports(t, w, s, v1alpha1.ProbeReport{Node: w.NodeName("ecs-test"), Claimed: true, Sent: []v1alpha1.ProbeSent{{InterfaceID: want[0].InterfaceID, Packets: 2, At: &at}}})
 	later := metav1.NewMicroTime(at.Add(1400 * time.Microsecond))
-	says(t, w, s, v1alpha1.ProbeReport{Node: target(w), Watching: true, Arrived: []v1alpha1.ProbeCopies{{InterfaceID: want[0].InterfaceID, Packets: 2, At: later}}})
+	reports(t, w, s, v1alpha1.ProbeReport{Node: target(w), Watching: true, Arrived: []v1alpha1.ProbeCopies{{InterfaceID: want[0].InterfaceID, Packets: 2, At: later}}})
 	over := probeIs(w, s, "is over", func(p *v1alpha1.Probe) bool { return p.FinishedAt != nil })
 	result := []v1alpha1.ProbeResult{{
 		InterfaceID: want[0].InterfaceID, Address: "192.168.0.230", Rule: &v1alpha1.ProbeRule{Direction: v1alpha1.DirectionIngress, Priority: 1},

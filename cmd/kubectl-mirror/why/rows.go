@@ -285,7 +285,7 @@ func (k *knowledge) targetRow() Row {
 	}
 	if len(known) == 0 && k.Session.Status.Target != nil {
 		mark = Open
-		known = append(known, "no verifier counts at "+nameOf(*k.Session.Status.Target))
+		known = append(known, "no verifier counts at "+nameOf(k.Session.Status.Target.ResolvedInterface))
 	}
 	return k.row(target, mark, known...)
 }

@@ -39,7 +39,7 @@ func facts(edits ...edit) Facts {
 			VNI:          new(int32(7)), Epoch: 3,
 			Sessions: []v1alpha1.CloudSession{{ID: "ac98946d-2d6f-4d0c-9f0e-2f1d1d1d1d1d", Priority: 10000}},
 			Sources:  []v1alpha1.ResolvedInterface{{InterfaceID: "s-1", Addresses: []string{"192.168.0.33"}}},
-			Target:   &v1alpha1.ResolvedInterface{InterfaceID: "t-1", Addresses: []string{"192.168.0.108"}, NodeName: "tgt"},
+			Target:   &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t-1", Addresses: []string{"192.168.0.108"}, NodeName: "tgt"}},
 			Verification: []v1alpha1.Verification{{
 				Node: "tgt", Interface: "eth5", Epoch: 3, Counts: v1alpha1.Counts{Packets: 50},
 				InEpoch: &v1alpha1.Counts{Packets: 38}, LastPacketAt: &metav1.MicroTime{Time: at("19:55:08").Time},

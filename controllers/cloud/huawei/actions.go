@@ -34,10 +34,14 @@ var actions = map[string]string{
 	"ShowRouteTable":         "vpc:routeTables:get",
 	"ListServersDetails":     "ecs:cloudServers:list",
 	"ListFlavors":            "ecs:cloudServerFlavors:get",
+	"ShowLoadBalancer":       "elb:loadbalancers:get",
+	"ListListeners":          "elb:listeners:list",
+	"ShowPool":               "elb:pools:get",
+	"ListMembers":            "elb:members:list",
 }
 
 // actionInText is a right in a sentence of the cloud.
-var actionInText = regexp.MustCompile(`\b(vpc|ecs):[A-Za-z]{1,64}:[A-Za-z]{1,64}\b`)
+var actionInText = regexp.MustCompile(`\b(vpc|ecs|elb):[A-Za-z]{1,64}:[A-Za-z]{1,64}\b`)
 
 // actionFor is the right that a refused call needs: what the cloud's sentence names, which knows
 // the policies that are in force, else what its documents name.

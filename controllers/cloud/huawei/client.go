@@ -16,6 +16,8 @@ type client struct {
 	*caller
 	// ecs sends the calls of the ECS service, nil where that is not known.
 	ecs *caller
+	// elb sends those of the ELB service, nil where that is not known.
+	elb *caller
 	// oldPortsUntil is the Unix time in nanoseconds until which the region is taken
 	// to lack v3 ports, so that it is not asked in vain each time.
 	oldPortsUntil atomic.Int64

@@ -3,7 +3,9 @@ package huawei
 import (
 	"sync"
 
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/region"
 	ecsregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/ecs/v2/region"
+	elbregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/elb/v3/region"
 	iamregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/iam/v3/region"
 	vpcregion "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/vpc/v3/region"
 
@@ -62,23 +64,33 @@ func iamEndpoint(c cloud.Credentials, vpc string) (string, error) {
 	return baseURL("iamEndpoint", usual)
 }
 
-// ecsEndpoint gives the base URL of the ECS service, empty where none is known: the one named;
-// beside the region's VPC API in the SDK's table that of the table; and beside any other VPC API
-// that one's own origin. So keys are sent to no server but the usual ones and those that were named.
+// ecsEndpoint gives the base URL of the ECS service, see otherEndpoint.
 func ecsEndpoint(c cloud.Credentials, vpc string) (string, error) {
-	if c.ECSEndpoint != "" {
-		return baseURL("ecsEndpoint", c.ECSEndpoint)
+	return otherEndpoint("ecsEndpoint", c, c.ECSEndpoint, vpc, ecsregion.SafeValueOf)
+}
+
+// elbEndpoint gives the base URL of the ELB service, see otherEndpoint.
+func elbEndpoint(c cloud.Credentials, vpc string) (string, error) {
+	return otherEndpoint("elbEndpoint", c, c.ELBEndpoint, vpc, elbregion.SafeValueOf)
+}
+
+// otherEndpoint gives the base URL of another service, empty where none is known: the one named;
+// beside the region's VPC API in the SDK's table that of the service's table; and beside any other VPC API
+// that one's own origin. So keys are sent to no server but the usual ones and those that were named.
+func otherEndpoint(field string, c cloud.Credentials, named, vpc string, table func(string) (*region.Region, error)) (string, error) {
+	if named != "" {
+		return baseURL(field, named)
 	}
 	if usual, err := vpcEndpoint(cloud.Credentials{Region: c.Region}); err != nil || usual != vpc {
 		return vpc, nil
 	}
 	tables.Lock()
 	defer tables.Unlock()
-	known, err := ecsregion.SafeValueOf(c.Region)
+	known, err := table(c.Region)
 	if err != nil || known == nil || len(known.Endpoints) == 0 {
 		return "", nil
 	}
-	return baseURL("ecsEndpoint", known.Endpoints[0])
+	return baseURL(field, known.Endpoints[0])
 }
 
 // baseURL checks an endpoint, and gives its one spelling. A path is refused, because the

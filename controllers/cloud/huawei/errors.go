@@ -31,6 +31,8 @@ var table = []rule{
 	{status: 404, code: "APIGW.0101", class: cloud.ClassUnsupported},
 	{status: 404, code: "APIG.0101", class: cloud.ClassUnsupported},
 	{status: 404, code: "VPC.", class: cloud.ClassNotFound},
+	{status: 404, code: "ELB.", class: cloud.ClassNotFound},
+	{status: 400, code: "ELB.1003", class: cloud.ClassNotFound}, // "The load balancer does not exist" (ELB API reference, error codes)
 	{status: 404, class: cloud.ClassServer},
 	{status: 405, class: cloud.ClassUnsupported},
 	{status: 407, class: cloud.ClassServer},

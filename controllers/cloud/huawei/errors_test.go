@@ -28,6 +28,8 @@ func TestEveryRowOfTheErrorTable(t *testing.T) {
 		{"404 of the public gateway is unsupported", 404, "APIGW.0101", "The API does not exist", cloud.ClassUnsupported},
 		{"404 of one's own gateway is unsupported", 404, "APIG.0101", "The API does not exist", cloud.ClassUnsupported},
 		{"404 with a VPC code is not found", 404, "VPC.9904", "could not be found", cloud.ClassNotFound},
+		{"404 with a code of the ELB service is not found", 404, "ELB.8904", "could not be found", cloud.ClassNotFound},
+		{"400 that says a load balancer does not exist is not found", 400, "ELB.1003", "The load balancer does not exist.", cloud.ClassNotFound},
 		{"404 without a VPC code proves nothing", 404, "", "already in use", cloud.ClassServer},
 		{"405 is unsupported", 405, "", "", cloud.ClassUnsupported},
 		{"407 is a proxy's", 407, "", "", cloud.ClassServer},

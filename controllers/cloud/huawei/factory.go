@@ -163,7 +163,11 @@ func (f *Factory) make(ctx context.Context, c cloud.Credentials) (*client, error
 	if err != nil {
 		return nil, err
 	}
-	return &client{caller: caller, ecs: caller.at(ecs, "ECS")}, nil
+	elb, err := elbEndpoint(c, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &client{caller: caller, ecs: caller.at(ecs, "ECS"), elb: caller.at(elb, "ELB")}, nil
 }
 
 func (f *Factory) newCaller(c cloud.Credentials, account cloud.Account, endpoint, service string) (*caller, error) {

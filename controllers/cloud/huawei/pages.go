@@ -23,6 +23,8 @@ const (
 	pageOfRules    = 1000 // of about 600 bytes
 	pageOfGroups   = 1000 // security groups, peerings, route tables without their routes
 	pageOfACLs     = 500
+	// A load balancer has some tens of listeners, and a pool some hundreds of members.
+	pageOfListeners, pageOfMembers = 200, 1000
 )
 
 // page is how many objects a page of a list is asked to hold, of which so many fit well.

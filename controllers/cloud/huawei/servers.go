@@ -131,12 +131,15 @@ func flavorOf(m *flavor) (cloud.Flavor, error) {
 }
 
 // ecsService gives the caller of the ECS service.
-func (c *client) ecsService(op string) (*caller, error) {
-	if c.ecs == nil {
+func (c *client) ecsService(op string) (*caller, error) { return c.serviceAt(c.ecs, "ECS", op) }
+
+// serviceAt gives the caller of a service other than the VPC's, an error where the service is not known.
+func (c *client) serviceAt(at *caller, name, op string) (*caller, error) {
+	if at == nil {
 		return nil, &cloud.Error{
 			Class: cloud.ClassUnsupported, Op: op, Unsent: true,
-			Message: "the ECS service of region " + c.account.Region + " is not known to this version",
+			Message: "the " + name + " service of region " + c.account.Region + " is not known to this version",
 		}
 	}
-	return c.ecs, nil
+	return at, nil
 }

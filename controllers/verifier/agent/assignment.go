@@ -48,7 +48,7 @@ func assign(sessions []*v1alpha1.MirrorSession, local []Interface, rulesOf func(
 		if !resolved(s) {
 			continue
 		}
-		at, here := find(*s.Status.Target, local)
+		at, here := findTarget(s.Status.Target, local)
 		if !here {
 			continue
 		}
@@ -88,6 +88,17 @@ func places(local []Interface) map[string]struct{} {
 		}
 	}
 	return out
+}
+
+// findTarget returns the interface at which copies arrive: the target's, or that of a member of a load balancer.
+// A host with several members counts at the first of them.
+func findTarget(target *v1alpha1.ResolvedTarget, local []Interface) (Interface, bool) {
+	for _, r := range target.Receivers() {
+		if at, here := find(r, local); here {
+			return at, true
+		}
+	}
+	return Interface{}, false
 }
 
 // find returns the interface that owns the target: the one with its address and MAC,

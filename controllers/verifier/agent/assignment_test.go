@@ -79,7 +79,7 @@ func TestWhateverInterfaceOwnsATargetThePlacesHaveItInCommon(t *testing.T) {
 		}
 		_, here := find(target, local)
 		all := places(local)
-		if common := slices.ContainsFunc(nodecache.Places(&target), func(p string) bool { _, ok := all[p]; return ok }); here && !common {
+		if common := slices.ContainsFunc(nodecache.Places(&v1alpha1.ResolvedTarget{ResolvedInterface: target}), func(p string) bool { _, ok := all[p]; return ok }); here && !common {
 			t.Fatalf("%+v is on %+v", target, local)
 		}
 	})
@@ -93,7 +93,7 @@ func sessionHere(uid string, age time.Duration, edit func(*v1alpha1.MirrorSessio
 	s.Spec.FilterRef.Name = "web"
 	s.Status.VNI = new(int32(1))
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: "cloud-" + uid}}
-	s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"192.168.0.164"}, MAC: "fa:16:3e:00:00:01"}
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{"192.168.0.164"}, MAC: "fa:16:3e:00:00:01"}}
 	s.Status.Sources = []v1alpha1.ResolvedInterface{{Addresses: []string{"192.168.0.230", "::ffff:192.168.0.231"}, MAC: "fa:16:3e:7e:d6:bc"}}
 	if edit != nil {
 		edit(&s)
@@ -119,10 +119,10 @@ func TestWhichSessionsAreCountedHere(t *testing.T) {
 		sessionHere("no-target", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Target = nil }),
 		sessionHere("not-in-the-cloud", time.Hour, func(s *v1alpha1.MirrorSession) { s.Status.Sessions = nil }),
 		sessionHere("elsewhere", time.Hour, func(s *v1alpha1.MirrorSession) {
-			s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.1"}}
+			s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{"10.0.0.1"}}}
 		}),
 		sessionHere("second-interface", time.Minute, func(s *v1alpha1.MirrorSession) {
-			s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{"192.168.1.10"}}
+			s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{"192.168.1.10"}}}
 		}),
 		sessionHere("without-filter", time.Second, func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" }),
 	}

@@ -156,8 +156,13 @@ func (t *tracked) place(node string, port uint16) consumer.Place {
 	p := consumer.Place{
 		Node: node, Interface: t.capturer.local.Name, Index: t.capturer.local.Index, Port: port, VNI: uint32(*t.session.Status.VNI),
 	}
-	if all := addresses(t.session.Status.Target.Addresses); len(all) > 0 {
-		p.Address = all[0]
+	for _, r := range t.session.Status.Target.Receivers() {
+		if at, here := find(r, []Interface{t.capturer.local}); here && at.key() == t.capturer.local.key() {
+			if all := addresses(r.Addresses); len(all) > 0 {
+				p.Address = all[0]
+			}
+			break
+		}
 	}
 	return p
 }

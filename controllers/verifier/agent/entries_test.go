@@ -175,7 +175,7 @@ func TestATargetThatMovesBeforeItsFirstEntryIsWrittenGetsNone(t *testing.T) {
 	w.send(good(3)...)
 	h.count()
 	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
-		status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.0.2.1"}, NodeName: "elsewhere"}
+		status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.0.2.1"}, NodeName: "elsewhere"}}
 	})
 	h.trail()
 	h.trail()
@@ -233,7 +233,7 @@ func ended(e *v1alpha1.Verification) {
 func (w *world) moves(s *v1alpha1.MirrorSession, id string) {
 	w.t.Helper()
 	w.manage(s, func(status *v1alpha1.MirrorSessionStatus) {
-		status.Target = &v1alpha1.ResolvedInterface{InterfaceID: id, Addresses: []string{"192.0.2.1"}}
+		status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: id, Addresses: []string{"192.0.2.1"}}}
 	})
 }
 

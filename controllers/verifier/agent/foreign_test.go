@@ -14,7 +14,7 @@ import (
 
 // elsewhere is a target on no host of the test.
 func elsewhere(status *v1alpha1.MirrorSessionStatus) {
-	status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.168.7.7"}, MAC: "02:00:00:00:07:07", NodeName: "other"}
+	status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "elsewhere", Addresses: []string{"192.168.7.7"}, MAC: "02:00:00:00:07:07", NodeName: "other"}}
 }
 
 func (h *host) reconciled() uint64 {
@@ -83,7 +83,9 @@ func TestASessionWhoseTargetAppearsLaterOnANewInterfaceIsCounted(t *testing.T) {
 			w := newWorld(t)
 			h, _ := w.run()
 			w.filter("web")
-			s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) { status.Target = &target })
+			s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) {
+				status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: target}
+			})
 			w.until("the kernel's events are followed", h.interfacesWatched.Load)
 			w.until("the session is known", func() bool { return h.index.Sessions() == 1 })
 			w.expectEntries(s)
@@ -129,7 +131,7 @@ func TestWhereTheKernelTellsNothingOfInterfacesTheyAreReadEvery2Seconds(t *testi
 	h, _ := w.run()
 	w.filter("web")
 	s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) {
-		status.Target = &v1alpha1.ResolvedInterface{InterfaceID: "late", MAC: "02:00:00:00:09:09"}
+		status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "late", MAC: "02:00:00:00:09:09"}}
 	})
 	w.until("the session is known", func() bool { return h.index.Sessions() == 1 })
 	w.lateInterface()

@@ -36,7 +36,7 @@ func TestWhoClaimsTheSameCopies(t *testing.T) {
 	}
 	to := func(address, mac string) func(*v1alpha1.MirrorSession) {
 		return func(s *v1alpha1.MirrorSession) {
-			s.Status.Target = &v1alpha1.ResolvedInterface{Addresses: []string{address}, MAC: mac}
+			s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{address}, MAC: mac}}
 		}
 	}
 	type says struct {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -125,7 +126,7 @@ func (t *tracked) dropped(s *snapshot) uint64 {
 // is another interface. One that is only missing here may come back.
 func (t *tracked) ended() bool {
 	target := t.session.Status.Target
-	return t.capturer == nil && target != nil && target.InterfaceID != t.target
+	return t.capturer == nil && target != nil && target.ID() != t.target
 }
 
 // leave ends the counting by the present capturer. What its tally has counted is added
@@ -143,7 +144,7 @@ func (a *Agent) track(ctx context.Context, now *assignment, c *capturer) {
 		t = &tracked{ledger: report.NewLedger(a.Clock())}
 		a.tracked[now.session.UID] = t
 	}
-	t.session, t.target = now.session, now.session.Status.Target.InterfaceID
+	t.session, t.target = now.session, now.session.Status.Target.ID()
 	if t.capturer != c {
 		if t.capturer != nil {
 			t.leave()
@@ -201,10 +202,10 @@ func (a *Agent) trackInherited(alive map[types.UID]*v1alpha1.MirrorSession, loca
 	defer a.mu.Unlock()
 	for uid, s := range alive {
 		own, target := report.Own(s, a.Node), s.Status.Target
-		if own == nil || own.Ended || a.tracked[uid] != nil || target == nil || target.NodeName == a.Node {
+		if own == nil || own.Ended || a.tracked[uid] != nil || target == nil || slices.Contains(target.Nodes(), a.Node) {
 			continue
 		}
-		if _, here := find(*target, local); here {
+		if _, here := findTarget(target, local); here {
 			continue
 		}
 		start := own.ObservedAt.Time

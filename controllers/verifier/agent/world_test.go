@@ -342,7 +342,7 @@ func (w *world) resolvedStatus() v1alpha1.MirrorSessionStatus {
 		Sources: []v1alpha1.ResolvedInterface{{
 			InterfaceID: "source", Addresses: []string{frametest.SourceAddr.String()}, MAC: mac(frametest.SourceMAC),
 		}},
-		Target: &v1alpha1.ResolvedInterface{InterfaceID: "target", Addresses: []string{frametest.TargetAddr.String()}, MAC: mac(w.pair.Receiver.MAC)},
+		Target: &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "target", Addresses: []string{frametest.TargetAddr.String()}, MAC: mac(w.pair.Receiver.MAC)}},
 	}
 }
 

@@ -106,7 +106,7 @@ func TestWhoseEventsMatter(t *testing.T) {
 	}
 	t.Run("a target that comes here does, and one that leaves", func(t *testing.T) {
 		x, there := indexWith(t, foreign(), here), foreign()
-		there.Status.Target = &v1alpha1.ResolvedInterface{MAC: "fa:16:3e:00:00:99"}
+		there.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{MAC: "fa:16:3e:00:00:99"}}
 		for _, s := range []*v1alpha1.MirrorSession{there, foreign()} {
 			if got, err := x.Put(s); err != nil || !got {
 				t.Errorf("to %s: %t, %v", s.Status.Target.MAC, got, err)
@@ -199,10 +199,10 @@ func TestAnIndexFindsWhatALookAtAllWouldFind(t *testing.T) {
 func drawSession(t *rapid.T, key types.NamespacedName) *v1alpha1.MirrorSession {
 	s := &v1alpha1.MirrorSession{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Generation: rapid.Int64Range(1, 9).Draw(t, "generation")}}
 	if rapid.Bool().Draw(t, "resolved") {
-		s.Status.Target = &v1alpha1.ResolvedInterface{
+		s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{
 			MAC:       rapid.SampledFrom([]string{"", "02:00:00:00:00:01", "02:00:00:00:00:02"}).Draw(t, "mac"),
 			Addresses: rapid.SliceOfN(rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "?"}), 0, 3).Draw(t, "addresses"),
-		}
+		}}
 	}
 	if rapid.Bool().Draw(t, "entered") {
 		s.Status.Verification = []v1alpha1.Verification{{Node: node}}

@@ -69,7 +69,7 @@ type countedSession struct {
 	VNI        *int32                       `json:"v,omitempty"`
 	Epoch      int64                        `json:"e,omitempty"`
 	InCloud    int                          `json:"c,omitempty"`
-	Target     *v1alpha1.ResolvedInterface  `json:"t,omitempty"`
+	Target     *v1alpha1.ResolvedTarget     `json:"t,omitempty"`
 	Sources    []v1alpha1.ResolvedInterface `json:"s,omitempty"`
 	Probe      *v1alpha1.Probe              `json:"p,omitempty"`
 }
@@ -100,7 +100,7 @@ func keepSession(s *v1alpha1.MirrorSession, node string) (*Session, error) {
 	counted, err := json.Marshal(countedSession{
 		Generation: s.Generation, Observed: s.Status.ObservedGeneration, Ready: meta.IsStatusConditionTrue(s.Status.Conditions, v1alpha1.ConditionReady),
 		Filter: s.Spec.FilterRef.Name, VNI: s.Status.VNI, Epoch: s.Status.Epoch, InCloud: len(s.Status.Sessions),
-		Target: s.Status.Target, Sources: s.Status.Sources, Probe: keepProbe(s.Status.Probe),
+		Target: withoutHealth(s.Status.Target), Sources: s.Status.Sources, Probe: keepProbe(s.Status.Probe),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep the session %s/%s: %w", s.Namespace, s.Name, err)
@@ -144,12 +144,34 @@ func keepFilter(f *v1alpha1.MirrorFilter) (*Filter, error) {
 	return &Filter{identity: identityOf(f), content: string(content)}, nil
 }
 
-// Places are the keys by which an interface in the cloud is found on a host: its MAC where that is
-// known, because addresses recur in other networks, else its addresses.
-func Places(target *v1alpha1.ResolvedInterface) []string {
-	if target == nil {
-		return nil
+// withoutHealth is a target without what comes and goes, by which nobody counts.
+func withoutHealth(target *v1alpha1.ResolvedTarget) *v1alpha1.ResolvedTarget {
+	if target == nil || len(target.Members) == 0 {
+		return target
 	}
+	kept := *target
+	kept.Members = slices.Clone(target.Members)
+	for i := range kept.Members {
+		kept.Members[i].Health = ""
+	}
+	return &kept
+}
+
+// Places are the keys by which a target in the cloud is found on the hosts where its copies arrive.
+func Places(target *v1alpha1.ResolvedTarget) (keys []string) {
+	for _, r := range target.Receivers() {
+		for _, key := range placesOf(r) {
+			if !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// placesOf are those of an interface: its MAC where that is known, because addresses recur in other
+// networks, else its addresses.
+func placesOf(target v1alpha1.ResolvedInterface) []string {
 	if mac, err := net.ParseMAC(target.MAC); err == nil {
 		return []string{mac.String()}
 	}

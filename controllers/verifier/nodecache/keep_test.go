@@ -27,7 +27,7 @@ func full() *v1alpha1.MirrorSession {
 	}
 	s.Status = v1alpha1.MirrorSessionStatus{
 		VNI: new(int32(0)), Epoch: 5, Sessions: []v1alpha1.CloudSession{{ID: "b9d0", Priority: 1}},
-		Target:  &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"192.168.0.164"}, MAC: "FA:16:3e:00:00:01", NodeName: node},
+		Target:  &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{"192.168.0.164"}, MAC: "FA:16:3e:00:00:01", NodeName: node}},
 		Sources: []v1alpha1.ResolvedInterface{{InterfaceID: "s", Addresses: []string{"192.168.0.230", "::1"}, MAC: "fa:16:3e:00:00:02"}},
 		Verification: []v1alpha1.Verification{
 			{Node: "worker-0", Interface: "eth0"}, {Node: node, Interface: "eth1", Counts: v1alpha1.Counts{Packets: 4}, LastPacket: "a > b"},
@@ -115,12 +115,16 @@ func TestKeepLeavesWhatItHasKeptAndWhatItDoesNotKnow(t *testing.T) {
 func TestWhereATargetIsLookedFor(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		target *v1alpha1.ResolvedInterface
+		target *v1alpha1.ResolvedTarget
 		want   []string
 	}{
 		{"nowhere while it is not known", nil, nil},
-		{"by its MAC, however that is written", &v1alpha1.ResolvedInterface{MAC: "FA-16-3E-00-00-01", Addresses: []string{"10.0.0.1"}}, []string{"fa:16:3e:00:00:01"}},
-		{"by all addresses where the MAC is none", &v1alpha1.ResolvedInterface{MAC: "?", Addresses: []string{"10.0.0.1", "::ffff:10.0.0.2", "2001:DB8:0::1", "?"}},
+		{"by its MAC, however that is written", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{MAC: "FA-16-3E-00-00-01", Addresses: []string{"10.0.0.1"}}}, []string{"fa:16:3e:00:00:01"}},
+		{"at all members of a load balancer, and not at its own address", &v1alpha1.ResolvedTarget{
+			ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "vip", Addresses: []string{"10.0.0.100"}, MAC: "fa:16:3e:00:00:99"}, LoadBalancerID: "lb",
+			Members: []v1alpha1.TargetMember{{Address: "10.0.0.1", MAC: "fa:16:3e:00:00:01"}, {Address: "10.0.0.2"}},
+		}, []string{"fa:16:3e:00:00:01", "10.0.0.2"}},
+		{"by all addresses where the MAC is none", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{MAC: "?", Addresses: []string{"10.0.0.1", "::ffff:10.0.0.2", "2001:DB8:0::1", "?"}}},
 			[]string{"10.0.0.1", "10.0.0.2", "2001:db8::1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -205,22 +205,35 @@ func TestALongRunStillKnowsWhatItHadCountedLately(t *testing.T) {
 	}
 }
 
+// behind is a load balancer with members on nodes.
+func behind(nodes ...string) *v1alpha1.ResolvedTarget {
+	t := &v1alpha1.ResolvedTarget{LoadBalancerID: "lb"}
+	for _, node := range nodes {
+		t.Members = append(t.Members, v1alpha1.TargetMember{NodeName: node})
+	}
+	return t
+}
+
 // It is the rule of config/policy/verifier_writes.yaml.
 func TestATargetIsElsewhereWhenItIsKnownToBeOnOtherNodes(t *testing.T) {
 	for name, c := range map[string]struct {
 		named string
-		found *v1alpha1.ResolvedInterface
+		found *v1alpha1.ResolvedTarget
 		want  bool
 	}{
 		"not found yet":                        {"b", nil, false},
-		"on no node that anybody knows":        {"", &v1alpha1.ResolvedInterface{}, false},
-		"here":                                 {"", &v1alpha1.ResolvedInterface{NodeName: "a"}, false},
-		"here by the spec":                     {"a", &v1alpha1.ResolvedInterface{}, false},
-		"about to move here":                   {"a", &v1alpha1.ResolvedInterface{NodeName: "b"}, false},
-		"about to leave":                       {"b", &v1alpha1.ResolvedInterface{NodeName: "a"}, false},
-		"on another node":                      {"", &v1alpha1.ResolvedInterface{NodeName: "b"}, true},
-		"on another node by the spec":          {"b", &v1alpha1.ResolvedInterface{}, true},
-		"on another node and about to move on": {"c", &v1alpha1.ResolvedInterface{NodeName: "b"}, true},
+		"on no node that anybody knows":        {"", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{}}, false},
+		"here":                                 {"", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{NodeName: "a"}}, false},
+		"here by the spec":                     {"a", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{}}, false},
+		"about to move here":                   {"a", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{NodeName: "b"}}, false},
+		"about to leave":                       {"b", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{NodeName: "a"}}, false},
+		"on another node":                      {"", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{NodeName: "b"}}, true},
+		"on another node by the spec":          {"b", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{}}, true},
+		"behind a load balancer":               {"", behind("b", "a"), false},
+		"behind one on other nodes alone":      {"", behind("b", "c"), true},
+		"maybe behind one, on no known node":   {"", behind("b", ""), false},
+		"behind one without members":           {"", behind(), false},
+		"on another node and about to move on": {"c", &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{NodeName: "b"}}, true},
 	} {
 		s := &v1alpha1.MirrorSession{}
 		s.Spec.Target.NodeName, s.Status.Target = c.named, c.found

@@ -58,7 +58,7 @@ func session() *v1alpha1.MirrorSession {
 		Status: v1alpha1.MirrorSessionStatus{
 			CommonStatus: ready(), VNI: new(int32(1)), Sessions: []v1alpha1.CloudSession{{ID: "id"}},
 			Sources: []v1alpha1.ResolvedInterface{{InterfaceID: "s", Addresses: []string{frametest.SourceAddr.String()}, MAC: net.HardwareAddr(frametest.SourceMAC[:]).String()}},
-			Target:  &v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{frametest.TargetAddr.String()}},
+			Target:  &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{InterfaceID: "t", Addresses: []string{frametest.TargetAddr.String()}}},
 		},
 	}
 }

@@ -140,9 +140,9 @@ func fillStatus(s *v1alpha1.MirrorSession, conditions []metav1.Condition) {
 	s.Status.VNI = new(int32(modelVNI))
 	s.Status.Sessions = []v1alpha1.CloudSession{{ID: interfaceID(modelKind, 4), Priority: 10000, Sources: []string{interfaceID(modelKind, 2)}}}
 	s.Status.Sources = []v1alpha1.ResolvedInterface{{InterfaceID: interfaceID(modelKind, 2), Addresses: []string{modelSource}, MAC: modelMAC.String()}}
-	s.Status.Target = &v1alpha1.ResolvedInterface{
+	s.Status.Target = &v1alpha1.ResolvedTarget{ResolvedInterface: v1alpha1.ResolvedInterface{
 		InterfaceID: interfaceID(modelKind, 3), Addresses: []string{modelTarget}, MAC: modelTargetMAC.String(), NodeName: modelNode,
-	}
+	}}
 }
 
 func modelEntry(s *v1alpha1.MirrorSession) v1alpha1.Verification {

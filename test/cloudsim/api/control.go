@@ -17,6 +17,10 @@ const ControlPrefix = "/_sim/"
 // control serves the calls that the README lists.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, ControlPrefix), "/")
+	if change := s.controlChange(name); change != nil && r.Method == http.MethodPut {
+		change(w, r, rest)
+		return
+	}
 	switch r.Method + " " + name {
 	case "GET journal":
 		s.controlJournal(w, r)
@@ -31,18 +35,6 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		s.controlRemoveFault(w, rest)
 	case "POST ports", "POST servers":
 		s.controlReplace(w, name, rest)
-	case "PUT ports":
-		s.controlPort(w, r, rest)
-	case "PUT identity":
-		s.controlIdentity(w, r)
-	case "PUT network":
-		s.controlNetwork(w, r)
-	case "PUT flavors":
-		s.controlFlavor(w, r, rest)
-	case "PUT peerings":
-		s.controlPeering(w, r, rest)
-	case "PUT security-group-rules":
-		s.controlGroupRule(w, r, rest)
 	case "GET stats":
 		var stats any
 		if f := s.stats.Load(); f != nil {
@@ -59,7 +51,29 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	default:
 		controlProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" does not exist; there are GET and DELETE journal, GET, POST and DELETE faults, GET stats, GET health, "+
 			"POST ports/ID/{detach,delete,replace}, POST servers/ID/replace, "+
-			"PUT ports/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network, PUT identity below "+ControlPrefix)
+			"PUT ports/ID, PUT members/ID, PUT peerings/ID, PUT security-group-rules/ID, PUT flavors/NAME, PUT network, PUT identity below "+ControlPrefix)
+	}
+}
+
+// controlChange is the call that changes one thing of a kind, nil for none.
+func (s *Server) controlChange(kind string) func(w http.ResponseWriter, r *http.Request, id string) {
+	switch kind {
+	case "ports":
+		return s.controlPort
+	case "members":
+		return s.controlMember
+	case "identity":
+		return func(w http.ResponseWriter, r *http.Request, _ string) { s.controlIdentity(w, r) }
+	case "network":
+		return s.controlNetwork
+	case "flavors":
+		return s.controlFlavor
+	case "peerings":
+		return s.controlPeering
+	case "security-group-rules":
+		return s.controlGroupRule
+	default:
+		return nil
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Server) controlPort(w http.ResponseWriter, r *http.Request, id string) 
 }
 
 // controlNetwork changes how long the network takes to do as the API was told.
-func (s *Server) controlNetwork(w http.ResponseWriter, r *http.Request) {
+func (s *Server) controlNetwork(w http.ResponseWriter, r *http.Request, _ string) {
 	b, ok := controlBody(w, r)
 	if !ok {
 		return

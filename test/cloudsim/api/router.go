@@ -45,7 +45,7 @@ func routes() []route {
 	add := func(method, path, operation string, h handler) {
 		out = append(out, route{method: method, segments: strings.Split(strings.Trim(path, "/"), "/"), operation: operation, handler: h})
 	}
-	for _, of := range []func(adder){mirrorRoutes, portRoutes, groupRoutes, pathRoutes, serverRoutes, identityRoutes, issuingRoutes} {
+	for _, of := range []func(adder){mirrorRoutes, portRoutes, groupRoutes, pathRoutes, serverRoutes, elbRoutes, identityRoutes, issuingRoutes} {
 		of(add)
 	}
 	for i, r := range out {

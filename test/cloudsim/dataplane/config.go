@@ -98,9 +98,26 @@ type Session struct {
 	// header on: 1 to 1460 bytes.
 	PacketLength int
 	Sources      []string // port IDs
-	Target       string   // port ID
-	Ingress      []Rule   // for what a source receives
-	Egress       []Rule   // for what a source sends
+	Target       string   // port ID; of a load balancer nothing
+	// Balancer is the target where that is a load balancer; nil where it is a port.
+	Balancer *Balancer
+	Ingress  []Rule // for what a source receives
+	Egress   []Rule // for what a source sends
+}
+
+// Balancer gives each copy to one of its members, by a hash of what tells flows apart: the copy's
+// addresses and ports.
+type Balancer struct {
+	Address netip.Addr
+	// HidesClients: a copy bears the load balancer's address in the place of the source's.
+	HidesClients bool
+	Members      []Member
+}
+
+// Member is who gets a share of the copies.
+type Member struct {
+	Port    string // the port's ID
+	UDPPort uint16 // to which it gets copies
 }
 
 // Rule is a filter rule. A zero prefix or range means any.

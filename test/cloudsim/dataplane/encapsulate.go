@@ -21,7 +21,7 @@ const (
 type tunnel struct {
 	sourceMAC, destinationMAC [6]byte
 	source, destination       netip.Addr // of one family
-	sourcePort                uint16
+	sourcePort, port          uint16
 	vni                       uint32
 	id                        uint16 // of the IPv4 datagram
 }
@@ -42,7 +42,7 @@ func (t *tunnel) encapsulate(out, inner []byte, length int) (total, kept int) {
 	payload := udpLength + vxlanLength + kept
 
 	binary.BigEndian.PutUint16(udp[0:], t.sourcePort)
-	binary.BigEndian.PutUint16(udp[2:], vxlanPort)
+	binary.BigEndian.PutUint16(udp[2:], t.port)
 	binary.BigEndian.PutUint16(udp[4:], uint16(payload))
 	binary.BigEndian.PutUint16(udp[6:], 0)
 	vxlan := udp[udpLength:]

@@ -148,8 +148,7 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 		count.rejected.Add(1)
 		return
 	}
-	t, ok := c.tunnelFrom(source, d.session.target)
-	t.sourcePort, t.vni, t.id = flowPort(p), d.session.vni, uint16(source.tunnelID.Add(1))
+	target, t, ok := c.aim(source, d.session, p)
 	kept := min(len(frame), d.session.length)
 	total := 0
 	if ok {
@@ -157,7 +156,6 @@ func (c *compiled) mirror(by, source *SwitchPort, p *packet, frame []byte, ingre
 	}
 	count.copies.Add(1)
 	count.innerBytes.Add(uint64(kept))
-	target := d.session.target
 	switch {
 	case target == nil:
 		count.noTarget.Add(1)
@@ -208,7 +206,7 @@ func (c *compiled) tunnelFrom(source, target *SwitchPort) (t tunnel, ok bool) {
 func (t *tunnel) question(ingress bool) question {
 	return question{
 		copied: true, ingress: ingress, ipv6: t.source.Is6(), protocol: protoUDP, source: t.source, destination: t.destination,
-		hasPorts: true, sourcePort: t.sourcePort, destinationPort: vxlanPort,
+		hasPorts: true, sourcePort: t.sourcePort, destinationPort: t.port,
 	}
 }
 

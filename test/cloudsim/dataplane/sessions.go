@@ -78,6 +78,7 @@ type mirrorSession struct {
 	vni             uint32
 	length          int
 	target          *SwitchPort // nil when the target is no interface here
+	balancer        *balancer   // nil when the target is no load balancer
 	ingress, egress []mirrorRule
 	counters        *sessionCounters
 }
@@ -125,7 +126,7 @@ func (s *Switch) compileSessions(config Config, plugged map[string]*SwitchPort, 
 		}
 		m := &mirrorSession{
 			vni: session.VNI & maxVNI, length: min(max(session.PacketLength, 0), maxPacketLength),
-			target: plugged[session.Target], counters: counters,
+			target: plugged[session.Target], balancer: compileBalancer(session.Balancer, plugged), counters: counters,
 			ingress: compileRules(session.Ingress), egress: compileRules(session.Egress),
 		}
 		for i, id := range session.Sources {

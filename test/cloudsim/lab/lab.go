@@ -158,7 +158,7 @@ func groupRule(w *state.World, r state.GroupRule) dataplane.GroupRule {
 func session(w *state.World, s state.Session) dataplane.Session {
 	return dataplane.Session{
 		ID: s.ID, Enabled: s.Enabled, Priority: s.Priority, VNI: uint32(s.VNI), PacketLength: s.PacketLength,
-		Sources: slices.Clone(s.Sources), Target: s.TargetID,
+		Sources: slices.Clone(s.Sources), Target: s.TargetID, Balancer: balancer(w, s),
 		Ingress: mirrorRules(w.RulesOf(s.FilterID, state.Ingress)), Egress: mirrorRules(w.RulesOf(s.FilterID, state.Egress)),
 	}
 }

@@ -317,12 +317,20 @@ func (p *parser) group(n node, ref string) string {
 
 func (p *parser) loadBalancers(root object) {
 	for _, n := range root.list("load_balancers") {
-		o := p.object(n, "id", "name", "subnet", "address")
+		o := p.object(n, "id", "name", "subnet", "address", "shared", "members")
 		sub := p.subnetOf(o)
-		p.sc.LoadBalancers = append(p.sc.LoadBalancers, LoadBalancer{
-			ID: p.id(o), Name: p.name(o, "load balancer"), VPCID: sub.vpc, ProjectID: sub.project,
-			Address: p.address(o.at("address"), sub),
-		})
+		lb := LoadBalancer{
+			ID: p.id(o), Name: p.name(o, "load balancer"), SubnetID: sub.ID, VPCID: sub.vpc, ProjectID: sub.project,
+			Address: p.address(o.at("address"), sub), Shared: o.boolean("shared", false),
+		}
+		for _, m := range o.list("members") {
+			member, err := netip.ParseAddr(p.scalar(m))
+			if err != nil {
+				p.fail(m, "%q is not right; %s", p.scalar(m), addrRemedy)
+			}
+			lb.Members = append(lb.Members, member)
+		}
+		p.sc.LoadBalancers = append(p.sc.LoadBalancers, lb)
 	}
 }
 

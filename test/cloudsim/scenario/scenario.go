@@ -124,8 +124,11 @@ type Flavor struct {
 
 // LoadBalancer is a private load balancer.
 type LoadBalancer struct {
-	ID, Name, VPCID, ProjectID string
-	Address                    netip.Addr
+	ID, Name, SubnetID, VPCID, ProjectID string
+	Address                              netip.Addr
+	Shared                               bool // else it is dedicated
+	// Members are the addresses that it gives what comes to UDP 4789; without any it has no listener.
+	Members []netip.Addr
 }
 
 // Host is a server with its interfaces.

@@ -181,12 +181,6 @@ type Flavor struct {
 	Undeclared bool
 }
 
-// LoadBalancer is a private load balancer, which may be a mirror target.
-type LoadBalancer struct {
-	ID, ProjectID, Name, VPCID string
-	Address                    netip.Addr
-}
-
 // SecurityGroup is a named list of rules. Its rules are kept in World.GroupRules.
 type SecurityGroup struct {
 	ID, ProjectID, Name, Description string
@@ -233,6 +227,8 @@ type World struct {
 	Jobs          map[string]Job
 	Flavors       map[string]Flavor
 	LoadBalancers map[string]LoadBalancer
+	Listeners     map[string]Listener
+	Pools         map[string]Pool
 	Groups        map[string]SecurityGroup
 	GroupRules    map[string]GroupRule
 	AddressGroups map[string]AddressGroup
@@ -303,6 +299,7 @@ func (w *World) clone() *World {
 	c.Jobs = maps.Clone(w.Jobs)
 	c.Flavors = maps.Clone(w.Flavors)
 	c.LoadBalancers = maps.Clone(w.LoadBalancers)
+	c.Listeners, c.Pools = maps.Clone(w.Listeners), maps.Clone(w.Pools)
 	c.Groups = maps.Clone(w.Groups)
 	c.GroupRules = maps.Clone(w.GroupRules)
 	c.AddressGroups = maps.Clone(w.AddressGroups)

@@ -16,6 +16,7 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 		Region: sc.Region, Propagation: sc.Propagation, Accounts: map[string]Account{}, Projects: map[string]Project{}, Filters: map[string]Filter{},
 		Rules: map[string]Rule{}, Sessions: map[string]Session{}, Ports: map[string]Port{}, Subnets: map[string]Subnet{},
 		Servers: map[string]Server{}, Interfaces: map[string]Interface{}, Jobs: map[string]Job{}, Flavors: map[string]Flavor{}, LoadBalancers: map[string]LoadBalancer{},
+		Listeners: map[string]Listener{}, Pools: map[string]Pool{},
 		Groups: map[string]SecurityGroup{}, GroupRules: map[string]GroupRule{},
 		AddressGroups: map[string]AddressGroup{}, Firewalls: map[string]Firewall{}, VPCs: map[string]VPC{},
 		Peerings: map[string]Peering{}, RouteTables: map[string]RouteTable{}, Quotas: DefaultQuotas(),
@@ -31,6 +32,7 @@ func FromScenario(sc *scenario.Scenario, now time.Time) *World {
 	for _, h := range sc.Hosts {
 		w.addHost(h, now)
 	}
+	w.addLoadBalancers(sc, now)
 	for name, limit := range sc.Quotas {
 		*w.Quotas.byName(name) = limit
 	}
@@ -60,9 +62,6 @@ func (w *World) addNetworks(sc *scenario.Scenario, now time.Time) {
 				GatewayMAC: s.GatewayMAC.String(),
 			}
 		}
-	}
-	for _, lb := range sc.LoadBalancers {
-		w.LoadBalancers[lb.ID] = LoadBalancer{ID: lb.ID, ProjectID: lb.ProjectID, Name: lb.Name, VPCID: lb.VPCID, Address: lb.Address}
 	}
 }
 

@@ -33,7 +33,7 @@ var failing = []string{
 // waiting are the reasons of Ready with which the manager goes on by itself.
 var waiting = []string{
 	v1alpha1.ReasonProgressing, v1alpha1.ReasonSuspended, v1alpha1.ReasonFilterInUse, v1alpha1.ReasonFilterNotFound,
-	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonNodeNotFound, v1alpha1.ReasonNoNodeSelected, v1alpha1.ReasonPriorityTaken,
+	v1alpha1.ReasonFilterNotReady, v1alpha1.ReasonInterfaceNotFound, v1alpha1.ReasonLoadBalancerNotFound, v1alpha1.ReasonNodeNotFound, v1alpha1.ReasonNoNodeSelected, v1alpha1.ReasonPriorityTaken,
 	v1alpha1.ReasonCredentialsNotFound, v1alpha1.ReasonCredentialsUnavailable, v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonThrottled,
 	v1alpha1.ReasonConflict, v1alpha1.ReasonCloudUnavailable, v1alpha1.ReasonImportNotFound, v1alpha1.ReasonNothingToObserve,
 }

@@ -83,15 +83,25 @@ var sessionRows = []row{
 	},
 	{
 		"with a target that says nothing", to("{}"),
-		"spec.target: target names no interface: set one of interfaceID, address and nodeName", to("{nodeName: a}"),
+		"spec.target: target names nothing: set one of interfaceID, address, nodeName and loadBalancerID", to("{nodeName: a}"),
 	},
 	{
 		"with a target that says two things", to("{nodeName: a, address: {ip: 10.0.0.1}}"),
-		"spec.target: target has address and nodeName: keep one of interfaceID, address and nodeName", to("{address: {ip: 10.0.0.1}}"),
+		"spec.target: target has address and nodeName: keep one of interfaceID, address, nodeName and loadBalancerID", to("{address: {ip: 10.0.0.1}}"),
 	},
 	{
-		"with a target that says all three things", to("{nodeName: a, address: {ip: 10.0.0.1}, interfaceID: " + portID + "}"),
-		"spec.target: target has interfaceID and address and nodeName: keep one of interfaceID, address and nodeName", to("{interfaceID: " + portID + "}"),
+		"with a target that says all four things", to("{nodeName: a, address: {ip: 10.0.0.1}, interfaceID: " + portID + ", loadBalancerID: " + portID + "}"),
+		"spec.target: target has interfaceID and address and nodeName and loadBalancerID: keep one of interfaceID, address, nodeName and loadBalancerID",
+		to("{interfaceID: " + portID + "}"),
+	},
+	{
+		"with a target that is a node and a load balancer", to("{nodeName: a, loadBalancerID: " + portID + "}"),
+		"spec.target: target has nodeName and loadBalancerID: keep one of interfaceID, address, nodeName and loadBalancerID", to("{loadBalancerID: " + portID + "}"),
+	},
+	{
+		"with a load balancer that is a name", to("{loadBalancerID: ids}"),
+		`spec.target.loadBalancerID: loadBalancerID is "ids": write the UUID of a load balancer in lower case, as the console shows it`,
+		to("{loadBalancerID: " + portID + "}"),
 	},
 	{
 		"with several targets", to("[one, two]"),
@@ -141,7 +151,7 @@ var sessionRows = []row{
 	},
 	{
 		"with a hundred and one sources", from(addresses(101)),
-		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten: move some of them to a MirrorSession with another target", from(addresses(100)),
+		"spec.sources: there are 101 sources and a target takes at most 100, ten sessions of ten, a load balancer 200: move some of them to a MirrorSession with another target", from(addresses(100)),
 	},
 
 	// Nodes by their labels.
