@@ -41,7 +41,7 @@ func TestTheFlags(t *testing.T) {
 	inPod := options{
 		metrics: startup.Metrics{Address: ":8080"}, sessionMetrics: "auto", health: ":8081", debug: startup.Debug{Address: "0"}, namespace: "vpcmirror-system", verifierNamespace: "vpcmirror-system", resync: 10 * time.Minute,
 		leaseDuration: 15 * time.Second, renewDeadline: 10 * time.Second, retryPeriod: 2 * time.Second,
-		workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second, own: own{from: "environment"},
+		allowProbes: true, workers: 4, callsPerSecond: 5, burst: 10, callDeadline: 4 * time.Second, own: own{from: "environment"},
 	}
 	for name, c := range map[string]struct {
 		args   []string
@@ -55,7 +55,7 @@ func TestTheFlags(t *testing.T) {
 			"--allowed-endpoints=https://a.example,http://b.example:8600", "--allowed-endpoints=https://c.example",
 			"--otlp-endpoint=http://collector:4318",
 			"--cloud-proxy=http://proxy.example:3128", "--cloud-ca-bundle=f",
-			"--own-credentials-namespaces=team in (a,b),!guest", "--own-credentials=file", "--own-credentials-dir=d",
+			"--own-credentials-namespaces=team in (a,b),!guest", "--allow-probes=false", "--own-credentials=file", "--own-credentials-dir=d",
 		}, func(o *options) {
 			*o = options{
 				kubeconfig: "k", metrics: startup.Metrics{Address: ":1", Secure: true}, sessionMetrics: "troubled", health: ":2", debug: startup.Debug{Address: "127.0.0.1:6060"}, leaderElect: true, namespace: "leaders", verifierNamespace: "elsewhere", resync: 10 * time.Second,

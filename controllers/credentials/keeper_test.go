@@ -21,7 +21,7 @@ import (
 type mint struct {
 	lasts  time.Duration
 	takes  time.Duration
-	failed error
+	failed atomic.Pointer[error]
 
 	issued  atomic.Int64
 	asked   atomic.Int64
@@ -42,8 +42,8 @@ func (m *mint) issue(ctx context.Context) (cloud.Keys, error) {
 			return cloud.Keys{}, ctx.Err()
 		}
 	}
-	if m.failed != nil {
-		return cloud.Keys{}, m.failed
+	if failed := m.failed.Load(); failed != nil {
+		return cloud.Keys{}, *failed
 	}
 	n := m.issued.Add(1)
 	return cloud.Keys{AccessKey: fmt.Sprint("ak", n), SecretKey: fmt.Sprint("sk", n), SecurityToken: fmt.Sprint("token", n), Expires: time.Now().Add(m.lasts)}, nil
@@ -85,7 +85,7 @@ func TestWhileRenewingFailsTheOldKeysAreUsedToTheirEndAndTheIssuerIsAskedEverLat
 		var heard []Renewal
 		k := NewKeeper("the mint", m.issue, func(r Renewal) { heard = append(heard, r) })
 		got := []string{access(t, k)}
-		m.failed = errors.New("it can't be reached")
+		m.failed.Store(new(errors.New("it can't be reached")))
 		ctx, stop := context.WithCancel(t.Context())
 		go func() { _ = k.Run(ctx) }()
 		time.Sleep(59*time.Minute + 59*time.Second)
@@ -96,10 +96,11 @@ func TestWhileRenewingFailsTheOldKeysAreUsedToTheirEndAndTheIssuerIsAskedEverLat
 		if n := m.asked.Load(); n < 20 || n > 28 {
 			t.Errorf("it was asked %d times, want about 26", n)
 		}
+		synctest.Wait()
 		if last := heard[len(heard)-1]; last.Err == nil || last.Again.Sub(time.Now()) > time.Minute {
 			t.Errorf("heard at last %+v", last)
 		}
-		m.failed = nil
+		m.failed.Store(nil)
 		time.Sleep(time.Minute + time.Second)
 		got = append(got, access(t, k))
 		stop()
@@ -192,8 +193,8 @@ func TestWhatAKeeperGivesIsInForceAndBelongsTogether(t *testing.T) {
 			k := NewKeeper("the mint", m.issue, nil)
 			for _, s := range steps {
 				m.lasts, m.takes = time.Duration(s[0])*time.Second, time.Duration(s[1])*time.Second
-				if m.failed = nil; s[2]%5 == 0 {
-					m.failed = errors.New("away")
+				if m.failed.Store(nil); s[2]%5 == 0 {
+					m.failed.Store(new(errors.New("away")))
 				}
 				keys, err := k.Keys(t.Context())
 				if err == nil && (!time.Now().Before(keys.Expires) || keys.AccessKey[2:] != keys.SecretKey[2:] || keys.AccessKey[2:] != keys.SecurityToken[5:]) {

@@ -167,7 +167,6 @@ var layers = []layer{
 	},
 	{name: "test/demo", does: "the walkthrough that `make demo` plays", may: []string{everything}},
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
-	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored", may: []string{everything}},
 	{
 		name: "test/live", does: "the contract suite of `make live`: the same cases put to a real account and to the simulated cloud, and how they differ",
 		may: []string{"test/cloudsim"},

@@ -11,7 +11,7 @@ import (
 )
 
 func TestASessionOfAsManySourcesAndRulesAsThereMayBeIsReported(t *testing.T) {
-	const sources, rules = 10, 10 // of each direction
+	const sources, rules = 200, 10 // of each direction
 	w := newWorld(t)
 	w.filter("web", func(f *v1alpha1.MirrorFilter) {
 		first := f.Spec.Rules[0]
@@ -24,8 +24,8 @@ func TestASessionOfAsManySourcesAndRulesAsThereMayBeIsReported(t *testing.T) {
 			}
 		}
 	})
-	addressOf := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, 0, byte(100 + n)}) }
-	id := func(n int) string { return fmt.Sprintf("%02d", n) + strings.Repeat("-", 62) }
+	addressOf := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, 1, byte(1 + n)}) }
+	id := func(n int) string { return fmt.Sprintf("%03d", n) + strings.Repeat("-", 37) }
 	s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) {
 		status.Sources = nil
 		for n := range sources {

@@ -25,7 +25,7 @@ func FuzzABodyOfAnyCallIsAnsweredByTheService(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g := newGateway(t)
 		for _, r := range g.server.routes {
-			if r.method == "GET" {
+			if r.method == "GET" || unsigned[r.operation] { // who issues keys answers in its own form
 				continue
 			}
 			path := "/" + strings.Join(r.segments, "/")
