@@ -19,8 +19,8 @@ import (
 
 // mint issues keys that last for so long, numbered, unless it is told to fail.
 type mint struct {
-	lasts  time.Duration
-	takes  time.Duration
+	lasts  atomic.Int64 // nanoseconds
+	takes  atomic.Int64 // nanoseconds
 	failed atomic.Pointer[error]
 
 	issued  atomic.Int64
@@ -29,15 +29,22 @@ type mint struct {
 	atOnce  atomic.Int64
 }
 
+func newMint(lasts, takes time.Duration) *mint {
+	m := &mint{}
+	m.lasts.Store(int64(lasts))
+	m.takes.Store(int64(takes))
+	return m
+}
+
 func (m *mint) issue(ctx context.Context) (cloud.Keys, error) {
 	m.asked.Add(1)
 	if n := m.running.Add(1); n > m.atOnce.Load() {
 		m.atOnce.Store(n)
 	}
 	defer m.running.Add(-1)
-	if m.takes > 0 {
+	if takes := time.Duration(m.takes.Load()); takes > 0 {
 		select {
-		case <-time.After(m.takes):
+		case <-time.After(takes):
 		case <-ctx.Done():
 			return cloud.Keys{}, ctx.Err()
 		}
@@ -46,7 +53,7 @@ func (m *mint) issue(ctx context.Context) (cloud.Keys, error) {
 		return cloud.Keys{}, *failed
 	}
 	n := m.issued.Add(1)
-	return cloud.Keys{AccessKey: fmt.Sprint("ak", n), SecretKey: fmt.Sprint("sk", n), SecurityToken: fmt.Sprint("token", n), Expires: time.Now().Add(m.lasts)}, nil
+	return cloud.Keys{AccessKey: fmt.Sprint("ak", n), SecretKey: fmt.Sprint("sk", n), SecurityToken: fmt.Sprint("token", n), Expires: time.Now().Add(time.Duration(m.lasts.Load()))}, nil
 }
 
 // access is the access key in force, or why there is none.
@@ -61,7 +68,7 @@ func access(t *testing.T, k *Keeper) string {
 
 func TestKeysAreRenewedAfterTwoThirdsOfTheirTimeThoughNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: time.Hour}
+		m := newMint(time.Hour, 0)
 		k := NewKeeper("the mint", m.issue, nil)
 		ctx, stop := context.WithCancel(t.Context())
 		go func() { _ = k.Run(ctx) }()
@@ -81,7 +88,7 @@ func TestKeysAreRenewedAfterTwoThirdsOfTheirTimeThoughNobodyAsks(t *testing.T) {
 
 func TestWhileRenewingFailsTheOldKeysAreUsedToTheirEndAndTheIssuerIsAskedEverLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: time.Hour}
+		m := newMint(time.Hour, 0)
 		var heard []Renewal
 		k := NewKeeper("the mint", m.issue, func(r Renewal) { heard = append(heard, r) })
 		got := []string{access(t, k)}
@@ -97,7 +104,7 @@ func TestWhileRenewingFailsTheOldKeysAreUsedToTheirEndAndTheIssuerIsAskedEverLat
 			t.Errorf("it was asked %d times, want about 26", n)
 		}
 		synctest.Wait()
-		if last := heard[len(heard)-1]; last.Err == nil || last.Again.Sub(time.Now()) > time.Minute {
+		if last := heard[len(heard)-1]; last.Err == nil || time.Until(last.Again) > time.Minute {
 			t.Errorf("heard at last %+v", last)
 		}
 		m.failed.Store(nil)
@@ -114,7 +121,7 @@ func TestWhileRenewingFailsTheOldKeysAreUsedToTheirEndAndTheIssuerIsAskedEverLat
 
 func TestHoweverManyAskOneAttemptIsMadeAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: time.Hour, takes: time.Second}
+		m := newMint(time.Hour, time.Second)
 		k := NewKeeper("the mint", m.issue, nil)
 		var all sync.WaitGroup
 		for range 100 {
@@ -129,10 +136,10 @@ func TestHoweverManyAskOneAttemptIsMadeAtATime(t *testing.T) {
 
 func TestAnIssuerThatHangsHoldsNobodyWhoHasKeysAndIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: time.Hour}
+		m := newMint(time.Hour, 0)
 		k := NewKeeper("the mint", m.issue, nil)
 		access(t, k)
-		m.takes = 24 * time.Hour
+		m.takes.Store(int64(24 * time.Hour))
 		time.Sleep(41 * time.Minute)
 		began := time.Now()
 		got := access(t, k)
@@ -149,7 +156,7 @@ func TestAnIssuerThatHangsHoldsNobodyWhoHasKeysAndIsGivenUp(t *testing.T) {
 
 func TestKeysThatHaveExpiredAlreadyAreNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: -time.Second}
+		m := newMint(-time.Second, 0)
 		k := NewKeeper("the mint", m.issue, nil)
 		want := "the mint gives no keys: the keys that it gives have expired already: compare its clock with that of this machine; it is asked again by itself"
 		if diff := cmp.Diff([]string{want, want}, []string{access(t, k), access(t, k)}); diff != "" {
@@ -163,7 +170,7 @@ func TestKeysThatHaveExpiredAlreadyAreNotTaken(t *testing.T) {
 
 func TestKeysThatTheCloudRefusesAreRenewedWithoutAStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mint{lasts: time.Hour}
+		m := newMint(time.Hour, 0)
 		k := NewKeeper("the mint", m.issue, nil)
 		began := time.Now()
 		for time.Since(began) < 10*time.Second {
@@ -192,7 +199,8 @@ func TestWhatAKeeperGivesIsInForceAndBelongsTogether(t *testing.T) {
 			m := &mint{}
 			k := NewKeeper("the mint", m.issue, nil)
 			for _, s := range steps {
-				m.lasts, m.takes = time.Duration(s[0])*time.Second, time.Duration(s[1])*time.Second
+				m.lasts.Store(s[0] * int64(time.Second))
+				m.takes.Store(s[1] * int64(time.Second))
 				if m.failed.Store(nil); s[2]%5 == 0 {
 					m.failed.Store(new(errors.New("away")))
 				}

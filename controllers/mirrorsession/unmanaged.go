@@ -101,17 +101,17 @@ func (s *scope) resolveBalancer(ctx context.Context, id string, since time.Time)
 	}
 	s.balanced = nil
 	found, err := s.Inventory.LoadBalancer(ctx, s.Cloud, id, since)
-	switch {
-	case err != nil && lifecycle.Diagnose(err) == nil:
+	if err == nil {
+		s.balanced = &balanced{of: found}
+		if s.resolved[id], err = s.asResolved(ctx, asInterface(found)); err != nil {
+			return err
+		}
+		return s.findMembers(ctx, since)
+	}
+	if lifecycle.Diagnose(err) == nil {
 		return fmt.Errorf("read the load balancer %s: %w", id, err)
-	case err != nil:
-		return nil
 	}
-	s.balanced = &balanced{of: found}
-	if s.resolved[id], err = s.asResolved(ctx, asInterface(found)); err != nil {
-		return err
-	}
-	return s.findMembers(ctx, since)
+	return nil
 }
 
 // showAll puts all interfaces of the cloud's session into the status: those that the spec names first, in
