@@ -52,6 +52,9 @@ type Expectations struct {
 	surplus map[PartKey]time.Time
 	// unanswered has by object when it is to be compared with the cloud once more.
 	unanswered map[types.UID]time.Time
+	// claimed are the objects that had no finalizer until this process stored it: nobody before it has made
+	// anything of them.
+	claimed map[types.UID]bool
 }
 
 // expectation is what is known of a part whose ID is not in the status, or wrong there.
@@ -65,7 +68,7 @@ type expectation struct {
 
 // NewExpectations expect nothing yet.
 func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
-	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), unanswered: make(map[types.UID]time.Time)}
+	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), unanswered: make(map[types.UID]time.Time), claimed: make(map[types.UID]bool)}
 }
 
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
@@ -131,6 +134,18 @@ func (e *Expectations) forget(uid types.UID) {
 		}
 	}
 	delete(e.unanswered, uid)
+	delete(e.claimed, uid)
+}
+
+// Claimed notes that this process is the first that makes something of an object, whose finalizer it has just stored.
+func (e *Expectations) Claimed(uid types.UID) {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.begin(now)
+	if now.Before(e.began.Add(e.timing.unsettled())) { // later nothing of an earlier process is awaited anyway
+		e.claimed[uid] = true
+	}
 }
 
 // SurplusSeen notes that a list shows a second object of a part.
@@ -172,7 +187,10 @@ func (e *Expectations) Freshness(key PartKey, owned bool) (since time.Time, conc
 		return time.Time{}, true
 	}
 	expected := e.parts[key]
-	absent := later(expected.absent, e.began.Add(e.timing.unsettled()))
+	absent := expected.absent
+	if !e.claimed[key.UID] {
+		absent = later(absent, e.began.Add(e.timing.unsettled()))
+	}
 	if now.Before(absent) {
 		return expected.found, false
 	}

@@ -59,6 +59,26 @@ func TestAListForAnEarlierCreationBeginsAfterItsEffectCanCome(t *testing.T) {
 	same(t, "for numbers, once all IDs are stored", time.Time{}, e.Latest())
 }
 
+func TestNothingOfAnEarlierProcessIsAwaitedOfAnObjectThatThisOneHasClaimed(t *testing.T) {
+	now := noon
+	e := NewExpectations(func() time.Time { return now }, quick)
+	ask := func(key PartKey) freshness {
+		since, conclusive := e.Freshness(key, true)
+		return freshness{since, conclusive}
+	}
+	first, second, other := PartKey{"u", 1}, PartKey{"u", 2}, PartKey{"other", 1}
+	e.Claimed("u")
+	e.ExpectCreation(first)
+	same(t, "of the part that is made", freshness{noon.Add(1), false}, ask(first))
+	same(t, "of the next part", freshness{time.Time{}, true}, ask(second))
+	same(t, "of another object", freshness{time.Time{}, false}, ask(other))
+	e.forget("u")
+	same(t, "of the next part, once the finalizer is gone", freshness{time.Time{}, false}, ask(second))
+	now = noon.Add(time.Minute)
+	e.Claimed("u")
+	same(t, "how many are remembered that need not be", 0, len(e.claimed))
+}
+
 func TestAReadThatDeniesAnObjectDoesNotCoverUpACreateWithoutAnAnswer(t *testing.T) {
 	now := noon
 	e := NewExpectations(func() time.Time { return now }, quick)

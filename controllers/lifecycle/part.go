@@ -329,6 +329,9 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 	if err := p.claim(ctx); err != nil {
 		return have, err
 	}
+	if first {
+		p.Expectations.Claimed(p.Object.GetUID())
+	}
 	p.Expectations.ExpectCreation(p.key())
 	have, err = create(ctx)
 	if err != nil {
