@@ -21,7 +21,7 @@ func playPool(t *testing.T, w *world) {
 	p := pair{namespace: "pool", vni: 31}
 	w.makeNamespace(t, p.namespace)
 	w.kubectl(t, "label", "node", ecsTest, "e2e-pool=yes")
-	t.Cleanup(func() { w.kubectl(t, "label", "node", ecsTest, "e2e-pool-") })
+	defer w.kubectl(t, "label", "node", ecsTest, "e2e-pool-")
 	w.apply(t, w.manifests(p, "{nodeSelector: {matchLabels: {e2e-pool: 'yes'}}}", "{nodeName: ecs-target}"))
 	w.waitReady(t, p)
 	w.waitSources(t, p, ecsTest)
@@ -32,7 +32,7 @@ func playPool(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	w.apply(t, fmt.Sprintf(joining, w.serverOf(t, ecsSource)))
-	t.Cleanup(func() { w.kubectl(t, "delete", "node", "joining", "--ignore-not-found") })
+	defer w.kubectl(t, "delete", "node", "joining", "--ignore-not-found")
 	w.waitSources(t, p, ecsSource, ecsTest)
 	w.waitReady(t, p)
 	w.waitCapturing(t, p)
