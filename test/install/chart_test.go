@@ -104,6 +104,8 @@ func TestChart(t *testing.T) {
 			{"VPCMIRROR_REGION", "own", "region", true},
 			{"VPCMIRROR_ENDPOINT", "own", "endpoint", true},
 			{"VPCMIRROR_IAM_ENDPOINT", "own", "iamEndpoint", true},
+			{"VPCMIRROR_AGENCY_NAME", "own", "agencyName", true},
+			{"VPCMIRROR_AGENCY_DOMAIN", "own", "agencyDomain", true},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("variables (-want +got):\n%s", diff)

@@ -167,7 +167,7 @@ func TestYAMLThatTheAPIServerOrTheChartRefusesIsFound(t *testing.T) {
 			name: "a value that a rule refuses",
 			yaml: "apiVersion: vpcmirror.io/v1alpha1\nkind: MirrorSession\nmetadata: {name: x}\n" +
 				"spec: {filterRef: {name: f}, target: {nodeName: a, address: {ip: 192.0.2.1}}}\n",
-			want: "target has address and nodeName: keep one of interfaceID, address and nodeName",
+			want: "target has address and nodeName: keep one of interfaceID, address, nodeName and loadBalancerID",
 		},
 		{
 			name: "the second object of a block",

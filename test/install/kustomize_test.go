@@ -122,8 +122,8 @@ images:
 				}
 			}
 		}
-		if policies != 4 {
-			t.Errorf("there are %d policies, want 4", policies)
+		if policies != 5 {
+			t.Errorf("there are %d policies, want 5", policies)
 		}
 	})
 
