@@ -173,6 +173,7 @@ type ResolvedInterface struct {
 	// nodeName is the node of this cluster that has one of the addresses as its
 	// InternalIP, if there is one.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 }
@@ -212,6 +213,7 @@ type TargetMember struct {
 	MAC string `json:"mac,omitempty"`
 	// nodeName is the node of this cluster that has the address as its InternalIP, if there is one.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	NodeName string `json:"nodeName,omitempty"`
 	// health is what the load balancer's checks say of it: Online, Offline, which gets no copies, or

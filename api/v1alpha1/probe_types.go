@@ -13,7 +13,7 @@ const (
 	// MaxProbePackets is how many packets a probe sends for one source at most.
 	MaxProbePackets = 3
 	// MaxProbeSources is of how many sources a probe tells.
-	MaxProbeSources = 64
+	MaxProbeSources = 32
 )
 
 // ProbeKind is what kind of packets a probe sends.
@@ -90,7 +90,7 @@ type ProbeSend struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=64
 	// +required
-	HopLimit int32 `json:"hopLimit"`
+	HopLimit int32 `json:"hopLimit,omitempty"`
 	// nonce is in each of the packets, and tells their copies from all others.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=4294967295
@@ -127,18 +127,18 @@ type ProbeResult struct {
 	// outcome is empty as long as the probe goes on, then Arrived, NotArrived or CannotSend.
 	// +optional
 	Outcome ProbeOutcome `json:"outcome,omitempty"`
-	// latency is how long it took from the first packet to its first copy. It is as exact as the clocks of
-	// the two nodes agree, and left out where these contradict each other.
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=32
+	// latencyMicroseconds is how long it took from the first packet to its first copy, in millionths of a second.
+	// It is as exact as the clocks of the two nodes agree, and left out where these contradict each other.
+	// +kubebuilder:validation:Minimum=0
 	// +optional
-	Latency *metav1.Duration `json:"latency,omitempty"`
+	LatencyMicroseconds *int64 `json:"latencyMicroseconds,omitempty"`
 	// reason names why nothing was sent, see the reference of reasons.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Reason string `json:"reason,omitempty"`
 	// message says what was sent, or why nothing was, in a sentence.
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +optional
 	Message string `json:"message,omitempty"`
 	// command is what to run where nothing could be sent; the message says where.
@@ -174,12 +174,12 @@ type Probe struct {
 	Watchers []string `json:"watchers,omitempty"`
 	// sends are what is to be sent, at most one entry for each source. There is none once the probe is over.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Sends []ProbeSend `json:"sends,omitempty"`
-	// results has one entry for each source, of more than 64 for the first ones.
+	// results has one entry for each source, of more than 32 for the first ones.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Results []ProbeResult `json:"results,omitempty"`
 	// reason names why the request was refused, see the reference of reasons.
@@ -218,12 +218,12 @@ type ProbeReport struct {
 	Claimed bool `json:"claimed,omitempty"`
 	// sent is what was sent, and when.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Sent []ProbeSent `json:"sent,omitempty"`
 	// arrived are the copies that came.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Arrived []ProbeCopies `json:"arrived,omitempty"`
 }

@@ -62,7 +62,7 @@ type Counts struct {
 // SourceCounts are the counts of one source, since it is a source of the session.
 type SourceCounts struct {
 	// interfaceID of the source.
-	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:MaxLength=36
 	// +kubebuilder:validation:Pattern=`^[ -~]*$`
 	// +required
 	InterfaceID string `json:"interfaceID"`

@@ -696,9 +696,9 @@ func (in *ProbeResult) DeepCopyInto(out *ProbeResult) {
 		*out = new(ProbeRule)
 		**out = **in
 	}
-	if in.Latency != nil {
-		in, out := &in.Latency, &out.Latency
-		*out = new(v1.Duration)
+	if in.LatencyMicroseconds != nil {
+		in, out := &in.LatencyMicroseconds, &out.LatencyMicroseconds
+		*out = new(int64)
 		**out = **in
 	}
 }

@@ -104,11 +104,11 @@ func conclude(p *v1alpha1.Probe, send v1alpha1.ProbeSend, reports []v1alpha1.Pro
 	switch {
 	case copies != nil:
 		result.Outcome = v1alpha1.ProbeArrived
-		result.Latency = nil
+		result.LatencyMicroseconds = nil
 		if sent != nil && sent.At != nil {
 			// By two clocks, which may contradict each other.
 			if took := copies.At.Sub(sent.At.Time); took >= 0 && took < Longest {
-				result.Latency = &metav1.Duration{Duration: took.Round(10 * time.Microsecond)}
+				result.LatencyMicroseconds = new(took.Round(10 * time.Microsecond).Microseconds())
 			}
 		}
 		return over || sent != nil && copies.Packets >= int64(sent.Packets)
@@ -127,7 +127,7 @@ func conclude(p *v1alpha1.Probe, send v1alpha1.ProbeSend, reports []v1alpha1.Pro
 
 func cannotSend(p *v1alpha1.Probe, id, reason, message string) {
 	if result := resultOf(p, id); result != nil {
-		result.Outcome, result.Reason, result.Message = v1alpha1.ProbeCannotSend, reason, v1alpha1.Fit(message, maxMessage)
+		result.Outcome, result.Reason, result.Message = v1alpha1.ProbeCannotSend, reason, v1alpha1.FitASCII(message, maxMessage)
 	}
 }
 

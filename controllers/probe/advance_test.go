@@ -64,8 +64,8 @@ func TestAProbeWaitsForItsWatchersThenForWhatIsSentAndArrives(t *testing.T) {
 				p, _ = Advance(p, s.reports, noon.Add(s.after))
 			}
 			got := outcome{Active: p.Active(), Sends: p.Active() && p.SendingAt != nil, Outcome: p.Results[0].Outcome, Reason: p.Results[0].Reason}
-			if p.Results[0].Latency != nil {
-				got.Latency = p.Results[0].Latency.Duration.String()
+			if p.Results[0].LatencyMicroseconds != nil {
+				got.Latency = (time.Duration(*p.Results[0].LatencyMicroseconds) * time.Microsecond).String()
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%+v", diff, p)

@@ -124,7 +124,7 @@ func (a *Asked) refusal(request string) (reason, message string) {
 	case s.Spec.Enabled != nil && !*s.Spec.Enabled:
 		return v1alpha1.ReasonProbeNothingCopied, "spec.enabled is false, so nothing is copied: set it to true"
 	case a.NoRules != "":
-		return v1alpha1.ReasonProbeNoRule, v1alpha1.Fit(a.NoRules, maxMessage)
+		return v1alpha1.ReasonProbeNoRule, v1alpha1.FitASCII(a.NoRules, maxMessage)
 	case length != nil && *length < leastLength:
 		return v1alpha1.ReasonProbeUnseen, fmt.Sprintf("spec.packetLength is %d, and of a copy that short nobody can tell whether it is the probe's: let it be %d or more", *length, leastLength)
 	case len(a.Watchers) == 0:
@@ -178,7 +178,7 @@ func (a *Asked) choose(s source) (v1alpha1.ProbeResult, *v1alpha1.ProbeSend) {
 		if found := way(s); found != nil {
 			found.InterfaceID, found.Nonce = s.InterfaceID, int64(a.ID+s.index)
 			result.Rule = ruleName(found.rule)
-			result.Message = v1alpha1.Fit(found.text(), maxMessage)
+			result.Message = v1alpha1.FitASCII(found.text(), maxMessage)
 			return result, &found.ProbeSend
 		}
 	}
@@ -186,12 +186,12 @@ func (a *Asked) choose(s source) (v1alpha1.ProbeResult, *v1alpha1.ProbeSend) {
 	for _, rule := range inOrder(a.Rules) {
 		if where, command, fits := byHand(rule, s, a.Session.Status.Target); fits {
 			result.Rule, result.Reason, result.Command = ruleName(rule), v1alpha1.ReasonProbeNoSender, v1alpha1.Fit(command, maxCommand)
-			result.Message = v1alpha1.Fit(fmt.Sprintf("no node with a verifier can send what %s accepts: run the command on %s, and look at the counts", ruleText(rule), where), maxMessage)
+			result.Message = v1alpha1.FitASCII(fmt.Sprintf("no node with a verifier can send what %s accepts: run the command on %s, and look at the counts", ruleText(rule), where), maxMessage)
 			return result, nil
 		}
 	}
 	result.Reason = v1alpha1.ReasonProbeNoRule
-	result.Message = v1alpha1.Fit(fmt.Sprintf("no rule of the filter accepts a packet of %s: see PathClear", s.name()), maxMessage)
+	result.Message = v1alpha1.FitASCII(fmt.Sprintf("no rule of the filter accepts a packet of %s: see PathClear", s.name()), maxMessage)
 	return result, nil
 }
 

@@ -15,7 +15,7 @@ func TestOfMoreSourcesThanAStatusHasRoomForTheFirstOnesAreProbedAndThatIsSaid(t 
 		})
 	}
 	p := Begin(a)
-	const want = "the session has 100 sources, and a probe is for the first 64 of them"
+	const want = "the session has 100 sources, and a probe is for the first 32 of them"
 	if len(p.Sends) != v1alpha1.MaxProbeSources || len(p.Results) != v1alpha1.MaxProbeSources || p.Message != want {
 		t.Errorf("%d are sent for, %d have results, and it says %q", len(p.Sends), len(p.Results), p.Message)
 	}

@@ -61,7 +61,7 @@ func TestTheManagerKnowsTheBoundOfEveryTextAndListOfAStatus(t *testing.T) {
 		maps.Copy(items, i)
 	}
 	tighter := map[string]int{
-		"conditions[].message": 2048, "conditions": 8, "sources[].addresses": 8, "sessions[].sources": 16,
+		"conditions[].message": 2048, "conditions": 8, "sources[].addresses": 4, "sessions[].sources": 16,
 	}
 	for path, bound := range tighter {
 		for _, of := range []map[string]int{lengths, items} {

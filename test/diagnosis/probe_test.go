@@ -152,7 +152,7 @@ func TestAProbeTellsOfEachSourceWhetherACopyArrivesAndCountsItApart(t *testing.T
 			if meta.IsStatusConditionTrue(m.Status.Conditions, v1alpha1.ConditionTrafficObserved) {
 				t.Error("the probe was taken for traffic")
 			}
-			if want.Outcome == v1alpha1.ProbeArrived && m.Status.Probe.Results[0].Latency == nil {
+			if want.Outcome == v1alpha1.ProbeArrived && m.Status.Probe.Results[0].LatencyMicroseconds == nil {
 				t.Error("it does not say how long it took")
 			}
 		})

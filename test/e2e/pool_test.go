@@ -56,7 +56,7 @@ func playPool(t *testing.T, w *world) {
 	w.checked(t, "a node joined and %d copies of its traffic were counted; it left, and no more came", counted)
 }
 
-// waitSources waits until the cloud copies from the interfaces of these nodes and no others.
+// waitSources waits until the cloud copies from the interfaces of these nodes and no others, and the status says so.
 func (w *world) waitSources(t *testing.T, p pair, nodes ...string) {
 	t.Helper()
 	var want []string
@@ -79,6 +79,10 @@ func (w *world) waitSources(t *testing.T, p pair, nodes ...string) {
 		have := slices.Sorted(slices.Values(w.Cloud().State.Snapshot().Sessions[s.Status.Sessions[0].ID].Sources))
 		if !slices.Equal(have, want) {
 			return fmt.Errorf("it copies from %v, want %v", have, want)
+		}
+		// The spec is the same as before, so only this tells that the status speaks of it.
+		if said := slices.Sorted(slices.Values(s.Status.Sessions[0].Sources)); !slices.Equal(said, want) {
+			return fmt.Errorf("the status says that it copies from %v, want %v", said, want)
 		}
 		return nil
 	})

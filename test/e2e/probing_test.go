@@ -29,7 +29,7 @@ func playProbe(t *testing.T, w *world) {
 	})
 	s := w.mustSession(t, p)
 	probe := s.Status.Probe
-	if len(probe.Results) != 1 || probe.Results[0].Outcome != v1alpha1.ProbeArrived || probe.Results[0].Latency == nil {
+	if len(probe.Results) != 1 || probe.Results[0].Outcome != v1alpha1.ProbeArrived || probe.Results[0].LatencyMicroseconds == nil {
 		t.Fatalf("the probe is %+v, by the reports %+v", probe, s.Status.ProbeReports)
 	}
 	if s.Status.Traffic.Counts != (v1alpha1.Counts{}) {
@@ -39,5 +39,5 @@ func playProbe(t *testing.T, w *world) {
 	if err != nil || counts["packets"] < 1 || counts["packets"] > v1alpha1.MaxProbePackets {
 		t.Errorf("ecs-source received %d packets (%v), want 1 to %d", counts["packets"], err, v1alpha1.MaxProbePackets)
 	}
-	w.checked(t, "ecs-test sent %d packets to ecs-source, a copy reached ecs-target after %s, and the session counts no traffic", counts["packets"], probe.Results[0].Latency.Duration)
+	w.checked(t, "ecs-test sent %d packets to ecs-source, a copy reached ecs-target after %s, and the session counts no traffic", counts["packets"], time.Duration(*probe.Results[0].LatencyMicroseconds)*time.Microsecond)
 }

@@ -32,7 +32,7 @@ func largest(node string) v1alpha1.Verification {
 	}
 	for n := range 200 {
 		e.Sources = append(e.Sources, v1alpha1.SourceCounts{
-			InterfaceID: text[:37] + fmt.Sprintf("%03d", n), Address: text[:45], Packets: most, Bytes: most, Unexpected: most, Truncated: most, LastPacketAt: &at,
+			InterfaceID: text[:33] + fmt.Sprintf("%03d", n), Address: text[:45], Packets: most, Bytes: most, Unexpected: most, Truncated: most, LastPacketAt: &at,
 		})
 	}
 	for n := range 20 {

@@ -90,7 +90,7 @@ func TestAProbeGoesFromTheRequestOverItsVerifiersToItsResult(t *testing.T) {
 	over := probeIs(w, s, "is over", func(p *v1alpha1.Probe) bool { return p.FinishedAt != nil })
 	result := []v1alpha1.ProbeResult{{
 		InterfaceID: want[0].InterfaceID, Address: "192.168.0.230", Rule: &v1alpha1.ProbeRule{Direction: v1alpha1.DirectionIngress, Priority: 1},
-		Outcome: v1alpha1.ProbeArrived, Latency: &metav1.Duration{Duration: 1400 * time.Microsecond},
+		Outcome: v1alpha1.ProbeArrived, LatencyMicroseconds: new(int64(1400)),
 		Message: "a SYN to TCP 1234 from 192.168.0.161 (" + v1alpha1.Fit(w.NodeName("ecs-test"), 63) + ") to 192.168.0.230, by the ingress rule 1",
 	}}
 	if diff := cmp.Diff(result, over.Results); diff != "" || over.ID != p.ID || over.RequestedAt != first || len(over.Sends) > 0 {

@@ -3,6 +3,7 @@ package why
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -29,8 +30,8 @@ func probeRows(p *v1alpha1.Probe) (rows []Row) {
 		case v1alpha1.ProbeArrived:
 			row.Mark = OK
 			after := ""
-			if r.Latency != nil {
-				after = " after " + r.Latency.Duration.String()
+			if r.LatencyMicroseconds != nil {
+				after = " after " + (time.Duration(*r.LatencyMicroseconds) * time.Microsecond).String()
 			}
 			row.Says = []string{fmt.Sprintf("%s: a copy arrived%s; sent: %s", name, after, r.Message)}
 		case v1alpha1.ProbeNotArrived:

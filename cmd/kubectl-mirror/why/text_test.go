@@ -162,7 +162,7 @@ Try:   have a packet sent to find out: kubectl mirror why c23 -n default --probe
 		counted(0, nil), none, unconsumed,
 		finds(v1alpha1.SeverityInfo, v1alpha1.DecidedByCount, v1alpha1.ReasonNoPackets, "", "no packet has arrived yet", "ask whether there is traffic", "19:53:54"),
 		probe(
-			v1alpha1.ProbeResult{Address: "192.168.0.33", Outcome: v1alpha1.ProbeArrived, Latency: &metav1.Duration{Duration: 1400 * time.Microsecond}, Message: "a SYN"},
+			v1alpha1.ProbeResult{Address: "192.168.0.33", Outcome: v1alpha1.ProbeArrived, LatencyMicroseconds: new(int64(1400)), Message: "a SYN"},
 			v1alpha1.ProbeResult{InterfaceID: "s-2", Outcome: v1alpha1.ProbeNotArrived, Message: "a datagram"},
 			v1alpha1.ProbeResult{Address: "192.168.0.35", Outcome: v1alpha1.ProbeCannotSend, Reason: v1alpha1.ReasonProbeNoSender, Message: "run the command on the source", Command: "ping -c 1 192.168.0.9"},
 		),

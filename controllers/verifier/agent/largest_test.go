@@ -25,7 +25,7 @@ func TestASessionOfAsManySourcesAndRulesAsThereMayBeIsReported(t *testing.T) {
 		}
 	})
 	addressOf := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, 1, byte(1 + n)}) }
-	id := func(n int) string { return fmt.Sprintf("%03d", n) + strings.Repeat("-", 37) }
+	id := func(n int) string { return fmt.Sprintf("%03d", n) + strings.Repeat("-", 33) }
 	s := w.session("web", "web", func(status *v1alpha1.MirrorSessionStatus) {
 		status.Sources = nil
 		for n := range sources {

@@ -193,7 +193,7 @@ func optional(t time.Time) *metav1.MicroTime {
 // server would refuse the whole entry.
 const (
 	// MaxInterfaceID is that of a source's interface.
-	MaxInterfaceID = 40
+	MaxInterfaceID = 36
 	// MaxInterface is that of the node's own.
 	MaxInterface = 64
 

@@ -101,6 +101,8 @@ func TestAnUpgradeOfTheChartKeepsObjectsStatusesAndCountsAndWritesNothingToTheCl
 	t.Run("the upgrade brings the definitions of now, and leaves the objects as they were", func(t *testing.T) {
 		do(t, "upgrade", "vpcmirror", chart, "--reset-then-reuse-values", "--set", "image.pullSecrets=null,imagePullSecrets[0].name=registry")
 		harness.Same(t, "the definitions", ours(t), definitions(t, cluster), defaulted)
+		// A default that is new is in what is read, and in what is stored at the next write.
+		filterThen.Spec.ManagementPolicy, sessionThen.Spec.ManagementPolicy = v1alpha1.ManagementManaged, v1alpha1.ManagementManaged
 		unchanged(t)
 	})
 
