@@ -89,6 +89,19 @@ var (
 // MaxMembers is how many members of a load balancer a status names.
 const MaxMembers = 32
 
+// asciiOnly are the texts of printable ASCII characters alone: the names of nodes, what is said of a probe, and what names a
+// source in counts. There are so many of them that longer characters would make the status too large.
+var asciiOnly = map[string]bool{
+	"probe.results[].message":               true,
+	"sources[].nodeName":                    true,
+	"target.members[].nodeName":             true,
+	"target.nodeName":                       true,
+	"traffic.retired.sources[].address":     true,
+	"traffic.retired.sources[].interfaceID": true,
+	"traffic.sources[].address":             true,
+	"traffic.sources[].interfaceID":         true,
+}
+
 // maxRequest is the bound of lastHandledReconcileAt.
 const maxRequest = 128
 
@@ -120,7 +133,11 @@ func within(path string, value any) any {
 		}
 		return value[:limit:limit]
 	case string:
-		if limit, bounded := maxLengths[path]; bounded {
+		limit, bounded := maxLengths[path]
+		switch {
+		case bounded && asciiOnly[path]:
+			return v1alpha1.FitASCII(value, limit)
+		case bounded:
 			return fit(value, limit)
 		}
 	}

@@ -44,8 +44,14 @@ func bounds(t *testing.T, path string, of apiextensionsv1.JSONSchemaProps, lengt
 		default:
 			lengths[path] = int(*of.MaxLength)
 		}
+		if of.Enum == nil && asciiOnly[path] != (of.Pattern == printable) {
+			t.Errorf("the text %s has the pattern %q, and of printable ASCII characters alone: %v", path, of.Pattern, asciiOnly[path])
+		}
 	}
 }
+
+// printable is the pattern of texts of ASCII characters alone.
+const printable = "^[ -~]*$"
 
 func TestTheManagerKnowsTheBoundOfEveryTextAndListOfAStatus(t *testing.T) {
 	lengths, items := map[string]int{}, map[string]int{}
