@@ -18,8 +18,7 @@ type parts struct {
 	// known have been looked for, and have is what the cloud has of them.
 	known map[int]*lifecycle.Part[cloud.Session]
 	have  map[int]cloud.Session
-	// left are those that lost all of their sources and are deleted; absent is true while the status may
-	// name one that is gone.
+	// absent are those that the cloud surely did not have when they were looked for.
 	absent map[int]bool
 }
 
