@@ -76,7 +76,8 @@ func WithTracing(t *tracing.Tracing) Setting { return func(s *settings) { s.trac
 // WithOrphansDeleted deletes what is left over in the cloud for over an hour.
 func WithOrphansDeleted() Setting { return func(s *settings) { s.removeOrphans = true } }
 
-// WithResync compares with the cloud so often (10 minutes by default: never in a test).
+// WithResync compares with the cloud so often. It is two hours by default, so that no test sees a resync it did not
+// ask for: an object's moment comes at least a tenth of that after the last look at it.
 func WithResync(d time.Duration) Setting { return func(s *settings) { s.resync = d } }
 
 // WithClient puts something between the reconcilers and the API server.
@@ -139,7 +140,7 @@ type Manager struct {
 // Start runs a manager until Stop, or the end of the test.
 func (w *World) Start(change ...Setting) *Manager {
 	w.t.Helper()
-	s := settings{api: w.Cluster.Config, resync: 10 * time.Minute, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6, Observe: tracing.Call}}
+	s := settings{api: w.Cluster.Config, resync: 2 * time.Hour, timing: quick, cloud: huawei.Options{CallsPerSecond: 1e6, Burst: 1e6, Observe: tracing.Call}}
 	s.rules.Endpoints = credentials.Endpoints{Allowed: []string{w.Cloud.URL}, Usual: huawei.UsualEndpoints}
 	s.selector = labels.Nothing()
 	for _, c := range change {
