@@ -189,4 +189,9 @@ type CommonStatus struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
+	// plan is what would be done in the cloud, of an object that asks for that by the annotation
+	// vpcmirror.io/plan-of.
+	// +optional
+	Plan *Plan `json:"plan,omitempty"`
 }

@@ -5,7 +5,7 @@
 // cmd/internal, controllers/cloud, controllers/cloud/huawei, controllers/credentials,
 // controllers/fence, controllers/inventory, controllers/lifecycle, controllers/liveness,
 // controllers/mirrorfilter, controllers/mirrorsession, controllers/plan,
-// controllers/status, controllers/telemetry and controllers/tracing.
+// controllers/rehearsal, controllers/status, controllers/telemetry and controllers/tracing.
 package main
 
 import (
@@ -38,6 +38,7 @@ import (
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
 	"vpcmirror.io/operator/controllers/plan"
+	"vpcmirror.io/operator/controllers/rehearsal"
 	"vpcmirror.io/operator/controllers/telemetry"
 	"vpcmirror.io/operator/controllers/tracing"
 )
@@ -152,6 +153,9 @@ func addControllers(ctx context.Context, mgr manager.Manager, o options, fence f
 	}
 	if err := (&mirrorsession.Reconciler{Services: services, RefuseProbes: !o.allowProbes}).SetupWithManager(ctx, mgr, o.workers); err != nil {
 		return fmt.Errorf("set up the session controller: %w", err)
+	}
+	if err := rehearsal.Setup(mgr, services); err != nil {
+		return err
 	}
 	return nil
 }

@@ -39,6 +39,24 @@ func takenEarlier(k *Known) []v1alpha1.Finding {
 	return k.Path.findingsOf(losses, wholly == len(k.Path.Sources))
 }
 
+// Deprived reports whether earlier sessions decide about some of the packets that the filter of the session accepts, at
+// any of its sources, and whether about all of them, at every one.
+func (p *Path) Deprived() (some, all bool) {
+	if p.Filter == nil || len(p.Sources) == 0 {
+		return false, false
+	}
+	own, known := accepted(p.Filter.Rules)
+	if !known || own.none() {
+		return false, false
+	}
+	all = true
+	for _, source := range p.Sources {
+		l := lossOf(source, own, p.earlierAt(source.ID))
+		some, all = some || len(l.takers) > 0, all && l.whole && len(l.takers) > 0
+	}
+	return some, some && all
+}
+
 // earlierAt are the sessions that are tried before this one at a source, in their order.
 func (p *Path) earlierAt(source string) []Other {
 	var all []Other

@@ -184,6 +184,14 @@ func Restoring(changes []plan.Change) string {
 	return v1alpha1.FitASCII("Restore "+strings.Join(fields, ", "), maxAction)
 }
 
+// Untold is the error of a reconcile where no condition of the object tells it.
+func Untold(o status.Object, err error) error {
+	if c := readyOf(o); err != nil && c != nil && c.Status != metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() {
+		return nil
+	}
+	return err
+}
+
 // later requeues after the given time, up to 10 % later, so that objects made together don't stay
 // together; or at the object's resync when that is zero.
 func (c *outcome) later(o status.Object, after time.Duration) ctrl.Result {

@@ -69,12 +69,28 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if v1alpha1.PlannedOf(filter) != "" {
+		return ctrl.Result{}, nil // it is a question, see package rehearsal
+	}
 	s := &scope{Scope: r.NewScope(ctx, filter), filter: filter}
 	s.Latest = latest
 	if filter.DeletionTimestamp.IsZero() {
 		s.edit(&r.edits)
 	}
 	return s.Scope.Reconcile(ctx, s)
+}
+
+// Rehearse goes once through the life of a filter, and returns it as it is then. It is for services whose clients
+// write nothing: the error is that of reading the filter, as what else fails stands in its conditions.
+func (r *Reconciler) Rehearse(ctx context.Context, key client.ObjectKey) (*v1alpha1.MirrorFilter, error) {
+	filter, latest, err := lifecycle.Read[v1alpha1.MirrorFilter](ctx, r.Services, key, true)
+	if err != nil {
+		return nil, err
+	}
+	s := &scope{Scope: r.NewScope(ctx, filter), filter: filter}
+	s.Latest = latest
+	_, err = s.Scope.Reconcile(ctx, s)
+	return filter, lifecycle.Untold(filter, err)
 }
 
 // Sync observes the cloud's filter, makes it where there is none, and mends what differs.

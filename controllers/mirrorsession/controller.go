@@ -118,12 +118,14 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if v1alpha1.PlannedOf(session) != "" {
+		return ctrl.Result{}, nil // it is a question, see package rehearsal
+	}
 	var unfolded error
 	if session.DeletionTimestamp.IsZero() {
 		unfolded = r.foldFinalEntries(ctx, session)
 	}
-	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, parts: newParts(), leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
-	s.Latest = latest
+	s := r.newScope(ctx, session, latest)
 	s.recallChanges()
 	result, err := s.Scope.Reconcile(ctx, s)
 	s.rememberChanges()
@@ -135,6 +137,24 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 		s.Event(corev1.EventTypeWarning, p.Reason, "Fold", "%s", p.Message)
 	}
 	return ctrl.Result{}, unfolded
+}
+
+func (r *Reconciler) newScope(ctx context.Context, session *v1alpha1.MirrorSession, latest bool) *scope {
+	s := &scope{Scope: r.NewScope(ctx, session), reconciler: r, session: session, parts: newParts(), leftover: map[string]bool{}, seen: map[string]cloud.Interface{}, absent: map[string]bool{}}
+	s.Latest = latest
+	return s
+}
+
+// Rehearse goes once through the life of a session, and returns it as it is then. It is for services whose clients
+// write nothing: the error is that of reading the session, as what else fails stands in its conditions.
+func (r *Reconciler) Rehearse(ctx context.Context, key client.ObjectKey) (*v1alpha1.MirrorSession, error) {
+	session, latest, err := lifecycle.Read[v1alpha1.MirrorSession](ctx, r.Services, key, true)
+	if err != nil {
+		return nil, err
+	}
+	s := r.newScope(ctx, session, latest)
+	_, err = s.Scope.Reconcile(ctx, s)
+	return session, lifecycle.Untold(session, err)
 }
 
 // Sync brings the cloud's session in line with the spec, and then reads whether copies can get to

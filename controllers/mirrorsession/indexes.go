@@ -53,6 +53,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 }
 
 func indexed[T client.Object](o client.Object, values func(T) []string) []string {
+	if s, ok := o.(*v1alpha1.MirrorSession); ok && v1alpha1.PlannedOf(s) != "" {
+		return nil // it asks what would be, and is nothing itself
+	}
 	if is, ok := o.(T); ok {
 		return values(is)
 	}

@@ -105,6 +105,10 @@ var layers = []layer{
 		may: append([]string{"controllers/diagnosis", "controllers/diagnosis/history", "controllers/lifecycle", "controllers/probe"}, ports...), tests: []string{"controllers/...", "test/..."},
 	},
 	{
+		name: "controllers/rehearsal", does: "what would be done for a spec: the reconcilers on a stage, with a cloud and an API server to which nothing is written",
+		may: append([]string{"controllers/diagnosis", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession"}, ports...), tests: []string{"test/..."},
+	},
+	{
 		name: "controllers/telemetry", does: "what Prometheus is told of filters and sessions, read from the cache at each scrape",
 		may: []string{"api", "controllers/cloud", "controllers/inventory"}, tests: []string{"test/env"},
 	},
@@ -122,7 +126,7 @@ var layers = []layer{
 		may: append([]string{
 			"cmd/internal",
 			"controllers/cloud/huawei", "controllers/fence", "controllers/lifecycle", "controllers/mirrorfilter", "controllers/mirrorsession",
-			"controllers/telemetry",
+			"controllers/rehearsal", "controllers/telemetry",
 		}, ports...), tests: []string{"test/..."},
 	},
 	{

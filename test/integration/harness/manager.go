@@ -38,6 +38,7 @@ import (
 	"vpcmirror.io/operator/controllers/liveness"
 	"vpcmirror.io/operator/controllers/mirrorfilter"
 	"vpcmirror.io/operator/controllers/mirrorsession"
+	"vpcmirror.io/operator/controllers/rehearsal"
 	"vpcmirror.io/operator/controllers/telemetry"
 	"vpcmirror.io/operator/controllers/tracing"
 )
@@ -247,6 +248,9 @@ func (w *World) addControllers(mgr manager.Manager, m *Manager, s settings) erro
 	}
 	const workers = 4
 	if err := (&mirrorfilter.Reconciler{Services: services}).SetupWithManager(mgr, workers); err != nil {
+		return err
+	}
+	if err := rehearsal.Setup(mgr, services); err != nil {
 		return err
 	}
 	return (&mirrorsession.Reconciler{Services: services}).SetupWithManager(w.ctx(), mgr, workers)

@@ -1,0 +1,76 @@
+package rehearsal
+
+import (
+	"context"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/lifecycle"
+	"vpcmirror.io/operator/controllers/status"
+)
+
+// atOnce is how many plans of a kind are made at a time: somebody waits for each, and each is some reads.
+const atOnce = 2
+
+// Setup adds the controllers that answer what would be done: one for each kind. The services are those of the real
+// reconcilers.
+func Setup(mgr ctrl.Manager, services *lifecycle.Services) error {
+	if err := add(mgr, services, "plan-mirrorfilter", func() *v1alpha1.MirrorFilter { return &v1alpha1.MirrorFilter{} }, (*rehearsal).filter); err != nil {
+		return err
+	}
+	return add(mgr, services, "plan-mirrorsession", func() *v1alpha1.MirrorSession { return &v1alpha1.MirrorSession{} }, (*rehearsal).session)
+}
+
+// answerer answers the questions of one kind.
+type answerer[T status.Object] struct {
+	services *lifecycle.Services
+	empty    func() T
+	rehearse func(*rehearsal, context.Context, T) (*v1alpha1.Plan, error)
+}
+
+func add[T status.Object](mgr ctrl.Manager, services *lifecycle.Services, name string, empty func() T, rehearse func(*rehearsal, context.Context, T) (*v1alpha1.Plan, error)) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named(name).
+		For(empty(), builder.WithPredicates(predicate.NewPredicateFuncs(asks))).
+		WithOptions(controller.Options{MaxConcurrentReconciles: atOnce, RateLimiter: lifecycle.Backoff()}).
+		Complete(&answerer[T]{services, empty, rehearse})
+	if err != nil {
+		return fmt.Errorf("set up the controller %s: %w", name, err)
+	}
+	return nil
+}
+
+// asks reports whether an object is a question that has no answer yet.
+func asks(o client.Object) bool {
+	is, known := o.(status.Object)
+	return known && v1alpha1.PlannedOf(is) != "" && is.Common().Plan == nil
+}
+
+// Reconcile answers one question.
+func (a *answerer[T]) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	question := a.empty()
+	if err := a.services.Client.Get(ctx, request.NamespacedName, question); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !asks(question) {
+		return ctrl.Result{}, nil
+	}
+	r := &rehearsal{of: a.services, stage: &stage{Client: a.services.Client, reader: a.services.Reader}}
+	plan, err := a.rehearse(r, ctx, question)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("rehearse: %w", err)
+	}
+	answered := question.DeepCopyObject().(status.Object) // a copy has its original's type
+	status.Suspended(answered)
+	answered.Common().Plan = plan
+	if _, err := status.Write(ctx, a.services.Client, a.services.Reader, question, answered); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	return ctrl.Result{}, nil
+}
