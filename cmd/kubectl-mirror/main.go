@@ -1,11 +1,11 @@
 // Command kubectl-mirror is a plugin of kubectl: "kubectl mirror why" says of each MirrorSession
-// whether its copies arrive at the target, and if not, why; "kubectl mirror tail" and "kubectl
-// mirror capture" show the copies.
+// whether its copies arrive at the target, and if not, why; "kubectl mirror plan" what an apply
+// would do; "kubectl mirror tail" and "kubectl mirror capture" show the copies.
 //
 // It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer of why
 // says is what the manager and the verifiers wrote into the status before anybody asked, and packets
-// are shown by the verifier, in its pod. It may import api, cmd/kubectl-mirror/packets and
-// cmd/kubectl-mirror/why.
+// are shown by the verifier, in its pod. It may import api, cmd/kubectl-mirror/packets,
+// cmd/kubectl-mirror/plan and cmd/kubectl-mirror/why.
 package main
 
 import (
@@ -47,6 +47,7 @@ const program = "kubectl mirror"
 // verdict, or 2 for whatever kept it from one.
 func run(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
 	verdict := why.Flowing // of a command that gives none, such as help
+	planned := 0
 	root := &cobra.Command{
 		Use:           "kubectl-mirror",
 		Short:         "See whether mirrored packets arrive, and why not",
@@ -69,11 +70,12 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	config := genericclioptions.NewConfigFlags(true)
 	config.CacheDir = nil // nothing is kept
 	config.AddFlags(root.PersistentFlags())
-	root.AddCommand(newWhy(ctx, streams, config, &verdict), newTail(ctx, streams, config), newCapture(ctx, streams, config))
+	root.AddCommand(newWhy(ctx, streams, config, &verdict), newTail(ctx, streams, config), newCapture(ctx, streams, config),
+		newPlan(ctx, streams, config, &planned))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	command, err := root.ExecuteC()
 	if err == nil {
-		return verdict.ExitCode()
+		return max(verdict.ExitCode(), planned)
 	}
 	if !errors.Is(err, packets.ErrTold) {
 		complain(streams.ErrOut, command.CommandPath(), err)
@@ -89,7 +91,7 @@ func (m misuse) Unwrap() error { return m.error }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("unknown command %q: use why, tail or capture", args[0])}
+		return misuse{fmt.Errorf("unknown command %q: use why, plan, tail or capture", args[0])}
 	}
 	return nil
 }

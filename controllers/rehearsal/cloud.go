@@ -28,7 +28,8 @@ type stageCloud struct {
 	// sessions and filters are those that were written or given, by ID; nil for deleted ones.
 	sessions map[string]*cloud.Session
 	filters  map[string]*cloud.Filter
-	made     int
+	// made counts what was made: filters, sessions and rules.
+	made map[kind]int
 }
 
 // call is a write.
@@ -42,21 +43,30 @@ type call struct {
 type change[T any] struct{ before, after *T }
 
 func newStageCloud(c cloud.Client, known *inventory.Inventory, clock cloud.Clock) *stageCloud {
-	return &stageCloud{Client: c, known: known, clock: clock, sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}}
+	return &stageCloud{Client: c, known: known, clock: clock, sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}, made: map[kind]int{}}
 }
 
 func (s *stageCloud) since() time.Time { return s.clock().Add(-knownFor) }
 
+// kind is of what IDs are made.
+type kind int
+
+const (
+	aFilter kind = iota + 1
+	aSession
+	aRule
+)
+
 // newID is the ID of something that is made: no UUID of the cloud's has so many zeros.
-func (s *stageCloud) newID() string {
-	s.made++
-	return fmt.Sprintf("00000000-0000-4000-8000-%012d", s.made)
+func (s *stageCloud) newID(of kind) string {
+	s.made[of]++
+	return fmt.Sprintf("00000000-0000-4000-8000-%04d%08d", of, s.made[of])
 }
 
 // newName is how a plan calls what an earlier call of it makes, empty for what the cloud has.
 func newName(id string) string {
-	var number int
-	if _, err := fmt.Sscanf(id, "00000000-0000-4000-8000-%012d", &number); err != nil {
+	var of, number int
+	if _, err := fmt.Sscanf(id, "00000000-0000-4000-8000-%04d%08d", &of, &number); err != nil {
 		return ""
 	}
 	if number == 1 {
@@ -131,7 +141,7 @@ func get[T any](ctx context.Context, s *stageCloud, written map[string]*T, id, o
 func (s *stageCloud) CreateFilter(_ context.Context, name, description string) (cloud.Filter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := cloud.Filter{ID: s.newID(), Name: name, Description: description, CreatedAt: s.clock()}
+	made := cloud.Filter{ID: s.newID(aFilter), Name: name, Description: description, CreatedAt: s.clock()}
 	s.setFilter("CreateTrafficMirrorFilter", nil, &made)
 	return made, nil
 }
@@ -159,9 +169,7 @@ func (s *stageCloud) DeleteFilter(ctx context.Context, id string) error {
 // CreateRule adds a rule to a filter.
 func (s *stageCloud) CreateRule(ctx context.Context, filterID string, rule cloud.RuleSpec) (cloud.Rule, error) {
 	s.mu.Lock()
-	made := cloud.Rule{ID: s.newID(), RuleSpec: rule}
-	s.made-- // a rule is never named by its ID
-	made.ID = fmt.Sprintf("00000000-0000-4000-9000-%012d", len(s.calls)+1)
+	made := cloud.Rule{ID: s.newID(aRule), RuleSpec: rule}
 	s.mu.Unlock()
 	err := s.changeFilter(ctx, "CreateTrafficMirrorFilterRule", filterID, func(f *cloud.Filter) { f.Rules = append(f.Rules, made) })
 	return made, err
@@ -226,7 +234,7 @@ func (s *stageCloud) CreateSession(ctx context.Context, spec cloud.SessionSpec, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made.ID = s.newID()
+	made.ID = s.newID(aSession)
 	s.setSession(operation, nil, &made)
 	return made, nil
 }

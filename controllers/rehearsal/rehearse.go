@@ -190,14 +190,14 @@ func (r *rehearsal) giveFilter() error {
 		return lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s", err)
 	}
 	if f.Status.ID == "" {
-		f.Status.ID = r.cloud.newID()
+		f.Status.ID = r.cloud.newID(aFilter)
 	}
 	a := r.cloud.Account()
 	f.Status.Account = &v1alpha1.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
 	status.Synced(f, "as it would be")
 	have := cloud.Filter{ID: f.Status.ID, Name: want.Name, Description: want.Description}
-	for i, rule := range want.Rules {
-		have.Rules = append(have.Rules, cloud.Rule{ID: fmt.Sprintf("00000000-0000-4000-9000-%012d", i), RuleSpec: rule})
+	for _, rule := range want.Rules {
+		have.Rules = append(have.Rules, cloud.Rule{ID: r.cloud.newID(aRule), RuleSpec: rule})
 	}
 	r.cloud.filters[have.ID] = &have
 	return nil
@@ -226,7 +226,7 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 		warnings = append(warnings, around.starved()...)
 	}
 	for _, f := range findings {
-		if f.Severity != v1alpha1.SeverityInfo && (f.DecidedBy == v1alpha1.DecidedByRead || f.DecidedBy == v1alpha1.DecidedBySpec) {
+		if f.Reason != p.Reason && f.Severity != v1alpha1.SeverityInfo && (f.DecidedBy == v1alpha1.DecidedByRead || f.DecidedBy == v1alpha1.DecidedBySpec) {
 			message := f.Message
 			if f.Remedy != "" {
 				message += "; remedy: " + f.Remedy

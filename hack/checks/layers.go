@@ -134,7 +134,7 @@ var layers = []layer{
 		may: []string{"api", "cmd/internal", "controllers/verifier"}, tests: []string{"test/..."},
 	},
 	{
-		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; `tail` and `capture`: " +
+		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; `plan`: what the manager says that it would do; `tail` and `capture`: " +
 			"its copies, as the verifier in its pod shows them; it holds no credentials of the cloud",
 		may: []string{"api"}, tests: []string{"test/..."},
 	},
