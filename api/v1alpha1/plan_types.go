@@ -17,13 +17,13 @@ const PlanRunAnnotation = "vpcmirror.io/plan-run"
 
 const (
 	// MaxPlannedCalls is how many calls a plan shows.
-	MaxPlannedCalls = 64
+	MaxPlannedCalls = 48
 	// MaxPlannedChanges is how many changes a call of a plan shows.
 	MaxPlannedChanges = 16
 	// MaxPlanWarnings is how many warnings a plan has.
 	MaxPlanWarnings = 32
 	// MaxPlannedText is how many characters a value in a plan has.
-	MaxPlannedText = 512
+	MaxPlannedText = 256
 )
 
 // PlannedOf returns the name of the object that o asks a plan for, empty where o is no such question. Nothing that may
@@ -44,6 +44,7 @@ type Plan struct {
 	// +required
 	At metav1.Time `json:"at"`
 	// ready is what the condition Ready would say when all of it is done.
+	// +kubebuilder:validation:Enum=True;False;Unknown
 	// +required
 	Ready metav1.ConditionStatus `json:"ready,omitempty"`
 	// stalled is true where the spec can't be brought about without a person.
@@ -59,7 +60,7 @@ type Plan struct {
 	Message string `json:"message,omitempty"`
 	// calls are the writes to the cloud, in their order.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=48
 	// +optional
 	Calls []PlannedCall `json:"calls,omitempty"`
 	// moreCalls is how many more there are.
@@ -98,11 +99,11 @@ type PlannedChange struct {
 	// +required
 	Field string `json:"field"`
 	// have is the value before, absent for none.
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Have string `json:"have,omitempty"`
 	// want is the value afterwards, absent for none.
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Want string `json:"want,omitempty"`
 }
