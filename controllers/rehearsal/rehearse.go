@@ -74,7 +74,9 @@ func (r *rehearsal) services() *lifecycle.Services {
 	o.Recorder = &r.notes
 	o.Tracing = nil
 	o.Timing = lifecycle.Timing{CallDeadline: 1, Lag: 1, Recheck: 1}
-	return lifecycle.New(o)
+	s := lifecycle.New(o)
+	s.Expectations.Behind() // from now on an earlier process would count: there is none
+	return s
 }
 
 // session rehearses a session that would have the spec of a copy.

@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +9,8 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/sim"
+	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
@@ -53,50 +54,85 @@ func plannedCalls(p *v1alpha1.Plan) (operations []string) {
 	return operations
 }
 
-func TestAPlanIsWhatAnApplyThenDoes(t *testing.T) {
+func TestAPlanOfASessionIsWhatAnApplyThenDoes(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*v1alpha1.MirrorSession){
-		"nothing":         func(*v1alpha1.MirrorSession) {},
-		"another VNI":     func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(77)) },
-		"a source more":   func(s *v1alpha1.MirrorSession) { s.Spec.Sources = append(s.Spec.Sources, harness.Sources(harness.At("192.168.0.161"))...) },
-		"another source":  func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(harness.At("192.168.0.161")) },
-		"switched off":    func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) },
-		"no source":       func(s *v1alpha1.MirrorSession) { s.Spec.Sources = nil },
+		"nothing":        func(*v1alpha1.MirrorSession) {},
+		"another VNI":    func(s *v1alpha1.MirrorSession) { s.Spec.VNI = new(int32(77)) },
+		"a source more":  func(s *v1alpha1.MirrorSession) { s.Spec.Sources = append(s.Spec.Sources, naming(interfaceID(1, 0))...) },
+		"another source": func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(interfaceID(1, 0)) },
+		"sources for three sessions": func(s *v1alpha1.MirrorSession) {
+			s.Spec.Sources = append(s.Spec.Sources, naming(numbered(0, 22)...)...)
+		},
+		"switched off": func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) },
+		"no source":    func(s *v1alpha1.MirrorSession) { s.Spec.Sources = nil },
 		"roles exchanged": func(s *v1alpha1.MirrorSession) {
-			s.Spec.Sources, s.Spec.Target = harness.Sources(harness.At("192.168.0.164")), v1alpha1.TargetSelector{InterfaceSelector: harness.At("192.168.0.230")}
+			s.Spec.Sources, s.Spec.Target = harness.Sources(harness.At("192.168.0.164")), harness.Target(harness.At("192.168.0.230"))
 		},
 		"another filter": func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "other" },
+		"a missing one":  func(s *v1alpha1.MirrorSession) { s.Spec.FilterRef.Name = "missing" },
+		"only observed": func(s *v1alpha1.MirrorSession) {
+			s.Spec.ManagementPolicy, s.Spec.VNI = v1alpha1.ManagementObserve, new(int32(78))
+		},
+		"nobody's source": func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(harness.At("192.168.0.99")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			servers(w, 30)
+			w.Start()
+			other := w.Filter("other")
+			w.Create(other)
+			_, session := w.Pair("planned")
+			harness.Ready(w, other)
+			planned(t, w, session, func(o status.Object) { edit(o.(*v1alpha1.MirrorSession)) })
+		})
+	}
+}
+
+func TestAPlanOfAFilterIsWhatAnApplyThenDoes(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(*v1alpha1.MirrorFilter){
+		"nothing":         func(*v1alpha1.MirrorFilter) {},
+		"a rule more":     func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = append(f.Spec.Rules, harness.Rule(2)) },
+		"another rule":    func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = []v1alpha1.FilterRule{harness.Rule(7)} },
+		"a rule changed":  func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Destination.Port = new(int32(99)) },
+		"another side":    func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Direction = v1alpha1.DirectionEgress },
+		"another name":    func(f *v1alpha1.MirrorFilter) { f.Spec.CloudName = "renamed" },
+		"without a CIDR":  func(f *v1alpha1.MirrorFilter) { f.Spec.Rules[0].Source = nil },
+		"no rule at all":  func(f *v1alpha1.MirrorFilter) { f.Spec.Rules = nil },
+		"another account": func(f *v1alpha1.MirrorFilter) { f.Spec.CredentialsRef.Name = "missing" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := harness.New(t)
 			w.Start()
-			other := w.Filter("other")
-			w.Create(other)
-			harness.Ready(w, other)
-			_, session := w.Pair("planned")
-			harness.Ready(w, session)
-			asked := w.Cloud.Journal.Last()
-			wanted := session.DeepCopy()
-			edit(wanted)
-			plan := planOf(t, w, wanted, "")
-			if writes := written(harness.Operations(w.Cloud.Journal.Since(asked))); len(writes) > 0 {
-				t.Fatalf("the question was written to the cloud: %s", writes)
-			}
-			for _, warning := range plan.Warnings {
-				t.Logf("%s: %s", warning.Reason, warning.Message)
-			}
-			for _, call := range plan.Calls {
-				t.Logf("%s %s %v", call.Operation, call.ID, call.Changes)
-			}
-			asked = w.Cloud.Journal.Last()
-			harness.Change(w, session, edit)
-			harness.Poll(t, "the edit is looked at", func() bool {
-				return w.Get(session) == nil && session.Status.ObservedGeneration == session.Generation && fmt.Sprint(readyReason(session)) == plan.Reason
-			}, isTrue)
-			harness.Same(t, "the writes", written(harness.Operations(w.Cloud.Journal.Since(asked))), plannedCalls(plan))
+			filter := w.Filter("planned")
+			w.Create(filter)
+			planned(t, w, harness.Ready(w, filter), func(o status.Object) { edit(o.(*v1alpha1.MirrorFilter)) })
 		})
 	}
+}
+
+// planned holds that what is planned for an edit is written to the cloud once it is made, and nothing before.
+func planned(t *testing.T, w *harness.World, o status.Object, edit func(status.Object)) {
+	t.Helper()
+	asked := w.Cloud.Journal.Last()
+	wanted := o.DeepCopyObject().(status.Object)
+	edit(wanted)
+	plan := planOf(t, w, wanted, "")
+	if writes := written(harness.Operations(w.Cloud.Journal.Since(asked))); len(writes) > 0 {
+		t.Fatalf("the question was written to the cloud: %s", writes)
+	}
+	asked = w.Cloud.Journal.Last()
+	harness.Change(w, o, edit)
+	harness.Poll(t, "the edit is looked at, and ends as planned", func() string {
+		if w.Get(o) != nil || o.Common().ObservedGeneration != o.GetGeneration() {
+			return ""
+		}
+		return readyReason(o)
+	}, func(reason string) bool { return reason == plan.Reason })
+	harness.Same(t, "the writes", written(harness.Operations(w.Cloud.Journal.Since(asked))), plannedCalls(plan))
 }
 
 func readyReason(o status.Object) string {
@@ -120,5 +156,67 @@ func TestWhatIsNotThereIsPlannedAsAWhole(t *testing.T) {
 	harness.Same(t, "the calls", []string{"CreateTrafficMirrorFilter", "CreateTrafficMirrorFilterRule", "CreateTrafficMirrorSession"}, append(plannedCalls(filter), plannedCalls(session)...))
 	if writes := written(harness.Operations(w.Cloud.Journal.Since(asked))); len(writes) > 0 {
 		t.Fatalf("the question was written to the cloud: %s", writes)
+	}
+}
+
+func TestAPlanSaysBeforehandWhatStandsInTheWay(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		before  func(*harness.World)
+		edit    func(*v1alpha1.MirrorSession)
+		ready   string
+		reasons []string
+		says    string
+	}{
+		"a session of others that would lose its packets": {
+			before: func(w *harness.World) {
+				first := w.Session("first", "planned", func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(500)) })
+				w.Create(first)
+				harness.Ready(w, first)
+			},
+			edit:    func(s *v1alpha1.MirrorSession) { s.Spec.Priority = new(int32(400)) },
+			ready:   v1alpha1.ReasonSynced,
+			reasons: []string{"Precedes"},
+			says:    "would lose all of the packets that its filter accepts",
+		},
+		"a quota that is used up": {
+			before: func(w *harness.World) {
+				servers(w, 30)
+			},
+			edit: func(s *v1alpha1.MirrorSession) {
+				s.Spec.Sources = append(s.Spec.Sources, naming(numbered(0, 22)...)...)
+			},
+			ready:   v1alpha1.ReasonQuotaExceeded,
+			reasons: []string{v1alpha1.ReasonTargetGroupDenies},
+		},
+		"a group that drops the copies": {
+			before: func(w *harness.World) { servers(w, 3) },
+			edit: func(s *v1alpha1.MirrorSession) {
+				s.Spec.Sources, s.Spec.Target = harness.Sources(harness.At("192.168.0.230")), harness.Target(harness.At("192.168.0.161"))
+			},
+			ready:   v1alpha1.ReasonSynced,
+			reasons: []string{v1alpha1.ReasonTargetGroupDenies},
+			says:    "has no rule that allows UDP 4789 from 192.168.0.230",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.Sessions = 2 }))
+			w.Start()
+			_, session := w.Pair("planned")
+			row.before(w)
+			row.edit(session)
+			plan := planOf(t, w, session, "")
+			var reasons []string
+			says := ""
+			for _, warning := range plan.Warnings {
+				reasons, says = append(reasons, warning.Reason), says+warning.Message+"\n"
+			}
+			harness.Same(t, "Ready afterwards", row.ready, plan.Reason)
+			harness.Same(t, "the warnings", row.reasons, slices.Compact(reasons))
+			if !strings.Contains(says, row.says) {
+				t.Errorf("the warnings lack %q:\n%s", row.says, says)
+			}
+		})
 	}
 }
