@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -96,6 +97,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func (r *reader) read(ctx context.Context, name string) ([]*v1alpha1.MirrorSession, error) {
 	if name == "" {
 		sessions, err := listed[*v1alpha1.MirrorSession](ctx, r, func() client.ObjectList { return &v1alpha1.MirrorSessionList{} })
+		sessions = slices.DeleteFunc(sessions, func(s *v1alpha1.MirrorSession) bool { return v1alpha1.PlannedOf(s) != "" }) // they ask, and mirror nothing
 		return sessions, r.explained(err, "")
 	}
 	s := &v1alpha1.MirrorSession{}

@@ -19,9 +19,12 @@ const knownFor = 10 * time.Second
 // stageCloud is one account in which nothing happens: reads are answered by what the inventory knows, and writes
 // take effect on that, in memory. It refuses what the cloud would refuse by its limits.
 type stageCloud struct {
-	cloud.Client // for what the inventory does not share
-	known        *inventory.Inventory
-	clock        cloud.Clock
+	// Client reads what the inventory does not share. It can't write, whatever is forgotten below.
+	cloud.Client
+	// real is for the inventory.
+	real  cloud.Client
+	known *inventory.Inventory
+	clock cloud.Clock
 
 	mu    sync.Mutex
 	calls []call
@@ -43,7 +46,7 @@ type call struct {
 type change[T any] struct{ before, after *T }
 
 func newStageCloud(c cloud.Client, known *inventory.Inventory, clock cloud.Clock) *stageCloud {
-	return &stageCloud{Client: c, known: known, clock: clock, sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}, made: map[kind]int{}}
+	return &stageCloud{Client: cloud.ReadOnly(c), real: c, known: known, clock: clock, sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}, made: map[kind]int{}}
 }
 
 func (s *stageCloud) since() time.Time { return s.clock().Add(-knownFor) }
@@ -81,7 +84,7 @@ func absent(operation, id string) error {
 
 // ListFilters returns the filters as they are by now.
 func (s *stageCloud) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
-	all, err := s.known.Filters(ctx, s.Client, s.since())
+	all, err := s.known.Filters(ctx, s.real, s.since())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (s *stageCloud) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 
 // ListSessions returns the sessions as they are by now.
 func (s *stageCloud) ListSessions(ctx context.Context) ([]cloud.Session, error) {
-	all, err := s.known.Sessions(ctx, s.Client, s.since())
+	all, err := s.known.Sessions(ctx, s.real, s.since())
 	if err != nil {
 		return nil, err
 	}
@@ -361,20 +364,20 @@ func set[T any](field *T, to *T) {
 
 // GetQuota returns what the inventory knows.
 func (s *stageCloud) GetQuota(ctx context.Context) (cloud.Quota, error) {
-	return s.known.Quota(ctx, s.Client, s.since())
+	return s.known.Quota(ctx, s.real, s.since())
 }
 
 // GetInterface returns what the inventory knows.
 func (s *stageCloud) GetInterface(ctx context.Context, id string) (cloud.Interface, error) {
-	return s.known.Interface(ctx, s.Client, id, s.since())
+	return s.known.Interface(ctx, s.real, id, s.since())
 }
 
 // FindInterfaces returns what the inventory knows.
 func (s *stageCloud) FindInterfaces(ctx context.Context, address netip.Addr) ([]cloud.Interface, error) {
-	return s.known.InterfacesAt(ctx, s.Client, address, s.since())
+	return s.known.InterfacesAt(ctx, s.real, address, s.since())
 }
 
 // FindServerInterfaces returns what the inventory knows.
 func (s *stageCloud) FindServerInterfaces(ctx context.Context, serverID string) ([]cloud.Interface, error) {
-	return s.known.InterfacesOf(ctx, s.Client, serverID, s.since())
+	return s.known.InterfacesOf(ctx, s.real, serverID, s.since())
 }

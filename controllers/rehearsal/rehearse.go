@@ -266,7 +266,7 @@ func (r *rehearsal) neighbours(ctx context.Context, o status.Object) (*neighbour
 	if _, is := o.(*v1alpha1.MirrorSession); !is || len(r.cloud.calls) == 0 {
 		return n, nil
 	}
-	listed, err := r.of.Inventory.Sessions(ctx, r.cloud.Client, r.cloud.since())
+	listed, err := r.of.Inventory.Sessions(ctx, r.cloud.real, r.cloud.since())
 	if err != nil {
 		return nil, fmt.Errorf("list the sessions: %w", err)
 	}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,6 +86,9 @@ func (o *Objects) read() (filters v1alpha1.MirrorFilterList, sessions v1alpha1.M
 	if err := o.Cache.List(ctx, &sessions, client.UnsafeDisableDeepCopy); err != nil {
 		return filters, sessions, fmt.Errorf("list the MirrorSessions: %w", err)
 	}
+	// What asks for a plan is there for a moment, and mirrors nothing.
+	filters.Items = slices.DeleteFunc(filters.Items, func(f v1alpha1.MirrorFilter) bool { return v1alpha1.PlannedOf(&f) != "" })
+	sessions.Items = slices.DeleteFunc(sessions.Items, func(s v1alpha1.MirrorSession) bool { return v1alpha1.PlannedOf(&s) != "" })
 	return filters, sessions, nil
 }
 
