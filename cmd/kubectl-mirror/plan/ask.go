@@ -192,11 +192,11 @@ func (a *Asker) clean(ctx context.Context, asked []question) (err error) {
 func (a *Asker) sweep(ctx context.Context, objects []*unstructured.Unstructured) {
 	seen := map[string]bool{}
 	for _, o := range objects {
-		if of := o.GetKind() + o.GetNamespace(); seen[of] {
+		of := o.GetKind() + o.GetNamespace()
+		if seen[of] {
 			continue
-		} else {
-			seen[of] = true
 		}
+		seen[of] = true
 		left := &unstructured.UnstructuredList{}
 		left.SetAPIVersion(o.GetAPIVersion())
 		left.SetKind(o.GetKind() + "List")
