@@ -67,20 +67,27 @@ demo-able:
 	if [ "$$(id -u)" != 0 ]; then \
 	  echo "The demo makes network namespaces and needs root: sudo env \"PATH=\$$PATH\" make demo" >&2; exit 1; fi
 
+# They take minutes, and begin first: the last of them would run alone at the end. What takes the longest is said after each run.
+LONG_TESTS := ./test/integration ./test/diagnosis ./test/install ./test/integration/crash ./test/integration/leader
+
 .PHONY: test
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)
-	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m ./...
+	@$(STEP) "Testing" $(BIN)/checks tests -timeout 15m $(LONG_TESTS) ./...
 
 # What depends on the version of the API server. The crash matrix, the paused leaders and the hostile
 # answers take long and ask nothing of the server that these don't: make test plays them, on the newest.
+# So it is with the files of test/integration that the build tag leaves out (its doc_test.go has the rule).
 OLDEST_TESTS ?= ./test/install ./test/integration \
   $(filter-out $(addprefix ./test/integration/,crash leader bounds harness),$(patsubst %/,./%,$(wildcard test/integration/*/)))
 
-.PHONY: test-oldest
-test-oldest: $(TOOLS)/helm $(BIN)/checks ## Run the tests with an API server on the oldest Kubernetes that is promised (built the first time)
+.PHONY: oldest-assets
+oldest-assets: ## Build the oldest Kubernetes that is promised into bin/kube-oldest, for make test-oldest
 	@hack/localkube/build $(BIN)/kube-oldest oldest
+
+.PHONY: test-oldest
+test-oldest: oldest-assets $(TOOLS)/helm $(BIN)/checks ## Run the tests with an API server on the oldest Kubernetes that is promised (built the first time)
 	@KUBEBUILDER_ASSETS=$(CURDIR)/$(BIN)/kube-oldest $(STEP) "Testing on $$($(BIN)/kube-oldest/kube-apiserver --version)" \
-	  $(BIN)/checks tests -timeout 15m $(OLDEST_TESTS)
+	  $(BIN)/checks tests -timeout 15m -tags oldest $(OLDEST_TESTS)
 
 # Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
 CELLS ?= all

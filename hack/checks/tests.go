@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -38,6 +41,7 @@ type report struct {
 	failed  []key
 	skipped []skip
 	broken  []string // packages that failed
+	took    []timing // of packages
 	running map[string]bool
 }
 
@@ -50,15 +54,21 @@ type skip struct {
 	reason string
 }
 
+type timing struct {
+	pkg     string
+	seconds float64
+}
+
 // tests runs `go test` with the arguments, prints a line for each package, the
 // whole output of what failed, and at the end what was skipped and why. Where
-// nobody would read that (CI=true), a skip is a failure.
+// nobody would read that (CI=true), a skip is a failure. One program more than there are cores runs at a time,
+// unless the arguments say otherwise: each of the long ones waits for half of its time or more.
 func tests(ctx context.Context, args []string) int {
 	strict := os.Getenv("CI") == "true" || os.Getenv("VPCMIRROR_NO_SKIPS") != ""
 	if os.Geteuid() != 0 {
 		fmt.Println("not root: tests that make network namespaces will be skipped (sudo -E make test runs them)")
 	}
-	command := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-p", strconv.Itoa(runtime.NumCPU() + 1)}, args...)...)
 	command.Stderr = os.Stderr
 	command.Env = os.Environ()
 	if strict {
@@ -194,6 +204,7 @@ func (r *report) endTest(e event) {
 }
 
 func (r *report) endPackage(e event) {
+	r.took = append(r.took, timing{within(e.Package), e.Elapsed})
 	switch e.Action {
 	case "pass":
 		fmt.Fprintf(r.out, "ok    %-45s %7.2fs\n", within(e.Package), e.Elapsed)
@@ -247,7 +258,24 @@ func reason(output []string) string {
 	return strings.Join(said, " ")
 }
 
+// At the end as many packages are listed as took the longest; what takes less than a second is of no interest.
+const (
+	slowest  = 10
+	slowFrom = 1.0 // seconds
+)
+
+func (r *report) slowest() {
+	slices.SortStableFunc(r.took, func(a, b timing) int { return cmp.Compare(b.seconds, a.seconds) })
+	fmt.Fprintf(r.out, "\nSlowest packages:\n")
+	for _, t := range r.took[:min(slowest, len(r.took))] {
+		if t.seconds >= slowFrom {
+			fmt.Fprintf(r.out, "  %7.2fs  %s\n", t.seconds, t.pkg)
+		}
+	}
+}
+
 func (r *report) summary(took time.Duration) {
+	r.slowest()
 	if len(r.skipped) > 0 {
 		fmt.Fprintf(r.out, "\nSkipped:\n")
 		for _, s := range r.skipped {

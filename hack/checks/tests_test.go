@@ -56,6 +56,10 @@ panic: test timed out
 FAIL  d                                                9.00s
 ok    e                                                1.00s
 
+Slowest packages:
+     9.00s  d
+     1.00s  e
+
 Skipped:
   a: TestNeedy: it needs root
 

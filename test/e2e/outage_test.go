@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 )
@@ -50,7 +49,6 @@ func playOutage(t *testing.T, w *world) {
 	if err := w.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	routed := w.waitRouted(t)
 	back := time.Now()
 	talk.stop(t)
 	counted := w.agree(t, p, j, 0)
@@ -64,31 +62,6 @@ func playOutage(t *testing.T, w *world) {
 		t.Error("the verifier was restarted, so it did not live through the outage")
 	}
 	falls.neverFell(t)
-	w.checked(t, "%d copies came while it was away; %.1f s after the nodes could reach it again (%.1f s after it was ready) the verifier had reported all %d, as the kernel counted; the pod did not restart",
-		missed, took.Seconds(), routed.Seconds(), counted)
-}
-
-// An API server that ends takes its address out of its Service first, and then every
-// kube-proxy refuses connections to the Service until it has read the address again. It
-// waits longer from try to try, as every reflector of client-go does: up to 30 s, and by
-// chance up to twice that.
-const routedWithin = 3 * time.Minute
-
-// waitRouted waits until the pods of every node can reach the API server by its Service,
-// and returns how long that took.
-func (w *world) waitRouted(t *testing.T) time.Duration {
-	t.Helper()
-	began := time.Now()
-	for _, node := range []string{ecsSource, ecsTest, ecsTarget} {
-		until(t, routedWithin, "the Service of the API server answers on "+node, func(context.Context) error {
-			return w.InNode(node, func() error {
-				conn, err := net.DialTimeout("tcp4", "10.96.0.1:443", time.Second)
-				if err != nil {
-					return err
-				}
-				return conn.Close()
-			})
-		})
-	}
-	return time.Since(began)
+	w.checked(t, "%d copies came while it was away; %.1f s after it was ready again the verifier had reported all %d, as the kernel counted; the pod did not restart",
+		missed, took.Seconds(), counted)
 }

@@ -2,6 +2,11 @@
 // real API server and a simulated cloud over HTTP. Each test has a namespace, a cloud
 // and a manager of its own and all share one control plane.
 //
+// Files with the build tag !oldest are left out where make test-oldest plays the rest on the oldest Kubernetes. They
+// are those whose tests vary the cloud, its account or the time, and that ask of the API server only what every other
+// file asks too: to store objects, to hand on changes, to take a status. What is about field managers, finalizers,
+// definitions, defaults, rights, policies or sizes has no tag, and neither has a file whose functions such a one calls.
+//
 // It may import everything of ours.
 package integration_test
 

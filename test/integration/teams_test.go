@@ -56,6 +56,18 @@ func team(t *testing.T, w *harness.World, name string) (*v1alpha1.MirrorFilter, 
 	return filter, session
 }
 
+// have fails the test unless all sessions become ready with the priorities that their
+// specs name, in the cloud and in the status.
+func have(t *testing.T, w *harness.World, sessions ...*v1alpha1.MirrorSession) {
+	t.Helper()
+	for _, s := range sessions {
+		harness.Ready(w, s)
+		wanted := *s.Spec.Priority
+		harness.Same(t, "the priority in the status of "+s.Name, wanted, s.Status.Sessions[0].Priority)
+		harness.Same(t, "the priority in the cloud of "+s.Name, int(wanted), w.Cloud.State.Snapshot().Sessions[s.Status.Sessions[0].ID].Priority)
+	}
+}
+
 func TestTheTwoTeamsOfTheRecipeShareASourceAndNeitherTakesUnseenWhatTheOtherAsksFor(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)

@@ -62,6 +62,9 @@ func (s *settings) books() ([]*ledger.File, error) {
 	var books []*ledger.File
 	for _, path := range paths {
 		book, err := ledger.Open(path)
+		if errors.Is(err, ledger.ErrNeverBegun) {
+			continue
+		}
 		if err != nil {
 			return nil, errors.Join(err, closeAll(books))
 		}

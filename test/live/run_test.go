@@ -373,6 +373,25 @@ func TestWhatAKilledRunLeftIsCleaned(t *testing.T) {
 	a.clean(t)
 }
 
+// A run that was killed before its first line was on the disk has sent nothing, and must not be in the way for ever.
+func TestALedgerThatWasNeverBegunKeepsNoOtherFromBeingCleaned(t *testing.T) {
+	a := newAccount(t)
+	if code, said := a.run(t.Context(), a.args("run", "--only=filter-plain")...); code != exitSame {
+		t.Fatalf("exit code %d:\n%s", code, said)
+	}
+	for folder, text := range map[string]string{"empty": "", "cut-off": `{"time":"2026-01-01T0`} {
+		if err := os.Mkdir(filepath.Join(a.out, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(a.out, folder, "ledger.jsonl"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, said := a.run(t.Context(), a.args("clean")...); code != exitSame || strings.Count(said, "Nothing with the mark") != 1 {
+		t.Errorf("exit code %d:\n%s", code, said)
+	}
+}
+
 func TestWhatARunLeftIsCleanedByItsMarkWhenTheLedgerIsLost(t *testing.T) {
 	a := newAccount(t)
 	mark, other := "vpcmirror-live-ABCDEFGHIJKL", "vpcmirror-live-ABCDEFGHIJKM"

@@ -116,5 +116,5 @@ func variables(region, project string, sources []string, target string) cases.Va
 
 // guard lets through what the run may write.
 func guard(vars cases.Vars, book *ledger.File) account.Guard {
-	return account.Guard{Mark: vars["mark"], Owns: book.Owns, Ports: []string{vars["source"], vars["source2"], vars["target"]}}
+	return account.Guard{Project: vars["project"], Mark: vars["mark"], Owns: book.Owns, Ports: []string{vars["source"], vars["source2"], vars["target"]}}
 }

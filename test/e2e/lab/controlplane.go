@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -145,13 +146,20 @@ func (l *Lab) StartAPIServer(ctx context.Context) error {
 	return err
 }
 
-// StopAPIServer stops the API server. Nodes, pods, etcd and the other components go on.
-// Stopping it twice is no error.
+// StopAPIServer ends the API server at once, as when its machine fails. Nodes, pods, etcd and the other components go
+// on. Stopping it twice is no error.
+//
+// One that is told to end takes its address out of its Service first, and each kube-proxy refuses connections to the
+// Service until it has read the address again. It waits longer from try to try for that, a minute and more; pods could
+// do nothing but wait for it.
 func (l *Lab) StopAPIServer() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.apiserver == nil {
 		return nil
+	}
+	if err := syscall.Kill(l.apiserver.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("killing the API server: %w", err)
 	}
 	if err := l.apiserver.Stop(); err != nil {
 		return err

@@ -1,11 +1,11 @@
 // Package leader_test plays two real managers that elect a leader, and pauses the leader at
-// every effect that it has. It has a control plane of its own, because a manager watches
-// every namespace.
+// every effect that it has. Each test has a namespace, and its managers see no other.
 //
 // It may import api, test/cloudsim, test/env and test/integration/harness.
 package leader_test
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -28,9 +29,22 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-func TestMain(m *testing.M) { env.Main(m) }
+// together is how many worlds are played at the same time: they wait most of their time, for a lease that ends.
+const together = "6"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", together); err != nil {
+		panic(err) // every test program has the flag
+	}
+	env.Main(m)
+}
+
+// wave is how many effects of one play are tried at the same time; how many it has is known when there is no more.
+const wave = 3
 
 func TestALeaderThatWasPausedAtAnyEffectWritesNothingBesideItsSuccessor(t *testing.T) {
+	t.Parallel()
 	path := harness.BuildManager(t)
 	for name, s := range map[string]struct {
 		// prepare makes what is there before, with nobody paused; play is what the leader is
@@ -75,18 +89,33 @@ func TestALeaderThatWasPausedAtAnyEffectWritesNothingBesideItsSuccessor(t *testi
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for effect, more := 1, true; more; effect++ {
-				t.Run(fmt.Sprintf("paused at effect %d", effect), func(t *testing.T) {
-					more = false
-					w := newWorld(t, path)
-					if s.prepare != nil {
-						s.prepare(w.World)
-					}
-					more = w.pausedAt(effect, s.play)
-				})
+			t.Parallel()
+			for first := 1; pausedFrom(t, path, first, s.prepare, s.play); first += wave {
 			}
 		})
 	}
+}
+
+// pausedFrom plays a wave of worlds, paused at the effect of that number and at those after it. It is false when the
+// leader was done before one of them, or a test failed.
+func pausedFrom(t *testing.T, path string, first int, prepare func(*harness.World), play func(*harness.World) status.Object) bool {
+	t.Helper()
+	var done atomic.Bool
+	passed := t.Run(fmt.Sprintf("from effect %d", first), func(t *testing.T) {
+		for effect := first; effect < first+wave; effect++ {
+			t.Run(fmt.Sprintf("paused at effect %d", effect), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, path)
+				if prepare != nil {
+					prepare(w.World)
+				}
+				if !w.pausedAt(effect, play) {
+					done.Store(true)
+				}
+			})
+		}
+	})
+	return passed && !done.Load()
 }
 
 func made(w *harness.World, filter *v1alpha1.MirrorFilter) {

@@ -67,9 +67,21 @@ func (p *program) proxied(t *testing.T, config *rest.Config) string {
 				<-r.Context().Done() // until the program gives up
 				return
 			}
+			r.URL.Path = within(r.URL.Path, p.namespace)
 			proxy.ServeHTTP(answer, r)
 		})
 	}, p.after)
+}
+
+// within is the path of what is asked for, but our objects of all namespaces become those of one. A manager
+// looks after every namespace; so several tests have theirs at the same time, and no manager is busy with what
+// a test before it has left behind.
+func within(path, namespace string) string {
+	const ours = "/apis/vpcmirror.io/v1alpha1/"
+	if kind, ok := strings.CutPrefix(path, ours); ok && !strings.Contains(kind, "/") {
+		return ours + "namespaces/" + namespace + "/" + kind
+	}
+	return path
 }
 
 // counts reports whether a request is a write to an object that a reconcile is about, or

@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheManagerServesProfilesWhereItWasTold(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	const address = "127.83.19.7:6060" // of the loopback interface, and nobody else's
 	start(t, w, harness.BuildManager(t), "--verifier-namespace=", "--debug-bind-address="+address)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestAFinalizerWhoseChangeIsNeverAnsweredHoldsUpNoOtherObject(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	manager := start(t, w, harness.BuildManager(t), "--verifier-namespace=", "--allowed-endpoints="+w.Cloud.URL)
 	stuck, other := w.Filter("stuck"), w.Filter("other")

@@ -10,6 +10,8 @@ import (
 
 // Guard decides which writes may be sent: it is asked for each, whatever a case says. Reads pass.
 type Guard struct {
+	// Project is the one that may be written to.
+	Project string
 	// Mark has to be in the name or the description of all that is made.
 	Mark string
 	// Owns reports whether the run made the object with this ID.
@@ -54,6 +56,8 @@ func (g Guard) refusal(r Request) string {
 	}
 	kind, rest := parts[3], parts[4:]
 	switch {
+	case parts[1] != g.Project:
+		return "it is for another project"
 	case !known(r.Method, kind, rest):
 		return "no case needs such a call"
 	case len(rest) > 0 && !g.own(rest[0]):
@@ -77,19 +81,58 @@ func known(method, kind string, rest []string) bool {
 	return false
 }
 
-// references looks at the IDs in a body. A value that is not an ID can name nothing.
+// references looks at the IDs in a body, at whatever depth: a case may send what the API does not know.
 func (g Guard) references(body []byte) string {
-	for _, fields := range wrapped(body) {
-		if id, is := fields["traffic_mirror_filter_id"].(string); is && id != "" && !g.own(id) {
-			return "it names a filter that this run did not make"
+	if len(body) == 0 {
+		return ""
+	}
+	var all any
+	if json.Unmarshal(body, &all) != nil {
+		return "its body can't be read"
+	}
+	return g.names(all)
+}
+
+// names judges what a value and all that is in it name.
+func (g Guard) names(value any) string {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			why := ""
+			switch key {
+			case "traffic_mirror_filter_id":
+				why = all(inner, func(id string) bool { return id == "" || g.own(id) }, "it names a filter that this run did not make")
+			case "traffic_mirror_sources", "traffic_mirror_target_id":
+				why = all(inner, g.permitsPort, "it names a port that was not given for this run")
+			}
+			if why == "" {
+				why = g.names(inner)
+			}
+			if why != "" {
+				return why
+			}
 		}
-		ports := []any{fields["traffic_mirror_target_id"]}
-		if sources, is := fields["traffic_mirror_sources"].([]any); is {
-			ports = append(ports, sources...)
+	case []any:
+		for _, inner := range value {
+			if why := g.names(inner); why != "" {
+				return why
+			}
 		}
-		for _, port := range ports {
-			if id, is := port.(string); is && !g.permitsPort(id) {
-				return "it names a port that was not given for this run"
+	}
+	return ""
+}
+
+// all returns why unless each text in a value, which may be a list, is good. What is no text can name nothing.
+func all(value any, good func(string) bool, why string) string {
+	switch value := value.(type) {
+	case string:
+		if !good(value) {
+			return why
+		}
+	case []any:
+		for _, inner := range value {
+			if bad := all(inner, good, why); bad != "" {
+				return bad
 			}
 		}
 	}

@@ -13,10 +13,11 @@ const (
 	foreign = "22222222-0000-4000-8000-000000000002"
 	port    = "33333333-0000-4000-8000-000000000003"
 	mark    = "vpcmirror-live-ABCDEFGHIJKL"
-	project = "/v3/0123456789abcdef0123456789abcdef/vpc/"
+	mine    = "0123456789abcdef0123456789abcdef"
+	project = "/v3/" + mine + "/vpc/"
 )
 
-var ourGuard = Guard{Mark: mark, Owns: func(id string) bool { return id == ours }, Ports: []string{port, ""}}
+var ourGuard = Guard{Project: mine, Mark: mark, Owns: func(id string) bool { return id == ours }, Ports: []string{port, ""}}
 
 func TestTheGuardLetsThroughOnlyWritesToWhatTheRunMade(t *testing.T) {
 	marked := `{"traffic_mirror_filter":{"name":"` + mark + `-a"}}`
@@ -51,6 +52,11 @@ func TestTheGuardLetsThroughOnlyWritesToWhatTheRunMade(t *testing.T) {
 		{"a session from another's port", "POST", project + "traffic-mirror-sessions", session(ours, foreign, port), "names a port"},
 		{"a session to another's port", "POST", project + "traffic-mirror-sessions", session(ours, port, foreign), "names a port"},
 		{"sources of ours", "PUT", project + "traffic-mirror-sessions/" + ours + "/add-sources", `{"traffic_mirror_session":{"traffic_mirror_sources":["` + port + `"]}}`, ""},
+		{"a create in another project", "POST", "/v3/fedcba9876543210fedcba9876543210/vpc/traffic-mirror-filters", marked, "another project"},
+		{"another's port beside what is no object", "PUT", project + "traffic-mirror-sessions/" + ours, `{"traffic_mirror_session":{"traffic_mirror_target_id":"` + foreign + `"},"x":1}`, "names a port"},
+		{"another's port where a list belongs", "PUT", project + "traffic-mirror-sessions/" + ours, `{"traffic_mirror_session":{"traffic_mirror_sources":"` + foreign + `"}}`, "names a port"},
+		{"a rule of another's filter among several", "POST", project + "traffic-mirror-filters/" + ours + "/traffic-mirror-filter-rules/batch-create", `{"traffic_mirror_filter_rules":[{"traffic_mirror_filter_id":"` + foreign + `"}]}`, "names a filter"},
+		{"what is not JSON", "PUT", project + "traffic-mirror-sessions/" + ours, `{"traffic_mirror_session"`, "can't be read"},
 		{"another's port as a source of ours", "PUT", project + "traffic-mirror-sessions/" + ours + "/add-sources", `{"traffic_mirror_session":{"traffic_mirror_sources":["` + foreign + `"]}}`, "names a port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

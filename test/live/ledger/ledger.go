@@ -222,11 +222,17 @@ func lock(file *os.File) error {
 	return nil
 }
 
+// ErrNeverBegun is that of a ledger whose run was killed before the first line was on the disk: it has sent nothing.
+var ErrNeverBegun = errors.New("the run was ended before it sent anything")
+
 // Read reads the lines of a ledger. A last line that was cut off is left out; it told of a call that was never sent, as
 // each line is on disk before its call. Elsewhere a line that can't be read is an error, but for one that the run after
 // has ended.
 func Read(data []byte) (Book, error) {
 	var book Book
+	if len(data) == 0 {
+		return book, ErrNeverBegun
+	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, 1<<20)
 	for number := 1; lines.Scan(); number++ {
@@ -235,6 +241,9 @@ func Read(data []byte) (Book, error) {
 		}
 		var line Line
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			if number == 1 && !bytes.ContainsRune(data, '\n') {
+				return book, ErrNeverBegun
+			}
 			if number == 1 {
 				return book, fmt.Errorf("line 1 is not that of a ledger: %w", err)
 			}
