@@ -111,7 +111,7 @@ func (o *watching) complete(ctx context.Context, c *cobra.Command) *cobra.Comman
 	flags.BoolVar(&o.Outer, "outer", false, "the whole copies, with the headers in which the mirror packs the packets")
 	flags.BoolVar(&o.Payload, "payload", false, "all that came of each, and not the headers alone")
 	flags.Int64Var(&o.Packets, "packets", 10_000, "end after so many packets, at most 10000000")
-	flags.Int64Var(&o.Bytes, "bytes", 64<<20, "end before more bytes than that are written, at most 4 GiB")
+	flags.Int64Var(&o.Bytes, "bytes", 64<<20, "end before more bytes of packets than that are written, at most 4 GiB")
 	flags.DurationVar(&o.Time, "for", 10*time.Minute, "end after this time, at most 24h")
 	flags.StringVar(&o.node, "node", "", "`name` of the only node to look at, where copies come to several")
 	flags.StringVar(&o.verifierNamespace, "verifier-namespace", "", "`namespace` of the verifiers; by default it is searched for, or vpcmirror-system")

@@ -90,7 +90,7 @@ func (o *tailFlags) flags() *pflag.FlagSet {
 	flags.BoolVar(&o.Payload, "payload", false, "show all that came, and not the headers alone")
 	flags.BoolVar(&o.Pcapng, "pcapng", false, "write a capture file and not lines")
 	flags.Int64Var(&o.Packets, "packets", tail.DefaultLimits.Packets, "end after so many copies")
-	flags.Int64Var(&o.Bytes, "bytes", tail.DefaultLimits.Bytes, "end before more bytes than that are written")
+	flags.Int64Var(&o.Bytes, "bytes", tail.DefaultLimits.Bytes, "end before more bytes of copies than that are written")
 	flags.DurationVar(&o.Time, "for", tail.DefaultLimits.Time, "end after this time")
 	flags.DurationVar(&o.Lifeline, "lifeline", 0, "end when nothing has come by the standard input for so long; 0 waits for its end")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", startup.KubeconfigUsage)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,10 +29,7 @@ import (
 func playTail(t *testing.T, w *world) {
 	p := pair{namespace: "looked-at", vni: 150}
 	w.makePair(t, p)
-	plugin := filepath.Join(t.TempDir(), "kubectl-mirror")
-	if err := w.GoBuild(t.Context(), "./cmd/kubectl-mirror", plugin); err != nil {
-		t.Fatal(err)
-	}
+	plugin := w.plugin(t)
 	w.apply(t, lookers(p.namespace))
 	looker := &person{plugin: plugin, kubeconfig: w.login(t, p.namespace, "looker")}
 	editor := &person{plugin: plugin, kubeconfig: w.login(t, p.namespace, "editor")}
@@ -49,8 +47,7 @@ func playTail(t *testing.T, w *world) {
 	w.looks(t, p, looker)
 	talk.stop(t)
 
-	slow, fast := w.begins(t, p, looker, "--outer", "--payload"), w.begins(t, p, looker)
-	go func() { _, _ = io.Copy(io.Discard, fast.out) }()
+	slow, fast := w.begins(t, p, looker, unread(t), "--outer", "--payload"), w.begins(t, p, looker, &heard{})
 	until(t, patience, "two tails run in the pod", func(context.Context) error { return before.tails(2) })
 	w.countsUnderTails(t, p, j, before)
 	slow.end(t, syscall.SIGKILL)
@@ -68,6 +65,16 @@ func playTail(t *testing.T, w *world) {
 		t.Errorf("the verifier was ended: %+v", again.Status.ContainerStatuses)
 	}
 	w.checked(t, "of the plugin that was interrupted and the one that was killed nothing is left in the pod")
+}
+
+// plugin builds kubectl-mirror.
+func (w *world) plugin(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "kubectl-mirror")
+	if err := w.GoBuild(t.Context(), "./cmd/kubectl-mirror", program); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // lookers are two accounts of a namespace: one holds the Role that shows packets, the other what Kubernetes gives whoever
@@ -222,19 +229,46 @@ func (w *world) tcpdump(t *testing.T, file string) string {
 // begun is a tail that goes on.
 type begun struct {
 	command *exec.Cmd
-	out     io.ReadCloser
-	notes   bytes.Buffer
+	notes   heard
 }
 
-// begins starts a tail whose output nobody reads yet.
-func (w *world) begins(t *testing.T, p pair, looker *person, args ...string) *begun {
+// heard is what a program has written, which may be read meanwhile.
+type heard struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write keeps it.
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text = append(h.text, p...)
+	return len(p), nil
+}
+
+// String is all of it.
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.text)
+}
+
+// unread is a pipe that nobody reads.
+func unread(t *testing.T) *os.File {
 	t.Helper()
-	b := &begun{command: looker.command(t.Context(), append([]string{"tail", p.key().Name, "--packets=10000000", "--bytes=4294967296"}, args...)...)}
-	var err error
-	if b.out, err = b.command.StdoutPipe(); err != nil {
+	out, in, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	b.command.Stderr = &b.notes
+	t.Cleanup(func() { _ = errors.Join(out.Close(), in.Close()) })
+	return in
+}
+
+// begins starts a tail.
+func (w *world) begins(t *testing.T, p pair, who *person, out io.Writer, args ...string) *begun {
+	t.Helper()
+	b := &begun{command: who.command(t.Context(), append([]string{"tail", p.key().Name, "--packets=10000000", "--bytes=4294967296"}, args...)...)}
+	b.command.Stdout, b.command.Stderr = out, &b.notes
 	if err := b.command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -83,12 +83,12 @@ func TestTheLinesOfSeveralNodesAreInTheOrderOfTheirTimesAndNameTheNode(t *testin
 		outputs := make([][]byte, len(nodes))
 		for i, copies := range nodes {
 			for _, c := range copies {
-				outputs[i] = fmt.Appendf(outputs[i], "%s %s\n\tpayload of %[2]s\n", c.At.Format("15:04:05.000000"), c.Text)
+				outputs[i] = fmt.Appendf(outputs[i], "%s %s\n\tpayload of %[2]s\n-- 3 copies are missing here\n", c.At.Format("15:04:05.000000"), c.Text)
 			}
 		}
 		var want strings.Builder
 		for _, c := range ordered(nodes) {
-			fmt.Fprintf(&want, "%s on node-%d: %s\n\tpayload of %[3]s\n", c.At.Format("15:04:05.000000"), c.Node, c.Text)
+			fmt.Fprintf(&want, "%s on node-%d: %s\n\tpayload of %[3]s\n-- on node-%[2]d: 3 copies are missing here\n", c.At.Format("15:04:05.000000"), c.Node, c.Text)
 		}
 		var got bytes.Buffer
 		feed(t, packets.NewMerge(&got, many, func() { t.Fatal("a limit was reached") }), outputs)

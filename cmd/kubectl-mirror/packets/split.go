@@ -51,6 +51,9 @@ func (l *lines) split(data []byte, take func(record)) ([]byte, error) {
 				r.data = append(append(append([]byte{}, head...), " on "+l.node+": "...), rest...)
 			}
 		}
+		if gap, ok := bytes.CutPrefix(r.data, []byte("-- ")); ok {
+			r.data = append([]byte("-- on "+l.node+": "), gap...)
+		}
 		r.at = l.at
 		take(r)
 	}

@@ -143,7 +143,7 @@ func (t *tailer) copy(c *tally.Copy, now agent.Counting) {
 		t.missing, t.lost = t.missing+1, t.lost+1
 		return
 	}
-	record := t.record(c, now.Session.Rules, now.Judged, t.Port)
+	record := t.record(c, now.Session.Rules, now.Judged, t.Port, t.missing)
 	if t.queue.full(len(record)) {
 		t.missing, t.lost = t.missing+1, t.lost+1
 		return
@@ -154,14 +154,6 @@ func (t *tailer) copy(c *tally.Copy, now agent.Counting) {
 		t.seen--
 		return
 	}
-	t.tellMissing()
-	t.queue.put(record)
-}
-
-// tellMissing says in the midst of lines how many copies are not there.
-func (t *tailer) tellMissing() {
-	if t.missing > 0 && !t.Pcapng {
-		t.queue.put(fmt.Appendf(nil, "-- %d copies are missing here: they came faster than they were read\n", t.missing))
-	}
 	t.missing = 0
+	t.queue.put(record)
 }

@@ -253,7 +253,9 @@ func (t *tailer) conclude(why error) error {
 	} else if errors.Is(why, context.Canceled) {
 		reason, why = "it was interrupted", nil
 	}
-	t.tellMissing()
+	if t.missing > 0 && !t.Pcapng {
+		t.queue.put([]byte(told(t.missing)))
+	}
 	summary := fmt.Sprintf("%d copies were seen, %d shown, %d missing", t.seen, t.seen-t.lost, t.lost)
 	if t.dropped > 0 {
 		summary += fmt.Sprintf("; the kernel dropped %d frames before that", t.dropped)
