@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"vpcmirror.io/operator/controllers/verifier/tail"
 	"vpcmirror.io/operator/test/demo/wire"
 )
 
@@ -50,6 +51,7 @@ func playTail(t *testing.T, w *world) {
 	slow, fast := w.begins(t, p, looker, unread(t), "--outer", "--payload"), w.begins(t, p, looker, &heard{})
 	until(t, patience, "two tails run in the pod", func(context.Context) error { return before.tails(2) })
 	w.countsUnderTails(t, p, j, before)
+	w.refusesTooMany(t, p, looker, before)
 	slow.end(t, syscall.SIGKILL)
 	fast.end(t, syscall.SIGINT)
 	summary := regexp.MustCompile(`\d+ copies were seen, \d+ shown, \d+ missing.*; ended because it was interrupted`)
@@ -293,7 +295,7 @@ func (w *world) countsUnderTails(t *testing.T, p pair, j *judge, before usage) {
 	}
 	// The hosts' streams of what is shown are on this machine too: more would be a test of that.
 	const rate, sent = 10_000, 40_000
-	most := before.most(t, func() { flood(t, w.sender(t), datagram, sent, rate) })
+	most, largestTail := before.most(t, func() { flood(t, w.sender(t), datagram, sent, rate) })
 	until(t, patience, "the verifier has counted what its kernel received", func(ctx context.Context) error {
 		received, err := j.target.Read()
 		if err != nil {
@@ -312,15 +314,37 @@ func (w *world) countsUnderTails(t *testing.T, p pair, j *judge, before usage) {
 		}
 		return nil
 	})
+	if largestTail == 0 || largestTail > tail.Memory {
+		t.Errorf("a tail took %.1f MiB, and %d are reckoned for it", mib(largestTail), tail.Memory>>20)
+	}
 	if err := before.tails(2); err != nil {
 		t.Errorf("after the load: %v", err)
 	}
-	w.checked(t, "%d copies beside two tails, of which one is not read: kernel = verifier, 0 dropped; its pod: cgroup %.1f MiB (%.1f before), resident %.1f MiB (%.1f before)",
-		sent, mib(most.memory), mib(before.memory), mib(most.resident), mib(before.resident))
+	w.checked(t, "%d copies beside two tails, of which one is not read: kernel = verifier, 0 dropped; its pod: cgroup %.1f MiB (%.1f before), resident %.1f MiB (%.1f before); a tail at most %.1f MiB of %d",
+		sent, mib(most.memory), mib(before.memory), mib(most.resident), mib(before.resident), mib(largestTail), tail.Memory>>20)
 }
 
-// most is the largest usage while something is done.
-func (u usage) most(t *testing.T, do func()) usage {
+// refusesTooMany has a third tail and a fourth begin beside the two that run: the pod has no memory to spare for the latter.
+func (w *world) refusesTooMany(t *testing.T, p pair, looker *person, pod usage) {
+	t.Helper()
+	const sentence = "copies are not shown, so that they go on being counted"
+	third := w.begins(t, p, looker, unread(t))
+	until(t, patience, "the third tail runs or is refused", func(context.Context) error {
+		if strings.Contains(third.notes.String(), sentence) {
+			return nil
+		}
+		return pod.tails(3)
+	})
+	if out, notes, err := looker.runs(t, "tail", p.key().Name, "--for=1s"); err == nil || out != "" || !strings.Contains(notes, sentence) {
+		t.Errorf("a fourth tail: %q, %q, %v", out, notes, err)
+	}
+	_ = third.command.Process.Kill() // it may have ended
+	_ = third.command.Wait()
+	w.checked(t, "a fourth tail is refused for want of memory")
+}
+
+// most is the largest usage while something is done, and that of a tail in anonymous memory.
+func (u usage) most(t *testing.T, do func()) (_ usage, largestTail uint64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	largest := make(chan usage, 1)
@@ -332,19 +356,41 @@ func (u usage) most(t *testing.T, do func()) usage {
 			if now, err := u.again(); err == nil {
 				most.memory, most.resident = max(most.memory, now.memory), max(most.resident, now.resident)
 			}
+			processes, _ := u.tailProcesses() // those that could be read
+			for _, id := range processes {
+				largestTail = max(largestTail, anonymous(id))
+			}
 			<-tick.C
 		}
 		largest <- most
 	}()
 	do()
 	cancel()
-	return <-largest
+	most := <-largest
+	return most, largestTail
+}
+
+// anonymous is how much memory of a process can't be given back, in bytes, by RssAnon of proc_pid_status(5); 0 where it has ended.
+func anonymous(process int) uint64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process))
+	_, rest, _ := strings.Cut(string(status), "\nRssAnon:")
+	var kilobytes uint64
+	_, _ = fmt.Sscan(rest, &kilobytes)
+	return kilobytes << 10
 }
 
 // tails says how many tails run in a pod where that is not the number wanted.
 func (u usage) tails(want int) error {
-	found := 0
-	err := filepath.WalkDir(filepath.Dir(u.memoryFile), func(path string, d fs.DirEntry, err error) error {
+	found, err := u.tailProcesses()
+	if err == nil && len(found) != want {
+		err = fmt.Errorf("%d tails run", len(found))
+	}
+	return err
+}
+
+// tailProcesses are the tails in a pod.
+func (u usage) tailProcesses() (found []int, err error) {
+	err = filepath.WalkDir(filepath.Dir(u.memoryFile), func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -362,13 +408,10 @@ func (u usage) tails(want int) error {
 			}
 			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // of one that has just ended
 			if bytes.Contains(command, []byte("verifier\x00tail\x00")) {
-				found++
+				found = append(found, pid)
 			}
 		}
 		return nil
 	})
-	if err == nil && found != want {
-		err = fmt.Errorf("%d tails run", found)
-	}
-	return err
+	return found, err
 }

@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -38,6 +39,8 @@ type Merge struct {
 	// packets and bytes are what was written of the copies, and failed is why no more can be.
 	packets, bytes int64
 	failed         error
+	// over is the limit that was reached, empty for none.
+	over string
 }
 
 // NewMerge returns one that calls complete when the limits of the request are reached by all nodes together.
@@ -132,23 +135,36 @@ func (m *Merge) flush(now time.Time) {
 
 // write writes a record if the limits allow it.
 func (m *Merge) write(r record) {
-	if m.failed != nil || m.full(r) {
+	if m.failed != nil || r.copied && m.full(len(r.data)) {
 		return
 	}
 	if r.copied {
 		m.packets++
 		m.bytes += int64(len(r.data))
 	}
-	if _, m.failed = m.to.Write(r.data); m.failed != nil || m.packets >= m.limits.Packets {
+	if _, m.failed = m.to.Write(r.data); m.failed != nil {
 		m.complete()
 	}
+	m.full(0)
 }
 
-// full reports whether a copy would be too much.
-func (m *Merge) full(r record) bool {
-	if !r.copied || m.packets < m.limits.Packets && m.bytes+int64(len(r.data)) <= m.limits.Bytes {
+// full reports whether a copy of so many bytes would be too much, and completes what is then.
+func (m *Merge) full(size int) bool {
+	switch {
+	case m.packets >= m.limits.Packets:
+		m.over = fmt.Sprintf("%d copies of all nodes were shown (--packets)", m.packets)
+	case m.bytes+int64(size) > m.limits.Bytes:
+		m.over = fmt.Sprintf("%d bytes of all nodes were written (--bytes)", m.bytes)
+	default:
 		return false
 	}
 	m.complete()
 	return true
+}
+
+// Over is the limit that was reached by all nodes together, empty for none.
+func (m *Merge) Over() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.over
 }

@@ -162,9 +162,10 @@ func TestTheLimitsHoldForAllNodesTogether(t *testing.T) {
 	for name, c := range map[string]struct {
 		request packets.Request
 		want    int
+		over    string
 	}{
-		"packets": {packets.Request{Packets: 3, Bytes: 1 << 20}, 3},
-		"bytes":   {packets.Request{Packets: 100, Bytes: 100}, 2}, // of 37 bytes with the name of the node
+		"packets": {packets.Request{Packets: 3, Bytes: 1 << 20}, 3, "3 copies of all nodes were shown (--packets)"},
+		"bytes":   {packets.Request{Packets: 100, Bytes: 100}, 2, "68 bytes of all nodes were written (--bytes)"}, // with the names of nodes
 	} {
 		t.Run(name, func(t *testing.T) {
 			over := 0
@@ -178,8 +179,8 @@ func TestTheLimitsHoldForAllNodesTogether(t *testing.T) {
 					}
 				}
 			}
-			if lines := strings.Count(out.String(), "\n"); lines != c.want || over == 0 {
-				t.Errorf("%d lines were written, the limit was reached %d times: %s", lines, over, out.String())
+			if lines := strings.Count(out.String(), "\n"); lines != c.want || over == 0 || m.Over() != c.over {
+				t.Errorf("%d lines were written, the limit was reached %d times (%s): %s", lines, over, m.Over(), out.String())
 			}
 		})
 	}

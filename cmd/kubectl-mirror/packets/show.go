@@ -37,7 +37,11 @@ func Show(ctx context.Context, config *rest.Config, session client.ObjectKey, r 
 			results <- err
 		}()
 	}
-	return collect(results, len(pods), m)
+	err := collect(results, len(pods), m)
+	if over := m.Over(); over != "" {
+		fmt.Fprintf(to.Notes, "%s: ended because %s\n", session, over)
+	}
+	return err
 }
 
 // collect waits for all, writes meanwhile what has waited for long enough, and returns what went wrong first that nobody
