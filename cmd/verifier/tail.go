@@ -184,7 +184,7 @@ func (r *sessionReader) find(ctx context.Context, name types.NamespacedName) (*v
 // of its own, less of the processor when both want it, and is the first that the kernel ends. What can't
 // be set is left: none of it is needed for what is shown.
 func standBack() {
-	debug.SetMemoryLimit(tail.Memory)
+	debug.SetMemoryLimit(tail.GoMemory)
 	debug.SetGCPercent(50)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	threads, _ := filepath.Glob("/proc/self/task/*") // a niceness is a thread's; those that come inherit it

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// Memory is what a tail uses at most, in bytes: what it is held to, and what is left for when it begins.
-	Memory = 24 << 20
+	// Memory is what is reckoned for a tail when it begins, in bytes, and GoMemory what the Go runtime is held to: the
+	// kernel has something for it too.
+	Memory   = 24 << 20
+	GoMemory = 18 << 20
 	// memoryInterval is how often the memory of the pod is looked at.
 	memoryInterval = time.Second
 	// sharePercent is how much of the pod's memory may be in use with a tail in it, in percent.
