@@ -223,7 +223,7 @@ const defaultWidth = 120
 // terminal and has not asked for none (NO_COLOR).
 func styleOf(out io.Writer) why.Style {
 	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !ok || !isTerminal(out) {
 		return why.Style{}
 	}
 	s := why.Style{Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}

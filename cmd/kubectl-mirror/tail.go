@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -24,6 +25,7 @@ type watching struct {
 	config *genericclioptions.ConfigFlags
 	packets.Request
 
+	command           string // as people type it
 	name, file        string
 	node              string
 	verifierNamespace string
@@ -36,7 +38,8 @@ mirror source, and the packet as tcpdump would show it. Payload is shown with --
 
 The verifier on the target's node shows them, by a packet socket of its own: what is counted does
 not depend on it. Lines that come faster than they are read are left out, and it is said how many.
-It ends at a limit, or when it is interrupted.
+It ends at a limit, or when it is interrupted. Where copies come to several nodes, as behind a
+load balancer, each line names its node, and they are in the order of the nodes' clocks.
 
 You need the right to read the session, and the Role vpcmirror-tail in the verifier's namespace,
 which nobody has by default: it opens the packets of every session that you may read.`
@@ -96,8 +99,8 @@ func (o *watching) complete(ctx context.Context, c *cobra.Command) *cobra.Comman
 		}
 		return nil
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		o.name = args[0]
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o.command, o.name = c.CommandPath(), args[0]
 		if err := o.check(); err != nil {
 			return misuse{err}
 		}
@@ -108,9 +111,9 @@ func (o *watching) complete(ctx context.Context, c *cobra.Command) *cobra.Comman
 	flags.BoolVar(&o.Outer, "outer", false, "the whole copies, with the headers in which the mirror packs the packets")
 	flags.BoolVar(&o.Payload, "payload", false, "all that came of each, and not the headers alone")
 	flags.Int64Var(&o.Packets, "packets", 10_000, "end after so many packets, at most 10000000")
-	flags.Int64Var(&o.Bytes, "bytes", 64<<20, "end before more bytes than that are written, at most 4 GiB")
+	flags.Int64Var(&o.Bytes, "bytes", 64<<20, "end before more bytes of packets than that are written, at most 4 GiB")
 	flags.DurationVar(&o.Time, "for", 10*time.Minute, "end after this time, at most 24h")
-	flags.StringVar(&o.node, "node", "", "`name` of the node, where copies are counted on several")
+	flags.StringVar(&o.node, "node", "", "`name` of the only node to look at, where copies come to several")
 	flags.StringVar(&o.verifierNamespace, "verifier-namespace", "", "`namespace` of the verifiers; by default it is searched for, or vpcmirror-system")
 	return c
 }
@@ -132,11 +135,11 @@ func (o *watching) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	node, err := packets.Node(sessions[0], o.node)
+	nodes, err := packets.Nodes(sessions[0], o.node)
 	if err != nil {
 		return err
 	}
-	pod, err := r.verifier(ctx, node, o.verifierNamespace)
+	pods, err := o.verifiers(ctx, r, nodes)
 	if err != nil {
 		return err
 	}
@@ -144,24 +147,70 @@ func (o *watching) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	command := o.Command(client.ObjectKeyFromObject(sessions[0]), pod)
-	err = packets.Run(ctx, r.config, pod, command, packets.Streams{Out: out, Notes: packets.Plain{To: o.ErrOut}})
+	err = packets.Show(ctx, r.config, client.ObjectKeyFromObject(sessions[0]), o.Request, pods, packets.Streams{Out: out, Notes: packets.Plain{To: o.ErrOut}})
 	return errors.Join(err, closed())
+}
+
+// verifiers finds those of the nodes. Where there are several, the nodes without one are told, and those with one are shown.
+func (o *watching) verifiers(ctx context.Context, r *reader, nodes []string) (pods []*corev1.Pod, err error) {
+	var missing []error
+	for _, node := range nodes {
+		pod, err := r.verifier(ctx, node, o.verifierNamespace)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		pods = append(pods, pod)
+	}
+	if len(pods) == 0 {
+		return nil, missing[0]
+	}
+	for _, err := range missing {
+		fmt.Fprintf(o.ErrOut, "%s: copies of a node are not shown: %v\n", o.command, err)
+	}
+	return pods, nil
 }
 
 // output is where the packets go.
 func (o *watching) output() (out io.Writer, closed func() error, err error) {
+	nothing := func() error { return nil }
 	switch {
 	case !o.Pcapng:
-		return packets.Plain{To: o.Out}, func() error { return nil }, nil
+		return packets.Plain{To: o.Out}, nothing, nil
+	case o.file == "-" && isTerminal(o.Out):
+		return nil, nil, errors.New("a capture file is nothing for a terminal: name a file with -w, or send the standard output to a program such as tcpdump -n -r -")
 	case o.file == "-":
-		return o.Out, func() error { return nil }, nil
+		return o.Out, nothing, nil
 	}
-	file, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(o.file, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err // it says what was done to which file
 	}
-	return file, file.Close, nil
+	return &emptied{file: file}, file.Close, nil
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// emptied is a file that keeps what it had until there is something to be written, and is its owner's alone then.
+type emptied struct {
+	file  *os.File
+	begun bool
+}
+
+// Write writes behind what it has written before.
+func (e *emptied) Write(p []byte) (int, error) {
+	if !e.begun {
+		e.begun = true
+		if info, err := e.file.Stat(); err == nil && info.Mode().IsRegular() {
+			if err := errors.Join(e.file.Chmod(0o600), e.file.Truncate(0)); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return e.file.Write(p)
 }
 
 // verifier finds the pod of the verifier on a node: in the namespace named, or else in any, or where it

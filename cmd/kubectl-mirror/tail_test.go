@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,14 @@ import (
 // on says that the target is on a node.
 func on(node string) func(*v1alpha1.MirrorSession) {
 	return func(s *v1alpha1.MirrorSession) { s.Status.Target.NodeName = node }
+}
+
+// behind says that the target is a load balancer.
+func behind(members func(*v1alpha1.MirrorSession)) func(*v1alpha1.MirrorSession) {
+	return func(s *v1alpha1.MirrorSession) {
+		s.Status.Target = &v1alpha1.ResolvedTarget{LoadBalancerID: "5a1f0c7e-0000-4000-8000-0000000000e1", ResolvedInterface: v1alpha1.ResolvedInterface{Addresses: []string{"192.168.0.100"}}}
+		members(s)
+	}
 }
 
 // until waits until f has no error.
@@ -74,13 +83,29 @@ func TestCaptureWritesAFileForTheCallerAloneOrTheStandardOutput(t *testing.T) {
 	namespace, system := cluster.Namespace(t), cluster.Namespace(t)
 	store(t, cluster, namespace, "seen", on("capture-1"))
 	content := "\x0a\x0d\x0d\x0a bytes \xff as they are"
-	newNode(t, cluster, "capture-1", system, func(_ context.Context, _ io.Reader, out, _ io.Writer) int {
+	var n *node
+	n = newNode(t, cluster, "capture-1", system, func(_ context.Context, _ io.Reader, out, _ io.Writer) int {
+		if slices.Contains(n.last(), namespace+"/unseen") {
+			return 1
+		}
 		fmt.Fprint(out, content)
 		return 0
 	})
 	path := filepath.Join(t.TempDir(), "copies.pcapng")
 	if diff := cmp.Diff(outcome{0, "", ""}, play(t, cluster.Kubeconfig, "capture", "seen", "-n", namespace, "-w", path)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// One that is there already is emptied, and is nobody else's from then on.
+	if err := errors.Join(os.WriteFile(path, []byte(strings.Repeat("longer", 50)), 0o644), os.Chmod(path, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(outcome{0, "", ""}, play(t, cluster.Kubeconfig, "capture", "seen", "-n", namespace, "-w", path)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// Where nothing can be shown it keeps what it has.
+	store(t, cluster, namespace, "unseen", on("capture-1"))
+	if got := play(t, cluster.Kubeconfig, "capture", "unseen", "-n", namespace, "-w", path); got.Exit != 2 {
+		t.Errorf("%+v", got)
 	}
 	written, err := os.ReadFile(path)
 	if err != nil || string(written) != content {
@@ -91,6 +116,46 @@ func TestCaptureWritesAFileForTheCallerAloneOrTheStandardOutput(t *testing.T) {
 	}
 	if diff := cmp.Diff(outcome{0, content, ""}, play(t, cluster.Kubeconfig, "capture", "seen", "-n", namespace, "-w", "-")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Behind a load balancer the copies come to its members, and are one output in the order of their times.
+func TestTheCopiesOfSeveralNodesAreShownTogether(t *testing.T) {
+	cluster := env.Start(t)
+	namespace, system := cluster.Namespace(t), cluster.Namespace(t)
+	members := func(nodes ...string) func(*v1alpha1.MirrorSession) {
+		return behind(func(s *v1alpha1.MirrorSession) {
+			for i, node := range nodes {
+				s.Status.Target.Members = append(s.Status.Target.Members, v1alpha1.TargetMember{Address: fmt.Sprintf("192.168.0.%d", i+10), NodeName: node})
+			}
+		})
+	}
+	store(t, cluster, namespace, "seen", members("member-1", "member-2"))
+	store(t, cluster, namespace, "half", members("member-1", "member-3"))
+	shows := func(second int, code int) func(context.Context, io.Reader, io.Writer, io.Writer) int {
+		return func(_ context.Context, _ io.Reader, out, notes io.Writer) int {
+			fmt.Fprintf(out, "10:00:0%d.000000 a copy\n10:00:0%d.000000 another\n", second, second+2)
+			fmt.Fprintln(notes, "ends")
+			return code
+		}
+	}
+	newNode(t, cluster, "member-1", system, shows(1, 0))
+	newNode(t, cluster, "member-2", system, shows(2, 1))
+	got := play(t, cluster.Kubeconfig, "tail", "seen", "-n", namespace)
+	notes := strings.Split(got.Stderr, "\n")
+	slices.Sort(notes)
+	got.Stderr = strings.Join(notes, "\n")
+	want := "10:00:01.000000 on member-1: a copy\n10:00:02.000000 on member-2: a copy\n10:00:03.000000 on member-1: another\n10:00:04.000000 on member-2: another\n"
+	if diff := cmp.Diff(outcome{2, want, "\nmember-1: ends\nmember-2: ends"}, got); diff != "" {
+		t.Errorf("one of them ended with an error (-want +got):\n%s", diff)
+	}
+	one := outcome{0, "10:00:01.000000 a copy\n10:00:03.000000 another\n", "ends\n"}
+	if diff := cmp.Diff(one, play(t, cluster.Kubeconfig, "tail", "seen", "-n", namespace, "--node=member-1")); diff != "" {
+		t.Errorf("--node (-want +got):\n%s", diff)
+	}
+	one.Stderr = "kubectl mirror tail: copies of a node are not shown: no verifier runs on node member-3: look at the DaemonSet vpcmirror-verifier, or name its namespace with --verifier-namespace\nends\n"
+	if diff := cmp.Diff(one, play(t, cluster.Kubeconfig, "tail", "half", "-n", namespace)); diff != "" {
+		t.Errorf("a node without a verifier (-want +got):\n%s", diff)
 	}
 }
 
@@ -137,6 +202,11 @@ func TestWhatKeepsPacketsFromBeingShownIsOneSentence(t *testing.T) {
 			s.Status.Verification = append(s.Status.Verification, v1alpha1.Verification{Node: node, ObservedAt: microNow()})
 		}
 	})
+	store(t, cluster, namespace, "many", behind(func(s *v1alpha1.MirrorSession) {
+		for i := range 17 {
+			s.Status.Target.Members = append(s.Status.Target.Members, v1alpha1.TargetMember{Address: fmt.Sprintf("192.168.0.%d", i+10), NodeName: fmt.Sprint("n", i+10)})
+		}
+	}))
 	newNode(t, cluster, "fail-1", system, func(_ context.Context, _ io.Reader, _, notes io.Writer) int {
 		fmt.Fprintln(notes, "verifier tail: the verifier's pod is short of memory")
 		return 1
@@ -153,7 +223,8 @@ func TestWhatKeepsPacketsFromBeingShownIsOneSentence(t *testing.T) {
 		"tail nowhere":                "kubectl mirror tail: the target of MirrorSession nowhere is on no node of this cluster: its packets can be seen only on the host that has it\n",
 		"tail unresolved":             "kubectl mirror tail: MirrorSession unresolved has no target yet: kubectl mirror why unresolved says what it waits for\n",
 		"tail elsewhere":              "kubectl mirror tail: no verifier runs on node fail-2: look at the DaemonSet vpcmirror-verifier, or name its namespace with --verifier-namespace\n",
-		"tail twice":                  "kubectl mirror tail: copies of MirrorSession twice are counted on the nodes a, b: choose one with --node\n",
+		"tail twice":                  "kubectl mirror tail: no verifier runs on node a: look at the DaemonSet vpcmirror-verifier, or name its namespace with --verifier-namespace\n",
+		"tail many":                   "kubectl mirror tail: the copies of MirrorSession many come to 17 nodes, and those of at most 16 are shown together: choose one with --node, such as n10\n",
 		"capture failing -w /no/file": "kubectl mirror capture: open /no/file: no such file or directory\n",
 	} {
 		t.Run(args, func(t *testing.T) {

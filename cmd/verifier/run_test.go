@@ -98,7 +98,7 @@ func TestTheVerifierServesProfilesWhereItWasTold(t *testing.T) {
 }
 
 func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
-	const run = "verifier run"
+	const run, tail = "verifier run", "verifier tail"
 	for name, c := range map[string]struct {
 		args     []string
 		program  string
@@ -120,6 +120,15 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"an unknown level":                  {[]string{"run", "--log-level=loud"}, run, `--log-level="loud": choose debug, info, warn, error or a number from 0 to 10`},
 		"profiles for the network":          {[]string{"run", "--debug-bind-address=:6060"}, run, `--debug-bind-address=":6060": give an address of the loopback interface with a port, such as 127.0.0.1:6060 or [::1]:6060; 0 switches it off`},
 		"no file to read":                   {[]string{"read"}, "verifier read", "name at least one capture file"},
+		"no session":                        {[]string{"tail"}, tail, "0 sessions are named: name one, as NAMESPACE/NAME"},
+		"two sessions":                      {[]string{"tail", "ns/a", "ns/b"}, tail, "2 sessions are named: name one, as NAMESPACE/NAME"},
+		"a session without its namespace":   {[]string{"tail", "a"}, tail, `"a" is no session: name it as NAMESPACE/NAME`},
+		"a session with too many parts":     {[]string{"tail", "ns/a/b"}, tail, `"ns/a/b" is no session: name it as NAMESPACE/NAME`},
+		"tail from port 0":                  {[]string{"tail", "ns/a", "--port=0"}, tail, "--port=0: choose the UDP port of the copies, 1 to 65535"},
+		"a lifeline that is over":           {[]string{"tail", "ns/a", "--lifeline=-1s"}, tail, "--lifeline=-1s: choose a time above 0, or 0 to wait for the end of the standard input"},
+		"too many copies":                   {[]string{"tail", "ns/a", "--packets=10000001"}, tail, "--packets=10000001: choose 1 to 10000000"},
+		"no bytes":                          {[]string{"tail", "ns/a", "--bytes=0"}, tail, "--bytes=0: choose 1 to 4294967296"},
+		"too long a time":                   {[]string{"tail", "ns/a", "--for=25h"}, tail, "--for=25h0m0s: choose a time above 0 and up to 24h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := outcome{2, "", c.program + ": " + c.sentence + "; see " + c.program + " --help\n"}
@@ -138,7 +147,7 @@ func TestHelpAndVersionGoToStandardOutput(t *testing.T) {
 			t.Errorf("verifier %s (-want +got):\n%s", args, diff)
 		}
 	}
-	for _, name := range []string{"run", "read"} {
+	for _, name := range []string{"run", "read", "tail"} {
 		got := play(name, "--help")
 		if got.Exit != 0 || got.Stderr != "" || !strings.Contains(got.Stdout, "--port") {
 			t.Errorf("verifier %s --help gives %+v", name, got)

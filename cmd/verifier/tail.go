@@ -43,8 +43,8 @@ wrong.
 `
 
 const (
-	// tailMemory is how much memory a tail is to make do with, whatever GOMEMLIMIT gives the verifier.
-	tailMemory = 24 << 20
+	// lookInterval is how often a tail reads its session again.
+	lookInterval = 10 * time.Second
 	// tailNice is how far a tail stands back behind the counting in the same pod.
 	tailNice = 10
 	// findDeadline bounds the reading of a session and its filter.
@@ -90,7 +90,7 @@ func (o *tailFlags) flags() *pflag.FlagSet {
 	flags.BoolVar(&o.Payload, "payload", false, "show all that came, and not the headers alone")
 	flags.BoolVar(&o.Pcapng, "pcapng", false, "write a capture file and not lines")
 	flags.Int64Var(&o.Packets, "packets", tail.DefaultLimits.Packets, "end after so many copies")
-	flags.Int64Var(&o.Bytes, "bytes", tail.DefaultLimits.Bytes, "end before more bytes than that are written")
+	flags.Int64Var(&o.Bytes, "bytes", tail.DefaultLimits.Bytes, "end before more bytes of copies than that are written")
 	flags.DurationVar(&o.Time, "for", tail.DefaultLimits.Time, "end after this time")
 	flags.DurationVar(&o.Lifeline, "lifeline", 0, "end when nothing has come by the standard input for so long; 0 waits for its end")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", startup.KubeconfigUsage)
@@ -132,6 +132,7 @@ func (o *tailFlags) run(ctx context.Context) error {
 		return reader.find(ctx, o.Session)
 	}
 	o.Interfaces, o.Clock, o.Memory = agent.LocalInterfaces, time.Now, memory.NewReader(time.Now).Read
+	o.Older, o.Every = func() int { return tail.Older(os.DirFS("/proc"), os.Getpid()) }, lookInterval
 	o.Open = func(local agent.Interface, port uint16, n capture.Narrow) (*capture.Ring, error) {
 		return capture.OpenRing(local.Index, port, tail.RingOptions(n))
 	}
@@ -165,7 +166,7 @@ func (r *sessionReader) find(ctx context.Context, name types.NamespacedName) (*v
 	s := &v1alpha1.MirrorSession{}
 	if err := r.Get(ctx, name, s); err != nil {
 		if apierrors.IsNotFound(err) {
-			return nil, nil, fmt.Errorf("there is no MirrorSession %s", name)
+			return nil, nil, nil
 		}
 		return nil, nil, fmt.Errorf("read MirrorSession %s: %w", name, err)
 	}
@@ -183,7 +184,7 @@ func (r *sessionReader) find(ctx context.Context, name types.NamespacedName) (*v
 // of its own, less of the processor when both want it, and is the first that the kernel ends. What can't
 // be set is left: none of it is needed for what is shown.
 func standBack() {
-	debug.SetMemoryLimit(tailMemory)
+	debug.SetMemoryLimit(tail.GoMemory)
 	debug.SetGCPercent(50)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	threads, _ := filepath.Glob("/proc/self/task/*") // a niceness is a thread's; those that come inherit it

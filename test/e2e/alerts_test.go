@@ -128,7 +128,7 @@ func (m *monitoring) captureDrops(t *testing.T, p pair) {
 	goOn := sync.OnceFunc(func() { m.w.signalContainer(t, pod, "SIGCONT") })
 	defer goOn()
 	m.w.signalContainer(t, pod, "SIGSTOP")
-	flood(t, m.w.sender(t), datagram, floodCount)
+	flood(t, m.w.sender(t), datagram, floodCount, perSecond)
 	goOn()
 	m.fires(t, "VPCMirrorCaptureDrops", p.labels(), time.Now())
 }

@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,7 +63,7 @@ func playLoadBalancer(t *testing.T, w *world) {
 			l.hangUp(t)
 		}
 	}
-	talk()
+	w.looksAtBoth(t, p, members, talk)
 	first := w.agreeAtMembers(t, p, judges)
 	for _, node := range members {
 		if first[node] == 0 {
@@ -80,6 +84,32 @@ func playLoadBalancer(t *testing.T, w *world) {
 		t.Errorf("with ecs-test offline the counts went from %v to %v", first, second)
 	}
 	w.checked(t, "%d copies at two members, each counted by its own node as by its kernel, and summed up", second[ecsTarget]+second[ecsTest])
+}
+
+// looksAtBoth looks at the copies of all members while something is done, by one command.
+func (w *world) looksAtBoth(t *testing.T, p pair, members []string, do func()) {
+	t.Helper()
+	admin := &person{plugin: w.plugin(t), kubeconfig: w.Kubeconfig()}
+	shown := &heard{}
+	tail := w.begins(t, p, admin, shown, "-n", p.namespace)
+	until(t, patience, "it has begun on both nodes", func(context.Context) error {
+		if said := tail.notes.String(); strings.Count(said, "; at most ") != len(members) {
+			return errors.New(said)
+		}
+		return nil
+	})
+	do()
+	tail.end(t, syscall.SIGINT)
+	lines := strings.Split(strings.TrimSuffix(shown.String(), "\n"), "\n")
+	if !slices.IsSorted(lines) { // they begin with their times
+		t.Errorf("the lines are in no order: %q", lines)
+	}
+	for _, node := range members {
+		if !strings.Contains(strings.Join(lines, "\n"), " on "+node+": accepted by ingress rule 1") {
+			t.Errorf("no copy of %s is shown: %q; %s", node, lines, tail.notes.String())
+		}
+	}
+	w.checked(t, "kubectl mirror tail showed %d copies of both members in the order of their times", len(lines))
 }
 
 // balance makes a load balancer with nodes as members, until the scenario ends.

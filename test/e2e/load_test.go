@@ -39,7 +39,7 @@ func playLoad(t *testing.T, w *world) {
 	j := w.watch(t, p)
 	var took time.Duration
 	sent := int64(perSecond * int(loadDuration/time.Second))
-	w.watchPods(t, fmt.Sprintf("at %d copies/s", perSecond), w.measure(t), func() { took = flood(t, namespace, datagram, sent) })
+	w.watchPods(t, fmt.Sprintf("at %d copies/s", perSecond), w.measure(t), func() { took = flood(t, namespace, datagram, sent, perSecond) })
 	if rate := float64(sent) / took.Seconds(); rate < 0.95*perSecond {
 		t.Errorf("only %.0f copies per second were sent: the machine is too busy for this test", rate)
 	}
@@ -89,8 +89,8 @@ func (w *world) quiet(t *testing.T, d time.Duration) {
 	}
 }
 
-// flood sends the datagram so many times at the pace wanted and says how long it took.
-func flood(t *testing.T, namespace string, datagram []byte, count int64) time.Duration {
+// flood sends the datagram so many times, at so many a second, and says how long it took.
+func flood(t *testing.T, namespace string, datagram []byte, count, rate int64) time.Duration {
 	t.Helper()
 	var conn net.PacketConn
 	err := netns.In(namespace, func() (err error) {
@@ -112,7 +112,7 @@ func flood(t *testing.T, namespace string, datagram []byte, count int64) time.Du
 	began := time.Now()
 	var sent int64
 	for sent < count {
-		due := min(count, int64(time.Since(began)*perSecond/time.Second))
+		due := min(count, int64(time.Since(began))*rate/int64(time.Second))
 		for sent < due {
 			n, err := sender.WriteBatch(batch[:min(int64(len(batch)), due-sent)], 0)
 			if err != nil {

@@ -47,6 +47,7 @@ func TestTheProductOnThreeRealNodes(t *testing.T) {
 		{"behind a load balancer each node counts its share and the session their sum", playLoadBalancer, false},
 		{"of two sources the silent one is named and full frames are told truncated", playSilence, false},
 		{"a probe of a quiet session arrives and is counted apart", playProbe, false},
+		{"packets are seen by who has the Role for it and the count suffers from no tail", playTail, false},
 		{"kubectl wait after an edit of the target waits for copies at the new one", playNewTarget, false},
 		{"what Terraform has made is observed and then taken over without a packet lost", playImported, false},
 		{"the verifier pod is deleted under traffic and totals never fall", playRestart, false},

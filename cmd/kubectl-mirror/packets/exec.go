@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,7 @@ type Streams struct{ Out, Notes io.Writer }
 // Run runs a command in the verifier's container of a pod until it or ctx ends; then it is told to end too,
 // and what it says last is waited for. An error is one sentence, or ErrTold.
 func Run(ctx context.Context, config *rest.Config, pod *corev1.Pod, command []string, to Streams) error {
-	var refused atomic.Bool
+	var refused refusal
 	executor, err := newExecutor(config, pod, command, &refused)
 	if err != nil {
 		return fmt.Errorf("prepare the call of pods/exec: %w", err)
@@ -55,7 +56,10 @@ func Run(ctx context.Context, config *rest.Config, pod *corev1.Pod, command []st
 	if _, told := errors.AsType[exec.CodeExitError](err); told {
 		return ErrTold
 	}
-	if refused.Load() {
+	switch {
+	case refused.onTheWay.Load():
+		return errors.New("something on the way to the API server lets no exec pass: kubectl proxy does with --reject-paths='^$', and else a kubeconfig of the API server itself is needed")
+	case refused.byServer.Load():
 		return fmt.Errorf("you may not look at these packets: that needs the verb create on pods/exec in namespace %s, which the Role %s there gives, and the right to get the MirrorSession: %w",
 			pod.Namespace, Role, err)
 	}
@@ -81,7 +85,7 @@ func keepAlive(ctx context.Context, beat *io.PipeWriter) {
 
 // newExecutor speaks WebSocket, or SPDY where something on the way does not let that pass, as kubectl does.
 // refused is set where the API server says that somebody may not do it: the executors make a text of that.
-func newExecutor(config *rest.Config, pod *corev1.Pod, command []string, refused *atomic.Bool) (remotecommand.Executor, error) {
+func newExecutor(config *rest.Config, pod *corev1.Pod, command []string, refused *refusal) (remotecommand.Executor, error) {
 	config = rest.CopyConfig(config)
 	config.Timeout = 0 // a stream takes as long as it does
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observer{next, refused} })
@@ -109,17 +113,24 @@ func newExecutor(config *rest.Config, pod *corev1.Pod, command []string, refused
 // Role is what gives the right to look at packets.
 const Role = "vpcmirror-tail"
 
-// observer notes that a request was refused for want of a right.
+// refusal is who refused a request for want of a right.
+type refusal struct{ byServer, onTheWay atomic.Bool }
+
+// observer notes a refusal. What the API server says is JSON.
 type observer struct {
 	http.RoundTripper
-	refused *atomic.Bool
+	refused *refusal
 }
 
 // RoundTrip does what is behind it.
 func (o observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := o.RoundTripper.RoundTrip(r)
 	if err == nil && response.StatusCode == http.StatusForbidden {
-		o.refused.Store(true)
+		if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+			o.refused.byServer.Store(true)
+		} else {
+			o.refused.onTheWay.Store(true)
+		}
 	}
 	return response, err
 }

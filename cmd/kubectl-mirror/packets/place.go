@@ -15,36 +15,40 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 )
 
-// Nodes are those on which a verifier counts the session's copies, sorted: where its target is, as the
-// manager says, else where a verifier has an entry that has not ended.
-func Nodes(s *v1alpha1.MirrorSession) []string {
-	if t := s.Status.Target; t != nil && t.NodeName != "" {
-		return []string{t.NodeName}
-	}
-	var nodes []string
-	for i := range s.Status.Verification {
-		if v := &s.Status.Verification[i]; !v.Ended {
-			nodes = append(nodes, v.Node)
+// maxNodes is on how many nodes packets are looked at together.
+const maxNodes = 16
+
+// receivers are the nodes to which the session's copies come, sorted: where its target or the members of its load balancer are,
+// as the manager says, and where that is not known of all, those where a verifier counts.
+func receivers(s *v1alpha1.MirrorSession) []string {
+	nodes := s.Status.Target.Nodes()
+	if len(nodes) < len(s.Status.Target.Receivers()) {
+		for i := range s.Status.Verification {
+			if v := &s.Status.Verification[i]; !v.Ended {
+				nodes = append(nodes, v.Node)
+			}
 		}
 	}
 	slices.Sort(nodes)
 	return slices.Compact(nodes)
 }
 
-// Node is the one of them that is asked for, or the only one. The error is a sentence with a remedy.
-func Node(s *v1alpha1.MirrorSession, asked string) (string, error) {
-	nodes := Nodes(s)
+// Nodes are those on which packets are to be looked at: the one that is asked for, or all to which they come. The error is a
+// sentence with a remedy.
+func Nodes(s *v1alpha1.MirrorSession, asked string) ([]string, error) {
+	nodes := receivers(s)
 	switch {
 	case s.Status.Target == nil:
-		return "", fmt.Errorf("MirrorSession %s has no target yet: kubectl mirror why %s says what it waits for", s.Name, s.Name)
+		return nil, fmt.Errorf("MirrorSession %s has no target yet: kubectl mirror why %s says what it waits for", s.Name, s.Name)
 	case asked != "":
-		return asked, nil // the verifier there says it when nothing is counted by it
+		return []string{asked}, nil // the verifier there says it when nothing is counted by it
 	case len(nodes) == 0:
-		return "", fmt.Errorf("the target of MirrorSession %s is on no node of this cluster: its packets can be seen only on the host that has it", s.Name)
-	case len(nodes) > 1:
-		return "", fmt.Errorf("copies of MirrorSession %s are counted on the nodes %s: choose one with --node", s.Name, strings.Join(nodes, ", "))
+		return nil, fmt.Errorf("the target of MirrorSession %s is on no node of this cluster: its packets can be seen only on the host that has it", s.Name)
+	case len(nodes) > maxNodes:
+		return nil, fmt.Errorf("the copies of MirrorSession %s come to %d nodes, and those of at most %d are shown together: choose one with --node, such as %s",
+			s.Name, len(nodes), maxNodes, nodes[0])
 	}
-	return nodes[0], nil
+	return nodes, nil
 }
 
 // The container of the verifier, and the labels of its pods. Those of the chart and of the kustomize folders
@@ -86,9 +90,12 @@ func Pod(pods []corev1.Pod, node string) (*corev1.Pod, error) {
 func port(p *corev1.Pod) string {
 	for i := range p.Spec.Containers {
 		if c := &p.Spec.Containers[i]; c.Name == container {
-			for _, argument := range slices.Backward(c.Args) {
-				if strings.HasPrefix(argument, "--port=") {
+			for i, argument := range slices.Backward(c.Args) {
+				switch {
+				case strings.HasPrefix(argument, "--port="):
 					return argument
+				case argument == "--port" && i+1 < len(c.Args):
+					return "--port=" + c.Args[i+1]
 				}
 			}
 		}

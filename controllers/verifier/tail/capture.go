@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"vpcmirror.io/operator/controllers/verifier/agent"
@@ -18,13 +19,9 @@ type found struct {
 	err error
 }
 
-// capture shows copies of the session as it is now, until ctx ends, a limit is reached (t.over), something
-// fails, or the session has changed: then it returns what it is next.
-func (t *tailer) capture(ctx context.Context, now agent.Counting) (next agent.Counting, err error) {
-	judge, err := tally.NewJudge(now.Session, t.Port)
-	if err != nil {
-		return now, fmt.Errorf("judge the copies: %w", err)
-	}
+// captureFor captures for a session as it is now, until ctx ends, a limit is reached (t.over), something fails, or
+// the session is such that something else has to be captured: then it returns what it is next.
+func (t *tailer) captureFor(ctx context.Context, now agent.Counting) (next agent.Counting, err error) {
 	ring, err := t.Open(now.Local, t.Port, narrow(now, t.Payload))
 	if err != nil {
 		return now, fmt.Errorf("capture on %s: %w", now.Local.Name, err)
@@ -34,6 +31,33 @@ func (t *tailer) capture(ctx context.Context, now agent.Counting) (next agent.Co
 		t.dropped += stats.Drops
 		err = errors.Join(err, ring.Close())
 	}()
+	for {
+		t.begin(now)
+		next, err := t.capture(ctx, ring, now)
+		if err != nil || ctx.Err() != nil || t.over != "" {
+			return next, err
+		}
+		if !sameCapture(now, next) {
+			t.note("%s: the session has changed, and copies that came meanwhile may be missing", t.Session)
+			return next, nil
+		}
+		t.note("%s: the session has changed", t.Session)
+		now = next
+	}
+}
+
+// sameCapture reports whether the same is to be captured for both: what the filter says of it, and for which session, is
+// decided afterwards.
+func sameCapture(a, b agent.Counting) bool {
+	return a.Local.Index == b.Local.Index && a.Local.Name == b.Local.Name && slices.Equal(narrow(a, false).Sources, narrow(b, false).Sources)
+}
+
+// capture shows copies from a ring, and returns as captureFor does, or when the session has changed at all.
+func (t *tailer) capture(ctx context.Context, ring *capture.Ring, now agent.Counting) (next agent.Counting, err error) {
+	judge, err := tally.NewJudge(now.Session, t.Port)
+	if err != nil {
+		return now, fmt.Errorf("judge the copies: %w", err)
+	}
 	looks, stop := t.look(ctx, now)
 	defer stop()
 	for ctx.Err() == nil && t.over == "" {
@@ -66,21 +90,30 @@ func narrow(c agent.Counting, whole bool) capture.Narrow {
 	return n
 }
 
-// look reads the session again and again beside the capture, and tells once what is worth another begin.
+// look reads the session again and again beside the capture, and tells once what is worth another begin. What can't be
+// read now is told and tried again: the API server may be away for longer than whoever looks at packets wants to be.
 func (t *tailer) look(ctx context.Context, now agent.Counting) (<-chan found, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	out, done := make(chan found, 1), make(chan struct{})
 	go func() {
 		defer close(done)
+		told := false
 		for {
 			select {
-			case <-time.After(findInterval):
+			case <-time.After(t.Every):
 			case <-ctx.Done():
 				return
 			}
 			next, err := t.locate(ctx)
 			if ctx.Err() != nil {
 				return
+			}
+			if _, later := errors.AsType[unreadable](err); later {
+				if !told {
+					t.note("%s: copies are shown as of before: %v", t.Session, err)
+				}
+				told = true
+				continue
 			}
 			if err != nil || !reflect.DeepEqual(now, next) {
 				out <- found{next, err}
@@ -110,7 +143,7 @@ func (t *tailer) copy(c *tally.Copy, now agent.Counting) {
 		t.missing, t.lost = t.missing+1, t.lost+1
 		return
 	}
-	record := t.record(c, now.Session.Rules, now.Judged, t.Port)
+	record := t.record(c, now.Session.Rules, now.Judged, t.Port, t.missing)
 	if t.queue.full(len(record)) {
 		t.missing, t.lost = t.missing+1, t.lost+1
 		return
@@ -121,14 +154,6 @@ func (t *tailer) copy(c *tally.Copy, now agent.Counting) {
 		t.seen--
 		return
 	}
-	t.tellMissing()
-	t.queue.put(record)
-}
-
-// tellMissing says in the midst of lines how many copies are not there.
-func (t *tailer) tellMissing() {
-	if t.missing > 0 && !t.Pcapng {
-		t.queue.put(fmt.Appendf(nil, "-- %d copies are missing here: they came faster than they were read\n", t.missing))
-	}
 	t.missing = 0
+	t.queue.put(record)
 }

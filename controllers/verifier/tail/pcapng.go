@@ -18,6 +18,7 @@ const (
 	optName        = 2 // of an interface
 	optDescription = 3
 	optResolution  = 9
+	optLost        = 4 // of a packet: how many are missing before it
 	optReceived    = 4 // of statistics
 	optDropped     = 5
 	optDelivered   = 8
@@ -87,12 +88,16 @@ func stamp(at int64) []byte {
 	return binary.LittleEndian.AppendUint32(high, uint32(uint64(at)))
 }
 
-// appendPacket appends a packet of which data was captured and that had length bytes.
-func appendPacket(to []byte, at int64, data []byte, length int, comment string) []byte {
+// appendPacket appends a packet of which data was captured and that had length bytes, and before which so many are missing.
+func appendPacket(to []byte, at int64, data []byte, length int, comment string, missing uint64) []byte {
 	body := append([]byte{0, 0, 0, 0}, stamp(at)...)
 	body = binary.LittleEndian.AppendUint32(body, uint32(len(data)))
 	body = binary.LittleEndian.AppendUint32(body, uint32(max(length, len(data))))
-	return appendBlock(to, blockPacket, append(body, data...), text(optComment, comment))
+	options := []option{text(optComment, comment)}
+	if missing > 0 {
+		options = append(options, number(optLost, missing))
+	}
+	return appendBlock(to, blockPacket, append(body, data...), options...)
 }
 
 // appendStatistics appends how many copies there were, and how many of them are not in the capture.

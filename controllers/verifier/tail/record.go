@@ -24,13 +24,22 @@ type View struct {
 	Pcapng bool
 }
 
-// record renders a copy. rules are the filter's, and judged is whether the cloud has just these.
-func (v View) record(c *tally.Copy, rules []v1alpha1.Rule, judged bool, port uint16) []byte {
+// record renders a copy, before which so many are missing. rules are the filter's, and judged is whether the cloud has just these.
+func (v View) record(c *tally.Copy, rules []v1alpha1.Rule, judged bool, port uint16, missing uint64) []byte {
 	if v.Pcapng {
 		data, length := v.bytes(c)
-		return appendPacket(nil, c.Time, data, length, comment(c, rules, judged))
+		return appendPacket(nil, c.Time, data, length, comment(c, rules, judged), missing)
 	}
-	return []byte(v.line(c, rules, judged, port))
+	line := v.line(c, rules, judged, port)
+	if missing > 0 {
+		line = told(missing) + line
+	}
+	return []byte(line)
+}
+
+// told says in the midst of lines how many copies are not there.
+func told(missing uint64) string {
+	return fmt.Sprintf("-- %d copies are missing here: they came faster than they were read\n", missing)
 }
 
 // bytes are what is shown of a copy, and how many it had on its way.

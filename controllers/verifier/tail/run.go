@@ -32,22 +32,22 @@ type Options struct {
 	In       io.Reader
 	// Out gets the copies, Notes what is told beside them.
 	Out, Notes io.Writer
-	// Find reads the session and its filter, which is nil when there is none. It is asked again and again.
+	// Find reads the session and its filter, each nil when there is none. It is asked again and again.
 	Find func(context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error)
 	// Interfaces returns the interfaces of this host.
 	Interfaces func() ([]agent.Interface, error)
 	// Open opens a ring on one of them.
 	Open func(local agent.Interface, port uint16, n capture.Narrow) (*capture.Ring, error)
-	// Memory says how much memory the pod uses and may use.
+	// Memory says how much memory the pod uses and may use, and Older how many tails it had already when this
+	// one began.
 	Memory func() memory.Usage
+	Older  func() int
 	Clock  func() time.Time
+	// Every is how often the session is read again, so that a change of it is followed.
+	Every time.Duration
 }
 
 const (
-	// findInterval is how often the session is read again, so that a change of it is followed.
-	findInterval = 10 * time.Second
-	// memoryInterval is how often the memory of the pod is looked at.
-	memoryInterval = time.Second
 	// queueRoom is how many bytes may wait for whoever reads.
 	queueRoom = 512 << 10
 	// blockWait bounds the wait for a block, so that an end is seen.
@@ -69,8 +69,8 @@ func (e ended) Error() string { return e.why }
 
 // Run shows copies until a limit is reached, In ends, or ctx does. The error is one sentence.
 func Run(ctx context.Context, o Options) error {
-	if v := memory.Judge(memory.Enough, podAlone(o.Memory())); v.Level != memory.Enough {
-		return fmt.Errorf("the verifier's pod %s; copies are not shown meanwhile, so that they go on being counted", v.Message)
+	if err := room(o.Memory(), o.Older()); err != nil {
+		return err
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -80,14 +80,11 @@ func Run(ctx context.Context, o Options) error {
 	go o.watchMemory(ctx, end)
 	t := newTailer(o)
 	err := t.follow(ctx)
-	if err == nil {
-		err = context.Cause(ctx)
+	if err == nil || errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx) // of whatever was given up for it
 	}
 	return t.conclude(err)
 }
-
-// podAlone is what is known of the pod, without this process's own limit.
-func podAlone(u memory.Usage) memory.Usage { return memory.Usage{Pod: u.Pod, PodLimit: u.PodLimit} }
 
 // watchLifeline ends the tail when nobody is there any more who started it.
 func (o *Options) watchLifeline(ctx context.Context, end context.CancelCauseFunc) {
@@ -126,23 +123,6 @@ func (o *Options) watchLifeline(ctx context.Context, end context.CancelCauseFunc
 	}
 }
 
-// watchMemory ends the tail before the memory of the pod does.
-func (o *Options) watchMemory(ctx context.Context, end context.CancelCauseFunc) {
-	ticks := time.NewTicker(memoryInterval)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ticks.C:
-			if v := memory.Judge(memory.Enough, podAlone(o.Memory())); v.Level != memory.Enough {
-				end(fmt.Errorf("the verifier's pod %s; no more copies are shown, so that they go on being counted", v.Message))
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // tailer is a tail that runs.
 type tailer struct {
 	Options
@@ -168,15 +148,24 @@ func (t *tailer) note(format string, args ...any) {
 	fmt.Fprintf(t.Notes, format+"\n", args...)
 }
 
+// unreadable is what is not known now and may be at the next look.
+type unreadable struct{ error }
+
+// Unwrap returns why.
+func (u unreadable) Unwrap() error { return u.error }
+
 // locate finds how the session is counted here now.
 func (t *tailer) locate(ctx context.Context) (agent.Counting, error) {
 	session, filter, err := t.Find(ctx)
 	if err != nil {
-		return agent.Counting{}, err
+		return agent.Counting{}, unreadable{err}
+	}
+	if session == nil {
+		return agent.Counting{}, fmt.Errorf("there is no MirrorSession %s", t.Session)
 	}
 	local, err := t.Interfaces()
 	if err != nil {
-		return agent.Counting{}, err
+		return agent.Counting{}, unreadable{err}
 	}
 	c, here := t.locator.Locate(session, filter, local)
 	if !here {
@@ -186,21 +175,13 @@ func (t *tailer) locate(ctx context.Context) (agent.Counting, error) {
 	return c, nil
 }
 
-// follow shows copies until ctx or an error ends it, and begins anew whenever the session has changed.
+// follow shows copies until ctx or an error ends it, and captures anew whenever what is to be captured has changed.
 func (t *tailer) follow(ctx context.Context) error {
 	now, err := t.locate(ctx)
-	if err != nil {
-		return err
+	for err == nil && ctx.Err() == nil && t.over == "" {
+		now, err = t.captureFor(ctx, now)
 	}
-	for {
-		t.begin(now)
-		next, err := t.capture(ctx, now)
-		if err != nil || ctx.Err() != nil || t.over != "" {
-			return err
-		}
-		t.note("%s: the session has changed", t.Session)
-		now = next
-	}
+	return err
 }
 
 // begin says what is shown from now on.
@@ -272,7 +253,9 @@ func (t *tailer) conclude(why error) error {
 	} else if errors.Is(why, context.Canceled) {
 		reason, why = "it was interrupted", nil
 	}
-	t.tellMissing()
+	if t.missing > 0 && !t.Pcapng {
+		t.queue.put([]byte(told(t.missing)))
+	}
 	summary := fmt.Sprintf("%d copies were seen, %d shown, %d missing", t.seen, t.seen-t.lost, t.lost)
 	if t.dropped > 0 {
 		summary += fmt.Sprintf("; the kernel dropped %d frames before that", t.dropped)

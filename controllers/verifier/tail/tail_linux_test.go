@@ -115,6 +115,8 @@ func start(t *testing.T, edits ...func(*tail.Options)) *running {
 			return ring, err
 		},
 		Memory: func() memory.Usage { return memory.Usage{} },
+		Older:  func() int { return 0 },
+		Every:  time.Hour,
 	}
 	for _, e := range edits {
 		e(&o)
@@ -373,7 +375,7 @@ func TestATailEndsWithWhoeverStartedItWithItsLimitsAndBeforeThePodsMemory(t *tes
 	scarce := func(o *tail.Options) {
 		first := true
 		o.Memory = func() memory.Usage {
-			u := memory.Usage{Pod: 90, PodLimit: 100 << 20}
+			u := memory.Usage{Pod: 40 << 20, PodLimit: 100 << 20}
 			if !first {
 				u.Pod = 90 << 20
 			}
@@ -388,7 +390,19 @@ func TestATailEndsWithWhoeverStartedItWithItsLimitsAndBeforeThePodsMemory(t *tes
 		"silence": {lines, "", "ended because nothing was heard for 100ms from whoever started it"},
 		"time":    {func(o *tail.Options) { o.Time = 50 * time.Millisecond }, "", "ended because 50ms are over (--for)"},
 		"memory":  {scarce, "the verifier's pod is nearly short of memory: it needs almost all of the 100 MiB that its control group has; the kernel then ends the process: raise both limits before it is; no more copies are shown, so that they go on being counted", "0 copies were seen"},
-		"at once": {func(o *tail.Options) { o.Memory = func() memory.Usage { return memory.Usage{Pod: 99, PodLimit: 100} } }, "the verifier's pod is short of memory: it needs almost all of the 0 MiB that its control group has; the kernel then ends the process: raise verifier.goMemLimit and verifier.resources.limits.memory of the chart; copies are not shown meanwhile, so that they go on being counted", ""},
+		"at once": {func(o *tail.Options) {
+			o.Memory, o.Older = func() memory.Usage { return memory.Usage{Pod: 70 << 20, PodLimit: 128 << 20} }, func() int { return 1 }
+		}, "the verifier's pod uses 70 of its 128 MiB of memory, and a tail may take 24 more beside the 1 that run there already: copies are not shown, so that they go on being counted; try again later, or raise verifier.resources.limits.memory of the chart", ""},
+		"before it began": {func(o *tail.Options) {
+			o.In = strings.NewReader("")
+			o.Find = func(ctx context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error) {
+				<-ctx.Done()
+				return nil, nil, fmt.Errorf("read: %w", ctx.Err())
+			}
+		}, "", "ns/s: ended because it was interrupted"},
+		"unknown": {func(o *tail.Options) {
+			o.Find = func(context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error) { return nil, nil, nil }
+		}, "there is no MirrorSession ns/s", ""},
 		"elsewhere": {func(o *tail.Options) {
 			o.Interfaces = func() ([]agent.Interface, error) { return nil, nil }
 		}, "no copies of MirrorSession ns/s are expected on node node-1: its target is not here, or it is not in the cloud yet; kubectl mirror why says where it stands", ""},
@@ -403,5 +417,59 @@ func TestATailEndsWithWhoeverStartedItWithItsLimitsAndBeforeThePodsMemory(t *tes
 				t.Errorf("error %q, want %q; what is told: %s", got, c.err, r.notes.String())
 			}
 		})
+	}
+}
+
+// A session is read again and again: what its filter is by then decides, from the same ring.
+func TestAChangeOfTheSessionIsFollowedAndAnAPIServerThatIsAwayEndsNothing(t *testing.T) {
+	type answer struct {
+		session *v1alpha1.MirrorSession
+		filter  *v1alpha1.MirrorFilter
+		err     error
+	}
+	rejecting := filter()
+	rejecting.Spec.Rules[0].Action = v1alpha1.ActionReject
+	more := session()
+	more.Status.Sources = append(more.Status.Sources, v1alpha1.ResolvedInterface{InterfaceID: "s2", Addresses: []string{frametest.ClientAddr.String()}})
+	answers := make(chan answer, 1)
+	now := answer{session(), filter(), nil}
+	r := start(t, func(o *tail.Options) {
+		o.Every = time.Millisecond
+		o.Find = func(context.Context) (*v1alpha1.MirrorSession, *v1alpha1.MirrorFilter, error) {
+			select {
+			case now = <-answers:
+			default:
+			}
+			return now.session, now.filter, now.err
+		}
+	})
+	sent := 0
+	shows := func(a answer, note, verdict string) {
+		t.Helper()
+		answers <- a
+		until(t, note, r.notes.String, func(s string) bool { return strings.HasSuffix(s, note) })
+		r.pair.Sender.Send(t, copies(t, r.pair)[2])
+		sent++
+		if lines := r.lines(sent); !strings.Contains(lines[strings.LastIndexByte(lines[:len(lines)-1], '\n')+1:], verdict) {
+			t.Errorf("after %q: %s", note, lines)
+		}
+	}
+	const begins = "10000 copies, 67108864 bytes, 10m0s\n"
+	shows(answer{session(), filter(), nil}, begins, "accepted by ingress rule 1, from")
+	shows(answer{nil, nil, errors.New("the API server is away")}, "ns/s: copies are shown as of before: the API server is away\n", "accepted by ingress rule 1, from")
+	shows(answer{session(), rejecting, nil}, "the session has changed\nMirrorSession ns/s: headers of inner frames with VNI 1 from 192.168.0.230, on right of node node-1; at most "+begins, "unexpected, rejected by ingress rule 1")
+	if len(r.opened) != 0 {
+		t.Error("a ring was opened for a filter that changed")
+	}
+	shows(answer{more, filter(), nil}, "from 192.168.0.230, 192.168.0.161, on right of node node-1; at most "+begins, "accepted by ingress rule 1, from")
+	if len(r.opened) != 1 {
+		t.Errorf("%d rings were opened for a source more", len(r.opened))
+	}
+	answers <- answer{}
+	if err := r.wait(); err == nil || err.Error() != "there is no MirrorSession ns/s" {
+		t.Errorf("the session was deleted: %v", err)
+	}
+	if !strings.Contains(r.notes.String(), "ns/s: 4 copies were seen, 4 shown, 0 missing\n") {
+		t.Errorf("what is told: %s", r.notes.String())
 	}
 }
