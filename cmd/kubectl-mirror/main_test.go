@@ -22,7 +22,7 @@ import (
 func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for args, want := range map[string]string{
-		"wy":                       `kubectl mirror: unknown command "wy": use why, plan, tail or capture; see kubectl mirror --help`,
+		"wy":                       `kubectl mirror: unknown command "wy": use why, plan, tail, capture or export; see kubectl mirror --help`,
 		"--loud":                   "kubectl mirror: unknown flag: --loud; see kubectl mirror --help",
 		"why --loud":               "kubectl mirror why: unknown flag: --loud; see kubectl mirror why --help",
 		"why one two":              "kubectl mirror why: 2 names were given: name one session, or none for all of the namespace; see kubectl mirror why --help",

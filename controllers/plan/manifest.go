@@ -90,7 +90,7 @@ func (s *Said) common(id, name, description string) v1alpha1.CloudSpec {
 	if saidName.MatchString(name) {
 		spec.CloudName = name
 	} else {
-		s.Notes = append(s.Notes, "spec.cloudName takes no such name, and is left out: it stays as it is")
+		s.Notes = append(s.Notes, "spec.cloudName takes no such name: the cloud's stays as it is")
 	}
 	text, angled := Unmarked(description), strings.ContainsAny(description, "<>")
 	if angled {
@@ -102,7 +102,7 @@ func (s *Said) common(id, name, description string) v1alpha1.CloudSpec {
 	if !angled && utf8.RuneCountInString(text) <= maxSaidDescription {
 		spec.Description = text
 	} else {
-		s.Notes = append(s.Notes, "spec.description takes no such text, and is left out: it stays as it is")
+		s.Notes = append(s.Notes, "spec.description takes no such text: the cloud's stays as it is")
 	}
 	return spec
 }

@@ -209,7 +209,7 @@ func TestAnExportedSpecSaysAllThatTheCloudHas(t *testing.T) {
 		Sources:   []v1alpha1.SourceSelector{source(portA), source(portB)}, Target: v1alpha1.TargetSelector{LoadBalancerID: portC},
 		VNI: new(int32(0)), PacketLength: new(int32(96)), Priority: new(int32(42)), Enabled: new(false),
 	}
-	wantSaid := plan.Said{Notes: []string{"spec.cloudName takes no such name, and is left out: it stays as it is"}}
+	wantSaid := plan.Said{Notes: []string{"spec.cloudName takes no such name: the cloud's stays as it is"}}
 	if diff := cmp.Diff([]any{wantSession, wantSaid}, []any{session, said}); diff != "" {
 		t.Errorf("the session (-want +got):\n%s", diff)
 	}
@@ -225,7 +225,7 @@ func TestWhatNoSpecCanSayIsNamed(t *testing.T) {
 		edit(&r)
 		return func(f *cloud.Filter) { f.Rules = append(f.Rules, r) }
 	}
-	const noText = "spec.description takes no such text, and is left out: it stays as it is"
+	const noText = "spec.description takes no such text: the cloud's stays as it is"
 	for name, tc := range map[string]struct {
 		edit func(*cloud.Filter)
 		want said
