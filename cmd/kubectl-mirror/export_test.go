@@ -136,10 +136,7 @@ func (f *foreign) session(filter string) {
 }
 
 // populate makes a cloud full of what others have made. What comes out of a seed is the same each time.
-func populate(t *testing.T, w *harness.World) {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("the seed of the cloud's content is %d", seed)
+func populate(w *harness.World, seed uint64) {
 	w.Edit(func(world *state.World) {
 		world.Quotas.SessionsPerSource, world.Quotas.SessionsPerENITarget = 100, 100
 		f := &foreign{Rand: rand.New(rand.NewPCG(seed, 0)), world: world}
@@ -181,8 +178,14 @@ func beyondMarks(writes []journal.Entry) (others []string) {
 }
 
 func TestWhatIsExportedAndAppliedIsTakenOverByItsDescriptionsAlone(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { exportAndApply(t, seed) })
+	}
+}
+
+func exportAndApply(t *testing.T, seed uint64) {
 	w := harness.New(t)
-	populate(t, w)
+	populate(w, seed)
 	before := unmarked(w.Content())
 	got := exported(t, w)
 	if got.Exit != 0 || strings.Contains(got.Stderr, "left out") {
@@ -216,7 +219,7 @@ func TestWhatIsExportedAndAppliedIsTakenOverByItsDescriptionsAlone(t *testing.T)
 
 func TestWhatIsExportedToBeObservedWritesNothing(t *testing.T) {
 	w := harness.New(t)
-	populate(t, w)
+	populate(w, 4)
 	before := w.Content()
 	began := w.Cloud.Journal.Last()
 	got := exported(t, w, "--observe")
@@ -312,6 +315,13 @@ func TestWhatKeepsAnAccountFromBeingExportedIsOneSentence(t *testing.T) {
 	if got := as("", "--credentials nowhere HERE --region cn-north-4"); got.Exit != 0 {
 		t.Errorf("a region on the command line: %+v", got)
 	}
+	ports := w.Fault(fault.Fault{Kind: fault.Error, Operation: "*Port*", Status: 403, Code: "VPC.0010", Message: "Policy doesn't allow vpc:ports:list to be performed."})
+	populate(w, 5)
+	got := as("", "--credentials huawei-cloud HERE")
+	if told, _, _ := strings.Cut(got.Stderr, "\n"); got.Exit != 0 || !strings.HasPrefix(told, "nobody looked whether the interfaces of sessions still exist: ") {
+		t.Errorf("without the right to list interfaces: exit %d, %s", got.Exit, got.Stderr)
+	}
+	w.Cloud.Faults.Remove(ports)
 	w.Fault(fault.Fault{Kind: fault.Error, Operation: "ListTrafficMirrorFilters", Status: 403, Code: "VPC.0010", Message: "Policy doesn't allow vpc:trafficMirrorFilters:list to be performed."})
 	want := "list the filters: ListTrafficMirrorFilters: 403 VPC.0010: Policy doesn't allow vpc:trafficMirrorFilters:list to be performed.; the keys need the right vpc:trafficMirrorFilters:list\n"
 	if diff := cmp.Diff(outcome{2, "", want}, as("", "--credentials huawei-cloud HERE")); diff != "" {

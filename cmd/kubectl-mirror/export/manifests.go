@@ -42,8 +42,9 @@ type Manifest struct {
 type Result struct {
 	// Manifests are in the order in which they are applied.
 	Manifests []Manifest
-	// LeftOut says of each object of the cloud that there is no manifest of, why: a sentence each.
-	LeftOut []string
+	// LeftOut says of each object of the cloud that there is no manifest of, why, and Unseen what could not be looked at:
+	// a sentence each.
+	LeftOut, Unseen []string
 }
 
 // The kinds.
@@ -67,6 +68,7 @@ func Of(r Request, have Account, present Present) (Result, error) {
 	}
 	e.filters(filters)
 	e.sessions(sessions)
+	e.Unseen = have.Unseen
 	return e.Result, nil
 }
 
@@ -119,7 +121,7 @@ func (e *exporter) filters(filters []cloud.Filter) {
 	}
 	for _, f := range filters {
 		of := of("filter", f.ID, f.Name)
-		if owner, why := e.owner(f.ID, f.Description, owners); why != "" {
+		if owner, why := e.owner(filterKind, f.ID, f.Description, owners); why != "" {
 			e.refs[f.ID], e.unsaid[f.ID] = owner, why
 			e.leaveOut(f.ID, of, why)
 			continue
@@ -158,7 +160,7 @@ func (e *exporter) sessions(sessions []cloud.Session) {
 			continue
 		}
 		of := of("session", s.ID, s.Name)
-		if _, why := e.owner(s.ID, s.Description, owners); why != "" {
+		if _, why := e.owner(sessionKind, s.ID, s.Description, owners); why != "" {
 			e.leaveOut(s.ID, of, why)
 			continue
 		}
@@ -192,16 +194,16 @@ func own(owners map[string]string, o interface {
 	}
 }
 
-// owner is the object of the namespace that stands for something of the cloud already, empty for none there, and why it
+// owner is the object of the kind, in the namespace, that stands for something of the cloud already, empty for none there, and why it
 // is left out for that.
-func (e *exporter) owner(id, description string, owners map[string]string) (name, why string) {
+func (e *exporter) owner(kind, id, description string, owners map[string]string) (name, why string) {
 	mark, marked := plan.MarkOf(description)
 	if name = owners[id]; name == "" && marked {
 		name = owners[mark.UID]
 	}
 	switch {
 	case name != "":
-		return name, fmt.Sprintf("it is already managed by %s of namespace %s", name, e.Namespace)
+		return name, fmt.Sprintf("it is already managed by %s %s of namespace %s", kind, name, e.Namespace)
 	case marked:
 		return "", fmt.Sprintf("it is already managed: it bears the mark of the object with the UID %s in the cluster %s", mark.UID, mark.Cluster)
 	default:

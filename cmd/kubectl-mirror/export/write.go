@@ -48,6 +48,9 @@ func (r Result) Write(out io.Writer, namespace string) error {
 
 // Tell writes what a person should know, a line each.
 func (r Result) Tell(notes io.Writer) {
+	for _, unseen := range r.Unseen {
+		fmt.Fprintf(notes, "%s\n", line(unseen))
+	}
 	for _, m := range r.Manifests {
 		for _, remark := range m.Remarks {
 			fmt.Fprintf(notes, "%s\n", line(m.Of+": "+remark))
