@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +91,7 @@ func (f *foreign) id() string {
 func pick[T any](f *foreign, from ...T) T { return from[f.IntN(len(from))] }
 
 func (f *foreign) text() string {
-	return pick(f, "", "by Terraform", " blanks at the ends ", "镜像: 'a' \"b\" #c", strings.Repeat("a", 197), strings.Repeat("镜", 65), strings.Repeat("镜", 85), "- [x]: {y}")
+	return pick(f, "", "by Terraform", " blanks at the ends ", "镜像: 'a' \"b\" #c", strings.Repeat("a", 197), strings.Repeat("镜", 65), strings.Repeat("镜", 85), "- [x]: {y}", "odd:\t\n\x00\x1b\x7f\u2028\ufeff.")
 }
 
 func (f *foreign) name() string { return pick(f, "tf-web", "TF_Web", "web.1", "镜像", "-", "0") }
@@ -128,17 +129,27 @@ func (f *foreign) rule(filter, direction string, priority int) {
 func (f *foreign) session(filter string) {
 	id, at := f.id(), time.Now().UTC()
 	sources := [][]string{{scenario.WalkthroughSource}, {scenario.WalkthroughTest}, {scenario.WalkthroughTest, scenario.WalkthroughSource}}
-	f.world.Sessions[id] = state.Session{
+	s := state.Session{
 		ID: id, ProjectID: scenario.WalkthroughProject, Name: f.name(), Description: f.text(), FilterID: filter, Sources: pick(f, sources...),
 		TargetID: scenario.WalkthroughTarget, TargetType: state.TargetENI, VNI: f.IntN(3) * 8388607, PacketLength: pick(f, 96, 1, 1460), Priority: f.made,
 		Enabled: f.IntN(2) == 0, CreatedAt: at, UpdatedAt: at,
 	}
+	if f.IntN(3) == 0 {
+		s.TargetID, s.TargetType = balancerID, state.TargetELB
+	}
+	f.world.Sessions[id] = s
 }
+
+const balancerID = "5a1f0c7e-0000-4000-8000-0000000000e1"
 
 // populate makes a cloud full of what others have made. What comes out of a seed is the same each time.
 func populate(w *harness.World, seed uint64) {
 	w.Edit(func(world *state.World) {
 		world.Quotas.SessionsPerSource, world.Quotas.SessionsPerENITarget = 100, 100
+		world.AddLoadBalancer(scenario.LoadBalancer{
+			ID: balancerID, Name: "ids", VPCID: scenario.WalkthroughVPC, ProjectID: scenario.WalkthroughProject, Address: netip.MustParseAddr("192.168.0.100"),
+			SubnetID: world.Ports[scenario.WalkthroughTarget].SubnetID, Members: []netip.Addr{netip.MustParseAddr("192.168.0.164")},
+		}, time.Now())
 		f := &foreign{Rand: rand.New(rand.NewPCG(seed, 0)), world: world}
 		for range 12 {
 			filter := f.filter()
@@ -184,6 +195,7 @@ func TestWhatIsExportedAndAppliedIsTakenOverByItsDescriptionsAlone(t *testing.T)
 }
 
 func exportAndApply(t *testing.T, seed uint64) {
+	t.Helper()
 	w := harness.New(t)
 	populate(w, seed)
 	before := unmarked(w.Content())
