@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
@@ -209,6 +210,30 @@ spec:
 	if diff := cmp.Diff(told, notes.String()); diff != "" {
 		t.Errorf("what is told (-want +got):\n%s", diff)
 	}
+}
+
+// Texts of the cloud can hold anything; one must not keep all others from being exported.
+func TestAnyTextOfTheCloudIsReadAsItWasWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := filterOf(1, rapid.String().Draw(t, "name"))
+		odd := rapid.OneOf(rapid.Rune(), rapid.RuneFrom([]rune("\x00\t\n\r\x1b\x7f\u0085\u009f\u2028\ufeff\ufffe\uffff😀-#: '\"")))
+		f.Description = rapid.StringOfN(odd, 0, 40, -1).Draw(t, "description")
+		result, err := Of(Request{}, Account{Filters: []cloud.Filter{f}}, Present{})
+		if err != nil || len(result.Manifests) != 1 {
+			t.Fatalf("%v: %+v", err, result)
+		}
+		var out strings.Builder
+		if err := result.Write(&out, "ns"); err != nil {
+			t.Fatal(err)
+		}
+		var got v1alpha1.MirrorFilter
+		if err := yaml.UnmarshalStrict([]byte(out.String()), &got); err != nil {
+			t.Fatalf("%v: of\n%s", err, out.String())
+		}
+		if diff := cmp.Diff(result.Manifests[0].Spec, any(got.Spec)); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 // Every object gets a name that the API server takes, that no other has, and that does not depend on the order.

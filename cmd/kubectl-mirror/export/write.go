@@ -1,6 +1,8 @@
 package export
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -23,10 +25,10 @@ type metadata struct {
 	Namespace string `json:"namespace"`
 }
 
-// Write writes the manifests as a stream of YAML, with what a person should know above each.
+// Write writes the manifests as a stream of YAML, with what a person should know above each; or nothing, with an error.
 func (r Result) Write(out io.Writer, namespace string) error {
+	var b bytes.Buffer
 	for i, m := range r.Manifests {
-		var b strings.Builder
 		if i > 0 {
 			b.WriteString("---\n")
 		}
@@ -34,16 +36,31 @@ func (r Result) Write(out io.Writer, namespace string) error {
 		for _, remark := range m.Remarks {
 			fmt.Fprintf(&b, "# %s\n", line(remark))
 		}
-		data, err := yaml.Marshal(document{v1alpha1.GroupVersion.String(), m.Kind, metadata{m.Name, namespace}, m.Spec})
+		data, err := encode(document{v1alpha1.GroupVersion.String(), m.Kind, metadata{m.Name, namespace}, m.Spec})
 		if err != nil {
 			return fmt.Errorf("encode %s %s: %w", m.Kind, m.Name, err)
 		}
 		b.Write(data)
-		if _, err := io.WriteString(out, b.String()); err != nil {
-			return err
-		}
 	}
-	return nil
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+// encode gives a document as YAML. It goes by way of JSON, which leaves some characters as they are that YAML must escape.
+func encode(d document) ([]byte, error) {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0x9f || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return yaml.JSONToYAML(b.Bytes())
 }
 
 // Tell writes what a person should know, a line each.
