@@ -1,11 +1,14 @@
 // Command kubectl-mirror is a plugin of kubectl: "kubectl mirror why" says of each MirrorSession
 // whether its copies arrive at the target, and if not, why; "kubectl mirror plan" what an apply
-// would do; "kubectl mirror tail" and "kubectl mirror capture" show the copies.
+// would do; "kubectl mirror tail" and "kubectl mirror capture" show the copies, and "kubectl mirror
+// export" writes what the cloud has already as manifests.
 //
-// It reads objects of Kubernetes alone and holds no credentials of the cloud: what the answer of why
-// says is what the manager and the verifiers wrote into the status before anybody asked, and packets
-// are shown by the verifier, in its pod. It may import api, cmd/kubectl-mirror/packets,
-// cmd/kubectl-mirror/plan and cmd/kubectl-mirror/why.
+// It holds no credentials of the cloud. What the answer of why says is what the manager and the
+// verifiers wrote into the status before anybody asked, a plan is the manager's, and packets are shown
+// by the verifier, in its pod: these read objects of Kubernetes alone. Export asks the cloud, with the
+// keys of a Secret that the caller names and may read, and writes nothing there. It may import api,
+// cmd/kubectl-mirror/export, cmd/kubectl-mirror/packets, cmd/kubectl-mirror/plan and
+// cmd/kubectl-mirror/why.
 package main
 
 import (
@@ -71,7 +74,7 @@ func run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	config.CacheDir = nil // nothing is kept
 	config.AddFlags(root.PersistentFlags())
 	root.AddCommand(newWhy(ctx, streams, config, &verdict), newTail(ctx, streams, config), newCapture(ctx, streams, config),
-		newPlan(ctx, streams, config, &planned))
+		newPlan(ctx, streams, config, &planned), newExport(ctx, streams, config))
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	command, err := root.ExecuteC()
 	if err == nil {
@@ -91,7 +94,7 @@ func (m misuse) Unwrap() error { return m.error }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misuse{fmt.Errorf("unknown command %q: use why, plan, tail or capture", args[0])}
+		return misuse{fmt.Errorf("unknown command %q: use why, plan, tail, capture or export", args[0])}
 	}
 	return nil
 }

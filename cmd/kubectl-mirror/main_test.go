@@ -22,7 +22,7 @@ import (
 func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for args, want := range map[string]string{
-		"wy":                       `kubectl mirror: unknown command "wy": use why, plan, tail or capture; see kubectl mirror --help`,
+		"wy":                       `kubectl mirror: unknown command "wy": use why, plan, tail, capture or export; see kubectl mirror --help`,
 		"--loud":                   "kubectl mirror: unknown flag: --loud; see kubectl mirror --help",
 		"why --loud":               "kubectl mirror why: unknown flag: --loud; see kubectl mirror why --help",
 		"why one two":              "kubectl mirror why: 2 names were given: name one session, or none for all of the namespace; see kubectl mirror why --help",
@@ -32,6 +32,8 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		"why one -o wide":          `kubectl mirror why: --output="wide": choose json or yaml, or leave it out for text; see kubectl mirror why --help`,
 		"why one --timeout=0s":     "kubectl mirror why: --timeout=0s: choose a time above 0, such as 30s; see kubectl mirror why --help",
 		"why one --timeout=now":    `kubectl mirror why: invalid argument "now" for "--timeout" flag: time: invalid duration "now"; see kubectl mirror why --help`,
+		"export tf":                "kubectl mirror export: no Secret is named: name the one with the keys of the account by --credentials; see kubectl mirror export --help",
+		"export --credentials x":   "kubectl mirror export: no API server is known: name a kubeconfig with --kubeconfig or KUBECONFIG",
 		"why one":                  "kubectl mirror why: no API server is known: name a kubeconfig with --kubeconfig or KUBECONFIG",
 		"why --kubeconfig=" + none: "kubectl mirror why: read the kubeconfig: stat " + none + ": no such file or directory",
 	} {
@@ -39,6 +41,9 @@ func TestAMistakeOnTheCommandLineIsOneSentence(t *testing.T) {
 		if diff := cmp.Diff(outcome{2, "", want + "\n"}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", args, diff)
 		}
+	}
+	if got := play(t, none, "export", "--credentials=x", ""); !strings.Contains(got.Stderr, "export: a name is empty: ") {
+		t.Errorf("an empty name: %+v", got)
 	}
 	if got, want := play(t, none, "why", ""), "kubectl mirror why: the name is empty: name a session, or leave it out for all of the namespace; see kubectl mirror why --help\n"; got.Stderr != want {
 		t.Errorf("an empty name: %+v, want %q", got, want)

@@ -34,8 +34,8 @@ func ParseOrigins(values []string) ([]string, error) {
 }
 
 // admit refuses the endpoints of a Secret that are not allowed, and leaves those that are
-// in their one spelling, so that what was compared is what is used.
-func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
+// in their one spelling, so that what was compared is what is used. allow is what is to be done to have one allowed.
+func (e Endpoints) admit(c *cloud.Credentials, origin, allow string) error {
 	usualVPC, usualIAM := e.usual(c.Region)
 	for _, endpoint := range []struct {
 		key, usual string
@@ -49,7 +49,7 @@ func (e Endpoints) admit(c *cloud.Credentials, origin string) error {
 			*endpoint.value = parsed
 			continue
 		}
-		return &Error{Reason: EndpointNotAllowed, Cause: err, Message: refusal(endpoint.key, endpoint.usual, c.Region, origin, err)}
+		return &Error{Reason: EndpointNotAllowed, Cause: err, Message: refusal(endpoint.key, endpoint.usual, c.Region, origin, allow, err)}
 	}
 	return nil
 }
@@ -128,12 +128,12 @@ func spelt(value string) string {
 }
 
 // refusal does not repeat the endpoint: a key may have come into the wrong field.
-func refusal(key, usual, region, origin string, err error) string {
-	why := "is none that the administrator allows"
+func refusal(key, usual, region, origin, allow string, err error) string {
+	why := "is none that is allowed"
 	if err != nil {
 		why = "can't be used, as " + err.Error()
 	}
-	way := "have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"
+	way := allow
 	if usual != "" {
 		way = fmt.Sprintf("leave it out for the usual one of region %s, or ", region) + way
 	}

@@ -62,7 +62,7 @@ func TestASecretLeadsOnlyToWhatTheAdministratorAllows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := cloud.Credentials{Region: c.region, Endpoint: c.endpoint, IAMEndpoint: c.iam}
-			err := rules.admit(&got, "Secret a/b")
+			err := rules.admit(&got, "Secret a/b", wordsOfSpec.Allow)
 			if c.want == nil {
 				if e, ok := errors.AsType[*Error](err); !ok || e.Reason != EndpointNotAllowed {
 					t.Fatalf("got %v, want EndpointNotAllowed", err)
@@ -86,7 +86,7 @@ func TestNothingIsAllowedThatIsNotOnTheList(t *testing.T) {
 		}
 		c := cloud.Credentials{Endpoint: piece.Draw(t, "endpoint")}
 		wanted, _ := cloud.ParseOrigin(c.Endpoint)
-		err = Endpoints{Allowed: list}.admit(&c, "")
+		err = Endpoints{Allowed: list}.admit(&c, "", wordsOfSpec.Allow)
 		if allowed := slices.Contains(list, wanted); allowed != (err == nil) || allowed && c.Endpoint != wanted {
 			t.Fatalf("%q against %q: %v", c.Endpoint, list, err)
 		}
@@ -95,19 +95,19 @@ func TestNothingIsAllowedThatIsNotOnTheList(t *testing.T) {
 
 func TestTheRefusalOfAnEndpointNamesTheWaysOut(t *testing.T) {
 	for endpoint, want := range map[string]string{
-		"https://evil.example": "endpoint of Secret a/b is none that the administrator allows: nothing was sent; leave it out for the usual one of region here, " +
+		"https://evil.example": "endpoint of Secret a/b is none that is allowed: nothing was sent; leave it out for the usual one of region here, " +
 			"or have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)",
 		"AKIAIOSFODNN7EXAMPLE": "endpoint of Secret a/b can't be used, as it is no origin like https://vpc.cn-north-4.myhuaweicloud.com: " +
 			"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query: nothing was sent; " +
 			"leave it out for the usual one of region here, or have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)",
 	} {
-		err := Endpoints{Usual: regions}.admit(&cloud.Credentials{Region: "here", Endpoint: endpoint}, "Secret a/b")
+		err := Endpoints{Usual: regions}.admit(&cloud.Credentials{Region: "here", Endpoint: endpoint}, "Secret a/b", wordsOfSpec.Allow)
 		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
-	err := Endpoints{}.admit(&cloud.Credentials{Region: "there", IAMEndpoint: "https://evil.example"}, "Secret a/b")
-	const want = "iamEndpoint of Secret a/b is none that the administrator allows: nothing was sent; " +
+	err := Endpoints{}.admit(&cloud.Credentials{Region: "there", IAMEndpoint: "https://evil.example"}, "Secret a/b", wordsOfSpec.Allow)
+	const want = "iamEndpoint of Secret a/b is none that is allowed: nothing was sent; " +
 		"have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,21 @@ type Rules struct {
 	Endpoints Endpoints
 	// Namespaces that the operator's own credentials serve; nil for none.
 	Namespaces *Namespaces
+	// Words are those of whoever asks; the zero value for a spec's.
+	Words Words
+}
+
+// Words are how that is called, in messages, by which whoever asks says what he wants: the fields of a spec, or the
+// flags of a program.
+type Words struct {
+	Secret, Region, ProjectID string
+	// Allow is what is to be done to have an endpoint allowed.
+	Allow string
+}
+
+var wordsOfSpec = Words{
+	Secret: "spec.credentialsRef.name", Region: "spec.region", ProjectID: "spec.projectID",
+	Allow: "have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)",
 }
 
 // Assuming says how agencies are assumed.
@@ -70,6 +86,7 @@ const AgencyIssuer = "agency"
 // agency says how agencies are assumed.
 func NewProvider(secrets *Secrets, factory cloud.Factory, own Own, rules Rules, agency Assuming) *Provider {
 	rules.Endpoints = rules.Endpoints.remembering()
+	rules.Words = cmp.Or(rules.Words, wordsOfSpec)
 	return &Provider{
 		secrets: secrets, factory: factory, own: own, rules: rules, clients: newClients(maxClients), agencies: newAgencies(agency.Assume, agency.Renewals.Of(AgencyIssuer)),
 	}
@@ -126,10 +143,10 @@ func (p *Provider) resolve(ctx context.Context, namespace string, spec *v1alpha1
 	if err != nil {
 		return c, origin, err
 	}
-	if err := fill(&c.Region, spec.Region, "spec.region", KeyRegion, origin); err != nil {
+	if err := fill(&c.Region, spec.Region, p.rules.Words.Region, KeyRegion, origin); err != nil {
 		return c, origin, err
 	}
-	if err := fill(&c.ProjectID, spec.ProjectID, "spec.projectID", KeyProjectID, origin); err != nil {
+	if err := fill(&c.ProjectID, spec.ProjectID, p.rules.Words.ProjectID, KeyProjectID, origin); err != nil {
 		return c, origin, err
 	}
 	if err := p.check(&c, spec.CredentialsRef == nil, origin); err != nil {
@@ -171,7 +188,7 @@ func (p *Provider) read(ctx context.Context, name types.NamespacedName, notBefor
 	secret, err := p.secrets.Get(ctx, name, notBefore)
 	if apierrors.IsNotFound(err) {
 		return cloud.Credentials{}, "", &Error{Reason: NotFound, Cause: err, Message: fmt.Sprintf(
-			"%s does not exist: create it with the keys %s and %s, or correct spec.credentialsRef.name", origin, KeyAccessKey, KeySecretKey)}
+			"%s does not exist: create it with the keys %s and %s, or correct %s", origin, KeyAccessKey, KeySecretKey, p.rules.Words.Secret)}
 	}
 	if err != nil {
 		return cloud.Credentials{}, "", fmt.Errorf("reading %s: %w", origin, err)
@@ -236,7 +253,7 @@ const (
 func (p *Provider) check(c *cloud.Credentials, own bool, origin string) error {
 	if c.Region == "" {
 		return &Error{Reason: Invalid, Message: fmt.Sprintf(
-			"the region is missing: set spec.region, or %s in %s", KeyRegion, origin)}
+			"the region is missing: set %s, or %s in %s", p.rules.Words.Region, KeyRegion, origin)}
 	}
 	// The account is written into the status, and is compared with it ever after.
 	for _, field := range []struct {
@@ -249,7 +266,7 @@ func (p *Provider) check(c *cloud.Credentials, own bool, origin string) error {
 		}
 	}
 	if !own {
-		return p.rules.Endpoints.admit(c, origin)
+		return p.rules.Endpoints.admit(c, origin, p.rules.Words.Allow)
 	}
 	for _, endpoint := range []struct {
 		name  string

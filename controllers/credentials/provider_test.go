@@ -194,7 +194,7 @@ func TestAMistakeInTheCredentialsIsOneClearSentence(t *testing.T) {
 				"give http or https, a host in ASCII, and a port where it is not the usual one, without user, path or query: nothing was sent; " +
 				"have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"}},
 		"an identity service that is not on the list": {func() map[string]string { d := full(); d["iamEndpoint"] = "http://169.254.0.1"; return d }(), nil, nil,
-			Error{Reason: EndpointNotAllowed, Message: "iamEndpoint of Secret team-a/cloud is none that the administrator allows: nothing was sent; " +
+			Error{Reason: EndpointNotAllowed, Message: "iamEndpoint of Secret team-a/cloud is none that is allowed: nothing was sent; " +
 				"have the administrator add it to --allowed-endpoints (chart: cloud.allowedEndpoints)"}},
 		"what the adapter refuses": {full(), nil, &cloud.Error{Class: cloud.ClassInvalid, Op: "Configure", Message: "projectID is wrong"},
 			Error{Reason: Invalid, Message: "Secret team-a/cloud: projectID is wrong"}},

@@ -136,7 +136,11 @@ var layers = []layer{
 	{
 		name: "cmd/kubectl-mirror", does: "`kubectl mirror why`: what the objects say of a session, arranged for a person or a program; `plan`: what the manager says that it would do; `tail` and `capture`: " +
 			"its copies, as the verifier in its pod shows them; it holds no credentials of the cloud",
-		may: []string{"api"}, tests: []string{"test/..."},
+		may: []string{"api", "cmd/kubectl-mirror/export"}, tests: []string{"test/..."},
+	},
+	{
+		name: "cmd/kubectl-mirror/export", does: "`kubectl mirror export`: what an account of the cloud has as manifests that import it, read with the keys of a Secret that the caller may read",
+		may: []string{"api", "controllers/cloud", "controllers/cloud/huawei", "controllers/credentials", "controllers/plan"},
 	},
 	{
 		name: "test/cloudsim", does: "the simulated cloud, API and data plane: it shares no line with what it tests",
