@@ -76,7 +76,7 @@ func TestALoadBalancerThatGivesCopiesToNobodyIsNamed(t *testing.T) {
 			found: []finding{{"Error", "NoMembers", subject, `the listener of load balancer "ids" on UDP 4789 has no member that gets anything`, none}},
 		},
 		"one whose pool is switched off": {
-			edit: func(w *way) { p := w.balance(); p.AdminDown = true; w.Balancer.Pools.Value["pool"] = *p },
+			edit:  func(w *way) { p := w.balance(); p.AdminDown = true; w.Balancer.Pools.Value["pool"] = *p },
 			found: []finding{{"Error", "NoMembers", subject, `the listener of load balancer "ids" on UDP 4789 has no member that gets anything`, none}},
 		},
 		"one whose members are all offline": {

@@ -65,7 +65,9 @@ func TestOfMoreMembersThanAStatusHoldsThoseThatGetNothingNowAreLeftOutFirst(t *t
 }
 
 func TestAChangeOfTheLoadBalancerInTheSpecIsTold(t *testing.T) {
-	to := func(target v1alpha1.TargetSelector) *v1alpha1.MirrorSessionSpec { return &v1alpha1.MirrorSessionSpec{Target: target} }
+	to := func(target v1alpha1.TargetSelector) *v1alpha1.MirrorSessionSpec {
+		return &v1alpha1.MirrorSessionSpec{Target: target}
+	}
 	node := to(v1alpha1.TargetSelector{InterfaceSelector: v1alpha1.InterfaceSelector{NodeName: "n"}})
 	lb, other := to(v1alpha1.TargetSelector{LoadBalancerID: "id-lb"}), to(v1alpha1.TargetSelector{LoadBalancerID: "id-other"})
 	same(t, "to a load balancer", "spec.target was changed from the node n to the load balancer id-lb", strings.Join(specChanges(node, lb), "; "))
