@@ -197,6 +197,12 @@ func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, no
 	})
 }
 
+// ExpectInterfaces says that so many interfaces are asked for next by somebody who has not read them before, as
+// by a session that is new: then they share one list from the first on.
+func (i *Inventory) ExpectInterfaces(c cloud.Client, count int) {
+	i.account(c.Account()).resolving.coming(count)
+}
+
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore. It reads
 // as Interface does; that there are none or several a list says only where it agrees with what was
 // read of the address by itself before.
