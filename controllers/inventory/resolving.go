@@ -202,8 +202,8 @@ func (r *resolving) expect(cluster string, sessions []cloud.Session) {
 	r.named = len(named)
 }
 
-// coming notes that so many interfaces are asked for next that were not read before. Where the list costs less than
-// that, it is read for the first of them.
+// coming notes that so many interfaces are asked for next, in answers of now. Where the list costs less than that, it
+// is read for the first of them.
 func (r *resolving) coming(count int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -232,7 +232,7 @@ func TestManyThatAreSaidToComeAreReadInAListFromTheFirstOn(t *testing.T) {
 				r.interfaces = interfaces(100)
 				pass(time.Hour)
 				now := time.Now()
-				i.ExpectInterfaces(r, c.said)
+				i.ExpectInterfaces(r, c.said, now)
 				for n := range c.come {
 					if _, err := i.Interface(t.Context(), r, fmt.Sprint(n), now); err != nil {
 						t.Fatal(err)
@@ -255,7 +255,7 @@ func TestFewerThanTheListHasPagesAreReadByThemselvesAlthoughTheyAreSaidToCome(t 
 		}
 		pass(time.Hour)
 		now := time.Now()
-		i.ExpectInterfaces(r, 20)
+		i.ExpectInterfaces(r, 20, now)
 		for n := range 20 {
 			if _, err := i.Interface(t.Context(), r, fmt.Sprint(n), now); err != nil {
 				t.Fatal(err)
@@ -263,5 +263,20 @@ func TestFewerThanTheListHasPagesAreReadByThemselvesAlthoughTheyAreSaidToCome(t 
 		}
 		lists, singles := asked(r)
 		same(t, "lists and single reads", [2]int{1, 20}, [2]int{lists, singles})
+	})
+}
+
+// What is asked for in a steady state is served by what was read, and must not cost others a list.
+func TestManyThatWhatWasReadServesCostNoList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		r.interfaces = interfaces(100)
+		pass(time.Hour)
+		i.ExpectInterfaces(r, 100, time.Now().Add(-time.Minute))
+		if _, err := i.Interface(t.Context(), r, "1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		lists, singles := asked(r)
+		same(t, "lists and single reads", [2]int{0, 1}, [2]int{lists, singles})
 	})
 }

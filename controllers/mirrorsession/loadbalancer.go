@@ -65,7 +65,9 @@ func (s *scope) findMembers(ctx context.Context, since time.Time) error {
 		}
 		return nil // the way of the copies says it, where that is read
 	}
-	for _, m := range membersOf(pools) {
+	members := membersOf(pools)
+	s.Inventory.ExpectInterfaces(s.Cloud, len(members), since)
+	for _, m := range members {
 		shown := v1alpha1.TargetMember{Address: m.Address.String(), Health: string(m.Health)}
 		at, err := s.memberInterface(ctx, b.of.VPCID, m.Address, since)
 		switch {

@@ -111,7 +111,7 @@ func (s *scope) resolveSelected(ctx context.Context, since time.Time) (missing [
 		return nil, fmt.Errorf("list the nodes for %s: %w", all[0].field, err)
 	}
 	chosen := selected(all, nodes.Items, s.mirrors)
-	s.Inventory.ExpectInterfaces(s.Cloud, min(newcomers(chosen), s.most()-len(s.sources)))
+	s.Inventory.ExpectInterfaces(s.Cloud, min(len(chosen), s.most()-len(s.sources)), since)
 	var absent []*lifecycle.Problem
 	var left []selectedNode
 	for _, node := range chosen {
@@ -140,16 +140,6 @@ func (s *scope) resolveSelected(ctx context.Context, since time.Time) (missing [
 		missing = append(missing, nothingSelected(all))
 	}
 	return missing, nil
-}
-
-// newcomers are how many of the nodes are not mirrored yet.
-func newcomers(all []selectedNode) (count int) {
-	for _, n := range all {
-		if n.newcomer {
-			count++
-		}
-	}
-	return count
 }
 
 // mirrors reports whether a node is mirrored by the session now.
