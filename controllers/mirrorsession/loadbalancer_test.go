@@ -13,7 +13,7 @@ import (
 
 func member(address string, edit ...func(*cloud.Member)) cloud.Member {
 	m := cloud.Member{Port: vxlanPort, Weight: 1, Health: cloud.MemberOnline}
-	m.Address, _ = netip.ParseAddr(address) //nolint:errcheck // one that is none is a case
+	m.Address, _ = netip.ParseAddr(address) // one that is none is a case
 	for _, e := range edit {
 		e(&m)
 	}
