@@ -250,7 +250,8 @@ const (
 	// sources' addresses; whether a network ACL is in the way; and between VPCs whether
 	// there is a route.
 	ReasonNoPackets = "NoPackets"
-	// ReasonNoVerifier: no verifier runs on the host that owns the target.
+	// ReasonNoVerifier: no verifier runs on the host that owns the target, or on one that is behind a
+	// load balancer.
 	// Remedy: let the verifier's DaemonSet reach that node, or run a verifier on that host; if a
 	// pod is there, its log says why it does not start: CAP_NET_RAW, the host's network.
 	ReasonNoVerifier = "NoVerifier"

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -52,7 +53,8 @@ func (b *Balancer) takers() (all []cloud.Listener) {
 	return all
 }
 
-// eligible are the members that would get copies if they are well, in the order of their addresses.
+// eligible are the members that would get copies if they are well, in the order of their addresses. A server may be
+// there several times, at several ports.
 func (b *Balancer) eligible() (all []cloud.Member) {
 	for _, l := range b.takers() {
 		pool := b.Pools.Value[l.PoolID]
@@ -66,8 +68,16 @@ func (b *Balancer) eligible() (all []cloud.Member) {
 			all = append(all, m)
 		}
 	}
-	slices.SortFunc(all, func(a, b cloud.Member) int { return a.Address.Compare(b.Address) })
-	return slices.CompactFunc(all, func(a, b cloud.Member) bool { return a.Address == b.Address })
+	offline := func(m cloud.Member) int {
+		if m.Health == cloud.MemberOffline {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(all, func(a, b cloud.Member) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), cmp.Compare(offline(a), offline(b)))
+	})
+	return slices.CompactFunc(all, func(a, b cloud.Member) bool { return a.Address == b.Address && a.Port == b.Port })
 }
 
 // shares are the members that get copies.
@@ -165,19 +175,25 @@ func areOrIs(members []cloud.Member) string {
 	return "is"
 }
 
-// membersCalled reads like: the members 10.0.0.1 and 10.0.0.2. Of many it names the first.
+// membersCalled reads like: the members 10.0.0.1 and 10.0.0.2.
 func membersCalled(members []cloud.Member) string {
-	const named = 4
-	names := make([]string, 0, named+1)
-	for i, m := range members {
-		if i == named {
-			names = append(names, fmt.Sprintf("%d more", len(members)-named))
-			break
+	var names []string
+	for _, m := range members {
+		if name := m.Address.String(); !slices.Contains(names, name) {
+			names = append(names, name)
 		}
-		names = append(names, m.Address.String())
 	}
-	if len(members) == 1 {
+	return membersNamed(names)
+}
+
+// membersNamed is the same of their names. Of many it names the first.
+func membersNamed(names []string) string {
+	const named = 4
+	if len(names) == 1 {
 		return "the member " + names[0]
+	}
+	if more := len(names) - named; more > 0 {
+		names = append(slices.Clone(names[:named]), fmt.Sprintf("%d more", more))
 	}
 	return "the members " + inWords(names)
 }

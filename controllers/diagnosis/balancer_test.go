@@ -75,6 +75,10 @@ func TestALoadBalancerThatGivesCopiesToNobodyIsNamed(t *testing.T) {
 			edit:  func(w *way) { p := w.balance(); p.Members[0].Weight, p.Members[1].AdminDown = 0, true },
 			found: []finding{{"Error", "NoMembers", subject, `the listener of load balancer "ids" on UDP 4789 has no member that gets anything`, none}},
 		},
+		"one whose pool is switched off": {
+			edit:  func(w *way) { p := w.balance(); p.AdminDown = true; w.Balancer.Pools.Value["pool"] = *p },
+			found: []finding{{"Error", "NoMembers", subject, `the listener of load balancer "ids" on UDP 4789 has no member that gets anything`, none}},
+		},
 		"one whose members are all offline": {
 			edit: func(w *way) {
 				p := w.balance()
@@ -137,6 +141,29 @@ func TestWhatStandsInTheWayAtAMemberHoldsUpItsShareAlone(t *testing.T) {
 		"one at another port": {
 			edit: func(w *way) { w.balance().Members[1].Port = 5000 },
 			found: []finding{{"Warning", "MemberPort", subject, `load balancer "ids" gives the member 10.0.0.2 the copies at UDP 5000, where no verifier counts`,
+				"give the members the backend port 4789"}},
+		},
+		"one that is there at two ports": {
+			edit: func(w *way) {
+				p := w.balance()
+				again := p.Members[0]
+				again.ID, again.Port = "m-0", 5000
+				p.Members = append([]cloud.Member{again}, p.Members...)
+				w.Balancer.Pools.Value["pool"] = *p
+			},
+			found: []finding{{"Warning", "MemberPort", subject, `load balancer "ids" gives the member 10.0.0.1 the copies at UDP 5000, where no verifier counts`,
+				"give the members the backend port 4789"}},
+		},
+		"one that is there at two ports, and offline at the one that counts": {
+			edit: func(w *way) {
+				p := w.balance()
+				again := p.Members[0]
+				again.ID, again.Port = "m-0", 5000
+				p.Members[0].Health = cloud.MemberOffline
+				p.Members = append(p.Members[:1], again)
+				w.Balancer.Pools.Value["pool"] = *p
+			},
+			found: []finding{{"Error", "MemberPort", subject, `load balancer "ids" gives the member 10.0.0.1 the copies at UDP 5000, where no verifier counts`,
 				"give the members the backend port 4789"}},
 		},
 		"all at another port, in a pool that keeps the port": {edit: func(w *way) {

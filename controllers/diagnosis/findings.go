@@ -12,7 +12,7 @@ const maxFindings = 16
 // causes are all that is looked for; of what is equally bad the first is said first: why no copies
 // come before that none do.
 var causes = slices.Concat(pathCauses, filterCauses, []func(*Known) []v1alpha1.Finding{
-	unknownField, notReady, unobserved, nobodyTakes, captureFailed, verifierLost, booksDontBalance, verifierBehind, sourceSilent,
+	unknownField, notReady, unobserved, nobodyTakes, captureFailed, verifierLost, membersUncounted, booksDontBalance, verifierBehind, sourceSilent,
 	sharedVNI, captureDrops, payloadTruncated, unexpectedPackets, foreignSource, unreadableCopies, clockAhead,
 })
 

@@ -197,6 +197,15 @@ func (i *Inventory) Interface(ctx context.Context, c cloud.Client, id string, no
 	})
 }
 
+// ExpectInterfaces says that so many interfaces are asked for next, as read at or after notBefore: where they are
+// many and what was read before does not serve, they share one list from the first on.
+func (i *Inventory) ExpectInterfaces(c cloud.Client, count int, notBefore time.Time) {
+	a := i.account(c.Account())
+	if _, kept := a.network.interfaces.have(c, whole{}, notBefore); !kept && i.clock().Sub(notBefore) < i.settled {
+		a.resolving.coming(count)
+	}
+}
+
 // InterfacesAt returns the interfaces that have an address, as read at or after notBefore. It reads
 // as Interface does; that there are none or several a list says only where it agrees with what was
 // read of the address by itself before.

@@ -150,7 +150,7 @@ type resolving struct {
 	singles int
 	pages   int // of the last list
 	// named are how many interfaces the sessions of this cluster named that were listed last, and no more
-	// than matter.
+	// than matter; or those that are said to come.
 	named int
 	// absent are the interfaces that the cloud has denied when each was asked for by itself last.
 	absent map[string]absence
@@ -200,6 +200,16 @@ func (r *resolving) expect(cluster string, sessions []cloud.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.named = len(named)
+}
+
+// coming notes that so many interfaces are asked for next, in answers of now. Where the list costs less than that, it
+// is read for the first of them.
+func (r *resolving) coming(count int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if enough := max(fewInterfaces, r.pages); count > enough {
+		r.named, r.singles = max(r.named, count), max(r.singles, enough)
+	}
 }
 
 // byList reports whether the client is to read the list for somebody who wants an answer that is not

@@ -214,3 +214,69 @@ func TestAListThatLacksAnAddressIsNotBelievedAfterOneThatShowedIt(t *testing.T) 
 		same(t, "asked by itself", []string{"at"}, look())
 	})
 }
+
+// A session with a hundred new sources asks for them one after the other: the list that serves nearly all of them
+// should serve the first ones too.
+func TestManyThatAreSaidToComeAreReadInAListFromTheFirstOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		said, come int
+		want       [2]int
+	}{
+		"many that nobody has said to come": {0, 100, [2]int{1, 8}},
+		"many":                              {100, 100, [2]int{1, 0}},
+		"few":                               {8, 8, [2]int{0, 8}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i, r := world()
+				r.interfaces = interfaces(100)
+				pass(time.Hour)
+				now := time.Now()
+				i.ExpectInterfaces(r, c.said, now)
+				for n := range c.come {
+					if _, err := i.Interface(t.Context(), r, fmt.Sprint(n), now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				lists, singles := asked(r)
+				same(t, "lists and single reads", c.want, [2]int{lists, singles})
+			})
+		})
+	}
+}
+
+// In an account of many pages a few more than a few cost less one by one.
+func TestFewerThanTheListHasPagesAreReadByThemselvesAlthoughTheyAreSaidToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		r.interfaces = interfaces(30_000)
+		if _, err := i.Interfaces(t.Context(), r, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour)
+		now := time.Now()
+		i.ExpectInterfaces(r, 20, now)
+		for n := range 20 {
+			if _, err := i.Interface(t.Context(), r, fmt.Sprint(n), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lists, singles := asked(r)
+		same(t, "lists and single reads", [2]int{1, 20}, [2]int{lists, singles})
+	})
+}
+
+// What is asked for in a steady state is served by what was read, and must not cost others a list.
+func TestManyThatWhatWasReadServesCostNoList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, r := world()
+		r.interfaces = interfaces(100)
+		pass(time.Hour)
+		i.ExpectInterfaces(r, 100, time.Now().Add(-time.Minute))
+		if _, err := i.Interface(t.Context(), r, "1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		lists, singles := asked(r)
+		same(t, "lists and single reads", [2]int{0, 1}, [2]int{lists, singles})
+	})
+}

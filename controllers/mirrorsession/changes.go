@@ -247,7 +247,7 @@ func specChanges(was, is *v1alpha1.MirrorSessionSpec) []string {
 			out = append(out, text+" was added to spec.sources")
 		}
 	}
-	note("target", selectorText(was.Target.InterfaceSelector), selectorText(is.Target.InterfaceSelector))
+	note("target", targetText(was.Target), targetText(is.Target))
 	note("vni", textOf(was.VNI), textOf(is.VNI))
 	note("enabled", textOf(was.Enabled), textOf(is.Enabled))
 	note("suspend", fmt.Sprint(was.Suspend), fmt.Sprint(is.Suspend))
@@ -286,6 +286,13 @@ func selectorTexts(sources []v1alpha1.SourceSelector) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+func targetText(t v1alpha1.TargetSelector) string {
+	if t.LoadBalancerID != "" {
+		return "the load balancer " + t.LoadBalancerID
+	}
+	return selectorText(t.InterfaceSelector)
 }
 
 func selectorText(s v1alpha1.InterfaceSelector) string {

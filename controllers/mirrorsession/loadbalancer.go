@@ -24,8 +24,6 @@ type balanced struct {
 	// members are those that may get copies. Where known is false they could not be read.
 	members []v1alpha1.TargetMember
 	known   bool
-	// problem is why they could not be, nil where they were.
-	problem error
 }
 
 // findTarget finds what spec.target names.
@@ -65,20 +63,20 @@ func (s *scope) findMembers(ctx context.Context, since time.Time) error {
 		if lifecycle.Diagnose(err) == nil {
 			return err
 		}
-		b.problem = err
-		return nil
+		return nil // the way of the copies says it, where that is read
 	}
-	for _, m := range membersOf(pools) {
+	members := membersOf(pools)
+	s.Inventory.ExpectInterfaces(s.Cloud, len(members), since)
+	for _, m := range members {
 		shown := v1alpha1.TargetMember{Address: m.Address.String(), Health: string(m.Health)}
 		at, err := s.memberInterface(ctx, b.of.VPCID, m.Address, since)
-		if err != nil {
-			if lifecycle.Diagnose(err) == nil {
-				return err
-			}
-			b.problem = err
-			return nil
-		}
-		if at != nil {
+		switch {
+		case err != nil && lifecycle.Diagnose(err) == nil:
+			return err
+		case err != nil: // the verifiers find it by its address, and by what was known of it
+			was := s.memberBefore(shown.Address)
+			shown.InterfaceID, shown.MAC = was.InterfaceID, was.MAC
+		case at != nil:
 			shown.InterfaceID, shown.MAC = at.ID, at.MAC
 			s.seen[at.ID] = *at
 		}
@@ -89,6 +87,18 @@ func (s *scope) findMembers(ctx context.Context, since time.Time) error {
 	}
 	b.known = true
 	return nil
+}
+
+// memberBefore is what the status has of the member with an address, as long as the target is the same.
+func (s *scope) memberBefore(address string) v1alpha1.TargetMember {
+	if t := s.session.Status.Target; t != nil && t.LoadBalancerID == s.balanced.of.ID {
+		for _, m := range t.Members {
+			if m.Address == address {
+				return m
+			}
+		}
+	}
+	return v1alpha1.TargetMember{}
 }
 
 // poolsOf are the pools to which the load balancer gives what comes to the port of copies. One that has gone
@@ -120,7 +130,7 @@ func membersOf(pools []cloud.Pool) []cloud.Member {
 	var all []cloud.Member
 	for _, p := range pools {
 		for _, m := range p.Members {
-			if m.Address.IsValid() && !m.AdminDown && m.Weight > 0 {
+			if m.Address.IsValid() && !p.AdminDown && !m.AdminDown && m.Weight > 0 {
 				all = append(all, m)
 			}
 		}

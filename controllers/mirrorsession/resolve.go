@@ -47,6 +47,7 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 	if have == nil { // it may have waited for long, and an address be another server's by now
 		since = later(since, s.Clock().Add(-numbersAge))
 	}
+	s.expectNamed(since)
 	if s.target, err = s.findTarget(ctx, since); err != nil {
 		if err := note(err); err != nil {
 			return nil, err
@@ -76,6 +77,17 @@ func (s *scope) resolve(ctx context.Context, have *cloud.Session) (unresolved []
 		}
 	}
 	return unresolved, s.describe(ctx, have)
+}
+
+// expectNamed tells the inventory how many sources the spec names.
+func (s *scope) expectNamed(since time.Time) {
+	named := 0
+	for i := range s.session.Spec.Sources {
+		if s.session.Spec.Sources[i].NodeSelector == nil {
+			named++
+		}
+	}
+	s.Inventory.ExpectInterfaces(s.Cloud, named, since)
 }
 
 // resolveSources finds the interfaces of spec.sources, and what is missing: first those that it names,

@@ -47,7 +47,8 @@ type nodeSelector struct {
 // selectedNode is a node that a selector selects, the first that does.
 type selectedNode struct {
 	*corev1.Node
-	by *nodeSelector
+	by       *nodeSelector
+	newcomer bool // it is not mirrored yet
 }
 
 // selected are the nodes that any of the selectors selects, in the order in which they become sources, and
@@ -64,14 +65,14 @@ func selected(by []*nodeSelector, nodes []corev1.Node, mirrored func(node string
 			}
 		}
 		if first != nil {
-			out = append(out, selectedNode{&nodes[i], first})
+			out = append(out, selectedNode{&nodes[i], first, !mirrored(nodes[i].Name)})
 		}
 	}
 	rank := func(n selectedNode) int {
-		if mirrored(n.Name) {
-			return 0
+		if n.newcomer {
+			return 1
 		}
-		return 1
+		return 0
 	}
 	slices.SortFunc(out, func(a, b selectedNode) int {
 		return cmp.Or(rank(a)-rank(b), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
@@ -109,9 +110,11 @@ func (s *scope) resolveSelected(ctx context.Context, since time.Time) (missing [
 	if err := s.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list the nodes for %s: %w", all[0].field, err)
 	}
+	chosen := selected(all, nodes.Items, s.mirrors)
+	s.Inventory.ExpectInterfaces(s.Cloud, min(len(chosen), s.most()-len(s.sources)), since)
 	var absent []*lifecycle.Problem
 	var left []selectedNode
-	for _, node := range selected(all, nodes.Items, s.mirrors) {
+	for _, node := range chosen {
 		if len(s.sources) >= s.most() {
 			if !s.isOf(node) {
 				left = append(left, node)

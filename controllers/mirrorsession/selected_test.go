@@ -166,7 +166,7 @@ func TestWhatIsLeftOutIsNamedAndCounted(t *testing.T) {
 	var left []selectedNode
 	for i := range 5 {
 		n := aged(fmt.Sprint("n", i), i, "")
-		left = append(left, selectedNode{&n, by[0]})
+		left = append(left, selectedNode{&n, by[0], true})
 	}
 	same(t, "of many", lifecycle.Stall(v1alpha1.ReasonTooManySources,
 		"spec.sources[0].nodeSelector selects 103 nodes, spec.sources[1].nodeSelector selects 1 node, but a session copies from at most 100 interfaces: "+

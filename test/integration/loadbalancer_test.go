@@ -4,6 +4,7 @@ package integration_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,21 +136,39 @@ func TestWhatIsBehindALoadBalancerDecidesWhetherTheWayIsClear(t *testing.T) {
 	if n := len(session.Status.Target.Members); n != 0 {
 		t.Errorf("the status names %d members", n)
 	}
+	toldOf(w, session, "the member 192.168.0.164 was taken out of the pool pool of ids")
 	step(func() { must(st.DeleteListener(scenario.WalkthroughProject, state.ListenerOf(balancerID))) }, v1alpha1.ReasonNoListener)
+	toldOf(w, session, "the listener copies to ids on UDP 4789 is gone from the load balancer ids")
 	w.Fault(fault.Fault{Kind: fault.Error, Operation: "ListListeners", Status: 403, Code: "ELB.8903", Message: "Policy doesn't allow elb:listeners:list to be performed."})
 	step(func() {}, v1alpha1.ReasonNotPermitted, "elb:listeners:list")
 	harness.Ready(w, session)
+}
+
+// toldOf waits until status.changes says that somebody has changed something in the cloud.
+func toldOf(w *harness.World, session *v1alpha1.MirrorSession, what string) {
+	harness.Until(w, session, "status.changes says: "+what, func(s *v1alpha1.MirrorSession) bool {
+		return slices.ContainsFunc(s.Status.Changes, func(c v1alpha1.Change) bool { return c.By == v1alpha1.ChangedByCloud && c.What == what })
+	})
 }
 
 func TestTheVerifiersOfAllMembersNodesAreSummedUp(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
 	withBalancer(w, "192.168.0.164", "192.168.0.161")
+	target, test := w.Node("target", "192.168.0.164").Name, w.Node("test", "192.168.0.161").Name
 	w.Start()
 	_, session := w.Pair("summed", toBalancer)
-	write(t, w, session, entry("ecs-target", v1alpha1.Counts{Packets: 3, Bytes: 216}, time.Second, 2*time.Second))
-	write(t, w, session, entry("ecs-test", v1alpha1.Counts{Packets: 4, Bytes: 288}, time.Second, 2*time.Second))
+	uncounted := func(words string) func(*v1alpha1.MirrorSession) bool {
+		return func(s *v1alpha1.MirrorSession) bool {
+			return slices.ContainsFunc(s.Status.Findings, func(f v1alpha1.Finding) bool {
+				return f.Reason == v1alpha1.ReasonNoVerifier && strings.Contains(f.Message, words)
+			})
+		}
+	}
+	write(t, w, session, entry(target, v1alpha1.Counts{Packets: 3, Bytes: 216}, time.Second, 2*time.Second))
+	harness.Until(w, session, "the member is named that nobody counts at", uncounted("the member 192.168.0.161 (node "+test+")"))
+	write(t, w, session, entry(test, v1alpha1.Counts{Packets: 4, Bytes: 288}, time.Second, 2*time.Second))
 	harness.Until(w, session, "both count", func(s *v1alpha1.MirrorSession) bool {
-		return s.Status.Traffic != nil && s.Status.Traffic.Packets == 7
+		return s.Status.Traffic != nil && s.Status.Traffic.Packets == 7 && !uncounted("")(s)
 	})
 }

@@ -38,6 +38,7 @@ func Changed(before, now *diagnosis.Path, seen time.Time) []v1alpha1.Change {
 	c.filter()
 	c.interfaces()
 	c.taken()
+	c.balancer()
 	c.groups()
 	c.acls()
 	c.peerings()
@@ -124,6 +125,7 @@ func Baseline(before, now *diagnosis.Path) *diagnosis.Path {
 			base.Sources = append(base.Sources, source)
 		}
 	}
+	base.Balancer = keepBalancer(now, before)
 	keep(&base.Groups, before.Groups)
 	keep(&base.AddressGroups, before.AddressGroups)
 	keep(&base.ACLs, before.ACLs)
@@ -138,6 +140,9 @@ func Baseline(before, now *diagnosis.Path) *diagnosis.Path {
 // less reports whether something was read before, and not now.
 func less(now, before *diagnosis.Path) bool {
 	if now.Target == nil && before.Target != nil || slices.ContainsFunc(before.Sources, func(i cloud.Interface) bool { return interfaceByID(now, i.ID) == nil }) {
+		return true
+	}
+	if lessOfBalancer(now, before) {
 		return true
 	}
 	read := func(p *diagnosis.Path) []bool {
@@ -257,7 +262,7 @@ func (c *comparison) called(id string) string {
 	return id
 }
 
-// interfaceByID is the target or a source, nil for none.
+// interfaceByID is the target, a source, or a member of a target that is a load balancer, nil for none.
 func interfaceByID(p *diagnosis.Path, id string) *cloud.Interface {
 	if p.Target != nil && p.Target.ID == id {
 		return p.Target
@@ -265,6 +270,13 @@ func interfaceByID(p *diagnosis.Path, id string) *cloud.Interface {
 	for i := range p.Sources {
 		if p.Sources[i].ID == id {
 			return &p.Sources[i]
+		}
+	}
+	if p.Balancer != nil {
+		for _, m := range p.Balancer.Members {
+			if m.ID == id {
+				return &m
+			}
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ type endpoint struct {
 	isTarget bool
 }
 
-// ends are those that are the session's at both times, the target first. What the session names
+// ends are those that are the session's at both times, the target first and who is behind it. What the session names
 // anew is told of the session.
 func (c *comparison) ends() []endpoint {
 	var out []endpoint
@@ -26,6 +26,9 @@ func (c *comparison) ends() []endpoint {
 	}
 	if c.before.Session.TargetID == c.now.Session.TargetID {
 		add("the target", c.now.Session.TargetID, true)
+	}
+	for _, id := range c.memberIDs() {
+		add("the member", id, true)
 	}
 	sources := slices.Clone(c.now.Session.Sources)
 	slices.Sort(sources)
@@ -53,6 +56,8 @@ func (c *comparison) interfaces() {
 		switch {
 		case e.was == nil:
 		case slices.Contains(c.now.Gone, e.was.ID) && slices.Contains(c.before.Gone, e.was.ID):
+		case slices.Contains(c.now.Gone, e.was.ID) && c.before.Balancer != nil && c.before.Balancer.ID == e.was.ID:
+			c.say("the load balancer %s is gone from the cloud", e.was.ID)
 		case slices.Contains(c.now.Gone, e.was.ID):
 			c.say("the interface %s of %s %s is gone from the cloud%s", e.was.ID, e.role, c.called(e.was.ID), c.successor(e.was.ID))
 		case e.is != nil:
