@@ -229,7 +229,7 @@ func (s *scope) drop(number int) {
 func (s *scope) remove(ctx context.Context, numbers []int, wanted map[int]plan.WantedSession) error {
 	for _, number := range numbers {
 		have := s.parts.have[number]
-		if err := s.notDeleted(number); err != nil {
+		if err := s.notDeleted(ctx, number); err != nil {
 			return err
 		}
 		if err := s.parts.known[number].Delete(ctx); err != nil {

@@ -170,15 +170,26 @@ func (s *scope) imported(number int, want plan.WantedSession) plan.WantedSession
 	return plan.ImportSession(want, &s.session.Spec.CloudSpec, s.Mark(s.session, number), have)
 }
 
-// notDeleted is that an imported session would have to be deleted for the sake of the spec, nil for any other.
-func (s *scope) notDeleted(number int) error {
+// notDeleted is that an imported session would have to be deleted for the sake of the spec, nil for any other. It is switched
+// off, so that what the spec names no more is not copied, where it is taken over already.
+func (s *scope) notDeleted(ctx context.Context, number int) error {
 	id := s.importID(number)
 	if id == "" {
 		return nil
 	}
+	have := s.parts.have[number]
+	is := "it stays as it is"
+	if ownership, _ := s.Mark(s.session, number).OwnershipOf(have.Description); ownership == plan.OwnershipOurs {
+		if err := s.switchPartOff(ctx, number, have, v1alpha1.ReasonSourceIsTarget, "the spec wants it gone or made anew, and spec.import.id names it"); err != nil {
+			return err
+		}
+		s.show()
+		s.epoch()
+		is = "it is switched off in the cloud"
+	}
 	return lifecycle.Stall(v1alpha1.ReasonSourceIsTarget,
 		"the session %s, which spec.import.id names, would have to be deleted, or made anew: its only source and its target exchange their roles, or none of its "+
-			"sources is in spec.sources. Change one of the two, or keep one of its sources, or delete this object and create it anew without import", id)
+			"sources is in spec.sources. Until then %s. Change one of the two, or keep one of its sources, or delete this object and create it anew without import", id, is)
 }
 
 // untaken is that a session is to be imported without saying what it copies from, nil where it is taken

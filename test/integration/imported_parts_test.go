@@ -10,17 +10,9 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-// sourcesOf lets the session that somebody else has made have these sources.
+// sourcesOf lets a session in the cloud have these sources.
 func sourcesOf(w *harness.World, id string, sources []string) {
-	w.Edit(func(world *state.World) {
-		for i := range world.Sessions {
-			if world.Sessions[i].ID == id {
-				s := world.Sessions[i]
-				s.Sources = slices.Clone(sources)
-				world.Sessions[i] = s
-			}
-		}
-	})
+	w.EditSession(id, func(s *state.Session) { s.Sources = slices.Clone(sources) })
 }
 
 // copying is which sources the cloud copies from, by sessions that are switched on.
@@ -35,15 +27,15 @@ func copying(w *harness.World) (sources []string) {
 }
 
 // importedInParts is an imported session with ten sources, which was divided as its spec names two more.
-func importedInParts(w *harness.World) *v1alpha1.MirrorSession {
+func importedInParts(t *testing.T, w *harness.World) *v1alpha1.MirrorSession {
 	servers(w, 12)
-	tfFilter, tfSession := terraformed(w.T, w)
+	tfFilter, tfSession := terraformed(t, w)
 	sourcesOf(w, tfSession.ID, numbered(0, 10))
 	filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(0, 12)...) })
 	harness.Ready(w, filter)
 	harness.Ready(w, session)
-	harness.Same(w.T, "what is copied from", numbered(0, 12), copying(w))
+	harness.Same(t, "what is copied from", numbered(0, 12), copying(w))
 	return session
 }
 
@@ -51,7 +43,7 @@ func TestAnImportedFirstPartThatLosesAllItsSourcesCopiesFromThemNoMore(t *testin
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	session := importedInParts(w)
+	session := importedInParts(t, w)
 	id := session.Spec.Import.ID
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(10, 12)...) })
 	harness.Because(w, session, v1alpha1.ReasonSourceIsTarget, id, "switched off")
@@ -81,7 +73,7 @@ func TestADividedSessionThatIsOnlyObservedIsShownWholeAndNotWritten(t *testing.T
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	session := importedInParts(w)
+	session := importedInParts(t, w)
 	want := w.Content()
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { observe(s) })
 	harness.Ready(w, session)
@@ -97,12 +89,12 @@ func TestADividedSessionThatIsOnlyObservedIsShownWholeAndNotWritten(t *testing.T
 		}
 	}
 	sourcesOf(w, second, numbered(11, 12))
-	w.Touch(session)
+	w.RequestReconcile(session)
 	harness.Because(w, session, v1alpha1.ReasonDiffers, interfaceID(1, 10))
 	harness.Same(t, "what the status shows of less", shown{2, 11}, is())
 
 	sourcesOf(w, second, numbered(10, 12))
-	w.Touch(session)
+	w.RequestReconcile(session)
 	harness.Ready(w, session)
 	w.Holds(want)
 }
