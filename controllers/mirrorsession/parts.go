@@ -206,7 +206,10 @@ func (s *scope) record(number int, have cloud.Session) {
 	}
 	sessions := s.session.Status.Sessions
 	at := slices.IndexFunc(sessions, func(c v1alpha1.CloudSession) bool { return c.Number() == number })
-	if at < 0 {
+	switch {
+	case at < 0 && s.importID(number) != "": // it leads, though another was made before it was recorded
+		sessions, at = slices.Insert(sessions, 0, entry), 0
+	case at < 0:
 		sessions, at = append(sessions, entry), len(sessions)
 	}
 	sessions[at] = entry

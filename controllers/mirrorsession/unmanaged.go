@@ -48,7 +48,24 @@ func (s *scope) compare(ctx context.Context) error {
 	if differs := lifecycle.Diagnose(s.part(1).Differing(*have, plan.DiffSession(want, *have).Changes)); differs != nil {
 		unresolved = slices.Insert(unresolved, 0, differs)
 	}
-	return joined(unresolved)
+	return joined(append(unresolved, s.partsDiffering(want)...))
+}
+
+// partsDiffering says how the parts behind the first differ from what is wanted of all: they divide the sources, and each has
+// a priority of its own.
+func (s *scope) partsDiffering(all plan.WantedSession) (differ []*lifecycle.Problem) {
+	for i, number := range s.order() {
+		have, there := s.parts.have[number]
+		if i == 0 || !there {
+			continue
+		}
+		want := all
+		want.Name, want.Description, want.Sources, want.Priority = have.Name, have.Description, have.Sources, have.Priority
+		if p := lifecycle.Diagnose(s.part(number).Differing(have, plan.DiffSession(want, have).Changes)); p != nil {
+			differ = append(differ, p)
+		}
+	}
+	return differ
 }
 
 // resolveAll finds the interfaces that the cloud's session has, whatever the spec names. One that can't be

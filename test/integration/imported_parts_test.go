@@ -35,6 +35,7 @@ func importedInParts(t *testing.T, w *harness.World) *v1alpha1.MirrorSession {
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(0, 12)...) })
 	harness.Ready(w, filter)
 	harness.Ready(w, session)
+	harness.Same(t, "the part that leads", session.Spec.Import.ID, session.Status.Sessions[0].ID)
 	harness.Same(t, "what is copied from", numbered(0, 12), copying(w))
 	return session
 }
@@ -94,6 +95,10 @@ func TestADividedSessionThatIsOnlyObservedIsShownWholeAndNotWritten(t *testing.T
 	harness.Same(t, "what the status shows of less", shown{2, 11}, is())
 
 	sourcesOf(w, second, numbered(10, 12))
+	w.EditSession(second, func(s *state.Session) { s.Enabled, s.VNI = false, 78 })
+	w.RequestReconcile(session)
+	harness.Because(w, session, v1alpha1.ReasonDiffers, second, "is 78, wanted 77")
+	w.EditSession(second, func(s *state.Session) { s.Enabled, s.VNI = true, 77 })
 	w.RequestReconcile(session)
 	harness.Ready(w, session)
 	w.Holds(want)
