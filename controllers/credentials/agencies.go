@@ -37,7 +37,7 @@ func (a *agencies) assumed(ctx context.Context, c cloud.Credentials, origin stri
 	if a.assume == nil {
 		return c, &Error{Reason: Invalid, Message: origin + " names an agency, and this program assumes none: leave it out"}
 	}
-	keeper := a.keeper(c, origin)
+	keeper := a.keeper(c)
 	if _, err := keeper.Keys(ctx); err != nil {
 		return c, err
 	}
@@ -45,7 +45,10 @@ func (a *agencies) assumed(ctx context.Context, c cloud.Credentials, origin stri
 	return c, nil
 }
 
-func (a *agencies) keeper(c cloud.Credentials, origin string) *Keeper {
+// keeper issues the keys of the agency that c names. It is shared by all who have the same keys, whatever project they are for and
+// whichever Secret they come from, so that its errors name none.
+func (a *agencies) keeper(c cloud.Credentials) *Keeper {
+	c.ProjectID = ""
 	key := fingerprint(c)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -54,11 +57,11 @@ func (a *agencies) keeper(c cloud.Credentials, origin string) *Keeper {
 			return keeper
 		}
 	}
-	var told func(Renewal)
+	origin, told := "the agency that the Secret names", func(Renewal) {}
 	if c.Shared {
-		told = a.told
+		origin, told = "the agency of the operator's own credentials", a.told
 	}
-	made := NewKeeper("the agency of "+origin, func(ctx context.Context) (cloud.Keys, error) { return a.assume(ctx, c) }, told)
+	made := NewKeeper(origin, func(ctx context.Context) (cloud.Keys, error) { return a.assume(ctx, c) }, told)
 	a.kept.Add(key, made)
 	return made
 }

@@ -72,13 +72,13 @@ func (e Endpoints) findOthers(c *cloud.Credentials) {
 }
 
 // servers names the servers that are asked with these credentials: the VPC API, and the
-// identity service where it is to be asked too and is not the usual one.
+// identity service where it is to be asked for the project or for keys, and is not the usual one.
 func (e Endpoints) servers(c cloud.Credentials) string {
 	name := c.Endpoint
 	if name == "" {
 		name, _ = e.usual(c.Region)
 	}
-	if c.ProjectID == "" && c.IAMEndpoint != "" {
+	if (c.ProjectID == "" || c.Agency != cloud.Agency{}) && c.IAMEndpoint != "" {
 		name += " " + c.IAMEndpoint
 	}
 	return name

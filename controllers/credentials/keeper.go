@@ -131,7 +131,7 @@ func (k *Keeper) renew(ctx context.Context) {
 
 // term is how long keys are used that are in force for so long, before others are got: two thirds. A third is for an
 // issuer that is away. Of keys that are given again as they were, ever less is left, and so they are asked for ever sooner.
-func term(left time.Duration) time.Duration { return max(left*2/3, shortestTerm) }
+func term(left time.Duration) time.Duration { return max(left/3*2, shortestTerm) }
 
 // Refused renews keys that the cloud took no longer, unless others are there by now. Between two attempts lies
 // at least firstPause: keys that are refused as soon as they are issued must not make a storm.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,20 @@ func TestKeysThatHaveExpiredAlreadyAreNotTaken(t *testing.T) {
 		}
 		if m.asked.Load() != 1 {
 			t.Errorf("it was asked %d times at once, want once", m.asked.Load())
+		}
+	})
+}
+
+func TestKeysThatAsGoodAsNeverEndAreNotAskedForAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMint(math.MaxInt64, 0)
+		k := NewKeeper("the mint", m.issue, nil)
+		for range 100 {
+			access(t, k)
+			pass(time.Minute)
+		}
+		if n := m.asked.Load(); n != 1 {
+			t.Errorf("it was asked %d times in 100 minutes, want once", n)
 		}
 	})
 }

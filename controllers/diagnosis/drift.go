@@ -60,7 +60,7 @@ func (k *Known) filterChanged() []v1alpha1.Finding {
 // otherFilter reports whether the session has another filter in the cloud than it should.
 func (k *Known) otherFilter() bool {
 	want := k.Path.Wanted.Session
-	return want != nil && want.FilterID != k.Path.Session.FilterID
+	return want != nil && slices.ContainsFunc(k.Path.parts(), func(part cloud.Session) bool { return want.FilterID != part.FilterID })
 }
 
 // filterCalled is a filter by its ID, with its name where that is known and may be said.
@@ -155,10 +155,17 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 		}
 		return id
 	}
-	differ("its filter", k.filterCalled(another(have.FilterID, want.FilterID)), k.filterCalled(want.FilterID))
-	if k.wasWanted(want) {
-		differ("its target", another(have.TargetID, want.TargetID), want.TargetID)
-		differ("its VNI", have.VNI, want.VNI)
+	parts := k.Path.parts()
+	for _, part := range parts {
+		of := ""
+		if len(parts) > 1 {
+			of = " in the session " + part.ID
+		}
+		differ("its filter"+of, k.filterCalled(another(part.FilterID, want.FilterID)), k.filterCalled(want.FilterID))
+		if k.wasWanted(want) {
+			differ("its target"+of, another(part.TargetID, want.TargetID), want.TargetID)
+			differ("its VNI"+of, part.VNI, want.VNI)
+		}
 	}
 	if len(all) == 0 {
 		f.Severity = v1alpha1.SeverityWarning

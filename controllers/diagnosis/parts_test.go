@@ -2,6 +2,7 @@ package diagnosis_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -135,6 +136,27 @@ func TestWhoHasThePlacesAtATargetOfADividedSessionIsSaid(t *testing.T) {
 				return
 			}
 			same(t, "what is found", []string{c.want}, found)
+		})
+	}
+}
+
+func TestWhatSomebodyChangedInALaterPartIsSaid(t *testing.T) {
+	const is = "Error ChangedInCloud (session): the session is not in the cloud as the spec has it: "
+	for name, c := range map[string]struct {
+		edit func(*cloud.Session)
+		want string
+	}{
+		"another filter": {func(s *cloud.Session) { s.FilterID = "g" }, is + "its filter in the session s2 is g in place of f (default-ok)"},
+		"another target": {func(s *cloud.Session) { s.TargetID = "id-u" }, is + "its target in the session s2 is id-u in place of id-t"},
+		"another VNI":    {func(s *cloud.Session) { s.VNI = 1 }, is + "its VNI in the session s2 is 1 in place of 7"},
+		"another priority, which each has of its own": {func(s *cloud.Session) { s.Priority = 900 }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := divided("Ingress 1 TCP * > *")
+			wants(path, "Ingress 1 TCP * > *")
+			c.edit(&path.Parts[1])
+			got := strings.Join(aboutDrift(path, nil), "\n")
+			same(t, "what is found", c.want, strings.TrimSuffix(strings.Split(got, ". Do: ")[0], "."))
 		})
 	}
 }

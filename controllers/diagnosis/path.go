@@ -66,6 +66,14 @@ type Path struct {
 	Interfaces Answer[*cloud.Interfaces]
 }
 
+// parts are the sessions that stand for the object, also where that is one.
+func (p *Path) parts() []cloud.Session {
+	if len(p.Parts) == 0 {
+		return []cloud.Session{p.Session}
+	}
+	return p.Parts
+}
+
 // priorityAt is that of the session that has a source.
 func (p *Path) priorityAt(source string) int {
 	for i := range p.Parts {

@@ -165,7 +165,7 @@ func (s *scope) replace(ctx context.Context, part *lifecycle.Part[cloud.Session]
 	if err != nil || now == nil || !plan.MustReplace(want, *now) {
 		return now, err
 	}
-	if err := s.notDeleted(part.Number); err != nil {
+	if err := s.notDeleted(ctx, part.Number); err != nil {
 		return nil, err
 	}
 	if err := s.EnsureLatest(ctx); err != nil {
@@ -201,7 +201,7 @@ func (s *scope) switchOff(ctx context.Context) error {
 	for _, number := range s.order() {
 		if have, there := s.parts.have[number]; there {
 			ids = append(ids, have.ID)
-			if err := s.switchPartOff(ctx, number, have); err != nil {
+			if err := s.switchPartOff(ctx, number, have, v1alpha1.ReasonNoSources, "spec.sources is empty"); err != nil {
 				return err
 			}
 		}
@@ -214,7 +214,8 @@ func (s *scope) switchOff(ctx context.Context) error {
 	return s.orSurplus(ctx, lifecycle.Stall(v1alpha1.ReasonNoSources, "%s. Until then the %s switched off in the cloud", remedy, are))
 }
 
-func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Session) error {
+// switchPartOff switches a part off that the cloud has, and says why.
+func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Session, reason, why string) error {
 	if !have.Enabled {
 		return nil
 	}
@@ -226,8 +227,7 @@ func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Sessio
 	if err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
 		return err
 	}
-	s.Event(corev1.EventTypeWarning, v1alpha1.ReasonNoSources, "Update",
-		"switched the session %s off, because spec.sources is empty", have.ID)
+	s.Event(corev1.EventTypeWarning, reason, "Update", "switched the session %s off, because %s", have.ID, why)
 	have.Enabled = false
 	s.changed(have)
 	s.parts.have[number] = have

@@ -206,7 +206,10 @@ func (s *scope) record(number int, have cloud.Session) {
 	}
 	sessions := s.session.Status.Sessions
 	at := slices.IndexFunc(sessions, func(c v1alpha1.CloudSession) bool { return c.Number() == number })
-	if at < 0 {
+	switch {
+	case at < 0 && s.importID(number) != "": // it leads, though another was made before it was recorded
+		sessions, at = slices.Insert(sessions, 0, entry), 0
+	case at < 0:
 		sessions, at = append(sessions, entry), len(sessions)
 	}
 	sessions[at] = entry
@@ -229,7 +232,7 @@ func (s *scope) drop(number int) {
 func (s *scope) remove(ctx context.Context, numbers []int, wanted map[int]plan.WantedSession) error {
 	for _, number := range numbers {
 		have := s.parts.have[number]
-		if err := s.notDeleted(number); err != nil {
+		if err := s.notDeleted(ctx, number); err != nil {
 			return err
 		}
 		if err := s.parts.known[number].Delete(ctx); err != nil {

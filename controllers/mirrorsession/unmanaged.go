@@ -48,7 +48,24 @@ func (s *scope) compare(ctx context.Context) error {
 	if differs := lifecycle.Diagnose(s.part(1).Differing(*have, plan.DiffSession(want, *have).Changes)); differs != nil {
 		unresolved = slices.Insert(unresolved, 0, differs)
 	}
-	return joined(unresolved)
+	return joined(append(unresolved, s.partsDiffering(want)...))
+}
+
+// partsDiffering says how the parts behind the first differ from what is wanted of all: they divide the sources, and each has
+// a priority of its own.
+func (s *scope) partsDiffering(all plan.WantedSession) (differ []*lifecycle.Problem) {
+	for i, number := range s.order() {
+		have, there := s.parts.have[number]
+		if i == 0 || !there {
+			continue
+		}
+		want := all
+		want.Name, want.Description, want.Sources, want.Priority = have.Name, have.Description, have.Sources, have.Priority
+		if p := lifecycle.Diagnose(s.part(number).Differing(have, plan.DiffSession(want, have).Changes)); p != nil {
+			differ = append(differ, p)
+		}
+	}
+	return differ
 }
 
 // resolveAll finds the interfaces that the cloud's session has, whatever the spec names. One that can't be
@@ -170,15 +187,26 @@ func (s *scope) imported(number int, want plan.WantedSession) plan.WantedSession
 	return plan.ImportSession(want, &s.session.Spec.CloudSpec, s.Mark(s.session, number), have)
 }
 
-// notDeleted is that an imported session would have to be deleted for the sake of the spec, nil for any other.
-func (s *scope) notDeleted(number int) error {
+// notDeleted is that an imported session would have to be deleted for the sake of the spec, nil for any other. It is switched
+// off, so that what the spec names no more is not copied, where it is taken over already.
+func (s *scope) notDeleted(ctx context.Context, number int) error {
 	id := s.importID(number)
 	if id == "" {
 		return nil
 	}
+	have := s.parts.have[number]
+	is := "it stays as it is"
+	if ownership, _ := s.Mark(s.session, number).OwnershipOf(have.Description); ownership == plan.OwnershipOurs {
+		if err := s.switchPartOff(ctx, number, have, v1alpha1.ReasonSourceIsTarget, "the spec wants it gone or made anew, and spec.import.id names it"); err != nil {
+			return err
+		}
+		s.show()
+		s.epoch()
+		is = "it is switched off in the cloud"
+	}
 	return lifecycle.Stall(v1alpha1.ReasonSourceIsTarget,
 		"the session %s, which spec.import.id names, would have to be deleted, or made anew: its only source and its target exchange their roles, or none of its "+
-			"sources is in spec.sources. Change one of the two, or keep one of its sources, or delete this object and create it anew without import", id)
+			"sources is in spec.sources. Until then %s. Change one of the two, or keep one of its sources, or delete this object and create it anew without import", id, is)
 }
 
 // untaken is that a session is to be imported without saying what it copies from, nil where it is taken

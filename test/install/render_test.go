@@ -130,6 +130,14 @@ manager: {replicas: 1, nodeSelector: {}, podDisruptionBudget: {enabled: false}}
 verifier: {enabled: false}
 networkPolicy: {enabled: false}
 `},
+	{name: "the agency of the server, and no probes", values: `
+credentials: {source: metadata, namespaces: team=network}
+manager: {env: [{name: VPCMIRROR_REGION, value: cn-north-4}]}
+probes: {allow: false}
+`},
+	{name: "keys in files", values: `
+credentials: {source: file, existingSecret: own-account, namespaces: team=network}
+`},
 	{name: "definitions that go with the release", values: `
 crds: {keep: false}
 verifier: {priorityClassName: "", tolerations: [], metrics: {exposed: true}}

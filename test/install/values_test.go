@@ -137,6 +137,14 @@ func TestAValueChangesWhatItIsForAndNothingElse(t *testing.T) {
 			"+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].port=443", "+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].protocol=TCP",
 			"+NetworkPolicy vpcmirror-manager.spec.egress[4].ports[0].port=1",
 		}},
+		{"{credentials: {source: metadata}, networkPolicy: {metadataService: {cidrs: [192.0.2.7/32]}}}", []string{
+			"+" + manager + pod + ".containers[0].args[6]=--own-credentials=metadata",
+			"+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].port=80", "+NetworkPolicy vpcmirror-manager.spec.egress[3].ports[0].protocol=TCP",
+			"+NetworkPolicy vpcmirror-manager.spec.egress[3].to[0].ipBlock.cidr=192.0.2.7/32",
+		}},
+		{"{credentials: {source: podIdentity}, networkPolicy: {metadataService: {cidrs: [192.0.2.7/32]}}}", []string{
+			"+" + manager + pod + ".containers[0].args[6]=--own-credentials=podIdentity",
+		}},
 		{"log: {level: 2}", []string{
 			"+" + verifier + pod + ".containers[0].args[3]=--log-level=2", "-" + verifier + pod + ".containers[0].args[3]=--log-level=info",
 			"+" + manager + pod + ".containers[0].args[4]=--log-level=2", "-" + manager + pod + ".containers[0].args[4]=--log-level=info",

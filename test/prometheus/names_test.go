@@ -113,7 +113,7 @@ func TestAlertsAndDashboardsAskForValuesThatThereCanBe(t *testing.T) {
 		cloud.ClassNotFound, cloud.ClassUnsupported, cloud.ClassInvalid, cloud.ClassConflict, cloud.ClassQuota, cloud.ClassAuthentication,
 		cloud.ClassPermission, cloud.ClassThrottled, cloud.ClassServer,
 	}
-	results := []string{"OK", "Other", "NotSent"}
+	results := []string{"OK", "Other", "NotSent", "Failed"} // the last of renewals
 	for _, c := range classes {
 		results = append(results, string(c))
 	}

@@ -81,7 +81,11 @@ func (f *Factory) Assume(ctx context.Context, c cloud.Credentials) (cloud.Keys, 
 		return hc.answer.misread
 	})
 	if e, ok := errors.AsType[*cloud.Error](err); ok {
-		return cloud.Keys{}, fmt.Errorf("assuming the agency %s of %s: %w", c.Agency.Name, c.Agency.Domain, e)
+		called := fmt.Sprintf("the agency %s of %s", c.Agency.Name, c.Agency.Domain)
+		if c.Shared { // whoever reads it only uses the operator's own
+			called = "the agency"
+		}
+		return cloud.Keys{}, fmt.Errorf("assuming %s: %w", called, e)
 	}
 	return keys, err
 }

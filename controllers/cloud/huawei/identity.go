@@ -80,9 +80,11 @@ func (f *Factory) IssueByToken(ctx context.Context, w WorkloadIdentity) (cloud.K
 		return cloud.Keys{}, err
 	}
 	subject := got.header.Get("X-Subject-Token")
-	if got.status >= 300 || subject == "" {
-		got.status = max(got.status, http.StatusMultipleChoices)
+	if got.status < 200 || got.status > 299 {
 		return a.keys(got)
+	}
+	if !isToken(subject) {
+		return cloud.Keys{}, a.failed(got.status, "its answer holds no token")
 	}
 	a.url, a.header = endpoint+securityTokens, http.Header{"Content-Type": {"application/json;charset=UTF-8"}}
 	a.body = encoded(map[string]any{"auth": map[string]any{"identity": map[string]any{

@@ -158,10 +158,15 @@ func readToken(path string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("the token of the service account can't be read: %w", err)
-	case token == "" || len(content) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case len(content) > maxToken || !isToken(token):
 		return "", fmt.Errorf("%s holds no token of a service account", path)
 	}
 	return token, nil
+}
+
+// isToken reports whether a text can be a token: it goes into a header as it is.
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // directTransport asks what is on the same server or node, where no proxy is.

@@ -204,6 +204,52 @@ func TestAServiceOfTheFirstVersionIsAskedWithoutAToken(t *testing.T) {
 	}
 }
 
+func TestTheTokenOfTheMetadataServiceIsTakenWithoutTheLineBreakAroundIt(t *testing.T) {
+	for token, want := range map[string]string{
+		"secret-token\n":    "",
+		"secret\ntoken":     "the metadata service of the server: its token can't be used",
+		" \n":               "the metadata service of the server: its token can't be used",
+		"<html>\r\n</html>": "the metadata service of the server: its token can't be used",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodPut:
+				fmt.Fprint(w, token)
+			case r.Header.Get("X-Metadata-Token") != "secret-token":
+				http.Error(w, "no", http.StatusUnauthorized)
+			default:
+				fmt.Fprint(w, issuedAs(time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+			}
+		}))
+		_, err := huawei.Metadata{Endpoint: server.URL}.Issue(t.Context())
+		server.Close()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", token, err, want)
+		}
+	}
+}
+
+func TestAnIdentityServiceThatTakesATokenAndGivesNoneIsNotSaidToRefuseIt(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }))
+	t.Cleanup(server.Close)
+	c := cloud.Credentials{Region: scenario.WalkthroughRegion, Endpoint: server.URL, IAMEndpoint: server.URL}
+	_, err := huawei.NewFactory(fast).IssueByToken(t.Context(), huawei.WorkloadIdentity{Provider: "cluster", File: tokenFile(t, "pod-token"), Credentials: c})
+	if err == nil || !strings.Contains(err.Error(), "IssueKeys: 201: the identity service: its answer holds no token") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestATenantIsNotToldOfTheAgencyOfTheOperatorsOwnCredentials(t *testing.T) {
+	s := issuing(t, 0)
+	s.State.Edit(func(w *state.World) { w.Identity = state.Identity{} })
+	c := credentialsOf(s)
+	c.IAMEndpoint, c.Shared, c.Agency = s.URL, true, cloud.Agency{Name: "mirror", Domain: "walkthrough"}
+	_, err := huawei.NewFactory(fast).Assume(t.Context(), c)
+	if err == nil || !strings.HasPrefix(err.Error(), "assuming the agency: CreateTemporaryAccessKeyByAgency: 403") || strings.Contains(err.Error(), "walkthrough") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAServiceThatFailsNowAndThenIsNoHarm(t *testing.T) {
 	s := issuing(t, time.Hour)
 	if _, err := s.Faults.Add(fault.Fault{Kind: fault.HTML, Operation: "GetSecurityKey", Times: 1}); err != nil {

@@ -198,6 +198,8 @@ func TestWhoHasWaitedInVainUsesUpNoCall(t *testing.T) {
 			t.Errorf("who was overtaken for longer than it can wait gets %v", busy)
 		}
 		<-time.After(time.Hour)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		if of := l.byID[limited{account: here}]; of.queue.Len() != 0 || of.TokensAt(time.Now()) != 1 {
 			t.Errorf("%d wait after an hour, and %v calls can be made", of.queue.Len(), of.TokensAt(time.Now()))
 		}

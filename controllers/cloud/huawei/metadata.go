@@ -3,6 +3,7 @@ package huawei
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"vpcmirror.io/operator/controllers/cloud"
 )
@@ -43,7 +44,11 @@ func (m Metadata) Issue(ctx context.Context) (cloud.Keys, error) {
 	a.method, a.url, a.header = http.MethodGet, m.Endpoint+metadataKeys, http.Header{}
 	switch token.status {
 	case http.StatusOK:
-		a.header.Set("X-Metadata-Token", string(token.body))
+		value := strings.TrimSpace(string(token.body))
+		if !isToken(value) {
+			return cloud.Keys{}, a.failed(token.status, "its token can't be used")
+		}
+		a.header.Set("X-Metadata-Token", value)
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusServiceUnavailable:
 	default:
 		_, err := a.keys(answered{status: token.status})
