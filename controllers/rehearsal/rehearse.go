@@ -192,6 +192,9 @@ func (r *rehearsal) giveFilter() error {
 		return lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s", err)
 	}
 	if f.Status.ID == "" {
+		f.Status.ID = f.Spec.ImportID()
+	}
+	if f.Status.ID == "" {
 		f.Status.ID = r.cloud.newID(aFilter)
 	}
 	a := r.cloud.Account()

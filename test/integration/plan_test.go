@@ -222,3 +222,23 @@ func TestAPlanSaysBeforehandWhatStandsInTheWay(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatSomebodyElseHasMadeIsPlannedToBeMarkedAlone(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	haveFilter, haveSession := terraformed(t, w)
+	w.Start()
+	importing := func(o interface{ Cloud() *v1alpha1.CloudSpec }, id string) {
+		o.Cloud().Import, o.Cloud().CloudName, o.Cloud().Description = &v1alpha1.Import{ID: id}, "", ""
+	}
+	filter := planOf(t, w, w.Filter("f", func(f *v1alpha1.MirrorFilter) { importing(f, haveFilter.ID) }), "run-1")
+	session := planOf(t, w, w.Session("s", "f", func(s *v1alpha1.MirrorSession) {
+		importing(s, haveSession.ID)
+		s.Spec.VNI, s.Spec.Priority = nil, nil
+	}), "run-1")
+	marked := []v1alpha1.PlannedChange{{Field: "description", Have: "by Terraform", Want: "by Terraform [vpcmirror]"}}
+	harness.Same(t, "the calls", []v1alpha1.PlannedCall{
+		{Operation: "UpdateTrafficMirrorFilter", ID: haveFilter.ID, Changes: marked},
+		{Operation: "UpdateTrafficMirrorSession", ID: haveSession.ID, Changes: marked},
+	}, append(filter.Calls, session.Calls...))
+}
