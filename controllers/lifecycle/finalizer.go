@@ -50,6 +50,7 @@ func (s *Scope) letGo(ctx context.Context) error {
 	s.Expectations.forget(uid)
 	s.outcome.forget(uid)
 	s.sums.Forget(uid)
+	s.takes.forget(uid)
 	// The one in the status is not that of the spec when the spec has just changed.
 	for _, name := range slices.Compact([]string{noted, named}) {
 		if err := s.guard.release(ctx, s.Object, name); err != nil {

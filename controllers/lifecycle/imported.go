@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -178,4 +179,11 @@ func (t *takeovers) take(what takeover, uid types.UID, now time.Time) bool {
 	}
 	t.under[what] = taker{uid, now.Add(settledAfter)}
 	return true
+}
+
+// forget lets others take over what an object took: it is gone, and what it had was let go before.
+func (t *takeovers) forget(uid types.UID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.under, func(_ takeover, by taker) bool { return by.uid == uid })
 }

@@ -107,7 +107,7 @@ var demands = []demand{
 	}},
 	{"nothing else of the node is shared", func(p pod, _ corev1.Container) string {
 		s := p.template.Spec
-		ofNode := slices.ContainsFunc(s.Volumes, func(v corev1.Volume) bool { return v.ConfigMap == nil })
+		ofNode := slices.ContainsFunc(s.Volumes, func(v corev1.Volume) bool { return v.ConfigMap == nil && v.Secret == nil })
 		return unless(!s.HostPID && !s.HostIPC && !ofNode, "host PID %v, host IPC %v, volumes %v", s.HostPID, s.HostIPC, s.Volumes)
 	}},
 	{"memory is bounded, and memory and CPU are asked for", func(_ pod, c corev1.Container) string {
