@@ -131,5 +131,8 @@ func (r *reader) present(ctx context.Context, notes io.Writer) (is export.Presen
 		return is, err
 	}
 	is.Sessions, err = listed[*v1alpha1.MirrorSession](ctx, r, func() client.ObjectList { return &v1alpha1.MirrorSessionList{} })
+	// What asks for a plan stands for nothing, and is gone in a moment.
+	is.Filters = slices.DeleteFunc(is.Filters, func(f *v1alpha1.MirrorFilter) bool { return v1alpha1.PlannedOf(f) != "" })
+	is.Sessions = slices.DeleteFunc(is.Sessions, func(s *v1alpha1.MirrorSession) bool { return v1alpha1.PlannedOf(s) != "" })
 	return is, unseen("MirrorSessions", err)
 }

@@ -169,6 +169,9 @@ func (o *planOptions) given(namespace string) ([]*unstructured.Unstructured, err
 		} else if in == "" {
 			u.SetNamespace(namespace)
 		}
+		// A file that was read from a cluster is a wish like any other.
+		u.SetUID("")
+		u.SetResourceVersion("")
 		objects = append(objects, u)
 	}
 	if len(objects) == 0 {

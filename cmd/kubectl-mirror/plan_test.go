@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/state"
@@ -150,5 +151,20 @@ Nothing would be written to the cloud.
 `, ""}
 	if diff := cmp.Diff(suspended, play("plan", "-f", manifest(t, plannedSession+"  suspend: true\n"))); diff != "" {
 		t.Errorf("of a suspended session (-want +got):\n%s", diff)
+	}
+}
+
+func TestAFileThatWasReadFromAClusterIsAWishLikeAnyOther(t *testing.T) {
+	read := strings.Replace(plannedFilter, "{name: web}", "{name: web, uid: 5c1a0f6e-7d3b-4c52-9f0e-2f4d6a8b0c11, resourceVersion: \"7\"}", 1)
+	o := &planOptions{config: genericclioptions.NewConfigFlags(false)}
+	o.files.Filenames = []string{manifest(t, read)}
+	objects, err := o.given("n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range objects {
+		if u.GetUID() != "" || u.GetResourceVersion() != "" {
+			t.Errorf("it is taken for what the API server has now: UID %q, version %q", u.GetUID(), u.GetResourceVersion())
+		}
 	}
 }

@@ -3,11 +3,15 @@ package rehearsal
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -17,6 +21,15 @@ import (
 
 // atOnce is how many plans of a kind are made at a time: somebody waits for each, and each is some reads.
 const atOnce = 2
+
+const (
+	// longest is how long one rehearsal may take: whoever asked waits no longer.
+	longest = 30 * time.Second
+	// patience is for how long a rehearsal that fails is tried again before its failure is the answer.
+	patience = 5 * time.Second
+	// maxMessage is how many characters a message in a plan has.
+	maxMessage = 1024
+)
 
 // Setup adds the controllers that answer what would be done: one for each kind. The services are those of the real
 // reconcilers.
@@ -61,10 +74,9 @@ func (a *answerer[T]) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 	if !asks(question) {
 		return ctrl.Result{}, nil
 	}
-	r := &rehearsal{of: a.services, stage: &stage{Client: a.services.Client, reader: a.services.Reader}}
-	plan, err := a.rehearse(r, ctx, question)
+	plan, err := a.answer(ctx, question)
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("rehearse: %w", err)
+		return ctrl.Result{}, err
 	}
 	answered := question.DeepCopyObject().(status.Object) // a copy has its original's type
 	status.Suspended(answered)
@@ -73,4 +85,33 @@ func (a *answerer[T]) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	return ctrl.Result{}, nil
+}
+
+// answer is the plan that a question asks for, or after some attempts the reason why there is none. The steps of
+// a rehearsal are not logged: nothing of what they say was done.
+func (a *answerer[T]) answer(ctx context.Context, question T) (*v1alpha1.Plan, error) {
+	within, cancel := context.WithTimeout(log.IntoContext(ctx, logr.Discard()), longest)
+	defer cancel()
+	r := &rehearsal{of: a.services, stage: &stage{Client: a.services.Client, reader: a.services.Reader}}
+	plan, err := a.rehearse(r, within, question)
+	if err == nil {
+		return plan, nil
+	}
+	err = fmt.Errorf("rehearse: %w", err)
+	if now := a.services.Clock(); ctx.Err() == nil && now.Sub(question.GetCreationTimestamp().Time) >= patience {
+		return unanswered(now, err), nil
+	}
+	return nil, err
+}
+
+// unanswered is the plan of which nothing is known but why: whoever waits is told, and it is not tried for ever.
+func unanswered(now time.Time, err error) *v1alpha1.Plan {
+	reason, message := "Unanswered", err.Error()
+	if p := lifecycle.Diagnose(err); p != nil {
+		reason, message = p.Reason, p.Message
+	}
+	return &v1alpha1.Plan{
+		At: metav1.NewTime(now), Ready: metav1.ConditionUnknown, Reason: reason,
+		Message: v1alpha1.Fit("what would be done could not be found out: "+message, maxMessage),
+	}
 }

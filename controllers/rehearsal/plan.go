@@ -24,15 +24,34 @@ func (n naming) of(id string) string {
 	return id
 }
 
-// planned are calls as a plan shows them.
-func planned(calls []call, name naming) (shown []v1alpha1.PlannedCall, more int) {
+// planned are calls as a plan shows them, to somebody who shares the account with others where it is not private.
+func planned(calls []call, name naming, shared bool) (shown []v1alpha1.PlannedCall, more int) {
 	for _, c := range calls {
 		if len(shown) == v1alpha1.MaxPlannedCalls {
 			return shown, len(calls) - len(shown)
 		}
-		shown = append(shown, shownAs(c, name))
+		one := shownAs(c, name)
+		if shared {
+			conceal(one.Changes, name)
+		}
+		shown = append(shown, one)
 	}
 	return shown, 0
+}
+
+// conceal leaves out what stands in the place of what the object asks for, unless it is known to be the object's:
+// somebody can have put there what is another namespace's, which lifecycle.Scope.Summary does not name either.
+func conceal(changes []v1alpha1.PlannedChange, own naming) {
+	known := map[string]bool{}
+	for id := range own {
+		known[own.of(id)] = true
+	}
+	for i := range changes {
+		c := &changes[i]
+		if foreign := c.Have != "" && !known[c.Have] && !strings.HasPrefix(c.Have, "new"); foreign && slices.Contains([]string{"filter", "target", "sources"}, c.Field) {
+			c.Have = "another"
+		}
+	}
 }
 
 func shownAs(c call, name naming) v1alpha1.PlannedCall {

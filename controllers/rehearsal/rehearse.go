@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,9 +58,7 @@ func (c stageClients) ClientFor(ctx context.Context, namespace string, spec *v1a
 	r := c.rehearsal
 	if r.cloud == nil {
 		r.cloud = newStageCloud(found, r.of.Inventory, r.of.Clock)
-		if err := r.giveFilter(); err != nil {
-			return nil, err
-		}
+		r.giveFilter(ctx, notBefore)
 	}
 	return r.cloud, nil
 }
@@ -89,6 +88,9 @@ func (r *rehearsal) session(ctx context.Context, copied *v1alpha1.MirrorSession)
 	if r.stage.filter, err = r.filterOfRun(ctx, copied); err != nil {
 		return nil, err
 	}
+	if p := r.going(r.stage.session); p != nil {
+		return p, nil
+	}
 	was := r.stage.session.DeepCopy()
 	is, err := (&mirrorsession.Reconciler{Services: r.services()}).Rehearse(ctx, name)
 	if err != nil {
@@ -103,6 +105,9 @@ func (r *rehearsal) filter(ctx context.Context, copied *v1alpha1.MirrorFilter) (
 	var err error
 	if r.stage.filter, err = r.wouldBeFilter(ctx, name, copied); err != nil {
 		return nil, err
+	}
+	if p := r.going(r.stage.filter); p != nil {
+		return p, nil
 	}
 	was := r.stage.filter.DeepCopy()
 	is, err := (&mirrorfilter.Reconciler{Services: r.services()}).Rehearse(ctx, name)
@@ -181,31 +186,48 @@ func (r *rehearsal) filterOfRun(ctx context.Context, session *v1alpha1.MirrorSes
 	return nil, nil
 }
 
-// giveFilter has the cloud of the stage hold the filter of the run, as it would be once that is applied.
-func (r *rehearsal) giveFilter() error {
+// giveFilter has the cloud of the stage hold the filter of the run, as it would be once that is applied. One that
+// would not be ready stays as it is: its own plan says why.
+func (r *rehearsal) giveFilter(ctx context.Context, notBefore time.Time) {
 	f := r.stage.filter
-	if f == nil || r.stage.session == nil {
-		return nil
+	if f == nil || r.stage.session == nil || !f.DeletionTimestamp.IsZero() {
+		return
 	}
-	want, err := plan.FilterFrom(f, r.of.Mark(f, 1))
-	if err != nil {
-		return lifecycle.Stall(v1alpha1.ReasonInvalidRequest, "%s", err)
+	want, wrong := plan.FilterFrom(f, r.of.Mark(f, 1))
+	theirs, unknown := r.of.Clients.ClientFor(ctx, f.Namespace, f.Cloud(), notBefore, func(string) error { return nil })
+	if wrong != nil || unknown != nil {
+		return
 	}
-	if f.Status.ID == "" {
-		f.Status.ID = f.Spec.ImportID()
+	a := theirs.Account()
+	if f.Status.Account == nil {
+		f.Status.Account = &v1alpha1.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
 	}
-	if f.Status.ID == "" {
+	if !plan.SameAccount(f.Status.Account, a) {
+		return
+	}
+	if f.Status.ID = cmp.Or(f.Status.ID, f.Spec.ImportID()); f.Status.ID == "" {
 		f.Status.ID = r.cloud.newID(aFilter)
 	}
-	a := r.cloud.Account()
-	f.Status.Account = &v1alpha1.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
 	status.Synced(f, "as it would be")
+	if f.Spec.Observes() || !plan.SameAccount(f.Status.Account, r.cloud.Account()) {
+		return
+	}
 	have := cloud.Filter{ID: f.Status.ID, Name: want.Name, Description: want.Description}
 	for _, rule := range want.Rules {
 		have.Rules = append(have.Rules, cloud.Rule{ID: r.cloud.newID(aRule), RuleSpec: rule})
 	}
 	r.cloud.filters[have.ID] = &have
-	return nil
+}
+
+// going is the answer for an object that is being deleted, nil for any other: no spec keeps it.
+func (r *rehearsal) going(o status.Object) *v1alpha1.Plan {
+	if o.GetDeletionTimestamp().IsZero() {
+		return nil
+	}
+	return &v1alpha1.Plan{
+		At: metav1.NewTime(r.of.Clock()), Ready: metav1.ConditionFalse, Reason: v1alpha1.ReasonDeleting,
+		Message: fmt.Sprintf("%s is being deleted, and no change of its spec keeps it: ask again when it is gone", o.GetName()),
+	}
 }
 
 // conclude makes the plan of what was noted: was and is are the object before and afterwards.
@@ -215,13 +237,13 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 		return nil, fmt.Errorf("the rehearsal of %s ended without a word", client.ObjectKeyFromObject(is))
 	}
 	p := &v1alpha1.Plan{
-		At: metav1.NewTime(r.of.Clock()), Ready: ready.Status, Reason: ready.Reason, Message: ready.Message,
+		At: metav1.NewTime(r.of.Clock()), Ready: ready.Status, Reason: ready.Reason, Message: v1alpha1.Fit(ready.Message, maxMessage),
 		Stalled: meta.IsStatusConditionTrue(is.Common().Conditions, v1alpha1.ConditionStalled),
 	}
 	warnings := r.notes.warnings
 	if r.cloud != nil {
 		name := addresses(was, is)
-		calls, more := planned(r.cloud.calls, name)
+		calls, more := planned(r.cloud.calls, name, lifecycle.SharesAccount(was))
 		p.Calls, p.MoreCalls = calls, int32(more)
 		warnings = append(warnings, meanwhile(r.cloud.calls, name)...)
 		around, err := r.neighbours(ctx, was)
@@ -240,13 +262,13 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 		}
 	}
 	for i := range warnings {
-		warnings[i].Message = v1alpha1.Fit(warnings[i].Message, 1024)
+		warnings[i].Message = v1alpha1.Fit(warnings[i].Message, maxMessage)
 	}
 	p.Warnings = warnings[:min(len(warnings), v1alpha1.MaxPlanWarnings)]
 	return p, nil
 }
 
-// addresses are those of the interfaces that the statuses show, by ID.
+// addresses are those of the interfaces that the statuses show, by ID; empty where an address is not known.
 func addresses(objects ...status.Object) naming {
 	all := naming{}
 	for _, o := range objects {
@@ -255,9 +277,12 @@ func addresses(objects ...status.Object) naming {
 			continue
 		}
 		for _, i := range append(slices.Clone(s.Status.Sources), s.Status.Target.Receivers()...) {
-			if len(i.Addresses) > 0 {
+			if all[i.InterfaceID] = ""; len(i.Addresses) > 0 {
 				all[i.InterfaceID] = i.Addresses[0]
 			}
+		}
+		if t := s.Status.Target; t != nil && all[t.ID()] == "" {
+			all[t.ID()] = ""
 		}
 	}
 	return all

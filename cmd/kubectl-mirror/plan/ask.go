@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -69,10 +70,13 @@ func (a *Asker) Ask(ctx context.Context, objects []*unstructured.Unstructured) (
 			return nil, err
 		}
 		copied := questionOf(o, run)
+		asked = append(asked, question{o, copied}) // before it is made: an answer can be lost, and the copy is there
 		if err := client.WithFieldValidation(a.Client, metav1.FieldValidationStrict).Create(ctx, copied); err != nil {
+			if surelyRefused(err) {
+				asked = asked[:len(asked)-1]
+			}
 			return nil, refused(o, copied, err)
 		}
-		asked = append(asked, question{o, copied})
 	}
 	for _, o := range objects {
 		answer := Answer{Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Suspended: isSuspended(o)}
@@ -94,13 +98,13 @@ func isSuspended(o *unstructured.Unstructured) bool {
 // questionOf is the copy of an object by which a plan is asked for. It has nothing of the original but its spec: what
 // labels and annotations mean to others, such as a tool that prunes, it must not mean for the copy.
 func questionOf(o *unstructured.Unstructured, run string) *unstructured.Unstructured {
-	const longest = 200 // so that a name stays one with what the API server adds
+	const longest = 200 // so that a name stays one with what is added
 	name := o.GetName()
 	copied := &unstructured.Unstructured{Object: map[string]any{}}
 	copied.SetAPIVersion(o.GetAPIVersion())
 	copied.SetKind(o.GetKind())
 	copied.SetNamespace(o.GetNamespace())
-	copied.SetGenerateName(strings.TrimRight(name[:min(len(name), longest)], ".-") + "-plan-")
+	copied.SetName(strings.TrimRight(name[:min(len(name), longest)], ".-") + "-plan-" + rand.String(10))
 	copied.SetLabels(map[string]string{label: "true"})
 	copied.SetAnnotations(map[string]string{v1alpha1.PlanOfAnnotation: name, v1alpha1.PlanRunAnnotation: run})
 	spec, _, _ := unstructured.NestedMap(o.Object, "spec")
@@ -112,8 +116,8 @@ func questionOf(o *unstructured.Unstructured, run string) *unstructured.Unstruct
 	return copied
 }
 
-// check has the API server say whether it would take the change of an object that exists, where that was not read from it: some fields can't be
-// changed.
+// check has the API server say whether it would take an object under its own name, where that was not read from it: some
+// fields can't be changed, and the copy has the spec alone.
 func (a *Asker) check(ctx context.Context, o *unstructured.Unstructured) error {
 	if o.GetUID() != "" {
 		return nil
@@ -123,7 +127,7 @@ func (a *Asker) check(ctx context.Context, o *unstructured.Unstructured) error {
 	err := a.Client.Get(ctx, client.ObjectKeyFromObject(o), is)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil
+		return a.checkNew(ctx, o)
 	case err != nil:
 		return fmt.Errorf("read the %s %s: %w", o.GetKind(), client.ObjectKeyFromObject(o), err)
 	}
@@ -140,11 +144,30 @@ func (a *Asker) check(ctx context.Context, o *unstructured.Unstructured) error {
 	}
 }
 
+// checkNew has the API server say whether it would take an object that does not exist: the copy has another name, and
+// the spec alone of what is given.
+func (a *Asker) checkNew(ctx context.Context, o *unstructured.Unstructured) error {
+	is := o.DeepCopy()
+	if err := client.WithFieldValidation(a.Client, metav1.FieldValidationStrict).Create(ctx, is, client.DryRunAll); err != nil {
+		return refused(o, is, err)
+	}
+	return nil
+}
+
+// surelyRefused reports whether an error of a create says that nothing was made.
+func surelyRefused(err error) bool {
+	answer, is := errors.AsType[*apierrors.StatusError](err)
+	return is && answer.ErrStatus.Code >= http.StatusBadRequest && answer.ErrStatus.Code < http.StatusInternalServerError
+}
+
 // refused says why the API server does not take an object, by the name that the object has for its user.
 func refused(o, asked *unstructured.Unstructured, err error) error {
 	if apierrors.IsForbidden(err) {
 		return fmt.Errorf("the plan is asked for by a copy of the %s %s, which you may not create: have the right to create and delete %s in namespace %s (%w)",
 			o.GetKind(), o.GetName(), strings.ToLower(o.GetKind())+"s", o.GetNamespace(), err)
+	}
+	if !surelyRefused(err) {
+		return fmt.Errorf("ask the API server for the %s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	text := err.Error()
 	if made := asked.GetName(); made != "" && made != o.GetName() {
@@ -170,7 +193,10 @@ func (a *Asker) await(ctx context.Context, q question) (*v1alpha1.Plan, error) {
 		}
 		return true, nil
 	})
-	if wait.Interrupted(err) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("interrupted before the manager gave a plan for the %s %s", q.of.GetKind(), q.of.GetName())
+	case wait.Interrupted(err):
 		return nil, fmt.Errorf("the manager gave no plan for the %s %s within %s: see that it runs, and that it is of this version or a later one", q.of.GetKind(), q.of.GetName(), a.Timeout)
 	}
 	return found, err
