@@ -25,8 +25,8 @@ func (s *scope) probe(ctx context.Context, now time.Time) time.Duration {
 	st := &s.session.Status
 	was := st.Probe
 	next, again := probe.Advance(was, st.ProbeReports, now)
-	if s.session.Spec.Suspend && next.Active() {
-		next, again = probe.Stop(next, now), 0
+	if next = probe.Stop(next, s.session.Spec.Suspend, !s.reconciler.RefuseProbes, now); !next.Active() {
+		again = 0
 	}
 	if st.Probe = next; was.Active() && !next.Active() {
 		s.Event(corev1.EventTypeNormal, "Probed", "Probe "+next.ID, "%s", probe.Summary(next))

@@ -34,12 +34,20 @@ func Advance(p *v1alpha1.Probe, reports []v1alpha1.ProbeReport, now time.Time) (
 	return next, finish(next, own, now)
 }
 
-// Stop ends a probe that goes on because the session is suspended: nobody would look at it again in time.
-func Stop(p *v1alpha1.Probe, now time.Time) *v1alpha1.Probe {
+// Stop ends a probe that goes on where it may not: the session was suspended, so that nobody would look at it again in
+// time, or the administrator has switched probes off. It changes nothing of p, which may be nil.
+func Stop(p *v1alpha1.Probe, suspended, allowed bool, now time.Time) *v1alpha1.Probe {
+	if !p.Active() || !suspended && allowed {
+		return p
+	}
+	reason, because := v1alpha1.ReasonProbeSuspended, "the session was suspended"
+	if !allowed {
+		reason, because = v1alpha1.ReasonProbeNotAllowed, "probes were switched off"
+	}
 	next := p.DeepCopy()
 	for _, send := range p.Sends {
 		if r := resultOf(next, send.InterfaceID); r != nil && r.Outcome == "" {
-			cannotSend(next, send.InterfaceID, v1alpha1.ReasonProbeSuspended, "the session was suspended before the probe was over: what was sent meanwhile tells nothing")
+			cannotSend(next, send.InterfaceID, reason, because+" before the probe was over: what was sent meanwhile tells nothing")
 		}
 	}
 	end(next, now)
@@ -100,7 +108,7 @@ func conclude(p *v1alpha1.Probe, send v1alpha1.ProbeSend, reports []v1alpha1.Pro
 	if result == nil {
 		return true
 	}
-	sent, copies := sentBy(reports, send), copiesOf(reports, send.InterfaceID)
+	sent, copies := sentBy(reports, send), copiesOf(reports, p.Watchers, send.InterfaceID)
 	switch {
 	case copies != nil:
 		result.Outcome = v1alpha1.ProbeArrived
@@ -152,13 +160,14 @@ func sentBy(reports []v1alpha1.ProbeReport, send v1alpha1.ProbeSend) *v1alpha1.P
 	return nil
 }
 
-// copiesOf are the copies of all watchers together, nil for none.
-func copiesOf(reports []v1alpha1.ProbeReport, id string) *v1alpha1.ProbeCopies {
+// copiesOf are the copies of all watchers together, nil for none. Of nobody else's word copies arrive, though the node
+// that sends may write a report too.
+func copiesOf(reports []v1alpha1.ProbeReport, watchers []string, id string) *v1alpha1.ProbeCopies {
 	var all *v1alpha1.ProbeCopies
 	for i := range reports {
 		for _, c := range reports[i].Arrived {
 			switch {
-			case c.InterfaceID != id:
+			case c.InterfaceID != id || !slices.Contains(watchers, reports[i].Node):
 			case all == nil:
 				all = &c
 			default:

@@ -23,6 +23,8 @@ func TestAProbeWaitsForItsWatchersThenForWhatIsSentAndArrives(t *testing.T) {
 			{InterfaceID: "source", Packets: packets, At: new(metav1.NewMicroTime(noon)), Message: message},
 		}}
 	}
+	stranger := arrived(2, time.Millisecond)
+	stranger.Node = "near" // which sends
 	other := arrived(2, 0)
 	other.Probe = "another"
 	type step struct {
@@ -48,6 +50,7 @@ func TestAProbeWaitsForItsWatchersThenForWhatIsSentAndArrives(t *testing.T) {
 		"more than all arrives":                     {[]step{{all(watching), 0}, {all(arrived(4, time.Millisecond), sent(2, "")), time.Second}}, outcome{Outcome: "Arrived", Latency: "1ms"}},
 		"one of two arrives, the other may still":   {[]step{{all(watching), 0}, {all(arrived(1, time.Millisecond), sent(2, "")), time.Second}}, outcome{Active: true, Sends: true, Outcome: "Arrived", Latency: "1ms"}},
 		"one of two arrives, the other never":       {[]step{{all(watching), 0}, {all(arrived(1, time.Millisecond), sent(2, "")), late}}, outcome{Outcome: "Arrived", Latency: "1ms"}},
+		"copies that only another node claims":      {[]step{{all(watching), 0}, {all(watching, stranger, sent(2, "")), late}}, outcome{Outcome: "NotArrived"}},
 		"it arrives before the sender says so":      {[]step{{all(watching), 0}, {all(arrived(2, time.Millisecond)), time.Second}}, outcome{Active: true, Sends: true, Outcome: "Arrived"}},
 		"it arrives and the sender says nothing":    {[]step{{all(watching), 0}, {all(arrived(2, time.Millisecond)), late}}, outcome{Outcome: "Arrived"}},
 		"it arrives before it was sent, by a clock": {[]step{{all(watching), 0}, {all(arrived(2, -time.Millisecond), sent(2, "")), time.Second}}, outcome{Outcome: "Arrived"}},
@@ -74,10 +77,14 @@ func TestAProbeWaitsForItsWatchersThenForWhatIsSentAndArrives(t *testing.T) {
 	}
 }
 
-func TestASuspensionEndsAProbeAndSaysSo(t *testing.T) {
-	p := Begin(asked(rule(ingress, tcp, nodeAddr+"/32", "", to(1, 1))))
-	stopped := Stop(p, noon.Add(time.Second))
-	if r := stopped.Results[0]; stopped.Active() || r.Outcome != v1alpha1.ProbeCannotSend || r.Reason != v1alpha1.ReasonProbeSuspended || !p.Active() {
-		t.Errorf("it is %+v", stopped)
+func TestAProbeEndsThatMayNotGoOnAndSaysWhy(t *testing.T) {
+	for reason, c := range map[string]struct{ suspended, allowed bool }{
+		"": {false, true}, v1alpha1.ReasonProbeSuspended: {true, true}, v1alpha1.ReasonProbeNotAllowed: {false, false},
+	} {
+		p := Begin(asked(rule(ingress, tcp, nodeAddr+"/32", "", to(1, 1))))
+		stopped := Stop(p, c.suspended, c.allowed, noon.Add(time.Second))
+		if r := stopped.Results[0]; stopped.Active() != (reason == "") || (r.Outcome == v1alpha1.ProbeCannotSend) != (reason != "") || r.Reason != reason || !p.Active() {
+			t.Errorf("suspended %v, allowed %v: it is %+v", c.suspended, c.allowed, stopped)
+		}
 	}
 }

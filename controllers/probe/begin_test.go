@@ -91,7 +91,12 @@ func TestForEachSourceThePacketIsChosenThatARuleAcceptsOfANode(t *testing.T) {
 	}{
 		"TCP from a node of the peer":                 {asked(rule(ingress, tcp, nodeAddr+"/32", sourceAddr+"/32", to(1234, 1234))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(0, 0, 1234))}},
 		"from the nearest of several":                 {asked(rule(ingress, udp, "", "", to(53, 53))), nil, []v1alpha1.ProbeSend{send("UDP", "nearest", "192.168.0.228", sourceAddr, ports(0, 0, 53))}},
-		"from a port that the rule names":             {asked(rule(ingress, tcp, nodeAddr+"/32", "", from(20, 21), to(1234, 1234))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(20, 21, 1234))}},
+		"from a port that the rule names":             {asked(rule(ingress, tcp, nodeAddr+"/32", "", from(2000, 2001), to(1234, 1234))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(2000, 2001, 1234))}},
+		"from those of them that need no privilege":   {asked(rule(ingress, tcp, nodeAddr+"/32", "", from(1, 65535), to(1234, 1234))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(1024, 65535, 1234))}},
+		"nothing from a port that needs a privilege":  {asked(rule(ingress, tcp, nodeAddr+"/32", "", from(20, 21), to(1234, 1234))), nil, nil},
+		"a SYN to a service's port of a node itself":  {asked(rule(egress, tcp, "", nodeAddr+"/32", from(443, 443))), isNode, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, answered, ports(0, 0, 443))}},
+		"from a port that no earlier rule rejects":    {asked(rule(ingress, tcp, "", "", rejects, from(32000, 50000)), rule(ingress, tcp, nodeAddr+"/32", "", second, to(7, 7))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(50001, 60999, 7))}},
+		"around what one rejects in the midst":        {asked(rule(ingress, tcp, "", "", rejects, from(40000, 50000)), rule(ingress, tcp, nodeAddr+"/32", "", second, to(7, 7))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(32768, 39999, 7))}},
 		"to a port that no earlier rule rejects":      {asked(rule(ingress, tcp, "", "", rejects, to(1000, 1000)), rule(ingress, tcp, nodeAddr+"/32", "", second, to(1000, 2000))), nil, []v1alpha1.ProbeSend{send("TCP", "near", nodeAddr, sourceAddr, ports(0, 0, 2000))}},
 		"by the next rule where one is shadowed":      {asked(rule(ingress, tcp, "", "", rejects), rule(ingress, every, nodeAddr+"/32", "", second)), nil, []v1alpha1.ProbeSend{send("UDP", "near", nodeAddr, sourceAddr, ports(0, 0, 33434))}},
 		"of all protocols where the rule is":          {asked(rule(ingress, every, nodeAddr+"/32", "")), nil, []v1alpha1.ProbeSend{send("All", "near", nodeAddr, sourceAddr, ports(0, 0, 33434))}},

@@ -23,6 +23,9 @@ var usualPorts = []uint16{33434, 443, 80, 22, 53}
 // freePorts are those from which the kernel takes one that nobody asked for.
 var freePorts = v1alpha1.PortRange{Low: 32768, High: 60999}
 
+// firstFree is the first port that a verifier can have: for those below it has no capability.
+const firstFree = 1024
+
 // manyHops lets a packet go anywhere in a VPC; oneHop keeps it in the subnet.
 const (
 	manyHops = 64
@@ -185,44 +188,82 @@ func kindsOf(r v1alpha1.Rule) []v1alpha1.ProbeKind {
 // fitted gives a packet ports with which its rule is the one that decides about it, nil where there are none. Of an
 // answer the packet that is sent goes the other way.
 func (a *Asked) fitted(p packet, answer bool) *chosen {
-	sources, destinations := portsOf(p.rule.Source.Ports), portsOf(p.rule.Destination.Ports)
-	free := p.rule.Source.Ports
+	senders, fixed := p.rule.Source.Ports, p.rule.Destination.Ports
 	if answer {
-		free = p.rule.Destination.Ports
-		destinations = ends(free)
-	} else {
-		sources = ends(free)
+		senders, fixed = fixed, senders
 	}
-	for _, s := range sources {
-		for _, d := range destinations {
+	for _, to := range portsOf(fixed) {
+		from, found := a.free(senders, func(from uint16) bool {
 			if answer {
-				// Whatever port the asker gets must do, so all that it may get are asked about: by the two ends.
-				if !a.decidedBy(p, []uint16{s}, destinations) {
-					continue
-				}
-				return p.answered(s, free)
+				return a.decided(p, to, from)
 			}
-			if a.decidedBy(p, sources, []uint16{d}) {
-				return p.sent(free, d)
-			}
+			return a.decided(p, from, to)
+		})
+		switch {
+		case found && answer:
+			return p.answered(to, from)
+		case found:
+			return p.sent(from, to)
 		}
 	}
 	return nil
 }
 
-// decidedBy reports whether the packet's rule decides about it with each of these ports, whatever kind it is of.
-func (a *Asked) decidedBy(p packet, sources, destinations []uint16) bool {
-	for _, kind := range each(p.kind) {
-		for _, s := range sources {
-			for _, d := range destinations {
-				rule, found := decides(a.Rules, p, kind, s, d)
-				if !found || rule != p.rule {
-					return false
+// free are the ports of a range that a verifier can have, and with each of which the packet is decided by its rule:
+// whichever it gets must do. It is zero for any port that the kernel gives.
+func (a *Asked) free(of v1alpha1.PortRange, decided func(uint16) bool) (_ v1alpha1.PortRange, found bool) {
+	whole := of
+	if of == (v1alpha1.PortRange{}) {
+		whole = freePorts
+	}
+	whole.Low = max(whole.Low, firstFree)
+	var first v1alpha1.PortRange
+	all := true
+	for _, part := range a.parts(whole) {
+		switch fits := decided(part.Low); {
+		case !fits:
+			all = false
+		case first == v1alpha1.PortRange{}:
+			first = part
+		}
+	}
+	switch {
+	case first == v1alpha1.PortRange{}:
+		return first, false
+	case !all:
+		return first, true
+	case of == v1alpha1.PortRange{}:
+		return of, true
+	}
+	return whole, true
+}
+
+// parts are those of a range in which no rule tells one port from another.
+func (a *Asked) parts(of v1alpha1.PortRange) (out []v1alpha1.PortRange) {
+	ends := []int{int(of.Low), int(of.High) + 1}
+	for _, r := range a.Rules {
+		for _, ports := range []v1alpha1.PortRange{r.Source.Ports, r.Destination.Ports} {
+			for _, end := range []int{int(ports.Low), int(ports.High) + 1} {
+				if int(of.Low) < end && end <= int(of.High) {
+					ends = append(ends, end)
 				}
 			}
 		}
 	}
-	return true
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	for i := 1; i < len(ends) && of.Low <= of.High; i++ {
+		out = append(out, v1alpha1.PortRange{Low: uint16(ends[i-1]), High: uint16(ends[i] - 1)})
+	}
+	return out
+}
+
+// decided reports whether the packet's rule decides about it with these ports, whatever kind it is of.
+func (a *Asked) decided(p packet, source, destination uint16) bool {
+	return !slices.ContainsFunc(each(p.kind), func(kind v1alpha1.ProbeKind) bool {
+		rule, found := decides(a.Rules, p, kind, source, destination)
+		return !found || rule != p.rule
+	})
 }
 
 // each are the kinds that are sent.
@@ -237,14 +278,6 @@ func each(k v1alpha1.ProbeKind) []v1alpha1.ProbeKind {
 func portsOf(r v1alpha1.PortRange) []uint16 {
 	if r == (v1alpha1.PortRange{}) {
 		return usualPorts
-	}
-	return []uint16{r.Low, r.High}
-}
-
-// ends are the first and the last port that a sender may get.
-func ends(r v1alpha1.PortRange) []uint16 {
-	if r == (v1alpha1.PortRange{}) {
-		r = freePorts
 	}
 	return []uint16{r.Low, r.High}
 }

@@ -127,12 +127,15 @@ func TestWhateverIsSentTheFilterAcceptsAsTheSourceSeesIt(t *testing.T) {
 			if s.SourcePort == 0 {
 				low, high = freePorts.Low, freePorts.High
 			}
+			if low < firstFree {
+				t.Fatalf("%+v comes from a port that needs a privilege", s)
+			}
 			source := slices.IndexFunc(a.Session.Status.Sources, func(r v1alpha1.ResolvedInterface) bool { return r.InterfaceID == s.InterfaceID })
 			if !slices.Contains(a.Session.Status.Sources[source].Addresses, s.To) || s.Answer {
 				p.rule.Direction = egress
 			}
 			for _, kind := range each(s.Kind) {
-				for _, port := range []uint16{low, high} {
+				for _, port := range []uint16{low, high, rapid.Uint16Range(low, high).Draw(t, "port that it gets")} {
 					from, to := port, uint16(s.DestinationPort)
 					seen := p
 					if s.Answer {

@@ -30,6 +30,8 @@ const (
 	probeInterval = 50 * time.Second
 	// probeMaxAge is how long after its claim a packet may still be sent.
 	probeMaxAge = 10 * time.Second
+	// probeStale is how long after the manager let it be sent a probe may be, by the clocks of two hosts.
+	probeStale = 5 * time.Minute
 	// probesAtOnce is for how many sources packets are sent at the same time.
 	probesAtOnce = 16
 )
@@ -218,8 +220,7 @@ func (a *Agent) claim(ctx context.Context, p *probing) (*v1alpha1.MirrorSession,
 		var mine v1alpha1.ProbeReport
 		if err == nil {
 			stored := report.OwnProbe(live, a.Node, p.probe.ID)
-			is := live.Status.Probe
-			if live.Spec.Suspend || !is.Active() || is.ID != p.probe.ID || is.SendingAt == nil || stored != nil && stored.Claimed {
+			if !maySend(live, p.probe.ID, stored, a.Clock()) {
 				cancel()
 				return nil, nil
 			}
@@ -238,6 +239,19 @@ func (a *Agent) claim(ctx context.Context, p *probing) (*v1alpha1.MirrorSession,
 			return nil, err // whether it is stored or not: nothing is sent
 		}
 	}
+}
+
+// maySend reports whether there is still to be sent for a probe, by the session as it is and what this host has stored
+// of the probe. What nobody was there to send in time is not sent later: who asked for it has long looked away.
+func maySend(live *v1alpha1.MirrorSession, id string, stored *v1alpha1.ProbeReport, now time.Time) bool {
+	is := live.Status.Probe
+	switch {
+	case live.Spec.Suspend, live.DeletionTimestamp != nil, stored != nil && stored.Claimed:
+		return false
+	case !is.Active(), is.ID != id, is.SendingAt == nil:
+		return false
+	}
+	return now.Sub(is.SendingAt.Time) < probeStale
 }
 
 // sendAll sends what the session's probe asks of this host.

@@ -167,6 +167,39 @@ func TestAVerifierThatStopsRightAfterItsClaimNeverSends(t *testing.T) {
 	w.expectReports(s, claimed)
 }
 
+func TestOnlyWhatStillGoesOnIsSent(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		edit func(*v1alpha1.MirrorSession)
+		want bool
+	}{
+		"it goes on":                 {func(*v1alpha1.MirrorSession) {}, true},
+		"another one does":           {func(s *v1alpha1.MirrorSession) { s.Status.Probe.ID = "00000000" }, false},
+		"it is over":                 {func(s *v1alpha1.MirrorSession) { isOver(&s.Status) }, false},
+		"its watchers are not ready": {func(s *v1alpha1.MirrorSession) { s.Status.Probe.SendingAt = nil }, false},
+		"it should have been sent long ago, and the manager has been away since": {
+			func(s *v1alpha1.MirrorSession) {
+				s.Status.Probe.SendingAt = new(metav1.NewTime(now.Add(-probeStale - time.Second)))
+			}, false,
+		},
+		"the manager's clock is ahead": {func(s *v1alpha1.MirrorSession) { s.Status.Probe.SendingAt = new(metav1.NewTime(now.Add(time.Hour))) }, true},
+		"the session is suspended":     {func(s *v1alpha1.MirrorSession) { s.Spec.Suspend = true }, false},
+		"the session is being deleted": {func(s *v1alpha1.MirrorSession) { s.DeletionTimestamp = new(metav1.NewTime(now)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &v1alpha1.MirrorSession{}
+			goingOn(true)(&s.Status)
+			c.edit(s)
+			if got := maySend(s, probeID, nil, now); got != c.want {
+				t.Errorf("it may be sent: %v", got)
+			}
+			if maySend(s, probeID, &v1alpha1.ProbeReport{Claimed: true}, now) {
+				t.Error("it may be sent twice")
+			}
+		})
+	}
+}
+
 func TestAClaimThatCanNotBeStoredSendsNothing(t *testing.T) {
 	w := newWorld(t)
 	w.filter("web")

@@ -43,12 +43,12 @@ func (p *Pattern) Matches(frame []byte, inner *vxlan.Inner) bool {
 	if !answer && (inner.Source != p.From || inner.Destination != p.To) {
 		return false
 	}
-	nonce, offset := p.Nonce, -1
+	nonce, after, offset := p.Nonce, uint32(0), -1
 	switch inner.Protocol {
 	case protocolTCP:
-		offset = atSequence
-		if answer { // it acknowledges the SYN
-			nonce, offset = p.Nonce+1, atAcknowledgement
+		offset, after = atSequence, 1 // the sender's kernel resets the connection that a service offers
+		if answer {                   // it acknowledges the SYN
+			nonce, after, offset = p.Nonce+1, 0, atAcknowledgement
 		}
 	case protocolUDP:
 		offset = atPayload
@@ -56,7 +56,7 @@ func (p *Pattern) Matches(frame []byte, inner *vxlan.Inner) bool {
 		offset = atIdentifier
 	}
 	at := transport(frame, inner) + offset
-	return offset >= 0 && at+4 <= len(frame) && binary.BigEndian.Uint32(frame[at:]) == nonce
+	return offset >= 0 && at+4 <= len(frame) && binary.BigEndian.Uint32(frame[at:])-nonce <= after
 }
 
 // Where the nonce is, from the beginning of the transport's header on.

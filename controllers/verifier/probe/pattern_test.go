@@ -97,6 +97,9 @@ func TestTheCopyOfAPacketAndOfItsAnswerIsKnownAndNoOther(t *testing.T) {
 		case 2:
 			other.To = other.To.Next()
 		}
+		if p.Protocol == protocolTCP && other.Nonce == p.Nonce+1 {
+			other.Nonce++
+		}
 		if known(frame(other.Bytes())) {
 			t.Fatalf("%+v passes for %+v", other, p)
 		}
@@ -111,6 +114,14 @@ func TestTheCopyOfAPacketAndOfItsAnswerIsKnownAndNoOther(t *testing.T) {
 		}
 		if !known(b) {
 			t.Fatalf("the answer %x is not known", b)
+		}
+		if p.Protocol == protocolTCP { // the sender's kernel knows of no connection, and resets one that is offered
+			reset := p
+			reset.Nonce++
+			b := frame(reset.Bytes())
+			if b[len(b)-tcpHeader+13] = 0x04; !known(b) {
+				t.Fatalf("what ends it, %x, is not known", b)
+			}
 		}
 	})
 }

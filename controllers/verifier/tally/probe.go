@@ -29,7 +29,8 @@ func (t *Tally) probe(s *stream, f *frameRef, outer *vxlan.Outer, inner *vxlan.I
 	for i := range s.claims {
 		by := s.claims[i].session
 		by.whole.probeFrames += n.frames
-		if slices.Contains(by.config.Probes, *of) {
+		// The sender may be a source too, and then is copied as well: that tells nothing of the source that is probed.
+		if slices.Contains(by.config.Probes, *of) && s.claims[i].isOf(of.Source) {
 			by.whole.countProbe(*of, n.packets, f.time)
 		}
 	}
@@ -47,6 +48,12 @@ func (s *stream) probeOf(frame []byte, inner *vxlan.Inner) *probe.Pattern {
 		}
 	}
 	return nil
+}
+
+// isOf reports whether a claim is by the source with this ID.
+func (c *claim) isOf(id string) bool {
+	s := c.session.sources[id]
+	return s != nil && (c.counts == &s.open || c.counts == &s.concealed)
 }
 
 func (w *whole) countProbe(of probe.Pattern, packets uint64, at int64) {

@@ -20,10 +20,15 @@ func probed(nonce uint32) func(*tally.Session) {
 }
 
 // probeCopy is the copy of a probe's SYN, which the walkthrough's filter accepts.
-func probeCopy(nonce uint32) []byte {
+func probeCopy(nonce uint32) []byte { return probeCopyFrom(frametest.SourceAddr, nonce) }
+
+// probeCopyFrom is the one that another source sends.
+func probeCopyFrom(source netip.Addr, nonce uint32) []byte {
 	p := probe.Packet{Protocol: 6, From: frametest.ClientAddr, To: frametest.SourceAddr, SourcePort: 40000, DestinationPort: 1234, HopLimit: 64, Nonce: nonce, Spoiled: true}
 	whole := frametest.Inner("").Bytes()
-	return frametest.Copy(1, append(append([]byte(nil), whole[:14]...), p.Bytes()...)).Bytes()
+	out := frametest.Copy(1, append(append([]byte(nil), whole[:14]...), p.Bytes()...))
+	out.Source = source
+	return out.Bytes()
 }
 
 func TestTheCopiesOfAProbeAreInNoCountButTheirOwnAndTheBooksBalance(t *testing.T) {
@@ -45,6 +50,19 @@ func TestTheCopiesOfAProbeAreInNoCountButTheirOwnAndTheBooksBalance(t *testing.T
 		if diff := cmp.Diff(want, got, ignored, cmpopts.IgnoreFields(tally.SourceCounts{}, "LastSeen"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("beside the probe %s counts (-without +with):\n%s", id, diff)
 		}
+	}
+}
+
+// The host that sends may be a source of the session too, and its interface copies the packet before it is on its way.
+func TestACopyOfTheOtherEndIsTheProbesButDoesNotArriveForItsSource(t *testing.T) {
+	peer := func(s *tally.Session) {
+		s.Sources = append(s.Sources, tally.Source{ID: "peer", OuterAddrs: []netip.Addr{frametest.ClientAddr}, Addrs: []netip.Addr{frametest.ClientAddr}})
+	}
+	counts := newTally(t, named("a", 1, probed(7), peer))
+	counts.Count(block(probeCopyFrom(frametest.ClientAddr, 7)))
+	got, _ := ptr(snapshot(t, counts)).Session("a")
+	if got.ProbeFrames != 1 || len(got.Probes) > 0 || got.Accepted+got.Unexpected > 0 {
+		t.Errorf("it counts %+v", got)
 	}
 }
 
