@@ -68,7 +68,7 @@ demo-able:
 	  echo "The demo makes network namespaces and needs root: sudo env \"PATH=\$$PATH\" make demo" >&2; exit 1; fi
 
 # They take minutes, and begin first: the last of them would run alone at the end. What takes the longest is said after each run.
-LONG_TESTS := ./test/integration ./test/diagnosis ./test/install ./test/integration/crash ./test/integration/leader
+LONG_TESTS := ./test/integration ./test/diagnosis ./test/install ./test/integration/crash ./test/demo ./test/integration/leader
 
 .PHONY: test
 test: assets $(TOOLS)/helm $(BIN)/checks ## Run every test, as CI does (as root also those with network namespaces)

@@ -47,6 +47,7 @@ func priorityOf(awaited bool) int {
 
 func (s *Scope) reconcile(ctx context.Context, k Kind) (ctrl.Result, error) {
 	ctx = cloud.WithUrgency(ctx, s.urgency())
+	s.Object.Common().Plan = nil // it was a question once, and is none any more
 	if !s.Object.GetDeletionTimestamp().IsZero() {
 		return s.finalize(ctx, k)
 	}

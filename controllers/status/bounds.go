@@ -16,6 +16,15 @@ var (
 	// maxLengths are in characters.
 	maxLengths = map[string]int{
 		"changes[].what":                        512,
+		"plan.calls[].changes[].field":          64,
+		"plan.calls[].changes[].have":           v1alpha1.MaxPlannedText,
+		"plan.calls[].changes[].want":           v1alpha1.MaxPlannedText,
+		"plan.calls[].id":                       36,
+		"plan.calls[].operation":                64,
+		"plan.message":                          1024,
+		"plan.reason":                           64,
+		"plan.warnings[].message":               1024,
+		"plan.warnings[].reason":                64,
 		"probe.id":                              16,
 		"probe.message":                         512,
 		"probe.reason":                          64,
@@ -69,6 +78,9 @@ var (
 	maxItems = map[string]int{
 		"changes":                 5,
 		"findings":                16,
+		"plan.calls":              v1alpha1.MaxPlannedCalls,
+		"plan.calls[].changes":    v1alpha1.MaxPlannedChanges,
+		"plan.warnings":           v1alpha1.MaxPlanWarnings,
 		"traffic.retired.sources": 200,
 		"probe.results":           32,
 		"probe.sends":             32,
