@@ -27,8 +27,6 @@ const (
 	longest = 30 * time.Second
 	// patience is for how long a rehearsal that fails is tried again before its failure is the answer.
 	patience = 5 * time.Second
-	// maxMessage is how many characters a message in a plan has.
-	maxMessage = 1024
 )
 
 // Setup adds the controllers that answer what would be done: one for each kind. The services are those of the real
@@ -112,6 +110,6 @@ func unanswered(now time.Time, err error) *v1alpha1.Plan {
 	}
 	return &v1alpha1.Plan{
 		At: metav1.NewTime(now), Ready: metav1.ConditionUnknown, Reason: reason,
-		Message: v1alpha1.Fit("what would be done could not be found out: "+message, maxMessage),
+		Message: "what would be done could not be found out: " + message,
 	}
 }

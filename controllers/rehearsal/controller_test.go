@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -84,10 +83,6 @@ func TestARehearsalThatFailsIsTriedAgainAndThenItsFailureIsTheAnswer(t *testing.
 		}},
 		"with a reason that is known": {patience, lifecycle.Wait(v1alpha1.ReasonThrottled, "the cloud throttles"), false, &v1alpha1.Plan{
 			At: metav1.NewTime(noon), Ready: metav1.ConditionUnknown, Reason: v1alpha1.ReasonThrottled, Message: "what would be done could not be found out: the cloud throttles",
-		}},
-		"in many words": {patience, errors.New(strings.Repeat("a", 2000)), false, &v1alpha1.Plan{
-			At: metav1.NewTime(noon), Ready: metav1.ConditionUnknown, Reason: "Unanswered",
-			Message: v1alpha1.Fit("what would be done could not be found out: rehearse: "+strings.Repeat("a", 2000), 1024),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

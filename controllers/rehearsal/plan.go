@@ -98,7 +98,7 @@ func compared(before, after []field) (changes []v1alpha1.PlannedChange) {
 		gone, come := without(was[f.name], is[f.name]), without(is[f.name], was[f.name])
 		for i := range max(len(gone), len(come)) {
 			changes = append(changes, v1alpha1.PlannedChange{
-				Field: f.name, Have: v1alpha1.Fit(at(gone, i), v1alpha1.MaxPlannedText), Want: v1alpha1.Fit(at(come, i), v1alpha1.MaxPlannedText),
+				Field: f.name, Have: at(gone, i), Want: at(come, i),
 			})
 		}
 	}

@@ -237,7 +237,7 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 		return nil, fmt.Errorf("the rehearsal of %s ended without a word", client.ObjectKeyFromObject(is))
 	}
 	p := &v1alpha1.Plan{
-		At: metav1.NewTime(r.of.Clock()), Ready: ready.Status, Reason: ready.Reason, Message: v1alpha1.Fit(ready.Message, maxMessage),
+		At: metav1.NewTime(r.of.Clock()), Ready: ready.Status, Reason: ready.Reason, Message: ready.Message,
 		Stalled: meta.IsStatusConditionTrue(is.Common().Conditions, v1alpha1.ConditionStalled),
 	}
 	warnings := r.notes.warnings
@@ -260,9 +260,6 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 			}
 			warnings = append(warnings, v1alpha1.PlanWarning{Reason: f.Reason, Message: message})
 		}
-	}
-	for i := range warnings {
-		warnings[i].Message = v1alpha1.Fit(warnings[i].Message, maxMessage)
 	}
 	p.Warnings = warnings[:min(len(warnings), v1alpha1.MaxPlanWarnings)]
 	return p, nil
