@@ -158,9 +158,10 @@ func (m *monitoring) openByRunbook(t *testing.T, r *reader, source, group string
 	t.Helper()
 	const section = "Open the security group of the target"
 	blocks := r.sections[section]
-	if len(blocks) != 2 || !strings.Contains(blocks[0], "name="+group) {
+	if len(blocks) != 2 || !strings.Contains(blocks[0], "NAME="+group) {
 		t.Fatalf("the runbook is to look for the group that the remedy names, %s, and then to open it: %q", group, blocks)
 	}
+	r.known["NAME"] = group
 	_, body, _ := strings.Cut(r.enter(t, blocks[0]), "\n")
 	var found struct {
 		Groups []struct {
