@@ -143,7 +143,25 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 		return nil
 	}
 	f := v1alpha1.Finding{Severity: v1alpha1.SeverityError, DecidedBy: v1alpha1.DecidedByRead, Reason: v1alpha1.ReasonChangedInCloud, Subject: subject}
-	var all []string
+	all := k.partsChanged(want)
+	if len(all) == 0 {
+		f.Severity = v1alpha1.SeverityWarning
+	}
+	for _, id := range want.Sources {
+		if !slices.Contains(have.Sources, id) && k.wasSource(id) {
+			all = append(all, fmt.Sprintf("it lacks the source %s", k.nameOf(id)))
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	f.Message = "the session is not in the cloud as the spec has it: " + fewBy(all, ", ")
+	return []v1alpha1.Finding{f}
+}
+
+// partsChanged says how the filter, the target and the VNI of the session, or of each that stands for it, differ from
+// those that are wanted.
+func (k *Known) partsChanged(want *plan.WantedSession) (all []string) {
 	differ := func(what string, is, should any) {
 		if is != should {
 			all = append(all, fmt.Sprintf("%s is %v in place of %v", what, is, should))
@@ -167,19 +185,7 @@ func (k *Known) sessionChanged() []v1alpha1.Finding {
 			differ("its VNI"+of, part.VNI, want.VNI)
 		}
 	}
-	if len(all) == 0 {
-		f.Severity = v1alpha1.SeverityWarning
-	}
-	for _, id := range want.Sources {
-		if !slices.Contains(have.Sources, id) && k.wasSource(id) {
-			all = append(all, fmt.Sprintf("it lacks the source %s", k.nameOf(id)))
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	f.Message = "the session is not in the cloud as the spec has it: " + fewBy(all, ", ")
-	return []v1alpha1.Finding{f}
+	return all
 }
 
 // wasWanted reports whether the session had the target and the VNI that are wanted: what the spec

@@ -30,6 +30,7 @@ func copying(w *harness.World) (sources []string) {
 
 // importedInParts is an imported session with ten sources, which was divided as its spec names two more.
 func importedInParts(t *testing.T, w *harness.World) *v1alpha1.MirrorSession {
+	t.Helper()
 	servers(w, 12)
 	tfFilter, tfSession := terraformed(t, w)
 	sourcesOf(w, tfSession.ID, numbered(0, 10))

@@ -43,20 +43,23 @@ func (p *Pattern) Matches(frame []byte, inner *vxlan.Inner) bool {
 	if !answer && (inner.Source != p.From || inner.Destination != p.To) {
 		return false
 	}
-	nonce, after, offset := p.Nonce, uint32(0), -1
+	begin := transport(frame, inner)
+	nonce, offset := p.Nonce, -1
 	switch inner.Protocol {
 	case protocolTCP:
-		offset, after = atSequence, 1 // the sender's kernel resets the connection that a service offers
-		if answer {                   // it acknowledges the SYN
-			nonce, after, offset = p.Nonce+1, 0, atAcknowledgement
+		switch offset = atSequence; {
+		case answer: // it acknowledges the SYN
+			nonce, offset = p.Nonce+1, atAcknowledgement
+		case begin+atFlags < len(frame) && frame[begin+atFlags]&flagRST != 0: // the sender's kernel resets what a service offers
+			nonce = p.Nonce + 1
 		}
 	case protocolUDP:
 		offset = atPayload
 	case protocolICMP, protocolICMPv6:
 		offset = atIdentifier
 	}
-	at := transport(frame, inner) + offset
-	return offset >= 0 && at+4 <= len(frame) && binary.BigEndian.Uint32(frame[at:])-nonce <= after
+	at := begin + offset
+	return offset >= 0 && at+4 <= len(frame) && binary.BigEndian.Uint32(frame[at:]) == nonce
 }
 
 // Where the nonce is, from the beginning of the transport's header on.
@@ -65,6 +68,8 @@ const (
 	atAcknowledgement = 8
 	atPayload         = 8
 	atIdentifier      = 4
+	atFlags           = 13 // of TCP, RFC 9293 section 3.1
+	flagRST           = 0x04
 )
 
 // transport is where the header of the transport begins in a frame without extension headers, as those of a probe are.

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// Memory is what is reckoned for a tail when it begins, in bytes, and GoMemory what the Go runtime is held to: the
-	// kernel has something for it too.
-	Memory   = 24 << 20
+	// Memory is what is reckoned for a tail when it begins, in bytes.
+	Memory = 24 << 20
+	// GoMemory is what of it the Go runtime is held to, in bytes: the kernel has something for a tail too.
 	GoMemory = 18 << 20
 	// memoryInterval is how often the memory of the pod is looked at.
 	memoryInterval = time.Second
