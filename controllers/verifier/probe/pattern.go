@@ -43,23 +43,27 @@ func (p *Pattern) Matches(frame []byte, inner *vxlan.Inner) bool {
 	if !answer && (inner.Source != p.From || inner.Destination != p.To) {
 		return false
 	}
-	begin := transport(frame, inner)
-	nonce, offset := p.Nonce, -1
-	switch inner.Protocol {
-	case protocolTCP:
-		switch offset = atSequence; {
-		case answer: // it acknowledges the SYN
-			nonce, offset = p.Nonce+1, atAcknowledgement
-		case begin+atFlags < len(frame) && frame[begin+atFlags]&flagRST != 0: // the sender's kernel resets what a service offers
-			nonce = p.Nonce + 1
-		}
-	case protocolUDP:
-		offset = atPayload
-	case protocolICMP, protocolICMPv6:
-		offset = atIdentifier
+	segment := frame[min(transport(frame, inner), len(frame)):]
+	nonce, at := p.nonceIn(segment, inner.Protocol, answer)
+	return at >= 0 && at+4 <= len(segment) && binary.BigEndian.Uint32(segment[at:]) == nonce
+}
+
+// nonceIn is what stands for the nonce in a packet of the probe, and where, below 0 for nowhere.
+func (p *Pattern) nonceIn(segment []byte, protocol uint8, answer bool) (nonce uint32, at int) {
+	switch {
+	case protocol == protocolTCP && answer: // it acknowledges the SYN
+		return p.Nonce + 1, atAcknowledgement
+	case protocol == protocolTCP && len(segment) > atFlags && segment[atFlags]&flagRST != 0: // the sender's kernel resets what a service offers
+		return p.Nonce + 1, atSequence
+	case protocol == protocolTCP:
+		return p.Nonce, atSequence
+	case protocol == protocolUDP:
+		return p.Nonce, atPayload
+	case protocol == protocolICMP, protocol == protocolICMPv6:
+		return p.Nonce, atIdentifier
+	default:
+		return 0, -1
 	}
-	at := begin + offset
-	return offset >= 0 && at+4 <= len(frame) && binary.BigEndian.Uint32(frame[at:]) == nonce
 }
 
 // Where the nonce is, from the beginning of the transport's header on.
