@@ -46,7 +46,7 @@ const planExamples = `  # What would an apply do?
   # A folder, as it will be in Git
   kubectl kustomize overlays/prod | kubectl mirror plan -f -
 
-  # What would happen once this session is suspended no more?
+  # What would happen once the session is suspended no more?
   kubectl mirror plan source-to-target`
 
 // planOptions are what the command line of "plan" says.

@@ -81,7 +81,7 @@ func (r *Reconciler) look(ctx context.Context, req ctrl.Request, latest bool) (c
 }
 
 // Rehearse goes once through the life of a filter, and returns it as it is then. It is for services whose clients
-// write nothing: the error is that of reading the filter, as what else fails stands in its conditions.
+// write nothing. The error is one that no condition of the filter tells, such as that of reading it.
 func (r *Reconciler) Rehearse(ctx context.Context, key client.ObjectKey) (*v1alpha1.MirrorFilter, error) {
 	filter, latest, err := lifecycle.Read[v1alpha1.MirrorFilter](ctx, r.Services, key, true)
 	if err != nil {

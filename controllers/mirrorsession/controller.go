@@ -146,7 +146,7 @@ func (r *Reconciler) newScope(ctx context.Context, session *v1alpha1.MirrorSessi
 }
 
 // Rehearse goes once through the life of a session, and returns it as it is then. It is for services whose clients
-// write nothing: the error is that of reading the session, as what else fails stands in its conditions.
+// write nothing. The error is one that no condition of the session tells, such as that of reading it.
 func (r *Reconciler) Rehearse(ctx context.Context, key client.ObjectKey) (*v1alpha1.MirrorSession, error) {
 	session, latest, err := lifecycle.Read[v1alpha1.MirrorSession](ctx, r.Services, key, true)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -120,49 +119,39 @@ func (r *rehearsal) filter(ctx context.Context, copied *v1alpha1.MirrorFilter) (
 // wouldBeSession is the session of the name as it would be with the spec of a copy.
 func (r *rehearsal) wouldBeSession(ctx context.Context, name client.ObjectKey, copied *v1alpha1.MirrorSession) (*v1alpha1.MirrorSession, error) {
 	is := &v1alpha1.MirrorSession{}
-	err := r.of.Reader.Get(ctx, name, is)
-	switch {
-	case apierrors.IsNotFound(err):
-		is = &v1alpha1.MirrorSession{ObjectMeta: anew(copied, name), Spec: *copied.Spec.DeepCopy()}
-	case err != nil:
-		return nil, fmt.Errorf("read the MirrorSession %s: %w", name, err)
-	default:
-		was := is.Spec
-		is.Spec = *copied.Spec.DeepCopy()
-		if was.Suspend = is.Spec.Suspend; !equality.Semantic.DeepEqual(was, is.Spec) {
-			is.Generation++
-		}
-	}
-	is.Spec.Suspend, is.Annotations = false, nil
-	return is, nil
+	return is, wouldBe(ctx, r.of.Reader, name, is, copied, func(o *v1alpha1.MirrorSession) *v1alpha1.MirrorSessionSpec { return &o.Spec })
 }
 
 // wouldBeFilter is the filter of the name as it would be with the spec of a copy.
 func (r *rehearsal) wouldBeFilter(ctx context.Context, name client.ObjectKey, copied *v1alpha1.MirrorFilter) (*v1alpha1.MirrorFilter, error) {
 	is := &v1alpha1.MirrorFilter{}
-	err := r.of.Reader.Get(ctx, name, is)
-	switch {
-	case apierrors.IsNotFound(err):
-		is = &v1alpha1.MirrorFilter{ObjectMeta: anew(copied, name), Spec: *copied.Spec.DeepCopy()}
-	case err != nil:
-		return nil, fmt.Errorf("read the MirrorFilter %s: %w", name, err)
-	default:
-		was := is.Spec
-		is.Spec = *copied.Spec.DeepCopy()
-		if was.Suspend = is.Spec.Suspend; !equality.Semantic.DeepEqual(was, is.Spec) {
-			is.Generation++
-		}
-	}
-	is.Spec.Suspend, is.Annotations = false, nil
-	return is, nil
+	return is, wouldBe(ctx, r.of.Reader, name, is, copied, func(o *v1alpha1.MirrorFilter) *v1alpha1.MirrorFilterSpec { return &o.Spec })
 }
 
-// anew is an object that does not exist yet. Its UID is the copy's: what is made of it has another one.
-func anew(copied client.Object, name client.ObjectKey) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Namespace: name.Namespace, Name: name.Name, UID: copied.GetUID(), Generation: 1,
-		CreationTimestamp: copied.GetCreationTimestamp(), ResourceVersion: copied.GetResourceVersion(),
+// wouldBe reads the object of the name into one that is empty, and gives it the spec of a copy. One that does not exist
+// yet has the UID of the copy: what is made of it has another one.
+func wouldBe[T status.Object, S any](ctx context.Context, reader client.Reader, name client.ObjectKey, is, copied T, spec func(T) *S) error {
+	err := reader.Get(ctx, name, is)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read what is planned for, %s: %w", name, err)
 	}
+	is.Cloud().Suspend = false
+	was := *spec(is)
+	*spec(is) = *spec(copied.DeepCopyObject().(T)) // a copy has its original's type
+	is.Cloud().Suspend = false
+	is.SetAnnotations(nil)
+	switch {
+	case err != nil:
+		is.SetNamespace(name.Namespace)
+		is.SetName(name.Name)
+		is.SetUID(copied.GetUID())
+		is.SetGeneration(1)
+		is.SetCreationTimestamp(copied.GetCreationTimestamp())
+		is.SetResourceVersion(copied.GetResourceVersion())
+	case !equality.Semantic.DeepEqual(was, *spec(is)):
+		is.SetGeneration(is.GetGeneration() + 1)
+	}
+	return nil
 }
 
 // filterOfRun is the filter of a session as the copy of it in the same run has it, and as it would be once that is

@@ -11,7 +11,7 @@ import (
 // that is too long the API server would refuse the whole status: its content of before
 // would stand for ever. So everything is cut to its bound right before it is written. These
 // are the bounds of the definitions, by the path of a field, or tighter ones, so that a full
-// object stays below 256 KiB; tests compare them, and measure that.
+// object stays below what etcd takes, 1.5 MiB; tests compare them, and measure that.
 var (
 	// maxLengths are in characters.
 	maxLengths = map[string]int{

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -390,28 +388,12 @@ func (u usage) tails(want int) error {
 
 // tailProcesses are the tails in a pod.
 func (u usage) tailProcesses() (found []int, err error) {
-	err = filepath.WalkDir(filepath.Dir(u.memoryFile), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+	pids, err := processesBelow(filepath.Dir(u.memoryFile))
+	for _, pid := range pids {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // of one that has just ended
+		if bytes.Contains(command, []byte("verifier\x00tail\x00")) {
+			found = append(found, pid)
 		}
-		if err != nil || d.Name() != "cgroup.procs" {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, field := range strings.Fields(string(content)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				return err
-			}
-			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // of one that has just ended
-			if bytes.Contains(command, []byte("verifier\x00tail\x00")) {
-				found = append(found, pid)
-			}
-		}
-		return nil
-	})
+	}
 	return found, err
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -88,7 +89,23 @@ func (u usage) again() (usage, error) {
 
 // residentBelow sums the processes of a cgroup and of those in it.
 func residentBelow(cgroup string) (sum uint64, err error) {
+	pids, err := processesBelow(cgroup)
+	for _, pid := range pids {
+		bytes, failed := process.Resident(pid)
+		sum, err = sum+bytes, errors.Join(err, failed)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("sum the memory of a pod's processes: %w", err)
+	}
+	return sum, nil
+}
+
+// processesBelow are the processes of a cgroup and of those in it, without those that end meanwhile.
+func processesBelow(cgroup string) (pids []int, err error) {
 	err = filepath.WalkDir(cgroup, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != cgroup {
+			return nil
+		}
 		if err != nil || d.Name() != "cgroup.procs" {
 			return err
 		}
@@ -101,18 +118,11 @@ func residentBelow(cgroup string) (sum uint64, err error) {
 			if err != nil {
 				return err
 			}
-			bytes, err := process.Resident(pid)
-			if err != nil {
-				return err
-			}
-			sum += bytes
+			pids = append(pids, pid)
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("sum the memory of a pod's processes: %w", err)
-	}
-	return sum, nil
+	return pids, err
 }
 
 // compareUsage holds the pods to their bounds and returns a line for each.
