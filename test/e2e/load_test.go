@@ -48,11 +48,7 @@ func playLoad(t *testing.T, w *world) {
 		if err != nil {
 			return err
 		}
-		s, err := w.session(ctx, p)
-		if err != nil {
-			return err
-		}
-		entry, err := onlyEntry(s)
+		entry, err := w.entry(ctx, p)
 		if err != nil {
 			return err
 		}

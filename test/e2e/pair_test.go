@@ -176,6 +176,15 @@ func (w *world) boundSocket() error {
 	return errors.New("no packet socket is bound on ecs-target")
 }
 
+// entry is that of ecs-target in the session of a pair, as it is now; any other node must have none.
+func (w *world) entry(ctx context.Context, p pair) (*v1alpha1.Verification, error) {
+	s, err := w.session(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return onlyEntry(s)
+}
+
 // onlyEntry is the entry of ecs-target; any other node must have none.
 func onlyEntry(s *v1alpha1.MirrorSession) (*v1alpha1.Verification, error) {
 	if len(s.Status.Verification) != 1 || s.Status.Verification[0].Node != ecsTarget {

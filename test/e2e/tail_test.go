@@ -299,11 +299,7 @@ func (w *world) countsUnderTails(t *testing.T, p pair, j *judge, before usage) {
 		if err != nil {
 			return err
 		}
-		s, err := w.session(ctx, p)
-		if err != nil {
-			return err
-		}
-		entry, err := onlyEntry(s)
+		entry, err := w.entry(ctx, p)
 		if err != nil {
 			return err
 		}
