@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/verifier/capture"
 	"vpcmirror.io/operator/controllers/verifier/consumer"
 	"vpcmirror.io/operator/controllers/verifier/frametest"
 	"vpcmirror.io/operator/controllers/verifier/vxlan"
@@ -283,5 +284,11 @@ func TestTheHostIsNotObservedForNothing(t *testing.T) {
 	h.observes()
 	if observed != 1 {
 		t.Errorf("with a session it was observed %d times", observed)
+	}
+}
+
+func TestCopiesAreFollowedOnceThoseOfBeforeHaveLeftTheRing(t *testing.T) {
+	if longest := 2 * capture.DefaultBlockTimeout; consumer.Settle <= longest {
+		t.Errorf("counting begins after %s, and a frame may wait in the ring for %s", consumer.Settle, longest)
 	}
 }

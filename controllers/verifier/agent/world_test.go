@@ -125,7 +125,7 @@ func (w *world) host(node string, pair *frametest.Pair, wrap ...func(client.Clie
 			err = inside(pair, func() error {
 				// Frames wait long for their block to be handed over: whoever does not
 				// wait for them loses them.
-				ring, err = capture.OpenRing(local.Index, port, capture.RingOptions{BlockTimeout: 100 * time.Millisecond})
+				ring, err = capture.OpenRing(local.Index, port, capture.RingOptions{})
 				return err
 			})
 			return ring, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +34,16 @@ func TestTheOffsetsAreThoseOfTheKernelsStructures(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAReaderMayBeHeldUpForTwoSecondsAndMore(t *testing.T) {
+	var o RingOptions
+	if err := o.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
+	if bears := time.Duration(o.Blocks) * o.BlockTimeout; bears < 2*time.Second {
+		t.Errorf("the ring is used up after %s, however little comes", bears)
 	}
 }
 

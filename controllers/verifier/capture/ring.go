@@ -23,6 +23,10 @@ var ErrInterfaceDown = errors.New("the interface is down or gone")
 // ErrClosed is what [Ring.Next] returns after Close.
 var ErrClosed = errors.New("the ring is closed")
 
+// DefaultBlockTimeout is a compromise: what came last is known that much later, once or twice, and
+// 8 times as long a reader may be held up, as on a node on which an IDS takes the processor.
+const DefaultBlockTimeout = 250 * time.Millisecond
+
 // RingOptions size a ring. The zero value of each field is its default.
 type RingOptions struct {
 	// BlockSize is the size of a block in bytes, a power of two and at least a
@@ -31,9 +35,11 @@ type RingOptions struct {
 	// Blocks is the number of blocks, at least 2; default 8.
 	Blocks int
 	// BlockTimeout is how long the kernel waits for a block to fill before it hands
-	// it over with what it has, once or twice as long; default 100 ms, at least 1 ms. Each
-	// block wakes the process. A full one is handed over at once: a burst needs room in
-	// the ring, and no short timeout.
+	// it over with what it has, once or twice as long; default DefaultBlockTimeout, at least
+	// 1 ms. Each block wakes the process. A full one is handed over at once: a burst needs
+	// room in the ring, and no short timeout. Where little comes a block is used up by a frame
+	// or two, so that a reader that is held up for longer than all blocks wait loses frames,
+	// however few there are.
 	BlockTimeout time.Duration
 	// Narrow is what to capture of all that comes to the port; nil for what counting needs.
 	Narrow *Narrow
@@ -47,7 +53,7 @@ func (o *RingOptions) setDefaults() error {
 		o.Blocks = 8
 	}
 	if o.BlockTimeout == 0 {
-		o.BlockTimeout = 100 * time.Millisecond
+		o.BlockTimeout = DefaultBlockTimeout
 	}
 	if o.BlockSize < os.Getpagesize() || bits.OnesCount(uint(o.BlockSize)) != 1 || o.Blocks < 2 || o.BlockTimeout < time.Millisecond {
 		return fmt.Errorf("ring of %d blocks of %d bytes, handed over every %s: it must be 2 blocks or more, each a power of two and at least a page, and 1ms or more",

@@ -36,8 +36,9 @@ type Arrived struct {
 }
 
 // Settle is how long after an observation counting may begin: a frame waits in the ring
-// until its block is handed over, and those that came before must not be counted.
-const Settle = 250 * time.Millisecond
+// until its block is handed over, and those that came before must not be counted. That is within
+// twice capture.DefaultBlockTimeout.
+const Settle = 600 * time.Millisecond
 
 // Verdict says whether something takes the copies.
 type Verdict struct {
