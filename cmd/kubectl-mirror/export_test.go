@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/test/cloudsim/fault"
 	"vpcmirror.io/operator/test/cloudsim/journal"
+	"vpcmirror.io/operator/test/cloudsim/proxy"
 	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/env"
@@ -338,5 +340,41 @@ func TestWhatKeepsAnAccountFromBeingExportedIsOneSentence(t *testing.T) {
 	want := "list the filters: ListTrafficMirrorFilters: 403 VPC.0010: Policy doesn't allow vpc:trafficMirrorFilters:list to be performed.; the keys need the right vpc:trafficMirrorFilters:list\n"
 	if diff := cmp.Diff(outcome{2, "", want}, as("", "--credentials huawei-cloud HERE")); diff != "" {
 		t.Errorf("the cloud refuses (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheCloudIsAskedThroughTheProxyOfTheEnvironment(t *testing.T) {
+	w := harness.New(t)
+	populate(w, 1)
+	secret := w.Secret("behind")
+	secret.Data["endpoint"] = []byte("http://vpc.example") // which only the proxy knows
+	w.Create(secret)
+	p := proxy.ForTest(t)
+	p.Lead("vpc.example", strings.TrimPrefix(w.Cloud.URL, "http://"))
+	p.Want("me", "hidden")
+	behind := func(user *url.Userinfo) outcome {
+		at := *p.URL
+		at.User = user
+		t.Setenv("HTTP_PROXY", at.String())
+		return play(t, w.Cluster.Kubeconfig, "export", "-n", w.Namespace, "--credentials", "behind", "--allow-endpoint", "http://vpc.example")
+	}
+	if got := behind(url.UserPassword("me", "hidden")); got.Exit != 0 || !strings.Contains(got.Stdout, "kind: MirrorFilter") {
+		t.Errorf("through the proxy: %+v", got)
+	}
+	asked := w.Cloud.Journal.Last()
+	got := behind(nil)
+	want := "kubectl mirror export: list the filters: ListTrafficMirrorFilters: 407: the proxy " + p.URL.String() + " refuses the way to http://vpc.example with 407 Proxy Authentication Required: " +
+		"give the user and the password that it wants in HTTPS_PROXY (for http HTTP_PROXY) in the environment\n"
+	if diff := cmp.Diff(outcome{2, "", want}, got); diff != "" {
+		t.Errorf("without a password (-want +got):\n%s", diff)
+	}
+	if asked == 0 || w.Cloud.Journal.Last() != asked {
+		t.Errorf("the cloud was asked %d times with the password, and %d without", asked, w.Cloud.Journal.Last()-asked)
+	}
+	p.Close()
+	want = "kubectl mirror export: list the filters: ListTrafficMirrorFilters: no connection to the proxy " + p.URL.String() + ": connection refused: " +
+		"check HTTPS_PROXY (for http HTTP_PROXY) in the environment and this machine's firewall\n"
+	if diff := cmp.Diff(outcome{2, "", want}, behind(nil)); diff != "" {
+		t.Errorf("the proxy is away (-want +got):\n%s", diff)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"vpcmirror.io/operator/test/env"
 )
 
-// proxy runs kubectl proxy until the test ends and returns its address.
-func proxy(t *testing.T, kubeconfig string, args ...string) string {
+// kubectlProxy runs kubectl proxy until the test ends and returns its address.
+func kubectlProxy(t *testing.T, kubeconfig string, args ...string) string {
 	t.Helper()
 	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
 	c := exec.CommandContext(t.Context(), kubectl, append([]string{"proxy", "--port=0", "--kubeconfig=" + kubeconfig}, args...)...)
@@ -88,13 +88,13 @@ func TestPacketsAreShownByEveryWayToTheAPIServer(t *testing.T) {
 		}, want: shown},
 		"impersonation": {args: []string{"--as=somebody", "--as-group=system:masters"}, want: shown},
 		"kubectl proxy that lets exec pass": {edit: func(s *clientcmdapi.Cluster, a *clientcmdapi.AuthInfo) {
-			*s, *a = clientcmdapi.Cluster{Server: proxy(t, cluster.Kubeconfig, "--reject-paths=^$")}, clientcmdapi.AuthInfo{}
+			*s, *a = clientcmdapi.Cluster{Server: kubectlProxy(t, cluster.Kubeconfig, "--reject-paths=^$")}, clientcmdapi.AuthInfo{}
 		}, want: shown},
 		"a proxy with a path": {edit: func(s *clientcmdapi.Cluster, a *clientcmdapi.AuthInfo) {
-			*s, *a = clientcmdapi.Cluster{Server: proxy(t, cluster.Kubeconfig, "--reject-paths=^$", "--api-prefix=/clusters/one/") + "/clusters/one"}, clientcmdapi.AuthInfo{}
+			*s, *a = clientcmdapi.Cluster{Server: kubectlProxy(t, cluster.Kubeconfig, "--reject-paths=^$", "--api-prefix=/clusters/one/") + "/clusters/one"}, clientcmdapi.AuthInfo{}
 		}, want: shown},
 		"kubectl proxy": {edit: func(s *clientcmdapi.Cluster, a *clientcmdapi.AuthInfo) {
-			*s, *a = clientcmdapi.Cluster{Server: proxy(t, cluster.Kubeconfig)}, clientcmdapi.AuthInfo{}
+			*s, *a = clientcmdapi.Cluster{Server: kubectlProxy(t, cluster.Kubeconfig)}, clientcmdapi.AuthInfo{}
 		}, want: outcome{2, "", "kubectl mirror tail: something on the way to the API server lets no exec pass: kubectl proxy does with --reject-paths='^$', " +
 			"and else a kubeconfig of the API server itself is needed\n"}},
 	} {

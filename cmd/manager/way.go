@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 
@@ -46,7 +47,9 @@ func (w *way) apply(o *huawei.Options) error {
 	if err != nil {
 		return err
 	}
-	o.Proxy = proxy
+	if proxy != nil {
+		o.Proxy = http.ProxyURL(proxy)
+	}
 	if w.caBundle == "" {
 		return nil
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,9 +38,13 @@ func TestTheWayToTheCloudIsThatOfTheFlags(t *testing.T) {
 	if err := (&way{proxy: "http://me:p%40ss@proxy.example:3128/", caBundle: file}).apply(&o); err != nil {
 		t.Fatal(err)
 	}
-	password, _ := o.Proxy.User.Password()
-	if o.Proxy.Host != "proxy.example:3128" || password != "p@ss" || len(o.Authorities) != 1 {
-		t.Errorf("the proxy is %s and there are %d authorities", o.Proxy.Redacted(), len(o.Authorities))
+	used, err := o.Proxy(httptest.NewRequest(http.MethodGet, "https://vpc.example", http.NoBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := used.User.Password()
+	if used.Host != "proxy.example:3128" || password != "p@ss" || len(o.Authorities) != 1 {
+		t.Errorf("the proxy is %s and there are %d authorities", used.Redacted(), len(o.Authorities))
 	}
 	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)

@@ -9,8 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"time"
 
+	"golang.org/x/net/http/httpproxy"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,13 +40,23 @@ var words = credentials.Words{
 	Allow: "allow it with --allow-endpoint if you know that the keys belong there",
 }
 
-// Connect gives a client of the cloud that writes nothing. The Secret is read with the rights of secrets.
+// here are the words of a program on somebody's own machine.
+var here = huawei.Words{
+	Way: "this machine's firewall", DNS: "this machine's DNS", Proxy: "HTTPS_PROXY (for http HTTP_PROXY) in the environment",
+	Authorities: "a file that SSL_CERT_FILE in the environment names", Reason: "openssl s_client says why", Ended: "it was interrupted",
+}
+
+// Connect gives a client of the cloud that writes nothing. The Secret is read with the rights of secrets. The
+// environment's proxy is obeyed, as kubectl does.
 func Connect(ctx context.Context, secrets client.Reader, s Source) (cloud.Client, error) {
 	allowed, err := credentials.ParseOrigins(s.Endpoints)
 	if err != nil {
 		return nil, fmt.Errorf("--allow-endpoint: %w", err)
 	}
-	factory := huawei.NewFactory(huawei.Options{UserAgent: s.UserAgent})
+	proxy := httpproxy.FromEnvironment().ProxyFunc() // http's own reads the environment once for all
+	factory := huawei.NewFactory(huawei.Options{
+		UserAgent: s.UserAgent, Words: here, Proxy: func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+	})
 	rules := credentials.Rules{Endpoints: credentials.Endpoints{Allowed: allowed, Usual: huawei.UsualEndpoints}, Words: words}
 	provider := credentials.NewProvider(credentials.NewSecrets(secrets, time.Now), factory.New, nil, rules, credentials.Assuming{Assume: factory.Assume})
 	spec := &v1alpha1.CloudSpec{CredentialsRef: &v1alpha1.SecretReference{Name: s.Secret}, Region: s.Region, ProjectID: s.ProjectID}

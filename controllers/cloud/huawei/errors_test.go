@@ -252,7 +252,7 @@ func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 		t.Errorf("the proxy is %v (%v), want none", u, err)
 	}
 	want := &url.URL{Scheme: "http", Host: "proxy.example:3128"}
-	if got, err := newTransport(want, nil).Proxy(request); err != nil || got.String() != want.String() {
+	if got, err := newTransport(http.ProxyURL(want), nil).Proxy(request); err != nil || got.String() != want.String() {
 		t.Errorf("the proxy is %v (%v), want %v", got, err, want)
 	}
 }

@@ -48,9 +48,11 @@ type Options struct {
 	// Registerer takes the metrics; nil leaves them unregistered. A name that is
 	// taken by somebody else's collector is a mistake of the program and panics.
 	Registerer prometheus.Registerer
-	// Proxy is the URL of an HTTP proxy in front of the cloud; nil means none. The
-	// environment's proxy is not obeyed.
-	Proxy *url.URL
+	// Proxy gives the HTTP proxy on the way of a request, as http.Transport's does; nil means none.
+	// The environment's proxy is not obeyed unless this does.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Words are those of errors; the zero value means the manager's.
+	Words Words
 	// Authorities are trusted beside the system's, for every account.
 	Authorities []*x509.Certificate
 	// Transport carries the requests in place of our own, and then Proxy, Authorities and
@@ -74,6 +76,7 @@ type Factory struct {
 	fence          func() error
 	observe        func(context.Context, cloud.Call)
 	transports     *transports
+	words          Words
 	limiters       *limiters
 	listDeadline   time.Duration
 	answers, lists *room
@@ -97,6 +100,9 @@ func NewFactory(o Options) *Factory {
 	if o.UserAgent == "" {
 		o.UserAgent = "vpcmirror"
 	}
+	if o.Words == (Words{}) {
+		o.Words = managers
+	}
 	if o.Fence == nil {
 		o.Fence = open
 	}
@@ -107,6 +113,7 @@ func NewFactory(o Options) *Factory {
 		fence:        o.Fence,
 		observe:      o.Observe,
 		transports:   newTransports(o),
+		words:        o.Words,
 		listDeadline: o.ListDeadline,
 		answers:      newRoom(answersOfAll, answersOfEndpoint),
 		lists:        newRoom(listsOfAll, listsOfEndpoint),

@@ -28,41 +28,42 @@ func (c *caller) obstacle(err error, left bool) string {
 	if tunnel, ok := errors.AsType[*tunnelError](err); ok {
 		return c.proxyRefusal(tunnel.status)
 	}
-	to, remedy := c.endpoint, "check the endpoint, the network policies, and whether a proxy is needed (the manager's --cloud-proxy)"
-	if proxy := c.factory.transports.proxy; proxy != nil {
+	words := c.factory.words
+	to, remedy := c.endpoint, "check the endpoint, "+words.Way+", and whether a proxy is needed ("+words.Proxy+")"
+	if proxy := c.factory.transports.proxyOf(c.endpoint); proxy != nil {
 		remedy = "check the endpoint, and that the proxy " + proxyName(proxy) + " may reach it"
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
-			to, remedy = "the proxy "+proxyName(proxy), "check the manager's --cloud-proxy and the network policies"
+			to, remedy = "the proxy "+proxyName(proxy), "check "+words.Proxy+" and "+words.Way
 		}
 	}
-	if sentence := certificateObstacle(err, to); sentence != "" {
+	if sentence := words.certificateObstacle(err, to); sentence != "" {
 		return sentence
 	}
 	if sentence := handshakeObstacle(err, to); sentence != "" {
 		return sentence
 	}
 	if left {
-		return "no answer from " + to + why(err)
+		return "no answer from " + to + words.why(err)
 	}
 	if name, ok := errors.AsType[*net.DNSError](err); ok {
 		if name.IsNotFound {
-			return fmt.Sprintf("the name of %s is unknown: correct it, or check the cluster's DNS", to)
+			return fmt.Sprintf("the name of %s is unknown: correct it, or check %s", to, words.DNS)
 		}
-		return fmt.Sprintf("the name of %s can't be looked up: check the cluster's DNS and the network policies", to)
+		return fmt.Sprintf("the name of %s can't be looked up: check %s and %s", to, words.DNS, words.Way)
 	}
-	return "no connection to " + to + why(err) + ": " + remedy
+	return "no connection to " + to + words.why(err) + ": " + remedy
 }
 
 // proxyRefusal is the sentence for a proxy that does not let a request through.
 func (c *caller) proxyRefusal(status int) string {
 	name := "on the way"
-	if proxy := c.factory.transports.proxy; proxy != nil {
+	if proxy := c.factory.transports.proxyOf(c.endpoint); proxy != nil {
 		name = proxyName(proxy)
 	}
 	remedy := "look into the proxy's log why it can't reach that"
 	switch status {
 	case http.StatusProxyAuthRequired:
-		remedy = "give the user and the password that it wants in the manager's --cloud-proxy"
+		remedy = "give the user and the password that it wants in " + c.factory.words.Proxy
 	case http.StatusForbidden:
 		remedy = "have it allow that host"
 	}
@@ -74,12 +75,12 @@ func proxyName(proxy *url.URL) string { return proxy.Scheme + "://" + proxy.Host
 
 // why is the reason at the end of a sentence, empty when nothing can be said that stays the
 // same.
-func why(err error) string {
+func (w Words) why(err error) string {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return " in time"
 	}
 	if errors.Is(err, context.Canceled) {
-		return ": the manager stops"
+		return ": " + w.Ended
 	}
 	// How a connection breaks is a matter of chance: one and the same server gives all these.
 	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
@@ -95,10 +96,10 @@ func why(err error) string {
 
 // certificateObstacle is the sentence about a certificate that is not trusted, empty for
 // other errors.
-func certificateObstacle(err error, of string) string {
+func (w Words) certificateObstacle(err error, of string) string {
 	of = "the certificate of " + of
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return of + " is of an authority that is not known here: give the authority's certificate as caBundle in the Secret, or for all by the manager's --cloud-ca-bundle"
+		return of + " is of an authority that is not known here: give the authority's certificate as caBundle in the Secret, or for all by " + w.Authorities
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return of + " is for another name: write the endpoint with a name that it has, or have one made for this name"
@@ -113,7 +114,7 @@ func certificateObstacle(err error, of string) string {
 		return fmt.Sprintf("%s, or of its authority, has expired on %s: renew it, and check this machine's clock", of, bad.Cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return of + " can't be verified: the manager's log has the reason"
+		return of + " can't be verified: " + w.Reason
 	}
 	return ""
 }

@@ -158,17 +158,17 @@ func TestWhyACallHasNoAnswerIsSaidInOneSentenceThatStaysTheSame(t *testing.T) {
 	}
 }
 
-func withLogin(u *url.URL) *url.URL {
+func withLogin(u *url.URL) func(*http.Request) (*url.URL, error) {
 	out := *u
 	out.User = url.UserPassword("me", "hidden")
-	return &out
+	return http.ProxyURL(&out)
 }
 
 func TestAProxyThatKeepsAPlainRequestIsNamedToo(t *testing.T) {
 	s, p := sim.ForTest(t), proxy.ForTest(t)
 	p.Want("me", "hidden")
 	o := fast
-	o.Proxy = p.URL
+	o.Proxy = http.ProxyURL(p.URL)
 	_, err := connect(t, o, credentialsOf(s)).CreateFilter(t.Context(), "f", "")
 	if cloud.ClassOf(err) != cloud.ClassServer || cloud.IsAmbiguous(err) || !cloud.IsUnsent(err) || !strings.Contains(err.Error(), "the proxy "+p.URL.String()) {
 		t.Errorf("got %v, want an unsent one that names the proxy", err)

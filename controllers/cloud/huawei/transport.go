@@ -22,7 +22,7 @@ const maxTransports = 64
 type transports struct {
 	// given is Options.Transport, which is used for all when it is not nil.
 	given       http.RoundTripper
-	proxy       *url.URL // nil for none
+	proxy       func(*http.Request) (*url.URL, error) // nil for none
 	authorities []*x509.Certificate
 
 	mu       sync.Mutex
@@ -64,16 +64,14 @@ func (t *transports) trusting(bundle string) (http.RoundTripper, error) {
 }
 
 // newTransport is Go's default one, which the SDK's is not, with enough idle connections for
-// the calls that the limiter allows. The environment's proxy is not obeyed: it is for the
-// whole process, and the way to the API server must not lead through it.
-func newTransport(proxy *url.URL, authorities []*x509.Certificate) *http.Transport {
+// the calls that the limiter allows. The environment's proxy is obeyed only where the program
+// wants that: it is for the whole process, and the manager's way to the API server must not lead
+// through it.
+func newTransport(proxy func(*http.Request) (*url.URL, error), authorities []*x509.Certificate) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone() // documented type
 	t.MaxIdleConnsPerHost = DefaultBurst
 	t.MaxResponseHeaderBytes = 64 << 10
-	t.Proxy = nil
-	if proxy != nil {
-		t.Proxy = http.ProxyURL(proxy)
-	}
+	t.Proxy = proxy
 	// Without this the transport makes the proxy's own text an error without a type.
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode != http.StatusOK {

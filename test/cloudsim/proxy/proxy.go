@@ -23,6 +23,7 @@ type Proxy struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
+	led      map[string]string // where to, by the host and port that are asked for
 	refusing int
 	login    string
 	seen     []string
@@ -80,6 +81,26 @@ func (p *Proxy) Want(user, password string) {
 	p.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
+// Lead takes what is asked of a host and port, which need not exist, to another address.
+func (p *Proxy) Lead(from, to string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.led == nil {
+		p.led = map[string]string{}
+	}
+	p.led[from] = to
+}
+
+// to is where what is asked of a host and port is taken to.
+func (p *Proxy) to(host string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if to, ok := p.led[host]; ok {
+		return to
+	}
+	return host
+}
+
 // Seen returns what was asked for so far, such as "CONNECT 127.0.0.1:443".
 func (p *Proxy) Seen() []string {
 	p.mu.Lock()
@@ -99,6 +120,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := r.Clone(r.Context())
 	out.RequestURI = ""
+	out.URL.Host = p.to(r.URL.Host)
 	out.Header.Del("Proxy-Authorization")
 	answer, err := http.DefaultTransport.RoundTrip(out)
 	if err != nil {
@@ -125,7 +147,7 @@ func (p *Proxy) admit(r *http.Request) int {
 }
 
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
-	there, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", r.Host)
+	there, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", p.to(r.Host))
 	if err != nil {
 		http.Error(w, "", http.StatusBadGateway)
 		return

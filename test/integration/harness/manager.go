@@ -120,7 +120,7 @@ func WithOwn(own credentials.Own, selector labels.Set, interval time.Duration) S
 func WithTransport(t http.RoundTripper) Setting { return func(s *settings) { s.cloud.Transport = t } }
 
 // WithProxy reaches the cloud through a proxy.
-func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = u } }
+func WithProxy(u *url.URL) Setting { return func(s *settings) { s.cloud.Proxy = http.ProxyURL(u) } }
 
 // Manager is the manager's wiring, at work on one namespace.
 type Manager struct {
@@ -204,7 +204,8 @@ func (w *World) options(out *text) ctrl.Options {
 		NewClient:      lifecycle.NewClient,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return w.Cluster.Client.RESTMapper(), nil },
 		// Controllers of several managers have the same names here.
-		Controller: config.Controller{SkipNameValidation: new(true), ReconciliationTimeout: 2 * time.Minute},
+		// No reconcile is cut short because this machine is busy: cmd/manager has two minutes.
+		Controller: config.Controller{SkipNameValidation: new(true), ReconciliationTimeout: 10 * time.Minute},
 	}
 }
 
