@@ -21,7 +21,7 @@ const (
 	look = time.Second
 	// patience is how many times the promise a machine may take that does other things too: what
 	// is said after the promise, and before this, counts, and the table says that it was late.
-	patience = 2
+	patience = 5
 )
 
 // short are the rows that are not told fully, with the points that they reach; every other row

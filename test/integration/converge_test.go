@@ -107,10 +107,12 @@ func converge(t *testing.T, count int, running bool) {
 	writes := map[string]int{
 		"CreateTrafficMirrorFilter": len(filters), "CreateTrafficMirrorFilterRule": len(filters) * rulesOfEach, "CreateTrafficMirrorSession": count,
 	}
-	t.Logf("%d calls for %d writes, in %s: %v", sum(calls), sum(writes), time.Since(began).Round(time.Second/10), calls)
+	took := time.Since(began)
+	t.Logf("%d calls for %d writes, in %s: %v", sum(calls), sum(writes), took.Round(time.Second/10), calls)
 	fewest := sum(writes) + len(wayReads) + 3 // and one list of sessions, one of filters, and the quota
 	most := fewest * 105 / 100
-	if running { // while objects come an answer that began before they did serves none of them
+	most += 5 * int(took/(20*time.Second)) // where this machine is slow a list of interfaces gets too old on the way
+	if running {                           // while objects come an answer that began before they did serves none of them
 		most += 10 * int(1+came/(2*time.Second))
 	}
 	if sum(calls) > most {
