@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 )
@@ -15,7 +16,7 @@ import (
 type Detail string
 
 const (
-	// Auto is [All] up to [Many] sessions, and [Troubled] beyond.
+	// Auto is [All] up to [Many] sessions and as many filters, and [Troubled] beyond.
 	Auto Detail = "auto"
 	// All is of every session.
 	All Detail = "all"
@@ -26,7 +27,8 @@ const (
 	Off Detail = "off"
 )
 
-// Many is how many sessions can have 8 to 30 series each without a Prometheus noticing.
+// Many is how many sessions can have 8 to 30 series each without a Prometheus noticing. Of filters, which have
+// fewer, there are no more either.
 const Many = 2000
 
 // details are in the order in which they are named to people.
@@ -44,37 +46,45 @@ func ParseDetail(text string) (Detail, error) {
 	return "", fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
 }
 
-// of is what it comes to with so many sessions.
-func (d Detail) of(sessions int) Detail {
+// of is what it comes to with so many filters and sessions.
+func (d Detail) of(filters, sessions int) Detail {
 	switch {
 	case d != Auto:
 		return d
-	case sessions > Many:
+	case max(filters, sessions) > Many:
 		return Troubled
 	default:
 		return All
 	}
 }
 
-// choose gives the sessions that have series of their own, and how many more would have if there were no bound.
-// Of those in trouble there are series of [Many] at most, the first by namespace and name, so that each scrape
-// tells of the same ones.
-func (d Detail) choose(sessions []v1alpha1.MirrorSession) (chosen []*v1alpha1.MirrorSession, leftOut int) {
+// choose gives the objects of a kind that have series of their own, and how many more would have if there were no
+// bound. Of those in trouble there are series of [Many] at most, the first by namespace and name, so that each
+// scrape tells of the same ones.
+func choose[T any, O interface {
+	*T
+	client.Object
+}](d Detail, all []T, troubled func(O) bool) (chosen []O, leftOut int) {
 	if d != All && d != Troubled {
 		return nil, 0
 	}
-	for i := range sessions {
-		if s := &sessions[i]; d == All || troubled(s) {
-			chosen = append(chosen, s)
+	for i := range all {
+		if o := O(&all[i]); d == All || troubled(o) {
+			chosen = append(chosen, o)
 		}
 	}
 	if d == All || len(chosen) <= Many {
 		return chosen, 0
 	}
-	slices.SortFunc(chosen, func(a, b *v1alpha1.MirrorSession) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	slices.SortFunc(chosen, func(a, b O) int {
+		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
 	})
 	return chosen[:Many], len(chosen) - Many
+}
+
+// unready reports whether a filter is known not to be ready.
+func unready(f *v1alpha1.MirrorFilter) bool {
+	return statusOf(f.Status.Conditions, v1alpha1.ConditionReady) == metav1.ConditionFalse
 }
 
 // broken are the reasons by which something that is Unknown is so because something is broken or somebody has

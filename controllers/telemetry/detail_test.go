@@ -3,8 +3,10 @@ package telemetry
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -48,7 +50,16 @@ func TestASessionIsInTroubleWhereSomethingIsBrokenAndNotWhereNobodyCanKnow(t *te
 	}
 }
 
-func TestNoMoreThanABoundOfSessionsInTroubleHaveSeriesAndTheRestIsCounted(t *testing.T) {
+func TestTheHelpNamesTheBound(t *testing.T) {
+	t.Parallel()
+	for _, d := range []*prometheus.Desc{withheld, withheldFilters} {
+		if bound := fmt.Sprintf(" first %d ", Many); !strings.Contains(d.String(), bound) {
+			t.Errorf("%s does not say %q", d, bound)
+		}
+	}
+}
+
+func TestNoMoreThanABoundOfWhatIsInTroubleHasSeriesAndTheRestIsCounted(t *testing.T) {
 	t.Parallel()
 	var sessions []v1alpha1.MirrorSession
 	for n := range Many + 7 {
@@ -56,19 +67,27 @@ func TestNoMoreThanABoundOfSessionsInTroubleHaveSeriesAndTheRestIsCounted(t *tes
 		s.Status.Conditions[0].Status = metav1.ConditionFalse
 		sessions = append(sessions, s)
 	}
-	first, leftOut := Troubled.choose(sessions)
+	first, leftOut := choose(Troubled, sessions, troubled)
 	if len(first) != Many || leftOut != 7 {
 		t.Fatalf("%d have series and %d are left out", len(first), leftOut)
 	}
 	sessions = slices.Clone(sessions) // what was chosen points into it
 	slices.Reverse(sessions)
-	again, _ := Troubled.choose(sessions)
+	again, _ := choose(Troubled, sessions, troubled)
 	for i := range first {
 		if first[i].Name != again[i].Name {
 			t.Fatalf("in another order %s has series in place of %s", again[i].Name, first[i].Name)
 		}
 	}
-	if all, none := All.choose(sessions); len(all) != Many+7 || none != 0 {
+	if all, none := choose(All, sessions, troubled); len(all) != Many+7 || none != 0 {
 		t.Errorf("of all, %d have series and %d are left out", len(all), none)
+	}
+	var filters []v1alpha1.MirrorFilter
+	for n := range Many + 3 {
+		filters = append(filters, filter(fmt.Sprintf("f-%05d", n), metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied))
+	}
+	filters = append(filters, filter("ready", metav1.ConditionTrue, v1alpha1.ReasonSynced))
+	if some, leftOut := choose(Auto.of(len(filters), 0), filters, unready); len(some) != Many || leftOut != 3 {
+		t.Errorf("of filters, %d have series and %d are left out", len(some), leftOut)
 	}
 }

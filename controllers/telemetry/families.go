@@ -53,7 +53,9 @@ var (
 	detailed = family("vpcmirror_session_metrics",
 		"1 for of which mirror sessions this manager has series: all, troubled or off.", []string{"detail"})
 	withheld = family("vpcmirror_session_metrics_left_out",
-		"Mirror sessions in trouble that have no series of their own, because only the first 2000 by namespace and name have.", nil)
+		"Mirror sessions in trouble that have no series of their own, because only the first 2000 by namespace and name have.", nil) // Many; the reference reads texts
+	withheldFilters = family("vpcmirror_filter_metrics_left_out",
+		"Mirror filters that are not ready and have no series of their own, because only the first 2000 by namespace and name have.", nil)
 	leading = family("vpcmirror_leader",
 		"1 where this manager leads, 0 where it stands by.", nil)
 	unreadable = family("vpcmirror_objects_unreadable",

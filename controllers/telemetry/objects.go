@@ -54,25 +54,27 @@ func (o *Objects) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	gauge(out, unreadable, 0)
-	detail := o.Detail.of(len(sessions.Items))
+	detail := o.Detail.of(len(filters.Items), len(sessions.Items))
 	gauge(out, detailed, 1, string(detail))
 	ready := readiness{}
 	for i := range sessions.Items {
 		s := &sessions.Items[i]
 		ready.count("MirrorSession", s.Status.Conditions)
 	}
-	chosen, leftOut := detail.choose(sessions.Items)
-	for _, s := range chosen {
+	told, leftOut := choose(detail, sessions.Items, troubled)
+	for _, s := range told {
 		tellSession(out, s)
 	}
 	gauge(out, withheld, float64(leftOut))
 	for i := range filters.Items {
 		f := &filters.Items[i]
 		ready.count("MirrorFilter", f.Status.Conditions)
-		if detail != Off && (detail == All || statusOf(f.Status.Conditions, v1alpha1.ConditionReady) == metav1.ConditionFalse) {
-			tellConditions(out, filterCondition, f.Status.Conditions, f.Namespace, f.Name)
-		}
 	}
+	those, leftOut := choose(detail, filters.Items, unready)
+	for _, f := range those {
+		tellConditions(out, filterCondition, f.Status.Conditions, f.Namespace, f.Name)
+	}
+	gauge(out, withheldFilters, float64(leftOut))
 	ready.tell(out)
 }
 

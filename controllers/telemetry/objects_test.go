@@ -109,6 +109,9 @@ func TestEverythingIsToldOfAMirrorThatIsBlind(t *testing.T) {
 # HELP vpcmirror_filter_condition 1 for the present status and reason of each condition of a mirror filter.
 # TYPE vpcmirror_filter_condition gauge
 vpcmirror_filter_condition{filter="web",namespace="team",reason="Synced",status="True",type="Ready"} 1
+# HELP vpcmirror_filter_metrics_left_out Mirror filters that are not ready and have no series of their own, because only the first 2000 by namespace and name have.
+# TYPE vpcmirror_filter_metrics_left_out gauge
+vpcmirror_filter_metrics_left_out 0
 # HELP vpcmirror_leader 1 where this manager leads, 0 where it stands by.
 # TYPE vpcmirror_leader gauge
 vpcmirror_leader 1

@@ -295,9 +295,9 @@ is told of what is gone, and counts are those of the status, so they survive pod
 
 How many series that is: about 20 for each session, 1 more for each rule of its filter, and 3 for each source where it has several; in the verifier 11 for each session
 whose target is on the node and 7 for each of its sources, and 16 for each interface; in the manager about 100 for each account. Above 2,000
-sessions only those in trouble have series, the first 2,000 of them by namespace and name (` + "`--session-metrics=auto`" + `; all, troubled and
+sessions, or filters, only those in trouble have series, the first 2,000 of them by namespace and name (` + "`--session-metrics=auto`" + `; all, troubled and
 off say otherwise): a condition is False or Stalled, nobody can know it because something is broken, or a finding is Warning or Error.
-vpcmirror_session_metrics_left_out counts those that the bound leaves out, vpcmirror_objects all. "Three resync intervals" are 10 minutes at least. The manager also serves what controller-runtime has (` + "`controller_runtime_*`" + `,
+vpcmirror_session_metrics_left_out counts those that the bound leaves out, vpcmirror_objects all. So it is with filters that are not ready, and vpcmirror_filter_metrics_left_out. "Three resync intervals" are 10 minutes at least. The manager also serves what controller-runtime has (` + "`controller_runtime_*`" + `,
 ` + "`workqueue_*`" + `, ` + "`rest_client_*`" + `) and Go's runtime; the verifier has these with ` + "`--runtime-metrics`" + ` alone.
 
 ## The metrics
