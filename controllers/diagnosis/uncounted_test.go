@@ -98,4 +98,5 @@ func TestWhereNobodyAtAllReportsFromBehindALoadBalancerThatIsSaidOnce(t *testing
 	w.session.Status.Verification = nil
 	_, findings := w.look(0)
 	same(t, "what is found", []string{"Info NoVerifier target 10.0.0.100"}, reasons(findings))
+	same(t, "what it says", "no verifier has reported from the members 10.0.0.1 (node n) and 10.0.0.2 (node m) of the load balancer 10.0.0.100: run one there", findings[0].Message)
 }

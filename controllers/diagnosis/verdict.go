@@ -260,7 +260,10 @@ func first(entries []v1alpha1.Verification, text func(v1alpha1.Verification) str
 
 // hostsOfTarget are the hosts where copies arrive, in words.
 func hostsOfTarget(s *v1alpha1.MirrorSession) string {
-	if s.Status.Target != nil && s.Status.Target.LoadBalancerID != "" {
+	if t := s.Status.Target; t != nil && t.LoadBalancerID != "" {
+		if members := uncounted(t.Members, nil); len(members) > 0 {
+			return membersNamed(members) + " of the load balancer " + targetName(s)
+		}
 		return "a host behind the load balancer " + targetName(s)
 	}
 	return "the host that owns the target " + targetName(s)

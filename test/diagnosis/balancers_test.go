@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"net/netip"
+	"syscall"
 	"time"
 
 	"vpcmirror.io/operator/api/v1alpha1"
@@ -61,5 +62,16 @@ var balancerCauses = []cause{
 		prepare: (*site).balance, shape: toBalancer,
 		inject: func(s *site) error { return s.revoke(0) },
 		want:   says{reason: v1alpha1.ReasonTargetGroupDenies, subject: "target", words: []string{"{group}", "UDP 4789", "{source}/32", "{target}"}, path: "False"},
+	},
+	{
+		id: "balancer-verifier-absent", name: "no verifier runs on the host of the load balancer's member", by: "node",
+		needs: needs{ownHost: true, consumer: true, noVerifier: true}, prepare: (*site).balance, shape: toBalancer,
+		want: says{reason: v1alpha1.ReasonNoVerifier, subject: "target", words: []string{"the member {target} (", "DaemonSet"}},
+	},
+	{
+		id: "balancer-verifier-killed", name: "the verifier of the host of the load balancer's member is killed", by: "node", flows: true,
+		needs: needs{ownHost: true, consumer: true}, prepare: (*site).balance, shape: toBalancer,
+		inject: func(s *site) error { return s.signal(syscall.SIGKILL) }, within: 60 * time.Second,
+		want: onHost(v1alpha1.ReasonVerifierLost, "{host}", "pod"),
 	},
 }
