@@ -317,6 +317,22 @@ func TestAManagerThatEndsBetweenTheFinalizerAndTheMarkHasTakenNothingButFinishes
 	}
 }
 
+func TestAnImportWhoseAccountWasNotStoredWithItsFinalizersIsFinished(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	tfFilter, tfSession := terraformed(t, w)
+	gate := harness.NewGate()
+	gate.Arm(nil, func(e harness.Effect) (harness.Moment, bool) { // the first write of each status
+		return harness.Before, strings.HasSuffix(e.Name, "/status") && e.Number == 1
+	})
+	w.Start(harness.WithGate(gate))
+	filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
+	harness.Ready(w, filter)
+	harness.Ready(w, session)
+	account := &v1alpha1.Account{Region: scenario.WalkthroughRegion, ProjectID: scenario.WalkthroughProject, Endpoint: w.Cloud.URL}
+	harness.Same(t, "the accounts in the statuses", []*v1alpha1.Account{account, account}, []*v1alpha1.Account{filter.Status.Account, session.Status.Account})
+}
+
 func TestToObserveWhatThereIsNotWaitsForIt(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
