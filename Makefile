@@ -89,7 +89,7 @@ test-oldest: oldest-assets $(TOOLS)/helm $(BIN)/checks ## Run the tests with an 
 	@KUBEBUILDER_ASSETS=$(CURDIR)/$(BIN)/kube-oldest $(STEP) "Testing on $$($(BIN)/kube-oldest/kube-apiserver --version)" \
 	  $(BIN)/checks tests -timeout 15m -tags oldest $(OLDEST_TESTS)
 
-# Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
+# Which runs of the crash matrix: a number of them, from one to another such as 225-1000, or all.
 CELLS ?= all
 
 .PHONY: crash-matrix
