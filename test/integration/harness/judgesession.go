@@ -48,8 +48,14 @@ func (w *World) lacksSession(world *state.World, o *v1alpha1.MirrorSession) stri
 	if diff := gocmp.Diff(sourcesOf(o, sources), sources, identity); diff != "" {
 		return "the cloud's sessions together had other sources (-said +had):\n" + diff
 	}
+	return sharesVNI(world, o, own)
+}
+
+// sharesVNI says which session of the cloud, that is none of a session's own, has its target and the VNI that was chosen for it.
+func sharesVNI(world *state.World, o *v1alpha1.MirrorSession, own map[string]bool) string {
+	first := world.Sessions[o.Status.Sessions[0].ID]
 	for _, other := range world.Sessions {
-		if first := world.Sessions[parts[0].ID]; !own[other.ID] && other.TargetID == first.TargetID && other.VNI == first.VNI && o.Spec.VNI == nil {
+		if !own[other.ID] && other.TargetID == first.TargetID && other.VNI == first.VNI && o.Spec.VNI == nil {
 			return fmt.Sprintf("the session %s had the VNI %d at its target too", other.ID, first.VNI)
 		}
 	}
