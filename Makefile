@@ -89,11 +89,11 @@ test-oldest: oldest-assets $(TOOLS)/helm $(BIN)/checks ## Run the tests with an 
 	@KUBEBUILDER_ASSETS=$(CURDIR)/$(BIN)/kube-oldest $(STEP) "Testing on $$($(BIN)/kube-oldest/kube-apiserver --version)" \
 	  $(BIN)/checks tests -timeout 15m -tags oldest $(OLDEST_TESTS)
 
-# Which runs of the crash matrix: a number of them, from one to another such as 240-1000, or all.
+# Which runs of the crash matrix: a number of them, from one to another such as 225-1000, or all.
 CELLS ?= all
 
 .PHONY: crash-matrix
-crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (an hour and a half; CELLS=1000 takes fewer)
+crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (two hours; CELLS=1000 takes fewer)
 	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
 
 .PHONY: lint

@@ -39,11 +39,12 @@ func (p *Part[T]) findImported(ctx context.Context) (*T, error) {
 		problem.After = p.Timing.Lag
 		return nil, problem
 	}
-	first := !p.owned()
-	if err := p.reclaim(ctx); err != nil {
-		return nil, err
-	}
+	// Nothing is created, so nothing else would store what was to be stored with the finalizers, and was not.
+	first := !p.owned() || p.Object.Common().Account == nil
 	if first {
+		if err := p.claim(ctx); err != nil {
+			return nil, err
+		}
 		p.Event(corev1.EventTypeNormal, "Imported", "Import", "takes over the %s %s, which spec.import.id names", p.Collection.Kind, is.ID)
 	}
 	return have, nil

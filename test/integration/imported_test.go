@@ -17,29 +17,10 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-// terraformed makes the walkthrough's filter and session as somebody else does, with names, texts and
-// numbers of his own.
+// terraformed is what somebody else has made, see harness.World.Terraformed.
 func terraformed(t *testing.T, w *harness.World) (filter state.Filter, session state.Session) {
 	t.Helper()
-	made := func(err error) {
-		if err != nil {
-			t.Fatalf("making what somebody else has made: %v", err)
-		}
-	}
-	filter, err := w.Cloud.State.CreateFilter(scenario.WalkthroughProject, state.FilterInput{Name: new("tf-web"), Description: new("by Terraform")})
-	made(err)
-	rule := harness.CloudRule(1)
-	_, err = w.Cloud.State.CreateRule(scenario.WalkthroughProject, state.RuleInput{
-		FilterID: &filter.ID, Direction: &rule.Direction, Protocol: &rule.Protocol, EtherType: &rule.EtherType, Action: &rule.Action, Priority: &rule.Priority,
-		SourceCIDR: &rule.SourceCIDR, DestinationCIDR: &rule.DestinationCIDR, DestinationPortRange: &rule.DestinationPortRange,
-	})
-	made(err)
-	session, err = w.Cloud.State.CreateSession(scenario.WalkthroughProject, state.SessionInput{
-		Name: new("tf-mirror"), Description: new("by Terraform"), FilterID: &filter.ID, Sources: &[]string{scenario.WalkthroughSource},
-		TargetID: new(scenario.WalkthroughTarget), TargetType: new(state.TargetENI), VNI: new(77), PacketLength: new(1460), Priority: new(42), Enabled: new(true),
-	})
-	made(err)
-	return filter, session
+	return w.Terraformed()
 }
 
 // importing are the walkthrough's objects for what terraformed has made.
@@ -334,6 +315,22 @@ func TestAManagerThatEndsBetweenTheFinalizerAndTheMarkHasTakenNothingButFinishes
 			w.Holds(want)
 		})
 	}
+}
+
+func TestAnImportWhoseAccountWasNotStoredWithItsFinalizersIsFinished(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	tfFilter, tfSession := terraformed(t, w)
+	gate := harness.NewGate()
+	gate.Arm(nil, func(e harness.Effect) (harness.Moment, bool) { // the first write of each status
+		return harness.Before, strings.HasSuffix(e.Name, "/status") && e.Number == 1
+	})
+	w.Start(harness.WithGate(gate))
+	filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
+	harness.Ready(w, filter)
+	harness.Ready(w, session)
+	account := &v1alpha1.Account{Region: scenario.WalkthroughRegion, ProjectID: scenario.WalkthroughProject, Endpoint: w.Cloud.URL}
+	harness.Same(t, "the accounts in the statuses", []*v1alpha1.Account{account, account}, []*v1alpha1.Account{filter.Status.Account, session.Status.Account})
 }
 
 func TestToObserveWhatThereIsNotWaitsForIt(t *testing.T) {

@@ -22,6 +22,8 @@ type play struct {
 	away bool
 	// back is done while no manager runs, after the first one stopped; nil for nothing.
 	back func(*stage)
+	// limit is how many sources the cloud takes in a session, 0 for what is documented.
+	limit int
 }
 
 func pair(s *stage) {
@@ -140,7 +142,7 @@ var (
 
 // plays are all scenarios.
 func plays() []play {
-	return slices.Concat(creations(), filterEdits(), sessionEdits(), moves(), drifts(), lives())
+	return slices.Concat(creations(), filterEdits(), sessionEdits(), moves(), drifts(), lives(), divisions(), imports(), balances())
 }
 
 func creations() []play {

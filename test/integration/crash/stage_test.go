@@ -49,6 +49,8 @@ const (
 	portC = "5a1f0c7e-0000-4000-8000-00000000000c"
 	portT = scenario.WalkthroughTarget
 	portU = "5a1f0c7e-0000-4000-8000-00000000000d"
+	portD = "5a1f0c7e-0000-4000-8000-00000000000e"
+	portE = "5a1f0c7e-0000-4000-8000-00000000000f"
 )
 
 // subject is an object that has to be in a certain state in the end.
@@ -78,13 +80,22 @@ type stage struct {
 	outside bool
 	// also says what else is wrong in the end, empty for nothing.
 	also func() string
+	// filter and session are what somebody else has made, see harness.World.Terraformed.
+	filter  state.Filter
+	session state.Session
+	// observed: nothing is to be written to the cloud after what its journal had then.
+	observed *uint64
 }
 
-func newStage(t testing.TB) *stage {
+// newStage is one whose cloud takes so many sources in a session, 0 for what is documented.
+func newStage(t testing.TB, limit int) *stage {
 	t.Helper()
-	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) { q.SessionsPerSource = 10 }))
+	w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) {
+		q.SessionsPerSource = 10
+		q.SourcesPerSession = cmp.Or(limit, q.SourcesPerSession)
+	}))
 	w.Edit(func(world *state.World) {
-		for i, id := range []string{portC, portU} {
+		for i, id := range []string{portC, portU, portD, portE} {
 			p := world.Ports[scenario.WalkthroughTest]
 			p.ID, p.MAC = id, fmt.Sprintf("fa:16:3e:00:00:%02x", i)
 			p.Addresses = []netip.Addr{netip.MustParseAddr(fmt.Sprintf("192.168.0.%d", 200+i))}
@@ -189,7 +200,8 @@ func (s *stage) remove(o status.Object) {
 	if s.Get(o) != nil {
 		return // it is gone already
 	}
-	if o.Cloud().Deletion() == v1alpha1.DeletionRetain && slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
+	stays := o.Cloud().Deletion() == v1alpha1.DeletionRetain || o.Cloud().Observes()
+	if stays && slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
 		s.kept = append(s.kept, o)
 	}
 	s.Delete(o)
@@ -250,7 +262,7 @@ func (s *stage) wrong() string {
 		return "a write is still to take effect"
 	}
 	leaked, doubled := s.leftovers()
-	if left := append(leaked, doubled...); len(left) > 0 {
+	if left := slices.Concat(leaked, doubled, s.harmed()); len(left) > 0 {
 		return left[0]
 	}
 	if len(s.live) == 0 {
@@ -265,6 +277,21 @@ func (s *stage) leftovers() (leaked, doubled []string) {
 		known = append(known, o.Object)
 	}
 	return s.Leftovers(known, s.kept)
+}
+
+// onlyObserves says that nothing is written to the cloud from now on; managesAgain that it may.
+func (s *stage) onlyObserves() { s.observed = new(s.Cloud.Journal.Last()) }
+func (s *stage) managesAgain() { s.observed = nil }
+
+// harmed is what was done to what is somebody else's: lost, or written though it is only observed.
+func (s *stage) harmed() []string {
+	harmed := s.Lost(s.gone)
+	if s.observed != nil {
+		for _, e := range s.Cloud.Journal.Writes(*s.observed) {
+			harmed = append(harmed, "it is only to be observed, and was written: "+harness.Describe(e))
+		}
+	}
+	return harmed
 }
 
 func (s *stage) wrongAbout(world *state.World, o *subject) string {

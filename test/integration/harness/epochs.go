@@ -29,9 +29,10 @@ func (j *Judge) Outdated(o status.Object) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var changed time.Time
+	copied := j.w.copied(o)
 	before, now := "", ""
 	for i, m := range j.worlds {
-		is := copied(m.world, o)
+		is := copied(m.world)
 		if i > 0 && is != now {
 			if at := j.known(i); !at.Before(changed) {
 				before, changed = now, at
@@ -74,32 +75,25 @@ func (j *Judge) acknowledged() (writes []journal.Entry) {
 	return writes
 }
 
-// copied is what a world copies by a filter or a session, as a text.
-func copied(world *state.World, o status.Object) string {
-	rulesOf := func(filter string) string {
-		var rules []string
-		for _, r := range world.Rules {
-			if r.FilterID == filter {
-				rules = append(rules, fmt.Sprint(r.Direction, r.Priority, r.Action, r.EtherType, r.Protocol,
-					r.SourceCIDR, r.SourcePortRange, r.DestinationCIDR, r.DestinationPortRange))
-			}
-		}
-		slices.Sort(rules)
-		return strings.Join(rules, "; ")
+// copied tells of any world what it copies by a filter or a session, as a text.
+func (w *World) copied(o status.Object) func(*state.World) string {
+	if session, is := o.(*v1alpha1.MirrorSession); is {
+		ids := w.everNamed(session)
+		return func(world *state.World) string { return copiedBy(world, ids) }
 	}
-	switch o := o.(type) {
-	case *v1alpha1.MirrorFilter:
-		return rulesOf(o.Status.ID)
-	case *v1alpha1.MirrorSession:
-		if len(o.Status.Sessions) == 0 {
-			return ""
+	id := o.(*v1alpha1.MirrorFilter).Status.ID // there is no third kind
+	return func(world *state.World) string { return rulesIn(world, id) }
+}
+
+// rulesIn are the rules of a filter, as a text.
+func rulesIn(world *state.World, filter string) string {
+	var rules []string
+	for _, r := range world.Rules {
+		if r.FilterID == filter {
+			rules = append(rules, fmt.Sprint(r.Direction, r.Priority, r.Action, r.EtherType, r.Protocol,
+				r.SourceCIDR, r.SourcePortRange, r.DestinationCIDR, r.DestinationPortRange))
 		}
-		s, there := world.Sessions[o.Status.Sessions[0].ID]
-		if !there {
-			return ""
-		}
-		sources := slices.Sorted(slices.Values(s.Sources))
-		return fmt.Sprint(sources, s.TargetID, s.VNI, s.Enabled, s.FilterID, " by ", rulesOf(s.FilterID))
 	}
-	return ""
+	slices.Sort(rules)
+	return strings.Join(rules, "; ")
 }

@@ -10,8 +10,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
@@ -152,7 +150,10 @@ func (w *World) lacksFilter(world *state.World, o *v1alpha1.MirrorFilter) string
 	if !ok {
 		return fmt.Sprintf("the cloud had no filter %q", o.Status.ID)
 	}
-	want := state.Filter{ID: f.ID, ProjectID: scenario.WalkthroughProject, Name: w.nameOf(o), Description: w.described(o)}
+	want := state.Filter{ID: f.ID, ProjectID: scenario.WalkthroughProject, Name: w.nameOf(o, 1), Description: w.described(o, 1)}
+	if observes(o) {
+		want.Name, want.Description = asIs(o, want.Name, f.Name), f.Description
+	}
 	if diff := gocmp.Diff(want, f, identity); diff != "" {
 		return "the cloud's filter differed (-said +was):\n" + diff
 	}
@@ -192,119 +193,6 @@ func wantedRule(filter string, r v1alpha1.FilterRule) state.Rule {
 	out.SourceCIDR, out.SourcePortRange = side(r.Source)
 	out.DestinationCIDR, out.DestinationPortRange = side(r.Destination)
 	return out
-}
-
-func (w *World) lacksSession(world *state.World, o *v1alpha1.MirrorSession) string {
-	if len(o.Status.Sessions) != 1 || o.Status.VNI == nil {
-		return "its status named no session"
-	}
-	is := o.Status.Sessions[0]
-	have, ok := world.Sessions[is.ID]
-	if !ok {
-		return fmt.Sprintf("the cloud had no session %q", is.ID)
-	}
-	want := state.Session{
-		ID: is.ID, ProjectID: scenario.WalkthroughProject, Name: w.nameOf(o), Description: w.described(o),
-		FilterID: w.filterIn(world, o.Spec.FilterRef.Name), TargetID: o.Spec.Target.InterfaceID, TargetType: state.TargetENI,
-		VNI: int(or(o.Spec.VNI, *o.Status.VNI)), PacketLength: int(or(o.Spec.PacketLength, 1460)), Priority: int(or(o.Spec.Priority, is.Priority)),
-		Enabled: or(o.Spec.Enabled, true), Type: state.TargetENI,
-	}
-	for _, s := range o.Spec.Sources {
-		want.Sources = append(want.Sources, s.InterfaceID)
-	}
-	if diff := gocmp.Diff(want, have, identity); diff != "" {
-		return "the cloud's session differed (-said +was):\n" + diff
-	}
-	for _, other := range world.Sessions {
-		if other.ID != have.ID && other.TargetID == have.TargetID && other.VNI == have.VNI && o.Spec.VNI == nil {
-			return fmt.Sprintf("the session %s had the VNI %d at its target too", other.ID, have.VNI)
-		}
-	}
-	return ""
-}
-
-func or[T any](p *T, otherwise T) T {
-	if p != nil {
-		return *p
-	}
-	return otherwise
-}
-
-// filterIn is the ID of the filter in the cloud that bears the mark of a MirrorFilter of
-// that name, or that was its own and has lost the mark; empty for none.
-func (w *World) filterIn(world *state.World, name string) string {
-	unmarked := ""
-	for _, u := range w.seen["MirrorFilter"].copy() {
-		if u.GetName() != name {
-			continue
-		}
-		for _, f := range world.Filters {
-			if strings.HasSuffix(f.Description, w.markOf(&u)) {
-				return f.ID
-			}
-			if id, _, _ := unstructured.NestedString(u.Object, "status", "id"); id == f.ID && !strings.Contains(f.Description, "[vpcmirror ") {
-				unmarked = f.ID
-			}
-		}
-	}
-	return unmarked
-}
-
-// nameOf is the name in the cloud.
-func (w *World) nameOf(o status.Object) string {
-	if name := o.Cloud().CloudName; name != "" {
-		return name
-	}
-	return o.GetNamespace() + "-" + o.GetName() + "-" + string(o.GetUID())[:8]
-}
-
-// described is the description in the cloud.
-func (w *World) described(o status.Object) string {
-	return strings.TrimSpace(strings.TrimSpace(o.Cloud().Description) + " " + w.markOf(o))
-}
-
-// markOf is the ownership mark as the documents describe it.
-func (w *World) markOf(o client.Object) string {
-	return fmt.Sprintf("[vpcmirror %s/%s]", w.inMark(), o.GetUID())
-}
-
-// Leftovers are what the cloud has that bears none of the marks of these objects, and what
-// it has twice of one. What was retained of objects that are gone has their names, and need
-// not bear their marks any more.
-func (w *World) Leftovers(objects, retained []status.Object) (leaked, doubled []string) {
-	world := w.Cloud.State.Snapshot()
-	owners, known := map[string]string{}, map[string]bool{}
-	for _, o := range slices.Concat(objects, retained) {
-		owners[w.markOf(o)] = kindOf(o) + string(o.GetUID())
-	}
-	for _, o := range retained {
-		owners[w.nameOf(o)] = kindOf(o) + string(o.GetUID())
-	}
-	judge := func(kind, id, name, description string) {
-		owner := owners[name]
-		if i := strings.LastIndex(description, "[vpcmirror "); i >= 0 {
-			owner = owners[description[i:]]
-		}
-		switch {
-		case owner == "":
-			leaked = append(leaked, fmt.Sprintf("the cloud has the %s %s (%s, %s) of nobody", kind, id, name, description))
-		case known[owner]:
-			doubled = append(doubled, fmt.Sprintf("the cloud has a second %s %s (%s, %s)", kind, id, name, description))
-		}
-		known[owner] = true
-	}
-	for _, f := range world.Filters {
-		judge("filter", f.ID, f.Name, f.Description)
-	}
-	for _, s := range world.Sessions {
-		judge("session", s.ID, s.Name, s.Description)
-	}
-	for _, r := range world.Rules {
-		if _, ok := world.Filters[r.FilterID]; !ok {
-			leaked = append(leaked, "the cloud has the rule "+r.ID+" of no filter")
-		}
-	}
-	return leaked, doubled
 }
 
 // evolved says what is wrong with a version of an object after the one before it: a

@@ -43,6 +43,8 @@ type World struct {
 	seen   map[string]*history // by kind
 	byHand sync.Map            // versions whose status a test wrote
 	inMark func() string       // the cluster's name in the ownership mark
+	// foreign is what somebody else has made in the cloud, by ID.
+	foreign map[string]foreign
 }
 
 // New makes a namespace with a Secret for a simulated cloud of the walkthrough. When the
@@ -50,7 +52,7 @@ type World struct {
 func New(t testing.TB, options ...sim.Option) *World {
 	t.Helper()
 	cluster := env.Start(t)
-	w := &World{t: t, Cluster: cluster, Namespace: cluster.Namespace(t), Cloud: sim.ForTest(t, options...), Clock: &Clock{}, seen: map[string]*history{}}
+	w := &World{t: t, Cluster: cluster, Namespace: cluster.Namespace(t), Cloud: sim.ForTest(t, options...), Clock: &Clock{}, seen: map[string]*history{}, foreign: map[string]foreign{}}
 	w.inMark = sync.OnceValue(func() string { return w.Mark(&corev1.Namespace{}).Cluster })
 	w.watchStatuses()
 	w.Create(w.Secret(SecretName))
