@@ -43,7 +43,7 @@ var words = credentials.Words{
 // here are the words of a program on somebody's own machine.
 var here = huawei.Words{
 	Way: "this machine's firewall", DNS: "this machine's DNS", Proxy: "HTTPS_PROXY (for http HTTP_PROXY) in the environment",
-	Authorities: "a file that SSL_CERT_FILE in the environment names", Reason: "openssl s_client says why", Ended: "it was interrupted",
+	Authorities: "this machine's store of authorities", Reason: "openssl s_client says why", Ended: "it was interrupted",
 }
 
 // Connect gives a client of the cloud that writes nothing. The Secret is read with the rights of secrets. The
