@@ -73,7 +73,7 @@ func troubles() []*trouble {
 		{name: "429", fits: ofCloud, fault: at(throttle)},
 		{name: "no answer", fits: ofCloud, fault: at(fault.Fault{Kind: fault.Slow, Delay: fault.Duration(time.Minute)})},
 		{name: "no connection", fits: ofCloud, fault: at(reset)},
-		{name: "stale reads", fits: anything, fault: func(harness.Effect) fault.Fault {
+		{name: stale, fits: anything, fault: func(harness.Effect) fault.Fault {
 			return fault.Fault{Kind: fault.Stale, For: fault.Duration(stale5)}
 		}},
 		{name: "API server: no connection", fits: ofServer, breaks: harness.Before},
@@ -114,10 +114,16 @@ func (v verdict) good() bool {
 	return v.unsettled == "" && len(v.leaked)+len(v.doubled)+len(v.statuses)+len(v.harmed) == 0
 }
 
+// stale is the name of the trouble with reads that are old.
+const stale = "stale reads"
+
 // run plays a cell.
 func (c cell) run(t *testing.T) (v verdict) {
 	t.Helper()
 	s := newStage(t, c.play.limit)
+	if c.trouble != nil && c.trouble.name == stale {
+		s.judge.Behind = stale5
+	}
 	s.start()
 	if c.play.before != nil {
 		c.play.before(s)
@@ -194,13 +200,13 @@ func cells(p play, effects []harness.Effect) (all []cell) {
 			}
 		}
 		for _, tr := range troubles() {
-			if e.IsWrite() && tr.fits(e) && tr.name != "stale reads" {
+			if e.IsWrite() && tr.fits(e) && tr.name != stale {
 				all = append(all, cell{play: p, where: e, trouble: tr})
 			}
 		}
 	}
 	for _, tr := range troubles() {
-		if tr.name == "stale reads" {
+		if tr.name == stale {
 			all = append(all, cell{play: p, trouble: tr})
 		}
 	}

@@ -21,6 +21,10 @@ import (
 // Judge holds every status that a manager stores against what the cloud had at that moment.
 // It reads specs by itself: it shares nothing with what it judges but the ownership mark.
 type Judge struct {
+	// Behind is how old the cloud's answers may be: what it had that long before a read bears a claim out too. It is
+	// set before there are claims.
+	Behind time.Duration
+
 	w *World
 
 	mu      sync.Mutex
@@ -85,7 +89,7 @@ func (j *Judge) stored(body []byte, reads []time.Time, answered time.Time) {
 	if len(reads) > 0 {
 		since = reads[0]
 	}
-	j.claims = append(j.claims, claim{o, since, answered})
+	j.claims = append(j.claims, claim{o, since.Add(-j.Behind), answered})
 }
 
 // worldsOf are those that can bear a claim out. Where the cloud had acknowledged a write in
