@@ -32,7 +32,7 @@ func copying(w *harness.World) (sources []string) {
 func importedInParts(t *testing.T, w *harness.World) *v1alpha1.MirrorSession {
 	t.Helper()
 	servers(w, 12)
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	sourcesOf(w, tfSession.ID, numbered(0, 10))
 	filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
 	harness.Change(w, session, func(s *v1alpha1.MirrorSession) { s.Spec.Sources = naming(numbered(0, 12)...) })
@@ -61,7 +61,7 @@ func TestAnImportedSessionWhoseSourceAndTargetExchangeTheirRolesCopiesNoMore(t *
 	t.Parallel()
 	w := harness.New(t)
 	w.Start()
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
 	harness.Ready(w, filter)
 	harness.Ready(w, session)

@@ -17,13 +17,7 @@ import (
 	"vpcmirror.io/operator/test/integration/harness"
 )
 
-// terraformed is what somebody else has made, see harness.World.Terraformed.
-func terraformed(t *testing.T, w *harness.World) (filter state.Filter, session state.Session) {
-	t.Helper()
-	return w.Terraformed()
-}
-
-// importing are the walkthrough's objects for what terraformed has made.
+// importing are the walkthrough's objects for what World.Terraformed has made.
 func importing(w *harness.World, policy v1alpha1.ManagementPolicy, filter state.Filter, session state.Session) (*v1alpha1.MirrorFilter, *v1alpha1.MirrorSession) {
 	f := w.Filter("imported", func(f *v1alpha1.MirrorFilter) {
 		f.Spec.Import, f.Spec.ManagementPolicy = &v1alpha1.Import{ID: filter.ID}, policy
@@ -56,7 +50,7 @@ func bodies(entries []journal.Entry) []string {
 func TestWhatTerraformHasMadeIsObservedAndThenTakenOverByItsDescriptionsAlone(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	want := w.Content()
 	began := w.Cloud.Journal.Last()
 	w.Start()
@@ -108,7 +102,7 @@ func TestWhatIsImportedIsRetainedUnlessTheSpecSaysDelete(t *testing.T) {
 		t.Run("policy "+string(policy), func(t *testing.T) {
 			t.Parallel()
 			w := harness.New(t)
-			tfFilter, tfSession := terraformed(t, w)
+			tfFilter, tfSession := w.Terraformed()
 			want := w.Content()
 			w.Start()
 			filter, session := importing(w, v1alpha1.ManagementManaged, tfFilter, tfSession)
@@ -134,7 +128,7 @@ func TestWhatIsImportedIsRetainedUnlessTheSpecSaysDelete(t *testing.T) {
 func TestWhatIsObservedSaysHowItDiffersAndIsWrittenOnlyWhenManaged(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	w.EditSession(tfSession.ID, func(s *state.Session) {
 		s.PacketLength, s.Sources = 96, append(s.Sources, scenario.WalkthroughTest)
 	})
@@ -183,7 +177,7 @@ func TestWhatIsObservedSaysHowItDiffersAndIsWrittenOnlyWhenManaged(t *testing.T)
 func TestOfTwoObjectsThatImportOneThingTheSecondIsAConflict(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	tfFilter, _ := terraformed(t, w)
+	tfFilter, _ := w.Terraformed()
 	w.Start()
 	first := w.Filter("first", func(f *v1alpha1.MirrorFilter) { f.Spec.Import = &v1alpha1.Import{ID: tfFilter.ID} })
 	w.Create(first)
@@ -208,7 +202,7 @@ func TestOfTwoObjectsThatImportOneThingTheSecondIsAConflict(t *testing.T) {
 func TestOfTwoObjectsThatImportOneThingAtTheSameTimeOneGetsIt(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	_, tfSession := terraformed(t, w)
+	_, tfSession := w.Terraformed()
 	w.Create(w.Filter("f"))
 	both := []*v1alpha1.MirrorSession{}
 	for _, name := range []string{"one", "two"} {
@@ -259,7 +253,7 @@ func TestWhatIsImportedIsNeverMade(t *testing.T) {
 		t.Run(string(policy)+" of what vanishes", func(t *testing.T) {
 			t.Parallel()
 			w := harness.New(t)
-			tfFilter, tfSession := terraformed(t, w)
+			tfFilter, tfSession := w.Terraformed()
 			manager := w.Start()
 			filter, session := importing(w, policy, tfFilter, tfSession)
 			harness.Ready(w, filter)
@@ -289,7 +283,7 @@ func TestAManagerThatEndsBetweenTheFinalizerAndTheMarkHasTakenNothingButFinishes
 		t.Run(fmt.Sprint(when), func(t *testing.T) {
 			t.Parallel()
 			w := harness.New(t)
-			tfFilter, _ := terraformed(t, w)
+			tfFilter, _ := w.Terraformed()
 			gate := harness.NewGate()
 			gate.Arm(func(e harness.Effect) (harness.Moment, bool) { return when, e.Cloud && e.IsWrite() }, nil)
 			first := w.Start(harness.WithGate(gate))
@@ -320,7 +314,7 @@ func TestAManagerThatEndsBetweenTheFinalizerAndTheMarkHasTakenNothingButFinishes
 func TestAnImportWhoseAccountWasNotStoredWithItsFinalizersIsFinished(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	gate := harness.NewGate()
 	gate.Arm(nil, func(e harness.Effect) (harness.Moment, bool) { // the first write of each status
 		return harness.Before, strings.HasSuffix(e.Name, "/status") && e.Number == 1
@@ -351,7 +345,7 @@ func TestToObserveWhatThereIsNotWaitsForIt(t *testing.T) {
 func TestAnImportWithoutSourcesSwitchesNothingOff(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	tfFilter, tfSession := terraformed(t, w)
+	tfFilter, tfSession := w.Terraformed()
 	want := w.Content()
 	w.Start()
 	filter := w.Filter("f", func(f *v1alpha1.MirrorFilter) { f.Spec.Import = &v1alpha1.Import{ID: tfFilter.ID}; observe(f) })

@@ -226,7 +226,7 @@ func TestAPlanSaysBeforehandWhatStandsInTheWay(t *testing.T) {
 func TestWhatSomebodyElseHasMadeIsPlannedToBeMarkedAlone(t *testing.T) {
 	t.Parallel()
 	w := harness.New(t)
-	haveFilter, haveSession := terraformed(t, w)
+	haveFilter, haveSession := w.Terraformed()
 	w.Start()
 	importing := func(o interface{ Cloud() *v1alpha1.CloudSpec }, id string) {
 		o.Cloud().Import, o.Cloud().CloudName, o.Cloud().Description = &v1alpha1.Import{ID: id}, "", ""
