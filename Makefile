@@ -93,7 +93,7 @@ test-oldest: oldest-assets $(TOOLS)/helm $(BIN)/checks ## Run the tests with an 
 CELLS ?= all
 
 .PHONY: crash-matrix
-crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (two hours; CELLS=1000 takes fewer)
+crash-matrix: assets $(BIN)/checks ## Stop the manager at every effect of every scenario, with every fault (about an hour; CELLS=1000 takes fewer)
 	@VPCMIRROR_CRASH_CELLS=$(CELLS) $(STEP) "Stopping the manager everywhere" $(BIN)/checks tests -timeout 6h -run TestWhereverTheManagerStops ./test/integration/crash
 
 .PHONY: lint

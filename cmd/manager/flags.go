@@ -83,7 +83,7 @@ func command(run func(context.Context, options) error) startup.Command {
 	o.tenants.add(cloud)
 
 	o.metrics.Add(serving, ":8080")
-	serving.StringVar(&o.sessionMetrics, "session-metrics", string(telemetry.Auto), fmt.Sprintf("`which` MirrorSessions have metrics of their own: all, troubled (a condition is False or Stalled, nobody can know because something is broken, or a finding is Warning or Error; %[1]d at most), off, or auto: all up to %[1]d sessions, troubled beyond", telemetry.Many))
+	serving.StringVar(&o.sessionMetrics, "session-metrics", string(telemetry.Auto), fmt.Sprintf("`which` MirrorSessions have metrics of their own: all, troubled (a condition is False or Stalled, nobody can know because something is broken, or a finding is Warning or Error; %[1]d at most), off, or auto: all up to %[1]d sessions and as many filters, troubled beyond", telemetry.Many))
 	serving.StringVar(&o.health, "health-probe-bind-address", ":8081", "`address` of /healthz and /readyz; 0 switches them off")
 	o.debug.Add(serving)
 	o.traces.add(serving)

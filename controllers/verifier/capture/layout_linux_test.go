@@ -37,7 +37,7 @@ func TestTheOffsetsAreThoseOfTheKernelsStructures(t *testing.T) {
 	}
 }
 
-func TestAReaderMayBeHeldUpForTwoSecondsAndMore(t *testing.T) {
+func TestALittleTrafficDoesNotUseTheRingUpWithinTwoSeconds(t *testing.T) {
 	var o RingOptions
 	if err := o.setDefaults(); err != nil {
 		t.Fatal(err)

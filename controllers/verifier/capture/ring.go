@@ -24,7 +24,7 @@ var ErrInterfaceDown = errors.New("the interface is down or gone")
 var ErrClosed = errors.New("the ring is closed")
 
 // DefaultBlockTimeout is a compromise: what came last is known that much later, once or twice, and
-// 8 times as long a reader may be held up, as on a node on which an IDS takes the processor.
+// 8 times as long a reader may be held up where little comes, as on a node on which an IDS takes the processor.
 const DefaultBlockTimeout = 250 * time.Millisecond
 
 // RingOptions size a ring. The zero value of each field is its default.
