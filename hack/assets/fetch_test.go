@@ -90,20 +90,30 @@ func archive(t *testing.T, version string, names ...string) published {
 	return published{content: packed.Bytes(), hash: hex.EncodeToString(sum[:])}
 }
 
-// tool is setup-envtest as hack/tools pins it, built once.
-var tool = sync.OnceValues(func() ([]byte, error) {
-	folder, err := os.MkdirTemp("", "setup-envtest-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(folder)
-	file := filepath.Join(folder, "setup-envtest")
+// tool is the file of setup-envtest as hack/tools pins it, built once, into toolFolder.
+var tool = sync.OnceValues(func() (string, error) {
+	file := filepath.Join(toolFolder, "setup-envtest")
 	command := exec.Command("go", "-C", "../tools", "build", "-o", file, "sigs.k8s.io/controller-runtime/tools/setup-envtest")
 	if said, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building setup-envtest: %w: %s", err, said)
+		return "", fmt.Errorf("building setup-envtest: %w: %s", err, said)
 	}
-	return os.ReadFile(file)
+	return file, nil
 })
+
+// toolFolder is there for as long as the tests run.
+var toolFolder string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "setup-envtest-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "no folder could be made for setup-envtest:", err)
+		os.Exit(1)
+	}
+	toolFolder = folder
+	code := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
 
 // outcome is what a run has left.
 type outcome struct {
@@ -127,7 +137,9 @@ func fetching(t *testing.T, index string, built *bool, out *bytes.Buffer) assets
 	return assets{
 		out: out, folder: t.TempDir(), system: runtime.GOOS + "/" + runtime.GOARCH, project: "../..", index: index,
 		patience: time.Minute, stall: time.Minute, limit: time.Minute,
-		buildTool: func(_ context.Context, file string) error { return os.WriteFile(file, program, 0o755) },
+		// Linked, never written here: a process that another test forks meanwhile would inherit the file open for writing, and the kernel runs no such
+		// file (ETXTBSY, golang.org/issue/22315).
+		buildTool: func(_ context.Context, file string) error { return os.Symlink(program, file) },
 		build:     func(context.Context, string) error { *built = true; return nil },
 		finished:  func(context.Context, string) (bool, error) { return false, nil },
 		handOver:  func(context.Context) error { return nil },
