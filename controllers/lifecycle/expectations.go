@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -50,6 +51,9 @@ type Expectations struct {
 	parts map[PartKey]expectation
 	// surplus has when a second object of a part was seen first.
 	surplus map[PartKey]time.Time
+	// written are the parts that were changed a short time ago, swept at swept.
+	written map[PartKey]written
+	swept   time.Time
 	// unanswered has by object when it is to be compared with the cloud once more.
 	unanswered map[types.UID]time.Time
 	// claimed are the objects that had no finalizer until this process stored it: nobody before it has made
@@ -66,9 +70,16 @@ type expectation struct {
 	unanswered bool
 }
 
+// written is a change of a part that this process has made.
+type written struct {
+	// at is when it had ended, and left what the cloud had then, empty where that is not known.
+	at   time.Time
+	left string
+}
+
 // NewExpectations expect nothing yet.
 func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
-	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), unanswered: make(map[types.UID]time.Time), claimed: make(map[types.UID]bool)}
+	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), written: make(map[PartKey]written), unanswered: make(map[types.UID]time.Time), claimed: make(map[types.UID]bool)}
 }
 
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
@@ -133,6 +144,11 @@ func (e *Expectations) forget(uid types.UID) {
 			delete(e.surplus, key)
 		}
 	}
+	for key := range e.written {
+		if key.UID == uid {
+			delete(e.written, key)
+		}
+	}
 	delete(e.unanswered, uid)
 	delete(e.claimed, uid)
 }
@@ -146,6 +162,32 @@ func (e *Expectations) Claimed(uid types.UID) {
 	if now.Before(e.began.Add(e.timing.unsettled())) { // later nothing of an earlier process is awaited anyway
 		e.claimed[uid] = true
 	}
+}
+
+// Written notes that this process has just changed a part, and what the cloud has of it since, as text; empty for not known. Of
+// what it has had of it before, reads may tell for Timing.Lag.
+func (e *Expectations) Written(key PartKey, left string) {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.Sub(e.swept) > e.timing.Lag { // nobody asks for older ones
+		e.swept = now
+		maps.DeleteFunc(e.written, func(_ PartKey, w written) bool { return now.Sub(w.at) > e.timing.Lag })
+	}
+	e.written[key] = written{at: now, left: left}
+}
+
+// Unshown is for how long a read that shows a part so may be of before what this process has changed of it. Not above
+// zero for one that shows what the last change left.
+func (e *Expectations) Unshown(key PartKey, shows string) time.Duration {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last, is := e.written[key]
+	if !is || last.left != "" && last.left == shows {
+		return 0
+	}
+	return last.at.Add(e.timing.Lag).Sub(now)
 }
 
 // SurplusSeen notes that a list shows a second object of a part.

@@ -41,6 +41,8 @@ type Collection[T any] struct {
 	// Kind is what people call it, such as "filter".
 	Kind     string
 	Identity func(T) Identity
+	// State is the same text for two of them exactly when all is the same that a spec says of one.
+	State func(T) string
 	// List returns all of them, from a list that began at or after notBefore.
 	List func(ctx context.Context, notBefore time.Time) (Listed[T], error)
 	// Get reads one and Delete deletes one; a cloud.ClassNotFound says that it is gone.
@@ -345,6 +347,7 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 		return have, err
 	}
 	p.Collection.Note(have)
+	p.Expectations.Written(p.key(), p.Collection.State(have))
 	p.confirmed, p.wrote = true, true
 	return have, p.store(ctx, have)
 }
@@ -376,10 +379,11 @@ type Mend[T any] func(context.Context) (*T, error)
 // list has shown is confirmed before anything is done about it.
 func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (changes []plan.Change, mend Mend[T])) error {
 	id := p.Collection.Identity(have).ID
+	unshown := p.unshown(have)
 	for round := 0; ; {
 		changes, mend := diff(have)
 		if len(changes) == 0 {
-			return p.converged(have)
+			return p.converged(have, unshown)
 		}
 		if p.confirmed {
 			if round == maxRounds {
@@ -389,10 +393,10 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 			if err != nil {
 				return err
 			}
-			if told != nil {
+			if told != nil && unshown <= 0 {
 				if changes, _ := diff(*told); len(changes) == 0 {
 					p.Collection.Note(*told)
-					return p.converged(*told)
+					return p.converged(*told, 0)
 				}
 			}
 			round++
@@ -408,19 +412,45 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 			return err
 		}
 		have = *now
+		if unshown = 0; round == 0 { // else it shows what this reconcile has written, and so all before that
+			unshown = p.unshown(have)
+		}
 	}
+}
+
+// unshown is for how long it is not to be believed that the part is as a read has shown it: this process has
+// changed it a moment ago, and did not leave it so. What the spec wants now may be what was before that change.
+// Not above zero where it is believed: what was in line is what this process has left.
+func (p *Part[T]) unshown(have T) time.Duration {
+	if p.WasSynced || !p.confirmed {
+		return 0
+	}
+	return p.Expectations.Unshown(p.key(), p.Collection.State(have))
 }
 
 // converged records what the cloud has. An earlier process may have ended amid its work, and reads
 // may not show the last of that yet: what was not in line then, and needed nothing now, is
-// looked at again before it counts as in line.
-func (p *Part[T]) converged(have T) error {
+// looked at again before it counts as in line. So is what reads don't yet show of this process's own work.
+func (p *Part[T]) converged(have T, unshown time.Duration) error {
+	if unshown > 0 {
+		return &Problem{Reason: v1alpha1.ReasonProgressing, After: unshown,
+			Message: fmt.Sprintf("the %s was changed a moment ago: it is looked at again once reads must show that", p.Collection.Kind)}
+	}
 	if behind := p.Expectations.Behind(); behind > 0 && !p.wrote && !p.WasSynced {
 		return &Problem{Reason: v1alpha1.ReasonProgressing, After: behind,
 			Message: fmt.Sprintf("an earlier manager may have changed the %s a moment ago: it is looked at again once reads must show that", p.Collection.Kind)}
 	}
+	if p.wrote {
+		p.Expectations.Written(p.key(), p.Collection.State(have))
+	}
 	p.Record(have)
 	return nil
+}
+
+// Wrote notes that the part was written to in the cloud. What came of it is not known yet.
+func (p *Part[T]) Wrote() {
+	p.wrote = true
+	p.Expectations.Written(p.key(), "")
 }
 
 // change mends what differs. Where it can't, what the cloud then has is recorded.
@@ -430,8 +460,8 @@ func (p *Part[T]) change(ctx context.Context, have T, first bool, mend Mend[T]) 
 			return nil, err
 		}
 	}
-	p.wrote = true
 	told, err = mend(ctx)
+	p.Wrote()
 	if err == nil {
 		return told, nil
 	}

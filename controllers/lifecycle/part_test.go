@@ -69,6 +69,7 @@ func (a *account) collection() Collection[thing] {
 		Identity: func(t thing) Identity {
 			return Identity{ID: t.id, Name: t.name, Description: t.description, CreatedAt: t.created}
 		},
+		State: func(t thing) string { return t.id + t.name + t.description + t.content },
 		List: func(context.Context, time.Time) (Listed[thing], error) {
 			a.call("list")
 			return things(slices.Clone(a.things)), nil
@@ -355,6 +356,64 @@ func TestWhatWasNotInLineIsBelievedToBeOnlyOnceReadsShowWhatAnEarlierManagerDid(
 			}
 			problem := Diagnose(p.Converge(t.Context(), *have, diff))
 			if waits(problem) != c.want || problem != nil && !c.want {
+				t.Errorf("the problem is %+v", problem)
+			}
+		})
+	}
+}
+
+// What the spec wants now may be what was before this process changed it: a read that is old shows nothing to do then.
+func TestWhatReadsMayNotShowYetOfThisProcessIsNotBelieved(t *testing.T) {
+	for name, c := range map[string]struct {
+		left   string        // what the last change is known to have left; unknown where it is empty
+		ago    time.Duration // when that was
+		synced bool
+		wrong  bool // the read shows something else than what is wanted
+		want   []string
+		waits  bool
+	}{
+		"nothing to do after a change of which nothing is known":         {want: []string{"get one"}, waits: true},
+		"nothing to do though something else was left":                   {left: "other", want: []string{"get one"}, waits: true},
+		"nothing to do as this is what was left":                         {left: "one" + "content", want: []string{"get one"}},
+		"nothing to do once reads must show it":                          {ago: quick.Lag, want: []string{"get one"}},
+		"what is in line already":                                        {synced: true, want: []string{"list"}},
+		"what was mended is read back":                                   {wrong: true, want: []string{"get one", "mend", "get one"}},
+		"what was mended is told whole where the read was to be trusted": {wrong: true, left: "onewrong", want: []string{"get one", "mend"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := filter()
+			f.Status.ID = "one"
+			if c.synced {
+				status.Synced(f, "")
+			}
+			shown := marked(f, "one")
+			shown.content = "content"
+			if c.wrong {
+				shown.content = "wrong"
+			}
+			a := &account{things: []thing{shown}}
+			p, _, pass := partOf(t, a, f)
+			p.Collection.State = func(t thing) string { return t.id + t.content }
+			p.Expectations.Behind() // the process begins to lead
+			pass(quick.Lag)
+			p.Expectations.Written(p.key(), c.left)
+			pass(c.ago)
+			have, err := p.Find(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			problem := Diagnose(p.Converge(t.Context(), *have, func(have thing) ([]plan.Change, Mend[thing]) {
+				if have.content == "content" {
+					return nil, nil
+				}
+				return []plan.Change{{Field: "content"}}, func(context.Context) (*thing, error) {
+					a.call("mend")
+					a.things[0].content = "content"
+					return &a.things[0], nil
+				}
+			}))
+			same(t, "the calls", c.want, a.journal())
+			if waits := problem != nil && problem.Reason == v1alpha1.ReasonProgressing && problem.After > 0 && problem.After <= quick.Lag; waits != c.waits || problem != nil && !waits {
 				t.Errorf("the problem is %+v", problem)
 			}
 		})

@@ -30,7 +30,7 @@ func (s *scope) part() *lifecycle.Part[cloud.Filter] {
 func (s *scope) collection() lifecycle.Collection[cloud.Filter] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Filter]{
-		Kind: "filter", Identity: lifecycle.FilterIdentity,
+		Kind: "filter", Identity: lifecycle.FilterIdentity, State: plan.FilterState,
 		List: func(ctx context.Context, notBefore time.Time) (lifecycle.Listed[cloud.Filter], error) {
 			return s.Inventory.Filters(ctx, s.Cloud, notBefore)
 		},

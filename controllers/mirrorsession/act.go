@@ -224,7 +224,9 @@ func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Sessio
 		return err
 	}
 	off := false
-	if err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}}); err != nil {
+	err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}})
+	s.parts.known[number].Wrote()
+	if err != nil {
 		return err
 	}
 	s.Event(corev1.EventTypeWarning, reason, "Update", "switched the session %s off, because %s", have.ID, why)

@@ -180,7 +180,7 @@ func (s *scope) part(number int) *lifecycle.Part[cloud.Session] {
 func (s *scope) collection() lifecycle.Collection[cloud.Session] {
 	account := s.Cloud.Account()
 	return lifecycle.Collection[cloud.Session]{
-		Kind: "session", Identity: lifecycle.SessionIdentity,
+		Kind: "session", Identity: lifecycle.SessionIdentity, State: plan.SessionState,
 		List: func(ctx context.Context, notBefore time.Time) (lifecycle.Listed[cloud.Session], error) {
 			return s.Inventory.Sessions(ctx, s.Cloud, notBefore)
 		},

@@ -221,6 +221,10 @@ func sessionEdits() []play {
 			s.editSession("m", off)
 			s.editSession("m", func(m *v1alpha1.MirrorSession) { m.Spec.Enabled = nil })
 		}},
+		play{name: "edit a session and think better of it", before: pair, act: func(s *stage) {
+			s.editSession("m", func(m *v1alpha1.MirrorSession) { m.Spec.PacketLength = new(int32(128)) })
+			s.editSession("m", func(m *v1alpha1.MirrorSession) { m.Spec.PacketLength = nil })
+		}},
 		play{name: "switch off and, when the manager stopped, on again", before: pair, act: editSession(off),
 			back: editSession(func(m *v1alpha1.MirrorSession) { m.Spec.Enabled = nil })},
 		play{name: "name no source any more", before: pair, act: func(s *stage) {
