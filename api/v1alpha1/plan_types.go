@@ -11,9 +11,12 @@ import (
 // spec.suspend, for which nothing is ever written to the cloud; whoever makes it deletes it.
 const PlanOfAnnotation = "vpcmirror.io/plan-of"
 
-// PlanRunAnnotation joins the copies that are asked together, such as those of one file: the plan of a session takes
-// its filter as the copy of the same run has it. Any text serves.
-const PlanRunAnnotation = "vpcmirror.io/plan-run"
+// PlanLabel joins the copies in a namespace that are asked together, such as those of one file, by its value: the plan
+// of a session takes its filter as the copy of the same run has it, and the cloud as the sessions before it leave it.
+const PlanLabel = "vpcmirror.io/plan"
+
+// PlanOrderAnnotation is a number: which place an object has among those that are asked together, from the smallest on.
+const PlanOrderAnnotation = "vpcmirror.io/plan-order"
 
 const (
 	// MaxPlannedCalls is how many calls a plan shows.

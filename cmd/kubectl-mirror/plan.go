@@ -28,7 +28,8 @@ const aboutPlan = `Say what the manager would do in the cloud, without doing it.
 
 With -f it is what an apply of the file would do: the calls to the cloud in their order, what each
 changes, and what happens beside it: packets that are not copied for a moment, sessions of others
-that would lose some, a quota that is used up, a security group that would drop the copies. With a
+that would lose some, a quota that is used up, a security group that would drop the copies. The
+sessions of a namespace are planned as they stand in the file, each after those before it. With a
 NAME it is what the manager would do for that session as it is, such as once it is suspended no
 more.
 

@@ -3,6 +3,7 @@ package mirrorsession
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -28,36 +29,48 @@ const (
 // forRoom is what a session waits for that wants a number or a place which others have.
 const forRoom = "room"
 
-// addIndexes adds them; it must come before the cache is started.
-func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	for _, index := range []struct {
-		kind   client.Object
-		name   string
-		values client.IndexerFunc
-	}{
-		{&corev1.Node{}, nodesByInternalIP, func(o client.Object) []string { return indexed(o, internalIPTexts) }},
-		{&v1alpha1.MirrorSession{}, sessionsByNode, func(o client.Object) []string { return indexed(o, nodesOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByAddress, func(o client.Object) []string { return indexed(o, addressTexts) }},
-		{&v1alpha1.MirrorSession{}, sessionsBySelector, func(o client.Object) []string { return indexed(o, selectorTerms) }},
-		{&v1alpha1.MirrorSession{}, sessionsByFilter, func(o client.Object) []string { return indexed(o, filterOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByWait, func(o client.Object) []string { return indexed(o, waitsOf) }},
-		{&v1alpha1.MirrorSession{}, sessionsByPriority, func(o client.Object) []string { return indexed(o, priorityTexts) }},
-		{&v1alpha1.MirrorSession{}, sessionsByVNI, func(o client.Object) []string { return indexed(o, vniTargets) }},
-		{&v1alpha1.MirrorSession{}, sessionsByChoice, func(o client.Object) []string { return indexed(o, choiceOf) }},
-	} {
-		if err := indexer.IndexField(ctx, index.kind, index.name, index.values); err != nil {
-			return fmt.Errorf("index %T by %s: %w", index.kind, index.name, err)
-		}
-	}
-	return nil
+// sessionIndexes are those of sessions: by which values each is found.
+var sessionIndexes = map[string]func(*v1alpha1.MirrorSession) []string{
+	sessionsByNode:     nodesOf,
+	sessionsByAddress:  addressTexts,
+	sessionsBySelector: selectorTerms,
+	sessionsByFilter:   filterOf,
+	sessionsByWait:     waitsOf,
+	sessionsByPriority: priorityTexts,
+	sessionsByVNI:      vniTargets,
+	sessionsByChoice:   choiceOf,
 }
 
-func indexed[T client.Object](o client.Object, values func(T) []string) []string {
-	if s, ok := o.(*v1alpha1.MirrorSession); ok && v1alpha1.PlannedOf(s) != "" {
-		return nil // it asks what would be, and is nothing itself
+// IndexValues are the values by which an index of the cache finds a session, none where there is no such index.
+func IndexValues(index string, s *v1alpha1.MirrorSession) []string {
+	values, known := sessionIndexes[index]
+	if !known || v1alpha1.PlannedOf(s) != "" { // that asks what would be, and is nothing itself
+		return nil
 	}
-	if is, ok := o.(T); ok {
-		return values(is)
+	return values(s)
+}
+
+// addIndexes adds them; it must come before the cache is started.
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &corev1.Node{}, nodesByInternalIP, func(o client.Object) []string {
+		if n, is := o.(*corev1.Node); is {
+			return internalIPTexts(n)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index nodes by %s: %w", nodesByInternalIP, err)
+	}
+	for _, index := range slices.Sorted(maps.Keys(sessionIndexes)) {
+		err := indexer.IndexField(ctx, &v1alpha1.MirrorSession{}, index, func(o client.Object) []string {
+			if s, is := o.(*v1alpha1.MirrorSession); is {
+				return IndexValues(index, s)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("index sessions by %s: %w", index, err)
+		}
 	}
 	return nil
 }

@@ -66,11 +66,8 @@ func selectingSessions(t testing.TB, selectors ...*v1alpha1.NodeSelector) *Recon
 		t.Fatal(err)
 	}
 	b := fake.NewClientBuilder().WithScheme(scheme)
-	for _, index := range []struct {
-		name   string
-		values func(*v1alpha1.MirrorSession) []string
-	}{{sessionsByNode, nodesOf}, {sessionsByAddress, addressTexts}, {sessionsBySelector, selectorTerms}} {
-		b = b.WithIndex(&v1alpha1.MirrorSession{}, index.name, func(o client.Object) []string { return indexed(o, index.values) })
+	for index := range sessionIndexes {
+		b = b.WithIndex(&v1alpha1.MirrorSession{}, index, func(o client.Object) []string { return IndexValues(index, o.(*v1alpha1.MirrorSession)) })
 	}
 	for i, by := range selectors {
 		s := session(func(s *v1alpha1.MirrorSession) {

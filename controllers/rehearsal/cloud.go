@@ -25,14 +25,33 @@ type stageCloud struct {
 	real  cloud.Client
 	known *inventory.Inventory
 	clock cloud.Clock
+	// account is what was written to it on this stage, also by others, and before the sessions among that when
+	// this one began.
+	*account
+	before map[string]*cloud.Session
+	calls  []call
+}
 
-	mu    sync.Mutex
-	calls []call
+// account is what differs on a stage from what the cloud has. Who reads it through a client of its own sees what it may
+// see, and this.
+type account struct {
+	mu sync.Mutex
 	// sessions and filters are those that were written or given, by ID; nil for deleted ones.
 	sessions map[string]*cloud.Session
 	filters  map[string]*cloud.Filter
-	// made counts what was made: filters, sessions and rules.
+	// made counts the filters, sessions and rules that were made for one object, and turn the objects.
 	made map[kind]int
+	turn int
+}
+
+func newAccount() *account {
+	return &account{sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}, made: map[kind]int{}}
+}
+
+// begin is the turn of another object.
+func (a *account) begin() {
+	a.turn++
+	clear(a.made)
 }
 
 // call is a write.
@@ -45,8 +64,8 @@ type call struct {
 
 type change[T any] struct{ before, after *T }
 
-func newStageCloud(c cloud.Client, known *inventory.Inventory, clock cloud.Clock) *stageCloud {
-	return &stageCloud{Client: cloud.ReadOnly(c), real: c, known: known, clock: clock, sessions: map[string]*cloud.Session{}, filters: map[string]*cloud.Filter{}, made: map[kind]int{}}
+func newStageCloud(c cloud.Client, known *inventory.Inventory, clock cloud.Clock, in *account) *stageCloud {
+	return &stageCloud{Client: cloud.ReadOnly(c), real: c, known: known, clock: clock, account: in, before: maps.Clone(in.sessions)}
 }
 
 func (s *stageCloud) since() time.Time { return s.clock().Add(-knownFor) }
@@ -61,15 +80,15 @@ const (
 )
 
 // newID is the ID of something that is made: no UUID of the cloud's has so many zeros.
-func (s *stageCloud) newID(of kind) string {
-	s.made[of]++
-	return fmt.Sprintf("00000000-0000-4000-8000-%04d%08d", of, s.made[of])
+func (a *account) newID(of kind) string {
+	a.made[of]++
+	return fmt.Sprintf("00000000-0000-4000-8000-%02d%04d%06d", of, a.turn, a.made[of])
 }
 
 // newName is how a plan calls what an earlier call of it makes, empty for what the cloud has.
 func newName(id string) string {
-	var of, number int
-	if _, err := fmt.Sscanf(id, "00000000-0000-4000-8000-%04d%08d", &of, &number); err != nil {
+	var of, turn, number int
+	if _, err := fmt.Sscanf(id, "00000000-0000-4000-8000-%02d%04d%06d", &of, &turn, &number); err != nil {
 		return ""
 	}
 	if number == 1 {
@@ -95,13 +114,22 @@ func (s *stageCloud) ListFilters(ctx context.Context) ([]cloud.Filter, error) {
 
 // ListSessions returns the sessions as they are by now.
 func (s *stageCloud) ListSessions(ctx context.Context) ([]cloud.Session, error) {
+	return s.sessionsWith(ctx, s.sessions)
+}
+
+// sessionsBefore are the sessions as they were when this object's turn began.
+func (s *stageCloud) sessionsBefore(ctx context.Context) ([]cloud.Session, error) {
+	return s.sessionsWith(ctx, s.before)
+}
+
+func (s *stageCloud) sessionsWith(ctx context.Context, written map[string]*cloud.Session) ([]cloud.Session, error) {
 	all, err := s.known.Sessions(ctx, s.real, s.since())
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return overlaid(all.All(), s.sessions, func(one cloud.Session) string { return one.ID }), nil
+	return overlaid(all.All(), written, func(one cloud.Session) string { return one.ID }), nil
 }
 
 // overlaid is a list with what was written since.

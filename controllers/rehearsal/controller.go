@@ -32,20 +32,21 @@ const (
 // Setup adds the controllers that answer what would be done: one for each kind. The services are those of the real
 // reconcilers.
 func Setup(mgr ctrl.Manager, services *lifecycle.Services) error {
-	if err := add(mgr, services, "plan-mirrorfilter", func() *v1alpha1.MirrorFilter { return &v1alpha1.MirrorFilter{} }, (*rehearsal).filter); err != nil {
+	asked := newRuns(services)
+	if err := add(mgr, services, "plan-mirrorfilter", func() *v1alpha1.MirrorFilter { return &v1alpha1.MirrorFilter{} }, asked.filter); err != nil {
 		return err
 	}
-	return add(mgr, services, "plan-mirrorsession", func() *v1alpha1.MirrorSession { return &v1alpha1.MirrorSession{} }, (*rehearsal).session)
+	return add(mgr, services, "plan-mirrorsession", func() *v1alpha1.MirrorSession { return &v1alpha1.MirrorSession{} }, asked.session)
 }
 
 // answerer answers the questions of one kind.
 type answerer[T status.Object] struct {
 	services *lifecycle.Services
 	empty    func() T
-	rehearse func(*rehearsal, context.Context, T) (*v1alpha1.Plan, error)
+	rehearse func(context.Context, T) (*v1alpha1.Plan, error)
 }
 
-func add[T status.Object](mgr ctrl.Manager, services *lifecycle.Services, name string, empty func() T, rehearse func(*rehearsal, context.Context, T) (*v1alpha1.Plan, error)) error {
+func add[T status.Object](mgr ctrl.Manager, services *lifecycle.Services, name string, empty func() T, rehearse func(context.Context, T) (*v1alpha1.Plan, error)) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(name).
 		For(empty(), builder.WithPredicates(predicate.NewPredicateFuncs(asks))).
@@ -90,8 +91,7 @@ func (a *answerer[T]) Reconcile(ctx context.Context, request ctrl.Request) (ctrl
 func (a *answerer[T]) answer(ctx context.Context, question T) (*v1alpha1.Plan, error) {
 	within, cancel := context.WithTimeout(log.IntoContext(ctx, logr.Discard()), longest)
 	defer cancel()
-	r := &rehearsal{of: a.services, stage: &stage{Client: a.services.Client, reader: a.services.Reader}}
-	plan, err := a.rehearse(r, within, question)
+	plan, err := a.rehearse(within, question)
 	if err == nil {
 		return plan, nil
 	}

@@ -88,7 +88,7 @@ func TestARehearsalThatFailsIsTriedAgainAndThenItsFailureIsTheAnswer(t *testing.
 		t.Run(name, func(t *testing.T) {
 			q := question(row.age)
 			services := newServices(t, q)
-			a := &answerer[*v1alpha1.MirrorFilter]{services, func() *v1alpha1.MirrorFilter { return &v1alpha1.MirrorFilter{} }, func(*rehearsal, context.Context, *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
+			a := &answerer[*v1alpha1.MirrorFilter]{services, func() *v1alpha1.MirrorFilter { return &v1alpha1.MirrorFilter{} }, func(context.Context, *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
 				return nil, row.failed
 			}}
 			if _, err := a.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(q)}); (err != nil) != row.again {
@@ -108,7 +108,7 @@ func TestARehearsalThatFailsIsTriedAgainAndThenItsFailureIsTheAnswer(t *testing.
 func TestTheLogHasNothingOfWhatIsOnlyRehearsed(t *testing.T) {
 	var lines []string
 	ctx := log.IntoContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
-	a := &answerer[*v1alpha1.MirrorFilter]{services: newServices(t), rehearse: func(_ *rehearsal, ctx context.Context, _ *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
+	a := &answerer[*v1alpha1.MirrorFilter]{services: newServices(t), rehearse: func(ctx context.Context, _ *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
 		log.FromContext(ctx).Info("created the filter in the cloud")
 		return &v1alpha1.Plan{}, nil
 	}}
@@ -124,7 +124,7 @@ func TestThePlanOfWhatIsBeingDeletedSaysSo(t *testing.T) {
 	was := &v1alpha1.MirrorFilter{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "f", Finalizers: []string{v1alpha1.Finalizer}, DeletionTimestamp: new(metav1.NewTime(noon))}}
 	was.Spec.Region = "r"
 	services := newServices(t, was)
-	got, err := (&rehearsal{of: services, stage: &stage{Client: services.Client, reader: services.Reader}}).filter(t.Context(), question(0))
+	got, err := newRuns(services).filter(t.Context(), question(0))
 	want := &v1alpha1.Plan{
 		At: metav1.NewTime(noon), Ready: metav1.ConditionFalse, Reason: v1alpha1.ReasonDeleting,
 		Message: "f is being deleted, and no change of its spec keeps it: ask again when it is gone",
@@ -157,17 +157,22 @@ func TestASessionOfARunGetsTheFilterThatTheRunWouldGive(t *testing.T) {
 		"one that lives in another region": {func(f *v1alpha1.MirrorFilter) { f.Status.Account = &v1alpha1.Account{Region: "other"} }, "", false, "other"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			services := newServices(t)
-			f := question(0)
-			f.Name, f.Spec.Region = "f", "r"
-			row.edit(f)
-			r := &rehearsal{of: services, stage: &stage{filter: f, session: &v1alpha1.MirrorSession{}}, cloud: newStageCloud(accountClient{region: "r"}, services.Inventory, services.Clock)}
-			r.giveFilter(t.Context(), noon)
+			was := question(0)
+			was.Name, was.Annotations, was.Spec.Region, was.Spec.Suspend = "f", nil, "r", false
+			row.edit(was)
+			copied := question(0)
+			copied.Spec = *was.Spec.DeepCopy()
+			copied.Spec.Suspend = true
+			r := newRehearsal(newServices(t, was))
+			if err := r.giveFilter(t.Context(), copied); err != nil {
+				t.Fatal(err)
+			}
+			f := r.stage.filters[client.ObjectKey{Namespace: "n", Name: "f"}]
 			region := ""
 			if f.Status.Account != nil {
 				region = f.Status.Account.Region
 			}
-			_, there := r.cloud.filters[f.Status.ID]
+			_, there := r.account(cloud.Account{Region: "r"}).filters[f.Status.ID]
 			type outcome struct {
 				ID, Region string
 				There      bool

@@ -2,11 +2,17 @@ package rehearsal
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"vpcmirror.io/operator/api/v1alpha1"
+	"vpcmirror.io/operator/controllers/mirrorsession"
 )
 
 // stage is an API server to which nothing is written: a write succeeds, and changes nothing. Some objects are shown
@@ -14,9 +20,14 @@ import (
 type stage struct {
 	client.Client
 	// reader reads past the cache.
-	reader  client.Reader
-	session *v1alpha1.MirrorSession
-	filter  *v1alpha1.MirrorFilter
+	reader client.Reader
+	// sessions and filters are those that are shown as they would be.
+	sessions map[client.ObjectKey]*v1alpha1.MirrorSession
+	filters  map[client.ObjectKey]*v1alpha1.MirrorFilter
+}
+
+func newStage(c client.Client, reader client.Reader) *stage {
+	return &stage{Client: c, reader: reader, sessions: map[client.ObjectKey]*v1alpha1.MirrorSession{}, filters: map[client.ObjectKey]*v1alpha1.MirrorFilter{}}
 }
 
 // Get reads an object, as it would be.
@@ -30,17 +41,62 @@ func (s *stage) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 func (s *stage) shows(key client.ObjectKey, o client.Object) bool {
 	switch to := o.(type) {
 	case *v1alpha1.MirrorSession:
-		if s.session != nil && key == client.ObjectKeyFromObject(s.session) {
-			s.session.DeepCopyInto(to)
+		if is := s.sessions[key]; is != nil {
+			is.DeepCopyInto(to)
 			return true
 		}
 	case *v1alpha1.MirrorFilter:
-		if s.filter != nil && key == client.ObjectKeyFromObject(s.filter) {
-			s.filter.DeepCopyInto(to)
+		if is := s.filters[key]; is != nil {
+			is.DeepCopyInto(to)
 			return true
 		}
 	}
 	return false
+}
+
+// List lists objects, sessions as they would be.
+func (s *stage) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	return s.list(ctx, s.Client, list, options)
+}
+
+func (s *stage) list(ctx context.Context, from client.Reader, list client.ObjectList, options []client.ListOption) error {
+	if err := from.List(ctx, list, options...); err != nil {
+		return err
+	}
+	if sessions, is := list.(*v1alpha1.MirrorSessionList); is {
+		asked := &client.ListOptions{}
+		sessions.Items = s.shown(sessions.Items, asked.ApplyOptions(options))
+	}
+	return nil
+}
+
+// shown are the sessions of a list with those that would be others, in what was asked for or not.
+func (s *stage) shown(listed []v1alpha1.MirrorSession, asked *client.ListOptions) []v1alpha1.MirrorSession {
+	out := make([]v1alpha1.MirrorSession, 0, len(listed)+len(s.sessions))
+	for i := range listed {
+		if s.sessions[client.ObjectKeyFromObject(&listed[i])] == nil {
+			out = append(out, listed[i])
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(s.sessions), func(a, b client.ObjectKey) int { return strings.Compare(a.String(), b.String()) }) {
+		if is := s.sessions[key]; isAsked(is, asked) {
+			out = append(out, *is.DeepCopy())
+		}
+	}
+	return out
+}
+
+// isAsked reports whether a list would have a session that is asked for so.
+func isAsked(o *v1alpha1.MirrorSession, asked *client.ListOptions) bool {
+	if asked.Namespace != "" && asked.Namespace != o.Namespace || asked.LabelSelector != nil && !asked.LabelSelector.Matches(labels.Set(o.Labels)) {
+		return false
+	}
+	if asked.FieldSelector == nil {
+		return true
+	}
+	return !slices.ContainsFunc(asked.FieldSelector.Requirements(), func(r fields.Requirement) bool {
+		return !slices.Contains(mirrorsession.IndexValues(r.Field, o), r.Value)
+	})
 }
 
 // past is a stage whose reads go past the cache.
@@ -54,9 +110,9 @@ func (p past) Get(ctx context.Context, key client.ObjectKey, o client.Object, op
 	return p.reader.Get(ctx, key, o, options...)
 }
 
-// List lists objects.
+// List lists objects, sessions as they would be.
 func (p past) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	return p.reader.List(ctx, list, options...)
+	return p.list(ctx, p.reader, list, options)
 }
 
 // Create changes nothing.

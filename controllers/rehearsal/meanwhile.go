@@ -64,7 +64,7 @@ func (f frame) sources() map[string]bool {
 
 // meanwhile says what happens to packets between the first call and the last: which sources that are copied before
 // and afterwards are not for a moment, and what is copied that is neither before nor afterwards, which is never to be.
-func meanwhile(calls []call, name naming) (warnings []v1alpha1.PlanWarning) {
+func meanwhile(calls []call, called func(id string) string) (warnings []v1alpha1.PlanWarning) {
 	all := frames(calls)
 	first, last := all[0], all[len(all)-1]
 	before, afterwards := first.sources(), last.sources()
@@ -85,21 +85,21 @@ func meanwhile(calls []call, name naming) (warnings []v1alpha1.PlanWarning) {
 	}
 	if len(gaps) > 0 {
 		warnings = append(warnings, v1alpha1.PlanWarning{Reason: "Gap", Message: fmt.Sprintf(
-			"for a moment nothing is copied from %s: the cloud knows no order of calls without that", names(slices.Sorted(maps.Keys(gaps)), name))})
+			"for a moment nothing is copied from %s: the cloud knows no order of calls without that", names(slices.Sorted(maps.Keys(gaps)), called))})
 	}
 	for _, c := range slices.SortedFunc(maps.Keys(leaks), func(a, b copied) int { return strings.Compare(a.source+a.target, b.source+b.target) }) {
 		warnings = append(warnings, v1alpha1.PlanWarning{Reason: "Leak", Message: fmt.Sprintf(
-			"for a moment %s is copied to %s, which neither the old spec nor the new one asks for", name.of(c.source), name.of(c.target))})
+			"for a moment %s is copied to %s, which neither the old spec nor the new one asks for", called(c.source), called(c.target))})
 	}
 	return warnings
 }
 
 // names are those of some interfaces, a few of them.
-func names(ids []string, name naming) string {
+func names(ids []string, called func(id string) string) string {
 	const few = 5
 	var out []string
 	for _, id := range ids[:min(few, len(ids))] {
-		out = append(out, name.of(id))
+		out = append(out, called(id))
 	}
 	text := strings.Join(out, ", ")
 	if more := len(ids) - few; more > 0 {

@@ -24,6 +24,15 @@ func (n naming) of(id string) string {
 	return id
 }
 
+// own is how a plan calls an interface to somebody who shares the account with others: what somebody can have put there
+// that is not the object's may be another namespace's.
+func (n naming) own(id string) string {
+	if _, known := n[id]; !known {
+		return "another interface"
+	}
+	return n.of(id)
+}
+
 // planned are calls as a plan shows them, to somebody who shares the account with others where it is not private.
 func planned(calls []call, name naming, shared bool) (shown []v1alpha1.PlannedCall, more int) {
 	for _, c := range calls {

@@ -20,6 +20,24 @@ func turned(before, after *cloud.Session) call {
 	return call{session: &change[cloud.Session]{before, after}}
 }
 
+func TestWhatSomebodyElseMayHaveMadeIsNotNamedWhereTheAccountIsShared(t *testing.T) {
+	calls := []call{
+		turned(session("1", "theirs", true, "a"), session("1", "theirs", true, "a", "b")),
+		turned(session("1", "theirs", true, "a", "b"), session("1", "t", true, "a", "b")),
+	}
+	for name, c := range map[string]struct {
+		called func(string) string
+		want   string
+	}{
+		"its own":  {naming{"a": "", "b": "10.0.0.2", "t": ""}.of, "for a moment 10.0.0.2 (b) is copied to theirs, which neither the old spec nor the new one asks for"},
+		"a shared": {naming{"a": "", "b": "10.0.0.2", "t": ""}.own, "for a moment 10.0.0.2 (b) is copied to another interface, which neither the old spec nor the new one asks for"},
+	} {
+		if diff := cmp.Diff([]v1alpha1.PlanWarning{{Reason: "Leak", Message: c.want}}, meanwhile(calls, c.called)); diff != "" {
+			t.Errorf("in %s account (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestWhatHappensToPacketsBetweenTheCallsIsSaid(t *testing.T) {
 	for name, row := range map[string]struct {
 		calls []call
@@ -61,7 +79,7 @@ func TestWhatHappensToPacketsBetweenTheCallsIsSaid(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, meanwhile(row.calls, naming{"a": "10.0.0.1"})); diff != "" {
+			if diff := cmp.Diff(row.want, meanwhile(row.calls, naming{"a": "10.0.0.1"}.of)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

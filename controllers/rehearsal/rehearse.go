@@ -23,13 +23,27 @@ import (
 	"vpcmirror.io/operator/controllers/status"
 )
 
-// rehearsal is one plan that is being made.
+// rehearsal is what is played on one stage: a filter, or the sessions of a run one after the other.
 type rehearsal struct {
 	of    *lifecycle.Services
+	began time.Time
 	stage *stage
-	// cloud is nil until the credentials were found.
-	cloud *stageCloud
-	notes notes
+	// accounts are those of the cloud on this stage, and cloud is that of the object that is played now, nil until
+	// its credentials were found.
+	accounts map[cloud.Account]*account
+	cloud    *stageCloud
+	notes    notes
+}
+
+func newRehearsal(of *lifecycle.Services) *rehearsal {
+	return &rehearsal{of: of, began: of.Clock(), stage: newStage(of.Client, of.Reader), accounts: map[cloud.Account]*account{}}
+}
+
+func (r *rehearsal) account(of cloud.Account) *account {
+	if r.accounts[of] == nil {
+		r.accounts[of] = newAccount()
+	}
+	return r.accounts[of]
 }
 
 // notes are the warnings among the events that the reconciler would make.
@@ -56,8 +70,9 @@ func (c stageClients) ClientFor(ctx context.Context, namespace string, spec *v1a
 	}
 	r := c.rehearsal
 	if r.cloud == nil {
-		r.cloud = newStageCloud(found, r.of.Inventory, r.of.Clock)
-		r.giveFilter(ctx, notBefore)
+		in := r.account(found.Account())
+		in.begin()
+		r.cloud = newStageCloud(found, r.of.Inventory, r.of.Clock, in)
 	}
 	return r.cloud, nil
 }
@@ -77,55 +92,56 @@ func (r *rehearsal) services() *lifecycle.Services {
 	return s
 }
 
-// session rehearses a session that would have the spec of a copy.
-func (r *rehearsal) session(ctx context.Context, copied *v1alpha1.MirrorSession) (*v1alpha1.Plan, error) {
+// session rehearses a session that would have the spec of a copy, with its filter as a copy of that would have it, nil
+// for as it is. Afterwards it stands on the stage as it would be.
+func (r *rehearsal) session(ctx context.Context, copied *v1alpha1.MirrorSession, filter *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
+	r.cloud, r.notes = nil, notes{}
 	name := client.ObjectKey{Namespace: copied.Namespace, Name: v1alpha1.PlannedOf(copied)}
-	var err error
-	if r.stage.session, err = r.wouldBeSession(ctx, name, copied); err != nil {
-		return nil, err
-	}
-	if r.stage.filter, err = r.filterOfRun(ctx, copied); err != nil {
-		return nil, err
-	}
-	if p := r.going(r.stage.session); p != nil {
-		return p, nil
-	}
-	was := r.stage.session.DeepCopy()
-	is, err := (&mirrorsession.Reconciler{Services: r.services()}).Rehearse(ctx, name)
+	is := &v1alpha1.MirrorSession{}
+	err := wouldBe(ctx, past{r.stage}, name, is, copied, func(o *v1alpha1.MirrorSession) *v1alpha1.MirrorSessionSpec { return &o.Spec })
 	if err != nil {
 		return nil, err
 	}
+	if p := r.going(is); p != nil {
+		return p, nil
+	}
+	if filter != nil {
+		if err := r.giveFilter(ctx, filter); err != nil {
+			return nil, err
+		}
+	}
+	was := is.DeepCopy()
+	r.stage.sessions[name] = is
+	is, err = (&mirrorsession.Reconciler{Services: r.services()}).Rehearse(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	r.stage.sessions[name] = is
 	return r.conclude(ctx, was, is, is.Status.Findings)
 }
 
 // filter rehearses a filter that would have the spec of a copy.
 func (r *rehearsal) filter(ctx context.Context, copied *v1alpha1.MirrorFilter) (*v1alpha1.Plan, error) {
-	name := client.ObjectKey{Namespace: copied.Namespace, Name: v1alpha1.PlannedOf(copied)}
-	var err error
-	if r.stage.filter, err = r.wouldBeFilter(ctx, name, copied); err != nil {
+	is, err := r.wouldBeFilter(ctx, copied)
+	if err != nil {
 		return nil, err
 	}
-	if p := r.going(r.stage.filter); p != nil {
+	if p := r.going(is); p != nil {
 		return p, nil
 	}
-	was := r.stage.filter.DeepCopy()
-	is, err := (&mirrorfilter.Reconciler{Services: r.services()}).Rehearse(ctx, name)
-	if err != nil {
+	was, name := is.DeepCopy(), client.ObjectKeyFromObject(is)
+	r.stage.filters[name] = is
+	if is, err = (&mirrorfilter.Reconciler{Services: r.services()}).Rehearse(ctx, name); err != nil {
 		return nil, err
 	}
 	return r.conclude(ctx, was, is, nil)
 }
 
-// wouldBeSession is the session of the name as it would be with the spec of a copy.
-func (r *rehearsal) wouldBeSession(ctx context.Context, name client.ObjectKey, copied *v1alpha1.MirrorSession) (*v1alpha1.MirrorSession, error) {
-	is := &v1alpha1.MirrorSession{}
-	return is, wouldBe(ctx, r.of.Reader, name, is, copied, func(o *v1alpha1.MirrorSession) *v1alpha1.MirrorSessionSpec { return &o.Spec })
-}
-
-// wouldBeFilter is the filter of the name as it would be with the spec of a copy.
-func (r *rehearsal) wouldBeFilter(ctx context.Context, name client.ObjectKey, copied *v1alpha1.MirrorFilter) (*v1alpha1.MirrorFilter, error) {
+// wouldBeFilter is the filter that a copy is of, as it would be with the copy's spec.
+func (r *rehearsal) wouldBeFilter(ctx context.Context, copied *v1alpha1.MirrorFilter) (*v1alpha1.MirrorFilter, error) {
 	is := &v1alpha1.MirrorFilter{}
-	return is, wouldBe(ctx, r.of.Reader, name, is, copied, func(o *v1alpha1.MirrorFilter) *v1alpha1.MirrorFilterSpec { return &o.Spec })
+	name := client.ObjectKey{Namespace: copied.Namespace, Name: v1alpha1.PlannedOf(copied)}
+	return is, wouldBe(ctx, past{r.stage}, name, is, copied, func(o *v1alpha1.MirrorFilter) *v1alpha1.MirrorFilterSpec { return &o.Spec })
 }
 
 // wouldBe reads the object of the name into one that is empty, and gives it the spec of a copy. One that does not exist
@@ -154,58 +170,44 @@ func wouldBe[T status.Object, S any](ctx context.Context, reader client.Reader, 
 	return nil
 }
 
-// filterOfRun is the filter of a session as the copy of it in the same run has it, and as it would be once that is
-// applied; nil where there is none.
-func (r *rehearsal) filterOfRun(ctx context.Context, session *v1alpha1.MirrorSession) (*v1alpha1.MirrorFilter, error) {
-	run := session.Annotations[v1alpha1.PlanRunAnnotation]
-	if run == "" {
-		return nil, nil
+// giveFilter has the stage show the filter that a copy is of, and its cloud hold that, as it would be once it is applied.
+// One that would not be ready stays as it is in the cloud: its own plan says why.
+func (r *rehearsal) giveFilter(ctx context.Context, copied *v1alpha1.MirrorFilter) error {
+	name := client.ObjectKey{Namespace: copied.Namespace, Name: v1alpha1.PlannedOf(copied)}
+	if r.stage.filters[name] != nil {
+		return nil
 	}
-	var all v1alpha1.MirrorFilterList
-	if err := r.of.Reader.List(ctx, &all, client.InNamespace(session.Namespace)); err != nil {
-		return nil, fmt.Errorf("find the copy of the filter: %w", err)
+	f, err := r.wouldBeFilter(ctx, copied)
+	if err != nil {
+		return err
 	}
-	for i := range all.Items {
-		copied := &all.Items[i]
-		if v1alpha1.PlannedOf(copied) != session.Spec.FilterRef.Name || copied.Annotations[v1alpha1.PlanRunAnnotation] != run {
-			continue
-		}
-		return r.wouldBeFilter(ctx, client.ObjectKey{Namespace: session.Namespace, Name: session.Spec.FilterRef.Name}, copied)
-	}
-	return nil, nil
-}
-
-// giveFilter has the cloud of the stage hold the filter of the run, as it would be once that is applied. One that
-// would not be ready stays as it is: its own plan says why.
-func (r *rehearsal) giveFilter(ctx context.Context, notBefore time.Time) {
-	f := r.stage.filter
-	if f == nil || r.stage.session == nil || !f.DeletionTimestamp.IsZero() {
-		return
-	}
+	r.stage.filters[name] = f
 	want, wrong := plan.FilterFrom(f, r.of.Mark(f, 1))
-	theirs, unknown := r.of.Clients.ClientFor(ctx, f.Namespace, f.Cloud(), notBefore, func(string) error { return nil })
-	if wrong != nil || unknown != nil {
-		return
+	theirs, unknown := r.of.Clients.ClientFor(ctx, f.Namespace, f.Cloud(), r.began, func(string) error { return nil })
+	if ready := wrong == nil && unknown == nil; !ready || !f.DeletionTimestamp.IsZero() {
+		return nil // its own plan says why
 	}
 	a := theirs.Account()
 	if f.Status.Account == nil {
 		f.Status.Account = &v1alpha1.Account{Region: a.Region, ProjectID: a.ProjectID, Endpoint: a.Endpoint}
 	}
 	if !plan.SameAccount(f.Status.Account, a) {
-		return
+		return nil
 	}
+	in := r.account(a)
 	if f.Status.ID = cmp.Or(f.Status.ID, f.Spec.ImportID()); f.Status.ID == "" {
-		f.Status.ID = r.cloud.newID(aFilter)
+		f.Status.ID = in.newID(aFilter)
 	}
 	status.Synced(f, "as it would be")
-	if f.Spec.Observes() || !plan.SameAccount(f.Status.Account, r.cloud.Account()) {
-		return
+	if f.Spec.Observes() {
+		return nil
 	}
 	have := cloud.Filter{ID: f.Status.ID, Name: want.Name, Description: want.Description}
 	for _, rule := range want.Rules {
-		have.Rules = append(have.Rules, cloud.Rule{ID: r.cloud.newID(aRule), RuleSpec: rule})
+		have.Rules = append(have.Rules, cloud.Rule{ID: in.newID(aRule), RuleSpec: rule})
 	}
-	r.cloud.filters[have.ID] = &have
+	in.filters[have.ID] = &have
+	return nil
 }
 
 // going is the answer for an object that is being deleted, nil for any other: no spec keeps it.
@@ -231,10 +233,14 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 	}
 	warnings := r.notes.warnings
 	if r.cloud != nil {
-		name := addresses(was, is)
-		calls, more := planned(r.cloud.calls, name, lifecycle.SharesAccount(was))
+		name, shared := addresses(was, is), lifecycle.SharesAccount(was)
+		calls, more := planned(r.cloud.calls, name, shared)
 		p.Calls, p.MoreCalls = calls, int32(more)
-		warnings = append(warnings, meanwhile(r.cloud.calls, name)...)
+		called := name.of
+		if shared {
+			called = name.own
+		}
+		warnings = append(warnings, meanwhile(r.cloud.calls, called)...)
 		around, err := r.neighbours(ctx, was)
 		if err != nil {
 			return nil, err
@@ -272,67 +278,4 @@ func addresses(objects ...status.Object) naming {
 		}
 	}
 	return all
-}
-
-// neighbours are the sessions beside those of the object, by what the inventory knows.
-func (r *rehearsal) neighbours(ctx context.Context, o status.Object) (*neighbours, error) {
-	n := &neighbours{filters: map[string]cloud.Filter{}, interfaces: map[string]cloud.Interface{}, private: lifecycle.SharesAccount(o)}
-	if _, is := o.(*v1alpha1.MirrorSession); !is || len(r.cloud.calls) == 0 {
-		return n, nil
-	}
-	listed, err := r.of.Inventory.Sessions(ctx, r.cloud.real, r.cloud.since())
-	if err != nil {
-		return nil, fmt.Errorf("list the sessions: %w", err)
-	}
-	known := []string{}
-	for i := range o.(*v1alpha1.MirrorSession).Status.Sessions {
-		known = append(known, o.(*v1alpha1.MirrorSession).Status.Sessions[i].ID)
-	}
-	for id := range r.cloud.sessions {
-		known = append(known, id)
-	}
-	for _, one := range listed.All() {
-		if slices.Contains(known, one.ID) {
-			n.before = append(n.before, one)
-		} else {
-			n.others = append(n.others, one)
-		}
-	}
-	after, err := r.cloud.ListSessions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, one := range after {
-		if !isOf(n.others, one.ID) {
-			n.after = append(n.after, one)
-		}
-	}
-	filters, err := r.cloud.ListFilters(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range filters {
-		n.filters[f.ID] = f
-	}
-	return n, n.readInterfaces(ctx, r.cloud)
-}
-
-// readInterfaces reads those that sessions of the object and others have in common.
-func (n *neighbours) readInterfaces(ctx context.Context, from *stageCloud) error {
-	for _, other := range n.others {
-		for _, id := range other.Sources {
-			if !slices.ContainsFunc(n.after, func(s cloud.Session) bool { return slices.Contains(s.Sources, id) }) {
-				continue
-			}
-			i, err := from.GetInterface(ctx, id)
-			switch {
-			case cloud.IsNotFound(err):
-			case err != nil:
-				return fmt.Errorf("read the interface %s: %w", id, err)
-			default:
-				n.interfaces[id] = i
-			}
-		}
-	}
-	return nil
 }

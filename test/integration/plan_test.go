@@ -3,6 +3,7 @@
 package integration_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/status"
+	"vpcmirror.io/operator/test/cloudsim/journal"
+	"vpcmirror.io/operator/test/cloudsim/scenario"
 	"vpcmirror.io/operator/test/cloudsim/sim"
 	"vpcmirror.io/operator/test/cloudsim/state"
 	"vpcmirror.io/operator/test/integration/harness"
@@ -25,7 +28,10 @@ func planOf(t *testing.T, w *harness.World, o status.Object, run string) *v1alph
 		of.SetResourceVersion("")
 		of.SetFinalizers(nil)
 		of.SetName(o.GetName() + "-plan")
-		of.SetAnnotations(map[string]string{v1alpha1.PlanOfAnnotation: o.GetName(), v1alpha1.PlanRunAnnotation: run})
+		of.SetAnnotations(map[string]string{v1alpha1.PlanOfAnnotation: o.GetName()})
+		if run != "" {
+			of.SetLabels(map[string]string{v1alpha1.PlanLabel: run})
+		}
 	}
 	question.Cloud().Suspend = true
 	*question.Common() = v1alpha1.CommonStatus{}
@@ -128,12 +134,7 @@ func planned(t *testing.T, w *harness.World, o status.Object, edit func(status.O
 	}
 	asked = w.Cloud.Journal.Last()
 	harness.Change(w, o, edit)
-	harness.Poll(t, "the edit is looked at, and ends as planned", func() string {
-		if w.Get(o) != nil || o.Common().ObservedGeneration != o.GetGeneration() {
-			return ""
-		}
-		return readyReason(o)
-	}, func(reason string) bool { return reason == plan.Reason })
+	harness.Poll(t, "the edit is looked at, and ends as planned", func() string { return readyOf(w, o) }, func(reason string) bool { return reason == plan.Reason })
 	harness.Same(t, "the writes", written(harness.Operations(w.Cloud.Journal.Since(asked))), plannedCalls(plan))
 }
 
@@ -159,6 +160,124 @@ func TestWhatIsNotThereIsPlannedAsAWhole(t *testing.T) {
 	if writes := written(harness.Operations(w.Cloud.Journal.Since(asked))); len(writes) > 0 {
 		t.Fatalf("the question was written to the cloud: %s", writes)
 	}
+}
+
+// The sessions of a file come to one cloud, so each is planned as it comes after those before it.
+func TestTheSessionsOfAFileArePlannedOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	// The filter of the walkthrough is not for its other server, whose copies the target's group would drop.
+	ofTheTest := []string{v1alpha1.ReasonTargetGroupDenies, v1alpha1.ReasonFilterMatchesNothing}
+	for name, row := range map[string]struct {
+		quota int
+		edits []func(*v1alpha1.MirrorSession)
+		ready []string
+		warns []string // of the last one
+	}{
+		"two to one target that leave the VNI open": {
+			edits: []func(*v1alpha1.MirrorSession){func(*v1alpha1.MirrorSession) {}, from(scenario.WalkthroughTest)},
+			ready: []string{v1alpha1.ReasonSynced, v1alpha1.ReasonSynced},
+			warns: ofTheTest,
+		},
+		"two that name one priority": {
+			edits: []func(*v1alpha1.MirrorSession){rankedAs(7), func(s *v1alpha1.MirrorSession) {
+				rankedAs(7)(s)
+				from(scenario.WalkthroughTest)(s)
+			}},
+			ready: []string{v1alpha1.ReasonSynced, v1alpha1.ReasonPriorityTaken},
+			warns: ofTheTest,
+		},
+		"one too many for the quota": {
+			quota: 1,
+			edits: []func(*v1alpha1.MirrorSession){func(*v1alpha1.MirrorSession) {}, from(scenario.WalkthroughTest)},
+			ready: []string{v1alpha1.ReasonSynced, v1alpha1.ReasonQuotaExceeded},
+			warns: ofTheTest,
+		},
+		"one that takes the packets of the one before it": {
+			edits: []func(*v1alpha1.MirrorSession){rankedAs(7), rankedAs(6)},
+			ready: []string{v1alpha1.ReasonSynced, v1alpha1.ReasonSynced},
+			warns: []string{"Precedes"},
+		},
+		"three of one source, of which one is off": {
+			edits: []func(*v1alpha1.MirrorSession){func(*v1alpha1.MirrorSession) {}, func(s *v1alpha1.MirrorSession) { s.Spec.Enabled = new(false) }, rankedAs(3)},
+			ready: []string{v1alpha1.ReasonSynced, v1alpha1.ReasonSynced, v1alpha1.ReasonSynced},
+			warns: []string{"Precedes"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t, sim.WithQuotas(func(q *state.Quotas) {
+				q.SessionsPerSource = 10
+				if row.quota > 0 {
+					q.Sessions = row.quota
+				}
+			}))
+			w.Start()
+			objects := []status.Object{w.Filter("f")}
+			for i, edit := range row.edits {
+				objects = append(objects, w.Session(fmt.Sprintf("s%d", i), "f", edit))
+			}
+			var plans []*v1alpha1.Plan
+			var ready []string
+			for _, o := range objects {
+				p := planOf(t, w, o, "run-1")
+				plans, ready = append(plans, p), append(ready, p.Reason)
+			}
+			harness.Same(t, "what Ready would be", append([]string{v1alpha1.ReasonSynced}, row.ready...), ready)
+			var warns []string
+			for _, warning := range plans[len(plans)-1].Warnings {
+				warns = append(warns, warning.Reason)
+			}
+			harness.Same(t, "the warnings", row.warns, warns)
+
+			asked := w.Cloud.Journal.Last()
+			for i, o := range objects {
+				w.Create(o)
+				harness.Poll(t, "it ends as planned", func() string { return readyOf(w, o) }, func(reason string) bool { return reason == plans[i].Reason })
+			}
+			var want, planned []string
+			for _, s := range w.Content().Sessions {
+				want = append(want, fmt.Sprint(s.VNI, " ", s.Priority, " ", s.Enabled))
+			}
+			for _, p := range plans[1:] {
+				for _, c := range p.Calls {
+					planned = append(planned, valueOf(c, "vni")+" "+valueOf(c, "priority")+" "+valueOf(c, "enabled"))
+				}
+			}
+			harness.Same(t, "VNI, priority and switch of what is made", want, planned)
+			var calls []string
+			for _, p := range plans {
+				calls = append(calls, plannedCalls(p)...)
+			}
+			taken := slices.DeleteFunc(w.Cloud.Journal.Since(asked), func(e journal.Entry) bool { return e.Status >= 300 })
+			harness.Same(t, "the writes that the cloud took", written(harness.Operations(taken)), calls)
+		})
+	}
+}
+
+func from(id string) func(*v1alpha1.MirrorSession) {
+	return func(s *v1alpha1.MirrorSession) { s.Spec.Sources = harness.Sources(harness.ID(id)) }
+}
+
+func rankedAs(priority int32) func(*v1alpha1.MirrorSession) {
+	return func(s *v1alpha1.MirrorSession) { s.Spec.Priority = &priority }
+}
+
+// readyOf is the reason of Ready of the present spec, empty while there is none.
+func readyOf(w *harness.World, o status.Object) string {
+	if w.Get(o) != nil || o.Common().ObservedGeneration != o.GetGeneration() {
+		return ""
+	}
+	return readyReason(o)
+}
+
+// valueOf is what a call would set a field to.
+func valueOf(c v1alpha1.PlannedCall, field string) string {
+	for _, change := range c.Changes {
+		if change.Field == field {
+			return change.Want
+		}
+	}
+	return ""
 }
 
 func TestAPlanSaysBeforehandWhatStandsInTheWay(t *testing.T) {

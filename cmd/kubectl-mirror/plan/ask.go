@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +27,6 @@ import (
 )
 
 const (
-	// label is on each copy, so that those are found which somebody could not delete.
-	label = "vpcmirror.io/plan"
 	// abandoned is the age of a copy that nobody waits for any more.
 	abandoned = 10 * time.Minute
 	// cleaning is how long the copies may take to be deleted, also after Ctrl-C.
@@ -62,14 +61,14 @@ func (a *Asker) Ask(ctx context.Context, objects []*unstructured.Unstructured) (
 	var asked []question
 	defer func() { err = errors.Join(err, a.clean(ctx, asked)) }()
 	run := rand.String(10)
-	for _, o := range objects {
+	for place, o := range objects {
 		if isSuspended(o) {
 			continue
 		}
 		if err := a.check(ctx, o); err != nil {
 			return nil, err
 		}
-		copied := questionOf(o, run)
+		copied := questionOf(o, run, place)
 		asked = append(asked, question{o, copied}) // before it is made: an answer can be lost, and the copy is there
 		if err := client.WithFieldValidation(a.Client, metav1.FieldValidationStrict).Create(ctx, copied); err != nil {
 			if surelyRefused(err) {
@@ -97,7 +96,7 @@ func isSuspended(o *unstructured.Unstructured) bool {
 
 // questionOf is the copy of an object by which a plan is asked for. It has nothing of the original but its spec: what
 // labels and annotations mean to others, such as a tool that prunes, it must not mean for the copy.
-func questionOf(o *unstructured.Unstructured, run string) *unstructured.Unstructured {
+func questionOf(o *unstructured.Unstructured, run string, place int) *unstructured.Unstructured {
 	const longest = 200 // so that a name stays one with what is added
 	name := o.GetName()
 	copied := &unstructured.Unstructured{Object: map[string]any{}}
@@ -105,8 +104,8 @@ func questionOf(o *unstructured.Unstructured, run string) *unstructured.Unstruct
 	copied.SetKind(o.GetKind())
 	copied.SetNamespace(o.GetNamespace())
 	copied.SetName(strings.TrimRight(name[:min(len(name), longest)], ".-") + "-plan-" + rand.String(10))
-	copied.SetLabels(map[string]string{label: "true"})
-	copied.SetAnnotations(map[string]string{v1alpha1.PlanOfAnnotation: name, v1alpha1.PlanRunAnnotation: run})
+	copied.SetLabels(map[string]string{v1alpha1.PlanLabel: run}) // by which those are found, too, that somebody could not delete
+	copied.SetAnnotations(map[string]string{v1alpha1.PlanOfAnnotation: name, v1alpha1.PlanOrderAnnotation: strconv.Itoa(place)})
 	spec, _, _ := unstructured.NestedMap(o.Object, "spec")
 	if spec == nil {
 		spec = map[string]any{}
@@ -226,7 +225,7 @@ func (a *Asker) sweep(ctx context.Context, objects []*unstructured.Unstructured)
 		left := &unstructured.UnstructuredList{}
 		left.SetAPIVersion(o.GetAPIVersion())
 		left.SetKind(o.GetKind() + "List")
-		if a.Client.List(ctx, left, client.InNamespace(o.GetNamespace()), client.MatchingLabels{label: "true"}) != nil {
+		if a.Client.List(ctx, left, client.InNamespace(o.GetNamespace()), client.HasLabels{v1alpha1.PlanLabel}) != nil {
 			continue
 		}
 		for i := range left.Items {
