@@ -170,9 +170,9 @@ func (e *Expectations) Written(key PartKey, left string) {
 	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if now.Sub(e.swept) > e.timing.Lag { // nobody asks for older ones
+	if now.Sub(e.swept) > e.timing.unsettled() { // nobody asks for older ones
 		e.swept = now
-		maps.DeleteFunc(e.written, func(_ PartKey, w written) bool { return now.Sub(w.at) > e.timing.Lag })
+		maps.DeleteFunc(e.written, func(_ PartKey, w written) bool { return now.Sub(w.at) > e.timing.unsettled() })
 	}
 	e.written[key] = written{at: now, left: left}
 }
@@ -188,6 +188,21 @@ func (e *Expectations) Unshown(key PartKey, shows string) time.Duration {
 		return 0
 	}
 	return last.at.Add(e.timing.Lag).Sub(now)
+}
+
+// Settles is for how long what this process has written for an object may yet have no effect; not above zero once it
+// has, or where nothing was written.
+func (e *Expectations) Settles(uid types.UID) time.Duration {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var last time.Time
+	for key, w := range e.written {
+		if key.UID == uid {
+			last = later(last, w.at)
+		}
+	}
+	return last.Add(e.timing.unsettled()).Sub(now)
 }
 
 // SurplusSeen notes that a list shows a second object of a part.

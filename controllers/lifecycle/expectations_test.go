@@ -107,6 +107,33 @@ func TestAWriteWithoutAnAnswerIsComparedOnceMore(t *testing.T) {
 	same(t, "once it was compared", false, awaited)
 }
 
+func TestReadsMayNotShowForALagWhatThisProcessHasChangedAndEffectsMayComeLater(t *testing.T) {
+	now := noon
+	e := NewExpectations(func() time.Time { return now }, quick)
+	own, second, other := PartKey{"u", 1}, PartKey{"u", 2}, PartKey{"other", 1}
+	same(t, "what nobody has changed is believed", time.Duration(0), e.Unshown(own, "a"))
+	e.Written(own, "a")
+	now = noon.Add(time.Second)
+	same(t, "what was left is believed", time.Duration(0), e.Unshown(own, "a"))
+	same(t, "what was not left is not", 4*time.Second, e.Unshown(own, "b"))
+	same(t, "another part is", time.Duration(0), e.Unshown(second, "b"))
+	e.Written(own, "")
+	same(t, "nothing is while it is not known what was left", 5*time.Second, e.Unshown(own, ""))
+	now = noon.Add(3 * time.Second)
+	e.Written(second, "c")
+	same(t, "an effect may come for as long after the last write for an object", 9*time.Second, e.Settles("u"))
+	same(t, "nothing was written for another", true, e.Settles("other") <= 0)
+	now = noon.Add(6 * time.Second)
+	same(t, "once reads must show it, it is believed", time.Duration(0), e.Unshown(own, "b"))
+	now = noon.Add(12 * time.Second)
+	same(t, "every effect has come", time.Duration(0), e.Settles("u"))
+	now = noon.Add(time.Minute)
+	e.Written(other, "d")
+	same(t, "what is remembered later", 1, len(e.written))
+	e.forget("other")
+	same(t, "what is remembered of an object that is gone", 0, len(e.written))
+}
+
 func TestWhatAnEarlierProcessWroteIsComparedOnceInAListThatShowsIt(t *testing.T) {
 	now := noon
 	e := NewExpectations(func() time.Time { return now }, quick)

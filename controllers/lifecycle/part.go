@@ -370,7 +370,7 @@ func (p *Part[T]) store(ctx context.Context, have T) error {
 // maxRounds bounds how often is planned; the longest plan needs two.
 const maxRounds = 4
 
-// Mend does what brings the cloud in line. It returns what the cloud has then where the answers of
+// Mend does what brings the cloud in line, and tells Did of each write. It returns what the cloud has then where the answers of
 // its writes tell that whole, nil where it has to be read.
 type Mend[T any] func(context.Context) (*T, error)
 
@@ -447,10 +447,13 @@ func (p *Part[T]) converged(have T, unshown time.Duration) error {
 	return nil
 }
 
-// Wrote notes that the part was written to in the cloud. What came of it is not known yet.
-func (p *Part[T]) Wrote() {
-	p.wrote = true
-	p.Expectations.Written(p.key(), "")
+// Did notes how a write to the part in the cloud has ended, and returns that. What came of one that was not refused is
+// not known yet.
+func (p *Part[T]) Did(err error) error {
+	if err == nil || cloud.IsAmbiguous(err) {
+		p.Expectations.Written(p.key(), "")
+	}
+	return err
 }
 
 // change mends what differs. Where it can't, what the cloud then has is recorded.
@@ -460,8 +463,8 @@ func (p *Part[T]) change(ctx context.Context, have T, first bool, mend Mend[T]) 
 			return nil, err
 		}
 	}
+	p.wrote = true
 	told, err = mend(ctx)
-	p.Wrote()
 	if err == nil {
 		return told, nil
 	}

@@ -153,11 +153,15 @@ func (s *Scope) noteUnanswered(err error) {
 // recheck lets an object be reconciled once more when the effect of a write without an
 // answer must have come. Until then no shared list serves it. What a process before this one
 // wrote without an answer is not known: a list that all share tells. What is not in line is
-// looked at again in any case, when its problem says.
+// looked at again in any case, when its problem says, and when what was written for it must have its
+// effect: the cloud may have refused the next write for want of that.
 func (s *Scope) recheck(result ctrl.Result) ctrl.Result {
 	in, awaited := s.Expectations.Recheck(s.Object.GetUID())
 	if _, until := s.Expectations.Inherited(); until > 0 && s.owned() && status.IsSynced(s.Object) {
 		result.RequeueAfter = min(result.RequeueAfter, s.outcome.later(s.Object, until).RequeueAfter)
+	}
+	if in := s.Expectations.Settles(s.Object.GetUID()); in > 0 && result.RequeueAfter > 0 && !status.IsSynced(s.Object) {
+		result.RequeueAfter = min(result.RequeueAfter, in)
 	}
 	switch {
 	case !awaited || result.RequeueAfter == 0: // the queue comes back sooner

@@ -14,7 +14,7 @@ import (
 )
 
 // mend does what brings have in line with want, and makes an event of that the first time.
-func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, lifecycle.Mend[cloud.Filter]) {
+func (s *scope) mend(part *lifecycle.Part[cloud.Filter], want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, lifecycle.Mend[cloud.Filter]) {
 	announced := false
 	return func(have cloud.Filter) ([]plan.Change, lifecycle.Mend[cloud.Filter]) {
 		diff := plan.DiffFilter(want, have)
@@ -30,8 +30,8 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 			told.Rules = slices.Clone(have.Rules)
 			for _, step := range steps {
 				rule, err := do(ctx, s.Cloud, have.ID, step)
-				if err != nil {
-					return nil, s.narrow(ctx, want, have.ID, err)
+				if part.Did(err) != nil {
+					return nil, s.narrow(ctx, part, want, have.ID, err)
 				}
 				if rule == nil {
 					told = nil
@@ -47,7 +47,7 @@ func (s *scope) mend(want plan.WantedFilter) func(cloud.Filter) ([]plan.Change, 
 
 // narrow takes away what the spec no longer accepts, after a step that failed in a way that
 // does not end soon, and returns why.
-func (s *scope) narrow(ctx context.Context, want plan.WantedFilter, id string, why error) error {
+func (s *scope) narrow(ctx context.Context, part *lifecycle.Part[cloud.Filter], want plan.WantedFilter, id string, why error) error {
 	if !lifecycle.Lasting(why) {
 		return why
 	}
@@ -59,7 +59,7 @@ func (s *scope) narrow(ctx context.Context, want plan.WantedFilter, id string, w
 	diff := plan.DiffFilter(want, now)
 	for _, step := range diff.Narrowing() {
 		_, failed := do(ctx, s.Cloud, id, step)
-		err = errors.Join(err, failed)
+		err = errors.Join(err, part.Did(failed))
 	}
 	return errors.Join(err, why) // the first decides when it is tried again
 }

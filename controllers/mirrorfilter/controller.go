@@ -123,7 +123,7 @@ func (s *scope) Sync(ctx context.Context) error {
 		s.made(lost, len(want.Rules))
 		have = &created
 	}
-	if err := part.Converge(ctx, *have, s.mend(want)); err != nil {
+	if err := part.Converge(ctx, *have, s.mend(part, want)); err != nil {
 		return err
 	}
 	s.changed(asCloud(want, have.ID))

@@ -151,7 +151,7 @@ func (s *scope) apply(ctx context.Context, number int, want plan.WantedSession, 
 		}
 		have = created
 	}
-	if err := part.Converge(ctx, have, s.mend(want, interim)); err != nil {
+	if err := part.Converge(ctx, have, s.mend(part, want, interim)); err != nil {
 		return err
 	}
 	s.changed(asCloud(want, s.parts.have[number].ID))
@@ -220,13 +220,12 @@ func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Sessio
 		return nil
 	}
 	s.changes.changing = new(have)
-	if err := s.parts.known[number].Foresee(ctx, have); err != nil {
+	part := s.parts.known[number]
+	if err := part.Foresee(ctx, have); err != nil {
 		return err
 	}
 	off := false
-	err := do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}})
-	s.parts.known[number].Wrote()
-	if err != nil {
+	if err := part.Did(do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}})); err != nil {
 		return err
 	}
 	s.Event(corev1.EventTypeWarning, reason, "Update", "switched the session %s off, because %s", have.ID, why)
@@ -238,7 +237,7 @@ func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Sessio
 
 // mend does what brings the cloud's session in line with want. interim is who has the
 // priority that the spec names when want has another one for a while, nil otherwise.
-func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
+func (s *scope) mend(part *lifecycle.Part[cloud.Session], want plan.WantedSession, interim *cloud.Session) func(cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
 	return func(have cloud.Session) ([]plan.Change, lifecycle.Mend[cloud.Session]) {
 		diff := plan.DiffSession(want, have)
 		return diff.Changes, func(ctx context.Context) (*cloud.Session, error) {
@@ -246,8 +245,8 @@ func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud
 			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
-				if err := do(ctx, s.Cloud, have.ID, step); err != nil {
-					return nil, s.narrow(ctx, want, have.ID, err)
+				if err := part.Did(do(ctx, s.Cloud, have.ID, step)); err != nil {
+					return nil, s.narrow(ctx, part, want, have.ID, err)
 				}
 			}
 			return nil, nil
@@ -257,7 +256,7 @@ func (s *scope) mend(want plan.WantedSession, interim *cloud.Session) func(cloud
 
 // narrow switches off and takes sources away as the spec wants it, after a step that failed
 // in a way that does not end soon, and returns why.
-func (s *scope) narrow(ctx context.Context, want plan.WantedSession, id string, why error) error {
+func (s *scope) narrow(ctx context.Context, part *lifecycle.Part[cloud.Session], want plan.WantedSession, id string, why error) error {
 	if !lifecycle.Lasting(why) {
 		return why
 	}
@@ -268,7 +267,7 @@ func (s *scope) narrow(ctx context.Context, want plan.WantedSession, id string, 
 	}
 	diff := plan.DiffSession(want, now)
 	for _, step := range diff.Narrowing() {
-		err = errors.Join(err, do(ctx, s.Cloud, id, step))
+		err = errors.Join(err, part.Did(do(ctx, s.Cloud, id, step)))
 	}
 	return errors.Join(err, why) // the first decides when it is tried again
 }

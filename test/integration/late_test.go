@@ -191,6 +191,30 @@ func TestALateEffectOfAWriteOfAProcessBeforeIsMended(t *testing.T) {
 	harness.Same(t, "statuses that said Ready too early", []string(nil), judge.Lies())
 }
 
+// The cloud has taken a step whose effect comes later, and refuses the next one as invalid for want of it.
+func TestAStepThatIsRefusedForWantOfAnEarlierOneIsTakenOnceThatHasItsEffect(t *testing.T) {
+	t.Parallel()
+	for name, refused := range map[string]int{"once": 1, "twice": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := harness.New(t)
+			w.Start(harness.WithTiming(shortTiming))
+			_, session := w.Pair("late", func(s *v1alpha1.MirrorSession) {
+				s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughSource), harness.ID(scenario.WalkthroughTest))
+			})
+			w.Fault(fault.Fault{Kind: fault.Accepted, Operation: "RemoveSourcesFromTrafficMirrorSession", Times: refused, EffectIn: fault.Duration(lateBySix)})
+			harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+				s.Spec.Sources = harness.Sources(harness.ID(scenario.WalkthroughTest))
+				s.Spec.Target = harness.Target(harness.ID(scenario.WalkthroughSource))
+			})
+			harness.WasBecause(w, session, v1alpha1.ReasonInvalidRequest, "is also a source of the session")
+			harness.Ready(w, session)
+			one := w.Content().Sessions[0]
+			harness.Same(t, "the target and the sources", []string{scenario.WalkthroughSource, scenario.WalkthroughTest}, append([]string{one.TargetID}, one.Sources...))
+		})
+	}
+}
+
 func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]harness.Effect{
