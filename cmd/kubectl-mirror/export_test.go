@@ -112,7 +112,7 @@ func (f *foreign) filter() string {
 func (f *foreign) rule(filter, direction string, priority int) {
 	r := harness.CloudRule(priority)
 	r.ID, r.FilterID, r.ProjectID, r.Direction = f.id(), filter, scenario.WalkthroughProject, direction
-	r.Action, r.Description = pick(f, "accept", "reject"), pick(f, "", "a rule", "镜像")
+	r.Action, r.Description = pick(f, "accept", "reject"), pick(f, "", "a rule", "镜像", "a < b")
 	r.EtherType = pick(f, "IPv4", "IPv6")
 	cidrs := []string{"", "0.0.0.0/0", "10.0.0.0/8", "192.168.0.161/32", "10.1.2.3/16"}
 	r.Protocol = pick(f, "TCP", "udp", "ALL", "ICMP")

@@ -55,7 +55,25 @@ func imported(spec *v1alpha1.CloudSpec, mark Mark, name, description string) (wa
 // and whose mark it bears, is as the cloud has it.
 func ObservedFilter(want WantedFilter, spec *v1alpha1.CloudSpec, mark Mark, have cloud.Filter) WantedFilter {
 	want.Name, want.Description = observed(spec, mark, have.Name, have.Description)
+	want.Rules = slices.Clone(want.Rules)
+	for i, r := range want.Rules {
+		if r.Description == "" {
+			want.Rules[i].Description = ruleTextOf(r, have.Rules)
+		}
+	}
 	return want
+}
+
+// ruleTextOf is the description of the rule that is as r but for that, empty for none.
+func ruleTextOf(r cloud.RuleSpec, have []cloud.Rule) string {
+	for _, h := range have {
+		is := Normalise(h.RuleSpec)
+		text := is.Description
+		if is.Description = ""; h.Unreadable == "" && is == Normalise(r) {
+			return text
+		}
+	}
+	return ""
 }
 
 // ObservedSession is ObservedFilter for a session, VNI, priority and sources included.

@@ -127,6 +127,33 @@ func TestTakingOverWhatTheSpecAsksForChangesTheDescriptionAloneAndOnce(t *testin
 	})
 }
 
+func TestTheDescriptionOfARuleThatAnObservedSpecLeavesOutIsNoDifference(t *testing.T) {
+	rule := cloud.RuleSpec{Direction: cloud.Ingress, Priority: 1, Accept: true, Protocol: cloud.TCP}
+	text := func(r cloud.RuleSpec, says string) cloud.RuleSpec { r.Description = says; return r }
+	other := rule
+	other.Priority = 2
+	for name, c := range map[string]struct {
+		says, has cloud.RuleSpec
+		want      []string
+	}{
+		"left out":            {rule, text(rule, "a < b"), nil},
+		"said otherwise":      {text(rule, "mine"), text(rule, "theirs"), []string{"rules[Ingress 1].description"}},
+		"of a rule elsewhere": {other, text(rule, "a < b"), []string{"rules[Ingress 1]", "rules[Ingress 2]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			have := cloud.Filter{ID: "f", Rules: []cloud.Rule{{ID: "r", RuleSpec: c.has}}}
+			want := ObservedFilter(WantedFilter{Rules: []cloud.RuleSpec{c.says}}, &v1alpha1.CloudSpec{}, ourMark, have)
+			var fields []string
+			for _, change := range DiffFilter(want, have).Changes {
+				fields = append(fields, change.Field)
+			}
+			if diff := cmp.Diff(c.want, fields); diff != "" {
+				t.Errorf("what differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestWhatAnObservedSpecSaysOtherwiseIsNamed(t *testing.T) {
 	have := cloud.Session{SessionSpec: cloud.SessionSpec{
 		Name: "tf", Description: theirMark.Describe("by Terraform"), FilterID: "f", TargetID: "t", TargetType: cloud.TargetLoadBalancer,

@@ -48,7 +48,7 @@ var roomBesideMark = maxDescription - len(Mark{Cluster: strings.Repeat("0", 8), 
 func FilterManifest(have cloud.Filter) (spec v1alpha1.MirrorFilterSpec, said Said) {
 	spec.CloudSpec = said.common(have.ID, have.Name, have.Description)
 	said.leaveOut(func() (why string) {
-		spec.Rules, why = rulesSaid(have.Rules)
+		spec.Rules, why = said.rules(have.Rules)
 		return why
 	})
 	said.conclude(&spec.CloudSpec)
@@ -107,8 +107,8 @@ func (s *Said) common(id, name, description string) v1alpha1.CloudSpec {
 	return spec
 }
 
-// rulesSaid are the rules as a spec says them, or why none can.
-func rulesSaid(have []cloud.Rule) (rules []v1alpha1.FilterRule, leftOut string) {
+// rules are the rules as a spec says them, or why none can.
+func (s *Said) rules(have []cloud.Rule) (rules []v1alpha1.FilterRule, leftOut string) {
 	count, used := map[cloud.Direction]int{}, map[string]bool{}
 	for _, r := range InOrder(have) {
 		name := fmt.Sprintf("rules[%s %d]", r.Direction, r.Priority)
@@ -126,6 +126,10 @@ func rulesSaid(have []cloud.Rule) (rules []v1alpha1.FilterRule, leftOut string) 
 		if count[r.Direction]++; count[r.Direction] > documentedRuleLimit {
 			return nil, fmt.Sprintf("it has more than %d %s rules, which are the most that a spec has", documentedRuleLimit, r.Direction)
 		}
+		if !takesRuleText(said.Description) {
+			said.Description = ""
+			s.Observe = append(s.Observe, name+" has a description that no spec takes, and managing it would take that away")
+		}
 		rules = append(rules, ruleSaid(said))
 	}
 	return rules, ""
@@ -141,11 +145,14 @@ func unsaid(r cloud.RuleSpec) string {
 		return fmt.Sprintf("has protocol %s with etherType %s, which a spec has not", r.Protocol, etherType(r))
 	case otherFamily(r.Source, r.IPv6), otherFamily(r.Destination, r.IPv6):
 		return fmt.Sprintf("has a CIDR that is not of its etherType, %s", etherType(r))
-	case strings.ContainsAny(r.Description, "<>"), utf8.RuneCountInString(r.Description) > maxRuleDescription, len(r.Description) > maxDescription:
-		return "has a description that no spec takes"
 	default:
 		return ""
 	}
+}
+
+// takesRuleText reports whether the definition takes the description of a rule.
+func takesRuleText(text string) bool {
+	return !strings.ContainsAny(text, "<>") && utf8.RuneCountInString(text) <= maxRuleDescription && len(text) <= maxDescription
 }
 
 func otherFamily(p netip.Prefix, ipv6 bool) bool {

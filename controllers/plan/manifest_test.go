@@ -238,7 +238,7 @@ func TestWhatNoSpecCanSayIsNamed(t *testing.T) {
 		"ports without TCP":       {rule(func(r *cloud.Rule) { r.Protocol, r.SourcePorts = cloud.All, cloud.PortRange{Low: 1, High: 2} }), said{LeftOut: "rules[Ingress 3] has ports with protocol All, and a spec has them with TCP and UDP"}},
 		"ICMP of the other IP":    {rule(func(r *cloud.Rule) { r.Protocol, r.IPv6 = cloud.ICMP, true }), said{LeftOut: "rules[Ingress 3] has protocol ICMP with etherType IPv6, which a spec has not"}},
 		"a CIDR of the other":     {rule(func(r *cloud.Rule) { r.Source = netip.MustParsePrefix("2001:db8::/64") }), said{LeftOut: "rules[Ingress 3] has a CIDR that is not of its etherType, IPv4"}},
-		"a rule's description":    {rule(func(r *cloud.Rule) { r.Description = "a > b" }), said{LeftOut: "rules[Ingress 3] has a description that no spec takes"}},
+		"a rule's description":    {rule(func(r *cloud.Rule) { r.Description = "a > b" }), said{Observe: "rules[Ingress 3] has a description that no spec takes, and managing it would take that away"}},
 		"one priority for two":    {func(f *cloud.Filter) { rule(func(*cloud.Rule) {})(f); rule(func(*cloud.Rule) {})(f) }, said{LeftOut: "it has two Ingress rules with the priority 3, and a spec has one"}},
 		"more rules than ten": {func(f *cloud.Filter) {
 			for i := range 11 {
