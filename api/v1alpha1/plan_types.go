@@ -20,9 +20,9 @@ const PlanOrderAnnotation = "vpcmirror.io/plan-order"
 
 const (
 	// MaxPlannedCalls is how many calls a plan shows.
-	MaxPlannedCalls = 48
-	// MaxPlannedChanges is how many changes a call of a plan shows.
-	MaxPlannedChanges = 16
+	MaxPlannedCalls = 36
+	// MaxPlannedChanges is how many changes a call of a plan shows: all fields of a session that is made with ten sources.
+	MaxPlannedChanges = 20
 	// MaxPlanWarnings is how many warnings a plan has.
 	MaxPlanWarnings = 32
 	// MaxPlannedText is how many characters a value in a plan has.
@@ -63,7 +63,7 @@ type Plan struct {
 	Message string `json:"message,omitempty"`
 	// calls are the writes to the cloud, in their order.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=48
+	// +kubebuilder:validation:MaxItems=36
 	// +optional
 	Calls []PlannedCall `json:"calls,omitempty"`
 	// moreCalls is how many more there are.
@@ -90,7 +90,7 @@ type PlannedCall struct {
 	ID string `json:"id,omitempty"`
 	// changes are the fields that are another's afterwards.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=20
 	// +optional
 	Changes []PlannedChange `json:"changes,omitempty"`
 }

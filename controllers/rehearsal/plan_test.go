@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"vpcmirror.io/operator/api/v1alpha1"
 	"vpcmirror.io/operator/controllers/cloud"
+	"vpcmirror.io/operator/controllers/plan"
 )
 
 // session is one with the ID, that copies from sources to a target with the filter f.
@@ -167,4 +169,22 @@ func TestTheChangesOfACallLeadFromOneToTheOther(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+func TestACallThatMakesAFullSessionIsShownWhole(t *testing.T) {
+	full := cloud.Session{ID: "1", SessionSpec: cloud.SessionSpec{
+		Name: "n", Description: "d", FilterID: "f", TargetID: "t", TargetType: cloud.TargetInterface, VNI: 1, PacketLength: 96, Priority: 5, Enabled: true,
+	}}
+	for i := range plan.DocumentedSources {
+		full.Sources = append(full.Sources, fmt.Sprint("source ", i))
+	}
+	shown, _ := planned([]call{turned(nil, &full)}, naming{}, false)
+	for _, c := range shown[0].Changes {
+		if c.Field == "more" {
+			t.Errorf("%s are left out", c.Want)
+		}
+	}
+	if len(shown[0].Changes) < plan.DocumentedSources {
+		t.Errorf("it shows %v", shown[0].Changes)
+	}
 }
