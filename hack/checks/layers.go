@@ -154,6 +154,7 @@ var layers = []layer{
 		name: "test/env/checkout", does: "the folder of the project, whose owner keeps what is written there",
 		tests: []string{"test/env/need"},
 	},
+	{name: "test/env/interrupt", does: "when a program is to take down what it has made: it is interrupted, or nobody reads it"},
 	{name: "test/env/need", does: "what a test needs of the machine, and the sentence with which it is skipped"},
 	{name: "test/env/pki", does: "the certificates of a cluster for tests"},
 	{
@@ -177,10 +178,10 @@ var layers = []layer{
 	{name: "test/e2e", does: "a three-node Kubernetes on one machine, and the scenarios on it", may: []string{everything}},
 	{
 		name: "test/live", does: "the contract suite of `make live`: the same cases put to a real account and to the simulated cloud, and how they differ",
-		may: []string{"test/cloudsim"},
+		may: []string{"test/cloudsim", "test/env/interrupt"},
 	},
 	{name: "test/diagnosis", does: "the catalogue of causes: each is injected into real packets, and what the session says of it is scored; a hundred sources become fewer and more under traffic", may: []string{everything}},
-	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/..."}},
+	{name: "test/bench", does: "what `make bench` runs, and its one table", may: []string{"test/bench/...", "test/env/interrupt"}},
 	{
 		name: "test/bench/offline", does: "`verifier read` against tcpdump on a file",
 		may: []string{"test/bench/copies", "test/bench/core", "test/bench/result"},
@@ -199,7 +200,7 @@ var layers = []layer{
 		name: "test/bench/scale", does: "the manager at 200, 2,000 and 20,000 sessions: calls, requests, time, memory",
 		may: []string{
 			"api", "controllers/cloud", "controllers/plan", "controllers/verifier", "test/bench/cluster", "test/bench/proc", "test/bench/result", "test/bench/seed", "test/cloudsim",
-			"test/demo",
+			"test/demo", "test/env/interrupt",
 		},
 	},
 	{

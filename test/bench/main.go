@@ -1,7 +1,7 @@
 // Command bench measures the project against tcpdump and against its own goals: benchmarks of
 // several kinds in one run, the machine described, and one table in which each figure stands beside
 // its goal. It fails where one is missed. README.md beside it says how to read the table. It may
-// import everything below test/bench.
+// import everything below test/bench and test/env/interrupt.
 package main
 
 import (
@@ -11,10 +11,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"vpcmirror.io/operator/test/bench/live"
@@ -22,6 +20,7 @@ import (
 	"vpcmirror.io/operator/test/bench/offline"
 	"vpcmirror.io/operator/test/bench/result"
 	"vpcmirror.io/operator/test/bench/scale"
+	"vpcmirror.io/operator/test/env/interrupt"
 )
 
 // common is what the flags say to every benchmark.
@@ -64,7 +63,7 @@ func main() {
 	flag.BoolVar(&c.quick, "quick", false, "measure for seconds instead of minutes, and fail only where a count is wrong: times of so short a run decide nothing")
 	flag.Parse()
 	// An interrupt ends the run in progress, which removes what it made; a second one ends at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupt.Context(context.Background())
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	if err := bench(ctx, *only, c, os.Stdout); err != nil {

@@ -52,14 +52,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"vpcmirror.io/operator/test/env/checkout"
+	"vpcmirror.io/operator/test/env/interrupt"
 )
 
 const help = `demo-play plays the walkthrough: filter and session by kubectl apply, real packets, real copies, real counts.
@@ -84,7 +83,7 @@ func main() {
 	// What the libraries would log is in our own errors.
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := interrupt.Context(context.Background())
 	defer stop()
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

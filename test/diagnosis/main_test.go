@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"vpcmirror.io/operator/test/env/interrupt"
 )
 
 // teardown is what has to be undone however the tests end, the last first: programs end with us
@@ -70,7 +70,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, becomeUnprivileged(program))
 		os.Exit(1)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := interrupt.Context(context.Background())
 	context.AfterFunc(ctx, func() {
 		tearDownAll()
 		os.Exit(130)

@@ -1,7 +1,7 @@
 // Command live asks a real account and the simulated cloud the same, and prints how their answers differ. README.md beside it
 // says what it asks, what it makes, and how it cleans up.
 //
-// It may import test/cloudsim, test/live/account, test/live/cases, test/live/compare, test/live/ledger, test/live/play and
+// It may import test/cloudsim, test/env/interrupt, test/live/account, test/live/cases, test/live/compare, test/live/ledger, test/live/play and
 // test/live/report.
 package main
 
@@ -12,9 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
+	"vpcmirror.io/operator/test/env/interrupt"
 	"vpcmirror.io/operator/test/live/cases"
 )
 
@@ -39,8 +38,7 @@ const (
 )
 
 func main() {
-	// A reader of the output that goes away ends the run as an interrupt does, so that it cleans up.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := interrupt.Context(context.Background())
 	defer stop()
 	context.AfterFunc(ctx, func() {
 		stop() // a second one ends at once

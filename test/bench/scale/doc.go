@@ -4,5 +4,5 @@
 // answers take 20 ms each.
 //
 // It may import api, controllers/cloud, controllers/plan, controllers/verifier, test/bench/cluster,
-// test/bench/proc, test/bench/result, test/bench/seed, test/cloudsim and test/demo.
+// test/bench/proc, test/bench/result, test/bench/seed, test/cloudsim, test/demo and test/env/interrupt.
 package scale

@@ -1,5 +1,5 @@
-// Command cmd measures the manager alone: see package scale. It may import test/bench/result
-// and test/bench/scale.
+// Command cmd measures the manager alone: see package scale. It may import test/bench/result,
+// test/bench/scale and test/env/interrupt.
 package main
 
 import (
@@ -8,13 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"vpcmirror.io/operator/test/bench/result"
 	"vpcmirror.io/operator/test/bench/scale"
+	"vpcmirror.io/operator/test/env/interrupt"
 )
 
 func main() {
@@ -33,7 +32,7 @@ func main() {
 		return nil
 	})
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupt.Context(context.Background())
 	rows, err := scale.Run(ctx, o, os.Stdout)
 	stop()
 	err = errors.Join(err, result.Print(os.Stdout, rows), result.Err(rows, o.Quick))

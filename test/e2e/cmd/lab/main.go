@@ -5,7 +5,7 @@
 //	lab serve   start it and hold it until SIGINT or SIGTERM
 //	lab down    take it down, or remove what a killed one left
 //
-// It only wires: package test/e2e/lab does the work. It may import test/e2e/lab.
+// It only wires: package test/e2e/lab does the work. It may import test/e2e/lab and test/env/interrupt.
 package main
 
 import (
@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -27,6 +26,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"vpcmirror.io/operator/test/e2e/lab"
+	"vpcmirror.io/operator/test/env/interrupt"
 )
 
 const help = `lab is a three-node Kubernetes on this machine, in the network of the simulated cloud.
@@ -53,7 +53,7 @@ type options struct {
 
 func main() {
 	klog.SetLogger(logr.Discard()) // what client-go would log is in our own errors
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := interrupt.Context(context.Background())
 	defer stop()
 	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
