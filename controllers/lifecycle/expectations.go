@@ -75,6 +75,8 @@ type written struct {
 	// at is when it had ended, and left what the cloud had then, empty where that is not known.
 	at   time.Time
 	left string
+	// deleted is the ID of what was deleted, empty for any other change.
+	deleted string
 }
 
 // NewExpectations expect nothing yet.
@@ -166,7 +168,12 @@ func (e *Expectations) Claimed(uid types.UID) {
 
 // Written notes that this process has just changed a part, and what the cloud has of it since, as text; empty for not known. Of
 // what it has had of it before, reads may tell for Timing.Lag.
-func (e *Expectations) Written(key PartKey, left string) {
+func (e *Expectations) Written(key PartKey, left string) { e.wrote(key, written{left: left}) }
+
+// Deleted notes that this process has just deleted what the cloud had of a part.
+func (e *Expectations) Deleted(key PartKey, id string) { e.wrote(key, written{deleted: id}) }
+
+func (e *Expectations) wrote(key PartKey, what written) {
 	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -174,7 +181,16 @@ func (e *Expectations) Written(key PartKey, left string) {
 		e.swept = now
 		maps.DeleteFunc(e.written, func(_ PartKey, w written) bool { return now.Sub(w.at) > e.timing.unsettled() })
 	}
-	e.written[key] = written{at: now, left: left}
+	what.at = now
+	e.written[key] = what
+}
+
+// HasDeleted reports whether the last change of a part, a short time ago, was to delete what has the ID: it is no wonder that it is
+// not found, whatever was read meanwhile.
+func (e *Expectations) HasDeleted(key PartKey, id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return id != "" && e.written[key].deleted == id
 }
 
 // Unshown is for how long a read that shows a part so may be of before what this process has changed of it. Not above

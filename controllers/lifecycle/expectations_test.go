@@ -127,6 +127,11 @@ func TestReadsMayNotShowForALagWhatThisProcessHasChangedAndEffectsMayComeLater(t
 	same(t, "once reads must show it, it is believed", time.Duration(0), e.Unshown(own, "b"))
 	now = noon.Add(12 * time.Second)
 	same(t, "every effect has come", time.Duration(0), e.Settles("u"))
+	e.Deleted(second, "gone")
+	same(t, "what was deleted is not believed to be there", 5*time.Second, e.Unshown(second, "c"))
+	same(t, "and is not missed", []bool{true, false, false, false}, []bool{
+		e.HasDeleted(second, "gone"), e.HasDeleted(second, "another"), e.HasDeleted(own, "gone"), e.HasDeleted(own, ""),
+	})
 	now = noon.Add(time.Minute)
 	e.Written(other, "d")
 	same(t, "what is remembered later", 1, len(e.written))

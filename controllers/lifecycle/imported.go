@@ -120,8 +120,12 @@ func (p *Part[T]) Unobserved() error {
 	return problem
 }
 
-// Differing is how a part that is only observed differs from the spec, nil for not at all.
+// Differing is how a part that is only observed differs from the spec, nil for not at all. It may have been managed a
+// moment ago, so that a read shows neither.
 func (p *Part[T]) Differing(have T, changes []plan.Change) error {
+	if unshown := p.unshown(have); unshown > 0 {
+		return p.lookAgain(unshown)
+	}
 	if len(changes) == 0 {
 		return nil
 	}

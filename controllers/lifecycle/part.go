@@ -213,7 +213,7 @@ func (p *Part[T]) read(ctx context.Context, id string) (*T, error) {
 	have, err := p.Collection.Get(ctx, id)
 	switch {
 	case cloud.IsNotFound(err):
-		if p.Collection.Noted(id, p.Clock().Add(-settledAfter)) {
+		if p.Collection.Noted(id, p.Clock().Add(-settledAfter)) && !p.Expectations.HasDeleted(p.key(), id) {
 			return nil, fmt.Errorf("the %s %s was there a moment ago: %w", p.Collection.Kind, id, err)
 		}
 		return nil, nil
@@ -420,9 +420,9 @@ func (p *Part[T]) Converge(ctx context.Context, have T, diff func(have T) (chang
 
 // unshown is for how long it is not to be believed that the part is as a read has shown it: this process has
 // changed it a moment ago, and did not leave it so. What the spec wants now may be what was before that change.
-// Not above zero where it is believed: what was in line is what this process has left.
+// Not above zero where it is believed, as what a shared list shows, which what was noted of this process's changes is laid over.
 func (p *Part[T]) unshown(have T) time.Duration {
-	if p.WasSynced || !p.confirmed {
+	if !p.confirmed {
 		return 0
 	}
 	return p.Expectations.Unshown(p.key(), p.Collection.State(have))
@@ -433,8 +433,7 @@ func (p *Part[T]) unshown(have T) time.Duration {
 // looked at again before it counts as in line. So is what reads don't yet show of this process's own work.
 func (p *Part[T]) converged(have T, unshown time.Duration) error {
 	if unshown > 0 {
-		return &Problem{Reason: v1alpha1.ReasonProgressing, After: unshown,
-			Message: fmt.Sprintf("the %s was changed a moment ago: it is looked at again once reads must show that", p.Collection.Kind)}
+		return p.lookAgain(unshown)
 	}
 	if behind := p.Expectations.Behind(); behind > 0 && !p.wrote && !p.WasSynced {
 		return &Problem{Reason: v1alpha1.ReasonProgressing, After: behind,
@@ -445,6 +444,12 @@ func (p *Part[T]) converged(have T, unshown time.Duration) error {
 	}
 	p.Record(have)
 	return nil
+}
+
+// lookAgain is that reads may not yet show what this process has changed of the part a moment ago.
+func (p *Part[T]) lookAgain(in time.Duration) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonProgressing, After: in,
+		Message: fmt.Sprintf("the %s was changed a moment ago: it is looked at again once reads must show that", p.Collection.Kind)}
 }
 
 // Did notes how a write to the part in the cloud has ended, and returns that. What came of one that was not refused is
@@ -564,7 +569,11 @@ func (p *Part[T]) storedAndOurs(ctx context.Context) ([]string, error) {
 
 func (p *Part[T]) deleteID(ctx context.Context, id string) error {
 	kind := p.Collection.Kind
-	if err := p.Collection.Delete(ctx, id); err != nil && !cloud.IsNotFound(err) {
+	err := p.Collection.Delete(ctx, id)
+	if err == nil || cloud.IsAmbiguous(err) {
+		p.Expectations.Deleted(p.key(), id)
+	}
+	if err != nil && !cloud.IsNotFound(err) {
 		return fmt.Errorf("delete the %s %s: %w", kind, id, err)
 	}
 	// A good status is no proof: something between us and the cloud may have given it.

@@ -368,7 +368,8 @@ func TestWhatReadsMayNotShowYetOfThisProcessIsNotBelieved(t *testing.T) {
 		left   string        // what the last change is known to have left; unknown where it is empty
 		ago    time.Duration // when that was
 		synced bool
-		wrong  bool // the read shows something else than what is wanted
+		wrong  bool   // the read shows something else than what is wanted
+		listed string // what a list shows instead, if anything
 		want   []string
 		waits  bool
 	}{
@@ -377,6 +378,7 @@ func TestWhatReadsMayNotShowYetOfThisProcessIsNotBelieved(t *testing.T) {
 		"nothing to do as this is what was left":                         {left: "one" + "content", want: []string{"get one"}},
 		"nothing to do once reads must show it":                          {ago: quick.Lag, want: []string{"get one"}},
 		"what is in line already":                                        {synced: true, want: []string{"list"}},
+		"what was in line, and is read for what a list shows":            {synced: true, listed: "other", left: "other", want: []string{"list", "get one"}, waits: true},
 		"what was mended is read back":                                   {wrong: true, want: []string{"get one", "mend", "get one"}},
 		"what was mended is told whole where the read was to be trusted": {wrong: true, left: "onewrong", want: []string{"get one", "mend"}},
 	} {
@@ -394,6 +396,14 @@ func TestWhatReadsMayNotShowYetOfThisProcessIsNotBelieved(t *testing.T) {
 			a := &account{things: []thing{shown}}
 			p, _, pass := partOf(t, a, f)
 			p.Collection.State = func(t thing) string { return t.id + t.content }
+			if c.listed != "" {
+				noted := shown
+				noted.content = c.listed
+				p.Collection.List = func(context.Context, time.Time) (Listed[thing], error) {
+					a.call("list")
+					return things{noted}, nil
+				}
+			}
 			p.Expectations.Behind() // the process begins to lead
 			pass(quick.Lag)
 			p.Expectations.Written(p.key(), c.left)
