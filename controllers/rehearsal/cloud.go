@@ -1,10 +1,12 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -95,6 +97,14 @@ func newName(id string) string {
 		return "new"
 	}
 	return fmt.Sprintf("new %d", number)
+}
+
+// madeUp are the IDs that newID makes.
+var madeUp = regexp.MustCompile(`00000000-0000-4000-8000-0[1-3][0-9]{10}`)
+
+// withoutMadeUp is a text that calls what only a stage has new, in the place of its ID.
+func withoutMadeUp(text string) string {
+	return madeUp.ReplaceAllStringFunc(text, func(id string) string { return cmp.Or(newName(id), id) })
 }
 
 func absent(operation, id string) error {

@@ -257,6 +257,10 @@ func (r *rehearsal) conclude(ctx context.Context, was, is status.Object, finding
 		}
 	}
 	p.Warnings = warnings[:min(len(warnings), v1alpha1.MaxPlanWarnings)]
+	p.Message = withoutMadeUp(p.Message)
+	for i := range p.Warnings {
+		p.Warnings[i].Message = withoutMadeUp(p.Warnings[i].Message)
+	}
 	return p, nil
 }
 

@@ -128,6 +128,12 @@ func (r *run) read(ctx context.Context, question *v1alpha1.MirrorSession) error 
 	if !r.has(question) {
 		return fmt.Errorf("the copy %s is gone", question.Name)
 	}
+	for played := range r.plans {
+		if !slices.ContainsFunc(r.sessions, func(s v1alpha1.MirrorSession) bool { return s.UID == played }) {
+			r.again() // somebody uses one label for one question after the other
+			break
+		}
+	}
 	return nil
 }
 
@@ -148,6 +154,9 @@ func (r *run) upTo(ctx context.Context, question *v1alpha1.MirrorSession) (*v1al
 		asked := copied.UID == question.UID
 		if !asked && r.failed[copied.UID] {
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err // before anything is done on the stage
 		}
 		if err := r.play(ctx, copied); err != nil {
 			switch {

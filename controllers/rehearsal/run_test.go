@@ -179,3 +179,37 @@ func TestTheStageListsSessionsAsTheyWouldBeByWhatIsAskedFor(t *testing.T) {
 		t.Errorf("by an index (-want +got):\n%s", diff)
 	}
 }
+
+// Whoever uses one label for one question after the other, such as by hand, is told of the cloud, not of what was asked before.
+func TestWhatWasAskedBeforeDoesNotCountOnceItsCopyIsGone(t *testing.T) {
+	before, asked := asking("before", "run", "0"), asking("asked", "run", "1")
+	in := newRun(newServices(t, asked), noon)
+	in.plans[before.UID] = &v1alpha1.Plan{}
+	in.rehearsal.account(cloud.Account{Region: "r"}).sessions["left"] = nil
+	if err := in.read(t.Context(), asked); err != nil {
+		t.Fatal(err)
+	}
+	if len(in.plans) > 0 || len(in.rehearsal.accounts) > 0 {
+		t.Errorf("still there are the plans %v, and on the stage %v", in.plans, in.rehearsal.accounts)
+	}
+}
+
+func TestAQuestionWhoseTimeIsOverLeavesTheStageAsItIs(t *testing.T) {
+	before, asked := asking("before", "run", "0"), asking("asked", "run", "1")
+	in := newRun(newServices(t, before, asked), noon)
+	in.sessions = []v1alpha1.MirrorSession{*before, *asked}
+	in.plans[before.UID] = &v1alpha1.Plan{}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := in.upTo(over, asked); !errors.Is(err, context.Canceled) || len(in.plans) != 1 {
+		t.Errorf("%v, and the plans are %v", err, in.plans)
+	}
+}
+
+func TestAPlanNamesNoIDThatTheCloudDoesNotHave(t *testing.T) {
+	const theirs = "5a1f0c7e-0000-4000-8000-000000000164"
+	got := withoutMadeUp(`the session "s0" (` + (&account{made: map[kind]int{}, turn: 3}).newID(aSession) + `) is tried before ` + theirs)
+	if want := `the session "s0" (new) is tried before ` + theirs; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -228,6 +228,11 @@ func TestTheSessionsOfAFileArePlannedOneAfterTheOther(t *testing.T) {
 				warns = append(warns, warning.Reason)
 			}
 			harness.Same(t, "the warnings", row.warns, warns)
+			for _, p := range plans {
+				if text := fmt.Sprint(p.Message, p.Warnings); strings.Contains(text, "00000000-0000-4000-8000-0") {
+					t.Errorf("an ID is named that the cloud does not have: %s", text)
+				}
+			}
 
 			asked := w.Cloud.Journal.Last()
 			for i, o := range objects {
