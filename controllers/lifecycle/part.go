@@ -321,7 +321,7 @@ func (p *Part[T]) Create(ctx context.Context, create func(context.Context) (T, e
 	if err := p.EnsureLatest(ctx); err != nil {
 		return have, err
 	}
-	if lost := p.StoredID(); lost != "" && !p.deleted {
+	if lost := p.StoredID(); lost != "" && !p.deleted && !p.Expectations.HasDeleted(p.key(), lost) {
 		p.Event(corev1.EventTypeWarning, "DriftCorrected", "Create", "the %s %s is gone from the cloud: making a new one", p.Collection.Kind, lost)
 	}
 	first := !p.owned()
