@@ -340,8 +340,8 @@ func (e *Expectations) Latest() time.Time {
 	return latest
 }
 
-// WriteUnanswered notes that a write for an object had no answer: its effect may still
-// come, over whatever is written meanwhile.
+// WriteUnanswered notes that the effect of a write for an object may still come, over whatever
+// is written meanwhile: it had no answer, or another one came right after it.
 func (e *Expectations) WriteUnanswered(uid types.UID) {
 	at := e.clock().Add(e.timing.Recheck)
 	e.mu.Lock()

@@ -245,8 +245,13 @@ func (s *scope) mend(part *lifecycle.Part[cloud.Session], want plan.WantedSessio
 			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
+				before := s.Expectations.Settles(s.session.UID)
 				if err := part.Did(do(ctx, s.Cloud, have.ID, step)); err != nil {
 					return nil, s.narrow(ctx, part, want, have.ID, err)
+				}
+				if step.Update != nil && before > 0 {
+					// A write before this one may yet take effect, over this one: it would leave off what was switched off for the change.
+					s.Expectations.WriteUnanswered(s.session.UID)
 				}
 			}
 			return nil, nil

@@ -4,6 +4,7 @@ package integration_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,24 @@ func TestAStepThatIsRefusedForWantOfAnEarlierOneIsTakenOnceThatHasItsEffect(t *t
 			harness.Same(t, "the target and the sources", []string{scenario.WalkthroughSource, scenario.WalkthroughTest}, append([]string{one.TargetID}, one.Sources...))
 		})
 	}
+}
+
+// A session is switched off while its target and its sources change, and the cloud does that after all the rest.
+func TestASwitchThatTakesEffectAfterTheOneThatTakesItBackIsMended(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start(harness.WithTiming(shortTiming))
+	_, session := w.Pair("late")
+	w.Fault(fault.Fault{Kind: fault.Accepted, Operation: "UpdateTrafficMirrorSession", Times: 1, EffectIn: fault.Duration(lateBySix)})
+	harness.Change(w, session, func(s *v1alpha1.MirrorSession) {
+		s.Spec.Sources, s.Spec.Target = harness.Sources(harness.ID(scenario.WalkthroughTest)), harness.Target(harness.ID(scenario.WalkthroughSource))
+	})
+	effectCame(w, t)
+	harness.Poll(t, "the session is on, as the spec says", func() []bool {
+		one := w.Content().Sessions[0]
+		return []bool{one.Enabled, one.TargetID == scenario.WalkthroughSource, slices.Equal(one.Sources, []string{scenario.WalkthroughTest})}
+	}, func(is []bool) bool { return !slices.Contains(is, false) })
+	harness.Ready(w, session)
 }
 
 func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *testing.T) {
