@@ -70,7 +70,7 @@ func (p *Part[T]) checkImported(is Identity) error {
 	return Stall(v1alpha1.ReasonConflict,
 		"the %s %s, which spec.import.id names, bears %s: it is neither changed nor deleted. Delete that object with spec.deletionPolicy Retain, which takes "+
 			"its mark off; if there is no such object any more, take the mark off the description in the cloud; or set spec.managementPolicy to Observe, or delete this object",
-		p.Collection.Kind, is.ID, bears)
+		p.Collection.Kind, is.ID, bears).Probed()
 }
 
 // importGone is that the cloud does not have what spec.import names, once a list says so too.
