@@ -370,7 +370,7 @@ func (p *Part[T]) store(ctx context.Context, have T) error {
 // maxRounds bounds how often is planned; the longest plan needs two.
 const maxRounds = 4
 
-// Mend does what brings the cloud in line, and tells Did of each write. It returns what the cloud has then where the answers of
+// Mend does what brings the cloud in line, and tells Did or DidOver of each write. It returns what the cloud has then where the answers of
 // its writes tell that whole, nil where it has to be read.
 type Mend[T any] func(context.Context) (*T, error)
 
@@ -459,6 +459,17 @@ func (p *Part[T]) Did(err error) error {
 		p.Expectations.Written(p.key(), "")
 	}
 	return err
+}
+
+// DidOver is Did for a write that matters to what a write before it did, or takes that back. Where that was a moment ago it
+// may yet take effect, over this one, so that the object is compared once more: it would leave off what was switched off
+// for a change, and copy by a rule that was there for the change alone.
+func (p *Part[T]) DidOver(err error) error {
+	uid := p.Object.GetUID()
+	if p.Expectations.Settles(uid) > 0 && err == nil {
+		p.Expectations.WriteUnanswered(uid)
+	}
+	return p.Did(err)
 }
 
 // change mends what differs. Where it can't, what the cloud then has is recorded.

@@ -430,6 +430,32 @@ func TestWhatReadsMayNotShowYetOfThisProcessIsNotBelieved(t *testing.T) {
 	}
 }
 
+func TestAWriteRightAfterAnotherLetsTheObjectBeComparedOnceMore(t *testing.T) {
+	refused := &cloud.Error{Class: cloud.ClassInvalid, Op: "Update"}
+	for name, c := range map[string]struct {
+		before bool
+		ago    time.Duration
+		err    error
+		want   bool
+	}{
+		"the first one":                 {},
+		"a second one":                  {before: true, want: true},
+		"a second one that was refused": {before: true, err: refused},
+		"one that comes much later":     {before: true, ago: quick.unsettled()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, pass := partOf(t, &account{}, filter())
+			if c.before {
+				same(t, "the error of the first", error(nil), p.Did(nil))
+			}
+			pass(c.ago)
+			same(t, "the error", c.err, p.DidOver(c.err), cmpopts.EquateErrors())
+			_, awaited := p.Expectations.Recheck(p.Object.GetUID())
+			same(t, "whether it is compared once more", c.want, awaited)
+		})
+	}
+}
+
 func TestAnObjectThatNeverConvergesIsGivenUpAfterAFewRounds(t *testing.T) {
 	f := filter()
 	f.Status.ID = "one"

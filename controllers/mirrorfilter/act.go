@@ -30,7 +30,11 @@ func (s *scope) mend(part *lifecycle.Part[cloud.Filter], want plan.WantedFilter)
 			told.Rules = slices.Clone(have.Rules)
 			for _, step := range steps {
 				rule, err := do(ctx, s.Cloud, have.ID, step)
-				if part.Did(err) != nil {
+				did := part.DidOver
+				if step.CreateRule != nil { // those of a new filter matter to nothing before them
+					did = part.Did
+				}
+				if did(err) != nil {
 					return nil, s.narrow(ctx, part, want, have.ID, err)
 				}
 				if rule == nil {
@@ -59,7 +63,7 @@ func (s *scope) narrow(ctx context.Context, part *lifecycle.Part[cloud.Filter], 
 	diff := plan.DiffFilter(want, now)
 	for _, step := range diff.Narrowing() {
 		_, failed := do(ctx, s.Cloud, id, step)
-		err = errors.Join(err, part.Did(failed))
+		err = errors.Join(err, part.DidOver(failed))
 	}
 	return errors.Join(err, why) // the first decides when it is tried again
 }

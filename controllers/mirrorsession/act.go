@@ -225,7 +225,7 @@ func (s *scope) switchPartOff(ctx context.Context, number int, have cloud.Sessio
 		return err
 	}
 	off := false
-	if err := part.Did(do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}})); err != nil {
+	if err := part.DidOver(do(ctx, s.Cloud, have.ID, plan.SessionStep{Update: &cloud.SessionUpdate{Enabled: &off}})); err != nil {
 		return err
 	}
 	s.Event(corev1.EventTypeWarning, reason, "Update", "switched the session %s off, because %s", have.ID, why)
@@ -245,13 +245,8 @@ func (s *scope) mend(part *lifecycle.Part[cloud.Session], want plan.WantedSessio
 			s.begins(have)
 			// The limit matters for the order alone, so what does not differ need not ask.
 			for _, step := range diff.Steps(s.sourceLimit(ctx)) {
-				before := s.Expectations.Settles(s.session.UID)
-				if err := part.Did(do(ctx, s.Cloud, have.ID, step)); err != nil {
+				if err := part.DidOver(do(ctx, s.Cloud, have.ID, step)); err != nil {
 					return nil, s.narrow(ctx, part, want, have.ID, err)
-				}
-				if step.Update != nil && before > 0 {
-					// A write before this one may yet take effect, over this one: it would leave off what was switched off for the change.
-					s.Expectations.WriteUnanswered(s.session.UID)
 				}
 			}
 			return nil, nil
@@ -272,7 +267,7 @@ func (s *scope) narrow(ctx context.Context, part *lifecycle.Part[cloud.Session],
 	}
 	diff := plan.DiffSession(want, now)
 	for _, step := range diff.Narrowing() {
-		err = errors.Join(err, part.Did(do(ctx, s.Cloud, id, step)))
+		err = errors.Join(err, part.DidOver(do(ctx, s.Cloud, id, step)))
 	}
 	return errors.Join(err, why) // the first decides when it is tried again
 }

@@ -234,6 +234,31 @@ func TestASwitchThatTakesEffectAfterTheOneThatTakesItBackIsMended(t *testing.T) 
 	harness.Ready(w, session)
 }
 
+// While rules change places, one has a copy beside it, which the cloud makes after it was to be taken away.
+func TestARuleThatIsMadeAfterItWasNeededIsTakenAway(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Start(harness.WithTiming(shortTiming))
+	filter := w.Filter("late")
+	w.Create(filter)
+	harness.Ready(w, filter)
+	w.Fault(fault.Fault{Kind: fault.Accepted, Operation: "CreateTrafficMirrorFilterRule", Times: 1, EffectIn: fault.Duration(lateBySix)})
+	harness.Change(w, filter, func(f *v1alpha1.MirrorFilter) {
+		second := f.Spec.Rules[0]
+		second.Priority = 2
+		f.Spec.Rules[0].Source = &v1alpha1.RulePeer{CIDR: "10.3.0.0/16"}
+		f.Spec.Rules = append(f.Spec.Rules, second)
+	})
+	effectCame(w, t)
+	harness.Poll(t, "the cloud has the rules of the spec", func() (all []int) {
+		for _, r := range w.Content().Rules {
+			all = append(all, r.Priority)
+		}
+		return all
+	}, func(all []int) bool { return slices.Equal(all, []int{1, 2}) })
+	harness.Ready(w, filter)
+}
+
 func TestAFreshProcessThatReadsThePastMakesNeitherASecondFilterNorRulesTwice(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]harness.Effect{
