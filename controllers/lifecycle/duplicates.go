@@ -100,7 +100,7 @@ func (p *Part[T]) surplusSince() (since time.Time, seen bool) {
 	now := p.Clock()
 	since, seen = p.Expectations.SurplusSince(p.key())
 	since = later(since, now.Add(-p.Resync))
-	if in, awaited := p.Expectations.Recheck(p.Object.GetUID()); awaited && in <= 0 {
+	if in, awaited := p.Expectations.Unanswered(p.Object.GetUID()); awaited && in <= 0 {
 		since = later(since, now.Add(in)) // the effect that was awaited must show
 	}
 	if shown, until := p.Expectations.Inherited(); until <= 0 {

@@ -54,8 +54,8 @@ type Expectations struct {
 	// written are the parts that were changed a short time ago, swept at swept.
 	written map[PartKey]written
 	swept   time.Time
-	// unanswered has by object when it is to be compared with the cloud once more.
-	unanswered map[types.UID]time.Time
+	// rechecks are the objects that are to be compared with the cloud once more.
+	rechecks map[types.UID]recheck
 	// claimed are the objects that had no finalizer until this process stored it: nobody before it has made
 	// anything of them.
 	claimed map[types.UID]bool
@@ -70,6 +70,12 @@ type expectation struct {
 	unanswered bool
 }
 
+// recheck is when an object is to be compared, and whether for a write without an answer.
+type recheck struct {
+	at         time.Time
+	unanswered bool
+}
+
 // written is a change of a part that this process has made.
 type written struct {
 	// at is when it had ended, and left what the cloud had then, empty where that is not known.
@@ -81,7 +87,7 @@ type written struct {
 
 // NewExpectations expect nothing yet.
 func NewExpectations(clock cloud.Clock, timing Timing) *Expectations {
-	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), written: make(map[PartKey]written), unanswered: make(map[types.UID]time.Time), claimed: make(map[types.UID]bool)}
+	return &Expectations{clock: clock, timing: timing, parts: make(map[PartKey]expectation), surplus: make(map[PartKey]time.Time), written: make(map[PartKey]written), rechecks: make(map[types.UID]recheck), claimed: make(map[types.UID]bool)}
 }
 
 // ExpectCreation notes that a create begins. It holds until CreationObserved.
@@ -151,7 +157,7 @@ func (e *Expectations) forget(uid types.UID) {
 			delete(e.written, key)
 		}
 	}
-	delete(e.unanswered, uid)
+	delete(e.rechecks, uid)
 	delete(e.claimed, uid)
 }
 
@@ -340,13 +346,19 @@ func (e *Expectations) Latest() time.Time {
 	return latest
 }
 
-// WriteUnanswered notes that the effect of a write for an object may still come, over whatever
-// is written meanwhile: it had no answer, or another one came right after it.
-func (e *Expectations) WriteUnanswered(uid types.UID) {
+// WriteUnanswered notes that a write for an object had no answer: its effect may still
+// come, over whatever is written meanwhile.
+func (e *Expectations) WriteUnanswered(uid types.UID) { e.compareOnceMore(uid, true) }
+
+// WroteOver notes that a write for an object came right after another one, whose effect may
+// still come, over it.
+func (e *Expectations) WroteOver(uid types.UID) { e.compareOnceMore(uid, false) }
+
+func (e *Expectations) compareOnceMore(uid types.UID, unanswered bool) {
 	at := e.clock().Add(e.timing.Recheck)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.unanswered[uid] = at
+	e.rechecks[uid] = recheck{at: at, unanswered: unanswered || e.rechecks[uid].unanswered}
 }
 
 // Recheck returns how long it takes until an object is to be compared with the cloud once
@@ -355,13 +367,23 @@ func (e *Expectations) Recheck(uid types.UID) (in time.Duration, ok bool) {
 	now := e.clock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	at, ok := e.unanswered[uid]
-	return at.Sub(now), ok
+	due, ok := e.rechecks[uid]
+	return due.at.Sub(now), ok
+}
+
+// Unanswered is Recheck for a write without an answer alone: one that has made something more
+// than the status knows, maybe.
+func (e *Expectations) Unanswered(uid types.UID) (in time.Duration, ok bool) {
+	now := e.clock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	due := e.rechecks[uid]
+	return due.at.Sub(now), due.unanswered
 }
 
 // Rechecked notes that the comparison was made that was due.
 func (e *Expectations) Rechecked(uid types.UID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.unanswered, uid)
+	delete(e.rechecks, uid)
 }

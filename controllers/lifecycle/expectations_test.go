@@ -102,9 +102,18 @@ func TestAWriteWithoutAnAnswerIsComparedOnceMore(t *testing.T) {
 	in, awaited := e.Recheck("u")
 	same(t, "after", true, awaited)
 	same(t, "when", 20*time.Second, in)
+	e.WroteOver("u")
+	in, awaited = e.Recheck("u")
+	same(t, "after one write over another", true, awaited)
+	same(t, "when that is", 30*time.Second, in)
+	_, awaited = e.Unanswered("u")
+	same(t, "whether the one without an answer is forgotten", true, awaited)
 	e.Rechecked("u")
 	_, awaited = e.Recheck("u")
 	same(t, "once it was compared", false, awaited)
+	e.WroteOver("u")
+	_, awaited = e.Unanswered("u")
+	same(t, "whether one write over another has no answer", false, awaited)
 }
 
 func TestReadsMayNotShowForALagWhatThisProcessHasChangedAndEffectsMayComeLater(t *testing.T) {

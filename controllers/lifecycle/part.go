@@ -467,7 +467,7 @@ func (p *Part[T]) Did(err error) error {
 func (p *Part[T]) DidOver(err error) error {
 	uid := p.Object.GetUID()
 	if p.Expectations.Settles(uid) > 0 && err == nil {
-		p.Expectations.WriteUnanswered(uid)
+		p.Expectations.WroteOver(uid)
 	}
 	return p.Did(err)
 }

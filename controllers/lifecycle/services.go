@@ -193,8 +193,8 @@ func (s *Scope) Tried() bool { return !s.steady() && s.arrived.tried.After(s.arr
 
 // steady reports whether the shared lists may serve this reconcile.
 func (s *Scope) steady() bool {
-	_, unanswered := s.Expectations.Recheck(s.Object.GetUID())
-	return status.Settled(s.Object) && !ReconcileRequested(s.Object) && !unanswered
+	_, awaited := s.Expectations.Recheck(s.Object.GetUID())
+	return status.Settled(s.Object) && !ReconcileRequested(s.Object) && !awaited
 }
 
 // owned reports whether the object has our finalizer: the cloud may have something of it.
