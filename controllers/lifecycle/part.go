@@ -461,9 +461,9 @@ func (p *Part[T]) Did(err error) error {
 	return err
 }
 
-// DidOver is Did for a write that matters to what a write before it did, or takes that back. Where that was a moment ago it
-// may yet take effect, over this one, so that the object is compared once more: it would leave off what was switched off
-// for a change, and copy by a rule that was there for the change alone.
+// DidOver is Did for a write that changes or removes what is there. Where another write of this process was a moment ago, that
+// one may yet take effect, over this one, so that the object is compared once more: a session would stay off that was switched
+// off for a change, and copies would be made by a rule that was there for the change alone.
 func (p *Part[T]) DidOver(err error) error {
 	uid := p.Object.GetUID()
 	if p.Expectations.Settles(uid) > 0 && err == nil {

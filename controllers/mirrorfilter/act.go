@@ -31,7 +31,7 @@ func (s *scope) mend(part *lifecycle.Part[cloud.Filter], want plan.WantedFilter)
 			for _, step := range steps {
 				rule, err := do(ctx, s.Cloud, have.ID, step)
 				did := part.DidOver
-				if step.CreateRule != nil { // those of a new filter matter to nothing before them
+				if step.CreateRule != nil { // it takes nothing back, and a new filter gets one after the other
 					did = part.Did
 				}
 				if did(err) != nil {

@@ -80,11 +80,8 @@ func FilterEpochIn(basis string) Epoch {
 // same rules in both. They are the same by their IDs too: rules that were removed and made
 // again may have copied nothing in between. Their descriptions do not matter.
 func FilterBasis(have cloud.Filter) string {
-	rules := slices.Clone(have.Rules)
-	slices.SortFunc(rules, func(a, b cloud.Rule) int { return strings.Compare(a.ID, b.ID) })
 	parts := []any{have.ID}
-	for _, r := range rules {
-		r.RuleSpec = Normalise(r.RuleSpec)
+	for _, r := range rulesByID(have.Rules) {
 		r.Description = ""
 		parts = append(parts, r)
 	}

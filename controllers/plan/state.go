@@ -11,11 +11,19 @@ import (
 // description and rules, whatever spelling the cloud gives them and in whatever order.
 func FilterState(have cloud.Filter) string {
 	parts := []any{have.ID, have.Name, trim(have.Description)}
-	for _, r := range slices.SortedFunc(slices.Values(have.Rules), func(a, b cloud.Rule) int { return strings.Compare(a.ID, b.ID) }) {
-		r.RuleSpec = Normalise(r.RuleSpec)
+	for _, r := range rulesByID(have.Rules) {
 		parts = append(parts, r)
 	}
 	return digest(parts...)
+}
+
+// rulesByID are rules in one spelling, in the order of their IDs.
+func rulesByID(have []cloud.Rule) []cloud.Rule {
+	rules := slices.SortedFunc(slices.Values(have), func(a, b cloud.Rule) int { return strings.Compare(a.ID, b.ID) })
+	for i := range rules {
+		rules[i].RuleSpec = Normalise(rules[i].RuleSpec)
+	}
+	return rules
 }
 
 // SessionState is the same for a session, by its ID, all its fields and its sources.

@@ -184,8 +184,8 @@ func (r *rehearsal) giveFilter(ctx context.Context, copied *v1alpha1.MirrorFilte
 	r.stage.filters[name] = f
 	want, wrong := plan.FilterFrom(f, r.of.Mark(f, 1))
 	theirs, unknown := r.of.Clients.ClientFor(ctx, f.Namespace, f.Cloud(), r.began, func(string) error { return nil })
-	if ready := wrong == nil && unknown == nil; !ready || !f.DeletionTimestamp.IsZero() {
-		return nil // its own plan says why
+	if wrong != nil || unknown != nil || !f.DeletionTimestamp.IsZero() {
+		return nil //nolint:nilerr // its own plan says why
 	}
 	a := theirs.Account()
 	if f.Status.Account == nil {
